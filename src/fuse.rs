@@ -1,0 +1,338 @@
+//! Nodes with any number of operands: sums, dot products, norms, and whole expressions.
+
+use std::iter::{Product, Sum};
+
+use crate::dual::Dual;
+use crate::real::Scalar;
+use crate::tape::Tape;
+use crate::var::{Var, two_tapes};
+
+/// Terms of one node on their way to the tape.
+struct Terms<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    terms: Vec<(u32, F)>,
+}
+
+impl<'t, F: Scalar> Terms<'t, F> {
+    fn new() -> Self {
+        Self {
+            tape: None,
+            terms: Vec::new(),
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn add(&mut self, operand: Var<'t, F>, partial: F) {
+        let Some(tape) = operand.tape() else { return };
+        match self.tape {
+            Some(mine) if std::ptr::eq(mine, tape) => {}
+            Some(mine) => two_tapes(mine, tape),
+            None => {
+                self.tape = Some(tape);
+                self.terms = tape.take_terms();
+            }
+        }
+        self.terms.extend(operand.term(partial));
+    }
+
+    fn record(self, value: F) -> Var<'t, F> {
+        let Some(tape) = self.tape else {
+            return Var::constant(value);
+        };
+        let node = Var::on(tape, tape.push_wide(&self.terms), value);
+        tape.return_terms(self.terms);
+        node
+    }
+}
+
+/// One node with the given value and (operand, partial) pairs, few enough for the stack.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn record<'t, F: Scalar, const N: usize>(
+    value: F,
+    operands: [(Var<'t, F>, F); N],
+) -> Var<'t, F> {
+    let mut tape: Option<&'t Tape<F>> = None;
+    let mut terms = [(0, F::zero()); N];
+    let mut count = 0;
+    for (operand, partial) in operands {
+        let Some(term) = operand.term(partial) else {
+            continue;
+        };
+        match (tape, operand.tape()) {
+            (Some(mine), Some(other)) if !std::ptr::eq(mine, other) => two_tapes(mine, other),
+            (_, other) => tape = other,
+        }
+        terms[count] = term;
+        count += 1;
+    }
+    match tape {
+        Some(tape) => Var::on(tape, tape.push_wide(&terms[..count]), value),
+        None => Var::constant(value),
+    }
+}
+
+/// Records a whole expression of N variables as one node.
+///
+/// The expression runs once on [`Dual`] numbers with N tangents, on the stack; the tape gets its N
+/// partials (local preaccumulation, Griewank and Walther, Evaluating Derivatives, 2nd ed., section
+/// 10.2). This pays where many operations join few variables, as in the stencil of a differential
+/// equation.
+///
+/// ```
+/// use wengert::{Tape, fuse};
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([1.0, 2.0]);
+/// let z = fuse([x, y], |[x, y]| (x * y).sin() * x.exp() / (y + 1.0));
+/// let plain = (x * y).sin() * x.exp() / (y + 1.0);
+/// let (fused, plain) = (z.backward(), plain.backward());
+/// assert!((fused[x] - plain[x]).abs() < 1e-15 && (fused[y] - plain[y]).abs() < 1e-15);
+/// ```
+///
+/// # Panics
+///
+/// If the operands belong to different tapes.
+#[inline(always)]
+#[track_caller]
+pub fn fuse<'t, F: Scalar, const N: usize>(
+    operands: [Var<'t, F>; N],
+    expression: impl FnOnce([Dual<F, N>; N]) -> Dual<F, N>,
+) -> Var<'t, F> {
+    let result = expression(Dual::seeded(operands.map(Var::value)));
+    let tangents = result.tangents();
+    record::<_, N>(
+        result.primal(),
+        std::array::from_fn(|i| (operands[i], tangents[i])),
+    )
+}
+
+/// The sum of a slice of variables, as one node.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars_from(&[1.0, 2.0, 3.0]);
+/// assert_eq!(wengert::sum(x).backward().wrt(x), [1.0; 3]);
+/// ```
+#[track_caller]
+pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    weighted_sum(x, |_| F::one(), F::one())
+}
+
+/// The arithmetic mean, as one node; NaN for an empty slice, as 0/0.
+#[track_caller]
+pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let share = F::lit(x.len() as f64).recip();
+    let total = x.iter().fold(F::zero(), |sum, x| sum + x.value());
+    let value = total / F::lit(x.len() as f64);
+    node(value, x.iter().map(|&x| (x, share)))
+}
+
+#[track_caller]
+fn weighted_sum<'t, F: Scalar>(
+    x: &[Var<'t, F>],
+    weight: impl Fn(usize) -> F,
+    scale: F,
+) -> Var<'t, F> {
+    let total = x
+        .iter()
+        .enumerate()
+        .fold(F::zero(), |sum, (i, x)| sum + weight(i) * x.value());
+    node(
+        total * scale,
+        x.iter().enumerate().map(|(i, &x)| (x, weight(i) * scale)),
+    )
+}
+
+#[track_caller]
+#[inline]
+fn node<'t, F: Scalar>(value: F, operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    let mut terms = Terms::new();
+    for (operand, partial) in operands {
+        terms.add(operand, partial);
+    }
+    terms.record(value)
+}
+
+/// The dot product Σ aᵢbᵢ, as one node of 2n operands.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let [x, y] = tape.vars([2.0, 3.0]);
+/// assert_eq!(wengert::dot(&[x, y], &[y, y]).backward().wrt([x, y]), [3.0, 8.0]);
+/// ```
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[track_caller]
+pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
+    assert!(
+        a.len() == b.len(),
+        "dot: the operands have lengths {} and {}",
+        a.len(),
+        b.len()
+    );
+    let mut value = F::zero();
+    let mut terms = Terms::new();
+    for (&a, &b) in a.iter().zip(b) {
+        value += a.value() * b.value();
+        terms.add(a, b.value());
+        terms.add(b, a.value());
+    }
+    terms.record(value)
+}
+
+/// The Euclidean norm √Σxᵢ², as one node; scaled, so it neither over- nor underflows. Its gradient
+/// x/‖x‖ is 0 at the origin.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([3e200, 4e200]);
+/// let norm = wengert::norm(&x);
+/// assert_eq!(norm.value(), 5e200);
+/// assert_eq!(norm.backward().wrt(x), [0.6, 0.8]);
+/// ```
+#[track_caller]
+pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let scale = x.iter().fold(F::zero(), |m, x| {
+        if x.value().is_nan() {
+            x.value()
+        } else {
+            m.max(x.value().abs())
+        }
+    });
+    if scale == F::zero() {
+        return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
+    }
+    if scale.is_infinite() {
+        return node(scale, x.iter().map(|&x| (x, x.value() / scale)));
+    }
+    let length = x
+        .iter()
+        .fold(F::zero(), |sum, x| sum + (x.value() / scale).powi(2))
+        .sqrt();
+    node(
+        scale * length,
+        x.iter().map(|&x| (x, x.value() / scale / length)),
+    )
+}
+
+/// ln Σ e^xᵢ without overflow, as one node; its gradient is the [`softmax`]. -∞ for an empty slice.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([1000.0, 0.0]);
+/// let y = wengert::log_sum_exp(&x);
+/// assert_eq!(y.value(), 1000.0);
+/// assert_eq!(y.backward().wrt(x), [1.0, 0.0]);
+/// ```
+#[track_caller]
+pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let (shift, total) = exp_sum(x);
+    node(
+        shift + total.ln(),
+        x.iter().map(|&x| (x, (x.value() - shift).exp() / total)),
+    )
+}
+
+/// The probabilities e^xᵢ/Σe^xⱼ, one node of n operands each.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([0.0, 0.0]);
+/// let p = wengert::softmax(&x);
+/// assert_eq!(p[0].backward().wrt(x), [0.25, -0.25]);
+/// ```
+#[track_caller]
+pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
+    let (shift, total) = exp_sum(x);
+    let p: Vec<F> = x
+        .iter()
+        .map(|x| (x.value() - shift).exp() / total)
+        .collect();
+    let row = |i: usize| {
+        node(
+            p[i],
+            x.iter().enumerate().map(|(j, &x)| {
+                (
+                    x,
+                    if i == j {
+                        p[i] * (F::one() - p[i])
+                    } else {
+                        -p[i] * p[j]
+                    },
+                )
+            }),
+        )
+    };
+    (0..x.len()).map(row).collect()
+}
+
+/// The largest element, where it is finite, and Σ e^(x - it).
+fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
+    let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
+    let shift = if largest.is_finite() {
+        largest
+    } else {
+        F::zero()
+    };
+    (
+        shift,
+        x.iter()
+            .fold(F::zero(), |sum, x| sum + (x.value() - shift).exp()),
+    )
+}
+
+impl<'t, F: Scalar> Sum for Var<'t, F> {
+    /// The sum, as one node.
+    #[inline]
+    #[track_caller]
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        let mut value = F::zero();
+        let mut terms = Terms::new();
+        for x in iter {
+            value += x.value();
+            terms.add(x, F::one());
+        }
+        terms.record(value)
+    }
+}
+
+impl<'a, 't: 'a, F: Scalar> Sum<&'a Var<'t, F>> for Var<'t, F> {
+    #[inline]
+    #[track_caller]
+    fn sum<I: Iterator<Item = &'a Var<'t, F>>>(iter: I) -> Self {
+        iter.copied().sum()
+    }
+}
+
+impl<'t, F: Scalar> Product for Var<'t, F> {
+    /// The product, by multiplications in order: exact derivatives also where factors are 0.
+    #[inline]
+    #[track_caller]
+    fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Var::constant(F::one()), |product, x| product * x)
+    }
+}
+
+impl<'a, 't: 'a, F: Scalar> Product<&'a Var<'t, F>> for Var<'t, F> {
+    #[inline]
+    #[track_caller]
+    fn product<I: Iterator<Item = &'a Var<'t, F>>>(iter: I) -> Self {
+        iter.copied().product()
+    }
+}
+
+impl<F: crate::Real, const N: usize> Sum for Dual<F, N> {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(num_traits::Zero::zero(), |sum, x| sum + x)
+    }
+}
+
+impl<F: crate::Real, const N: usize> Product for Dual<F, N> {
+    fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(num_traits::One::one(), |product, x| product * x)
+    }
+}

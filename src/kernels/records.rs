@@ -1,0 +1,48 @@
+//! The sweep over scalar records.
+
+use crate::real::Scalar;
+use crate::tape::{Record, WIDE};
+
+/// Sweeps a run of records backward; `records[i]` has the slot `first + i`.
+///
+/// A zero cotangent is skipped, and a partial of zero stays zero against an infinite cotangent.
+pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F], first: usize) {
+    assert!(records.is_empty() || first + records.len() <= adjoints.len());
+    let mut i = records.len();
+    while i > 0 {
+        i -= 1;
+        let record = &records[i];
+        let cotangent = adjoints[first + i];
+        if cotangent.is_null() {
+            continue;
+        }
+        let [p, q] = record.parents;
+        if q & WIDE == 0 && cotangent.is_finite() {
+            let [d, e] = record.partials;
+            adjoints[p as usize] += cotangent * d;
+            adjoints[q as usize] += cotangent * e;
+        } else if q & WIDE != 0 {
+            let cells = (q & !WIDE) as usize;
+            add(adjoints, p, cotangent, record.partials[0]);
+            for cell in &records[i - cells..i] {
+                add(adjoints, cell.parents[0], cotangent, cell.partials[0]);
+                add(adjoints, cell.parents[1], cotangent, cell.partials[1]);
+            }
+            i -= cells;
+        } else {
+            add(adjoints, p, cotangent, record.partials[0]);
+            add(adjoints, q, cotangent, record.partials[1]);
+        }
+    }
+}
+
+/// `adjoints[parent] += cotangent · partial`, 0 where the partial is 0.
+#[inline(always)]
+fn add<F: Scalar>(adjoints: &mut [F], parent: u32, cotangent: F, partial: F) {
+    let product = cotangent * partial;
+    adjoints[parent as usize] += if partial.is_null() {
+        F::zero()
+    } else {
+        product
+    };
+}

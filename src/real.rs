@@ -1,0 +1,336 @@
+//! [`Real`]: what a function asks of its numbers so that it runs on plain floats, dual numbers and
+//! tape handles alike; [`Scalar`]: what a tape can hold.
+
+use std::fmt::{Debug, Display};
+use std::iter::{Product, Sum};
+use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
+
+use num_traits::{Float, FloatConst};
+
+use crate::kernels::{GemmScalar, Lanes};
+use crate::rules::for_each_rule;
+
+/// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
+macro_rules! parameter {
+    (B, $base:ty) => {
+        $base
+    };
+    ($other:ident, $base:ty) => {
+        $other
+    };
+}
+pub(crate) use parameter;
+
+macro_rules! real_trait {
+    (
+        unary std { $($_unary:tt)* }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $($_binary:tt)* }
+        binary own { $( [$($bdoc:literal)+] [$fa:literal] [$fb:literal] $bname:ident )+ }
+    ) => {
+        /// A real number with every elementary function of the [table](crate::rules).
+        ///
+        /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual) and [`Var`](crate::Var), so one
+        /// generic function gives values, tangents and gradients. `sin`, `exp` and their like come
+        /// from the supertrait [`num_traits::Float`].
+        ///
+        /// ```
+        /// use wengert::{Dual, Real, Tape};
+        ///
+        /// fn f<R: Real>(x: R) -> R {
+        ///     R::lit(2.0) * x.sigmoid() + x.sin()
+        /// }
+        /// let tape = Tape::new();
+        /// let x = tape.var(0.3);
+        /// let gradient = f(x).backward();
+        /// let tangent = f(Dual::new(0.3, [1.0])).tangents()[0];
+        /// assert!((gradient[x] - tangent).abs() < 1e-15);
+        /// ```
+        pub trait Real:
+            Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum + Product + Debug + Display
+        {
+            /// `f32` or `f64`, below all layers of dual numbers and handles.
+            type Base: BaseFloat;
+
+            /// The constant `x`.
+            fn from_base(x: Self::Base) -> Self;
+
+            /// The value, without tangents or tape.
+            fn to_base(self) -> Self::Base;
+
+            /// The constant `x`, rounded to the base float: how a generic function writes literals.
+            #[inline(always)]
+            fn lit(x: f64) -> Self {
+                Self::from_base(Self::Base::round_from(x))
+            }
+
+            $(
+                $( #[doc = $doc] )+
+                #[doc = concat!("\n\nDerivative: ", $formula, ".")]
+                fn $name(self $(, $p: parameter!($ty, Self::Base))*) -> Self;
+            )+
+            $(
+                $( #[doc = $bdoc] )+
+                #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ".")]
+                fn $bname(self, other: Self) -> Self;
+            )+
+        }
+    };
+}
+for_each_rule!(real_trait);
+
+/// `f32` or `f64`.
+pub trait BaseFloat: Scalar<Base = Self> {
+    /// The nearest number to `x`.
+    fn round_from(x: f64) -> Self;
+}
+
+/// A number a [`Tape`](crate::Tape) can hold: `f32`, `f64` and [`Dual`](crate::Dual) numbers over
+/// them (forward over reverse). Sealed: the kernels know its representation.
+pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
+    /// Whether every component is zero: such a factor silences any other.
+    fn is_null(self) -> bool;
+
+    /// Whether products have neither over- nor underflowed to get here.
+    fn is_regular(self) -> bool;
+}
+
+macro_rules! own_rules_of_base {
+    (
+        unary std { $($_unary:tt)* }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $($_binary:tt)* }
+        binary own { $( [$($bdoc:literal)+] [$fa:literal] [$fb:literal] $bname:ident )+ }
+    ) => {
+        $(
+            #[inline(always)]
+            fn $name(self $(, $p: crate::real::parameter!($ty, Self::Base))*) -> Self {
+                crate::rules::$name::<Self::Base>::new($($p),*).primal(self)
+            }
+        )+
+        $(
+            #[inline(always)]
+            fn $bname(self, other: Self) -> Self {
+                crate::rules::$bname.primal(self, other)
+            }
+        )+
+    };
+}
+pub(crate) use own_rules_of_base;
+
+macro_rules! base_float {
+    ($($F:ident)+) => { $(
+        impl Real for $F {
+            type Base = $F;
+            #[inline(always)]
+            fn from_base(x: $F) -> $F { x }
+            #[inline(always)]
+            fn to_base(self) -> $F { self }
+            for_each_rule!(own_rules_of_base);
+        }
+        impl BaseFloat for $F {
+            #[inline(always)]
+            fn round_from(x: f64) -> $F { x as $F }
+        }
+        impl Scalar for $F {
+            #[inline(always)]
+            fn is_null(self) -> bool { self == 0.0 }
+            #[inline(always)]
+            fn is_regular(self) -> bool {
+                let size = self.abs();
+                size >= $F::MIN_POSITIVE && size <= $F::MAX
+            }
+        }
+    )+ };
+}
+base_float! { f32 f64 }
+
+/// The methods of `num_traits::Float` that are rows of the table, through `self.apply(rule)`.
+macro_rules! std_rules_by_apply {
+    (
+        unary std { $( [$($_doc:literal)+] [$_formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        unary own { $($_unary:tt)* }
+        binary std { $( [$($_bdoc:literal)+] [$_fa:literal] [$_fb:literal] $bname:ident )+ }
+        binary own { $($_binary:tt)* }
+    ) => {
+        $( crate::real::std_rules_by_apply! { @ $name($($p: $ty),*) } )+
+        $(
+            #[inline(always)]
+            #[track_caller]
+            fn $bname(self, other: Self) -> Self {
+                self.apply2(crate::rules::$bname, other)
+            }
+        )+
+    };
+    // `Float::clamp` takes bounds of the type itself and is right as it stands.
+    (@ clamp($($_p:ident : $_ty:ident),*)) => {};
+    (@ $name:ident($($p:ident : $ty:ident),*)) => {
+        #[inline(always)]
+        fn $name(self $(, $p: $ty)*) -> Self {
+            self.apply(crate::rules::$name::new($($p),*))
+        }
+    };
+}
+pub(crate) use std_rules_by_apply;
+
+/// The methods of [`Real`] that are rows of the table, through `self.apply(rule)`.
+macro_rules! own_rules_by_apply {
+    (
+        unary std { $($_unary:tt)* }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $($_binary:tt)* }
+        binary own { $( [$($bdoc:literal)+] [$fa:literal] [$fb:literal] $bname:ident )+ }
+    ) => {
+        $(
+            #[inline(always)]
+            fn $name(self $(, $p: crate::real::parameter!($ty, Self::Base))*) -> Self {
+                self.apply(crate::rules::$name::new($($p),*))
+            }
+        )+
+        $(
+            #[inline(always)]
+            #[track_caller]
+            fn $bname(self, other: Self) -> Self {
+                self.apply2(crate::rules::$bname, other)
+            }
+        )+
+    };
+}
+pub(crate) use own_rules_by_apply;
+
+/// The methods of `num_traits::Float` that have no derivative, through `self.value()` and
+/// `Self::lift(constant)`, and the two that are made of others.
+macro_rules! float_methods {
+    ($V:ty) => {
+        crate::real::float_methods! { @constants $V: nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
+        crate::real::float_methods! { @tests: is_nan is_infinite is_finite is_normal is_sign_positive is_sign_negative }
+        #[inline(always)]
+        fn classify(self) -> std::num::FpCategory {
+            self.value().classify()
+        }
+        #[inline(always)]
+        fn integer_decode(self) -> (u64, i16, i8) {
+            self.value().integer_decode()
+        }
+        #[inline(always)]
+        #[track_caller]
+        fn abs_sub(self, other: Self) -> Self {
+            if self <= other { Self::zero() } else { self - other }
+        }
+        #[inline(always)]
+        fn sin_cos(self) -> (Self, Self) {
+            (Float::sin(self), Float::cos(self))
+        }
+    };
+    (@constants $V:ty: $($name:ident)+) => { $(
+        #[inline(always)]
+        fn $name() -> Self { Self::lift(<$V as Float>::$name()) }
+    )+ };
+    (@tests: $($name:ident)+) => { $(
+        #[inline(always)]
+        fn $name(self) -> bool { Float::$name(self.value()) }
+    )+ };
+}
+pub(crate) use float_methods;
+
+/// The traits below `num_traits::Float` for a number `$T` over `$V`, through `self.value()`,
+/// `Self::lift(constant)` and the operators.
+macro_rules! number_traits {
+    ([$($generics:tt)*] $T:ty, $V:ty) => {
+        impl<$($generics)*> PartialEq for $T {
+            #[inline(always)]
+            fn eq(&self, other: &Self) -> bool { self.value() == other.value() }
+        }
+        impl<$($generics)*> PartialOrd for $T {
+            #[inline(always)]
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> { self.value().partial_cmp(&other.value()) }
+        }
+        impl<$($generics)*> PartialEq<$V> for $T {
+            #[inline(always)]
+            fn eq(&self, other: &$V) -> bool { self.value() == *other }
+        }
+        impl<$($generics)*> PartialOrd<$V> for $T {
+            #[inline(always)]
+            fn partial_cmp(&self, other: &$V) -> Option<Ordering> { self.value().partial_cmp(other) }
+        }
+        impl<$($generics)*> Zero for $T {
+            #[inline(always)]
+            fn zero() -> Self { Self::lift(<$V>::zero()) }
+            #[inline(always)]
+            fn is_zero(&self) -> bool { self.value().is_zero() }
+        }
+        impl<$($generics)*> One for $T {
+            #[inline(always)]
+            fn one() -> Self { Self::lift(<$V>::one()) }
+        }
+        impl<$($generics)*> num_traits::Num for $T {
+            type FromStrRadixErr = <$V as num_traits::Num>::FromStrRadixErr;
+            fn from_str_radix(text: &str, radix: u32) -> Result<Self, Self::FromStrRadixErr> {
+                <$V>::from_str_radix(text, radix).map(Self::lift)
+            }
+        }
+        impl<$($generics)*> num_traits::ToPrimitive for $T {
+            fn to_i64(&self) -> Option<i64> { self.value().to_i64() }
+            fn to_u64(&self) -> Option<u64> { self.value().to_u64() }
+            fn to_f32(&self) -> Option<f32> { self.value().to_f32() }
+            fn to_f64(&self) -> Option<f64> { self.value().to_f64() }
+        }
+        impl<$($generics)*> num_traits::NumCast for $T {
+            fn from<X: num_traits::ToPrimitive>(x: X) -> Option<Self> {
+                <$V as num_traits::NumCast>::from(x).map(Self::lift)
+            }
+        }
+        impl<$($generics)*> num_traits::Bounded for $T {
+            fn min_value() -> Self { Self::lift(<$V as Float>::min_value()) }
+            fn max_value() -> Self { Self::lift(<$V as Float>::max_value()) }
+        }
+        impl<$($generics)*> num_traits::Inv for $T {
+            type Output = Self;
+            #[inline(always)]
+            fn inv(self) -> Self { Float::recip(self) }
+        }
+        impl<$($generics)*> num_traits::Pow<i32> for $T {
+            type Output = Self;
+            #[inline(always)]
+            fn pow(self, n: i32) -> Self { Float::powi(self, n) }
+        }
+        impl<$($generics)*> num_traits::Pow<Self> for $T {
+            type Output = Self;
+            #[inline(always)]
+            #[track_caller]
+            fn pow(self, exponent: Self) -> Self { Float::powf(self, exponent) }
+        }
+        impl<$($generics)*> num_traits::MulAdd for $T {
+            type Output = Self;
+            #[inline(always)]
+            #[track_caller]
+            fn mul_add(self, b: Self, c: Self) -> Self { Float::mul_add(self, b, c) }
+        }
+        impl<$($generics)*> num_traits::FloatConst for $T {
+            crate::real::number_traits! { @constants $V: E FRAC_1_PI FRAC_1_SQRT_2 FRAC_2_PI FRAC_2_SQRT_PI FRAC_PI_2
+                FRAC_PI_3 FRAC_PI_4 FRAC_PI_6 FRAC_PI_8 LN_10 LN_2 LOG10_E LOG2_E PI SQRT_2 TAU LOG10_2 LOG2_10 }
+        }
+        crate::real::number_traits! { @assign [$($generics)*] $T, $V, AddAssign add_assign +, SubAssign sub_assign -, MulAssign mul_assign *, DivAssign div_assign /, RemAssign rem_assign % }
+    };
+    (@constants $V:ty: $($name:ident)+) => { $(
+        #[inline(always)]
+        fn $name() -> Self { Self::lift(<$V>::$name()) }
+    )+ };
+    (@assign $generics:tt $T:ty, $V:ty, $($Trait:ident $method:ident $op:tt),+) => { $(
+        crate::real::number_traits! { @assign_one $generics $T, $T, $Trait $method $op }
+        crate::real::number_traits! { @assign_one $generics $T, $V, $Trait $method $op }
+    )+ };
+    (@assign_one [$($generics:tt)*] $T:ty, $R:ty, $Trait:ident $method:ident $op:tt) => {
+        impl<$($generics)*> std::ops::$Trait<$R> for $T {
+            #[inline(always)]
+            #[track_caller]
+            fn $method(&mut self, right: $R) { *self = *self $op right; }
+        }
+        impl<$($generics)*> std::ops::$Trait<&$R> for $T {
+            #[inline(always)]
+            #[track_caller]
+            fn $method(&mut self, right: &$R) { *self = *self $op *right; }
+        }
+    };
+}
+pub(crate) use number_traits;

@@ -1,0 +1,224 @@
+//! The backward sweep and its result, the [`Gradient`].
+
+use std::fmt;
+use std::ops::Index;
+
+use bumpalo::Bump;
+
+use crate::kernels::sweep_records;
+use crate::real::Scalar;
+use crate::tape::{Op, Record, Tape};
+use crate::var::Var;
+
+/// What a pullback works on: the cotangent of its result, and the adjoints of all slots before it.
+pub(crate) struct Cotangents<'a, F> {
+    /// The cotangent of the result, in row-major order.
+    pub(crate) result: &'a [F],
+    /// The adjoints of every slot below the result's.
+    pub(crate) adjoints: &'a mut [F],
+    /// Room for temporaries.
+    pub(crate) arena: &'a Bump,
+}
+
+/// The adjoints of one output with respect to everything recorded before it.
+///
+/// Its memory belongs to the tape and is reclaimed by [`Tape::clear`]; in a loop of sweeps over
+/// one recording use [`Var::backward_into`], which writes into a gradient that exists.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let [x, y] = tape.vars([2.0, 3.0]);
+/// let (sum, product) = (x + y, x * y);
+/// let (ds, dp) = (sum.backward(), product.backward());
+/// assert_eq!(ds.wrt([x, y]), [1.0, 1.0]);
+/// assert_eq!(dp.wrt([x, y]), [3.0, 2.0]);
+/// ```
+pub struct Gradient<'t, F: Scalar> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) adjoints: &'t mut [F],
+}
+
+impl<F: Scalar> fmt::Debug for Gradient<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gradient")
+            .field("adjoints", &self.adjoints.get(1..))
+            .finish()
+    }
+}
+
+impl<'t, F: Scalar> Gradient<'t, F> {
+    /// The derivative with respect to a variable, an array or a slice of variables, or a tensor.
+    ///
+    /// A `Var` gives an `F`, `[Var; N]` an `[F; N]`, `&[Var]` a `Vec<F>` and a
+    /// [`Tensor`](crate::Tensor) an [`Array`](ndarray::Array) of its shape. What the output does
+    /// not depend on has derivative 0.
+    ///
+    /// # Panics
+    ///
+    /// If a handle is of another tape or a constant, was recorded after the sweep's output, or is
+    /// an intermediate that was not [`retain`](Var::retain)ed.
+    #[track_caller]
+    pub fn wrt<W: Wrt<'t, F>>(&self, of: W) -> W::Output {
+        of.read(self)
+    }
+
+    /// Whether every adjoint is finite.
+    pub fn is_finite(&self) -> bool {
+        self.adjoints[1..].iter().all(|a| a.is_finite())
+    }
+
+    #[track_caller]
+    fn slot_of(&self, var: &Var<'_, F>) -> usize {
+        let Some(tape) = var.tape() else {
+            panic!("gradient: the handle is a constant ({var}); make it an input with `Tape::var`");
+        };
+        self.assert_same_tape(tape);
+        assert!(
+            var.is_node(),
+            "gradient: this handle is no node of the tape (a function of one variable is folded into it); \
+             call `.retain()` on it before using it in the loss"
+        );
+        self.assert_covered(var.slot() as usize);
+        var.slot() as usize
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_same_tape(&self, tape: &Tape<F>) {
+        assert!(
+            std::ptr::eq(self.tape, tape),
+            "gradient: the handle belongs to tape {tape:p}, the gradient to tape {:p}",
+            self.tape
+        );
+    }
+
+    /// An output's gradient says nothing of what was recorded later.
+    #[track_caller]
+    pub(crate) fn assert_covered(&self, slot: usize) {
+        assert!(
+            slot < self.adjoints.len(),
+            "gradient: the handle was recorded after the output of this sweep; call `backward` on a later output"
+        );
+    }
+}
+
+impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
+    type Output = F;
+
+    /// The derivative with respect to `var`; see [`Gradient::wrt`] for what panics.
+    #[track_caller]
+    fn index(&self, var: Var<'_, F>) -> &F {
+        &self.adjoints[self.slot_of(&var)]
+    }
+}
+
+/// Handles that [`Gradient::wrt`] reads.
+pub trait Wrt<'t, F: Scalar> {
+    /// The derivative in the same arrangement.
+    type Output;
+    #[doc(hidden)]
+    fn read(self, gradient: &Gradient<'t, F>) -> Self::Output;
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for Var<'_, F> {
+    type Output = F;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> F {
+        gradient[self]
+    }
+}
+
+impl<'t, F: Scalar, const N: usize> Wrt<'t, F> for [Var<'_, F>; N] {
+    type Output = [F; N];
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> [F; N] {
+        let mut adjoints = [F::zero(); N];
+        for (adjoint, var) in adjoints.iter_mut().zip(self) {
+            *adjoint = gradient[var];
+        }
+        adjoints
+    }
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
+    type Output = Vec<F>;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
+        let mut adjoints = Vec::with_capacity(self.len());
+        for var in self {
+            adjoints.push(gradient[*var]);
+        }
+        adjoints
+    }
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
+    type Output = Vec<F>;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
+        self.as_slice().read(gradient)
+    }
+}
+
+/// Sweeps backward from slot `output` with cotangent `seed` into a fresh buffer of the arena.
+pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
+    let adjoints = tape
+        .arena()
+        .alloc_slice_fill_copy(covered(tape, output), F::zero());
+    adjoints[output] = seed;
+    run(tape, output, adjoints);
+    adjoints
+}
+
+/// As [`backward`], into an existing buffer of the same length.
+pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, output: usize, seed: F, adjoints: &mut [F]) {
+    adjoints.fill(F::zero());
+    adjoints[output] = seed;
+    run(tape, output, adjoints);
+}
+
+/// The number of slots a sweep from `output` needs: all of the run it stands in.
+pub(crate) fn covered<F: Scalar>(tape: &Tape<F>, output: usize) -> usize {
+    tape.with_records(|_, ops| match ops.iter().rfind(|op| op.first <= output) {
+        Some(op) => (output + 1).max(op.first + op.len),
+        None => output + 1,
+    })
+}
+
+/// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
+pub(crate) fn run<F: Scalar>(tape: &Tape<F>, output: usize, adjoints: &mut [F]) {
+    tape.with_records(|records, ops| {
+        let mut end = records.len();
+        for op in ops.iter().rev() {
+            if op.first <= output {
+                run_section(
+                    tape.arena(),
+                    &records[op.records..end],
+                    op,
+                    output,
+                    adjoints,
+                );
+            }
+            end = op.records;
+        }
+    });
+}
+
+/// One operation and the scalar records that follow it.
+#[inline(always)]
+fn run_section<F: Scalar>(
+    arena: &Bump,
+    records: &[Record<F>],
+    op: &Op<F>,
+    output: usize,
+    adjoints: &mut [F],
+) {
+    let after = op.first + op.len;
+    let live = records.len().min((output + 1).saturating_sub(after));
+    sweep_records(&records[..live], adjoints, after);
+    let (below, rest) = adjoints.split_at_mut(op.first);
+    op.pull(&mut Cotangents {
+        result: &rest[..op.len],
+        adjoints: below,
+        arena,
+    });
+}

@@ -1,0 +1,287 @@
+//! Elementwise functions and operators, with broadcasting as ndarray's.
+
+use ndarray::{ArrayBase, ArrayView, Data, DimMax, Dimension};
+
+use super::{Node, Tensor};
+use crate::dual::Dual;
+use crate::kernels::{self, Side, Zipped};
+use crate::real::{Scalar, parameter};
+use crate::rules::{self, Binary, Unary, for_each_rule};
+use crate::tape::{SINK, Tape};
+use crate::var::Var;
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// yᵢ = rule(xᵢ).
+    pub(crate) fn apply(self, rule: impl Unary<F::Base> + 't) -> Self {
+        let (tape, node) = (self.tape, self.node);
+        let x = node.to_slice(tape);
+        let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
+        kernels::map(rule, x, y);
+        let y = &*y;
+        Self::result(tape, self.dim(), y, node.is_constant(), move |cotangents| {
+            node.accumulate_with(cotangents, |dy, dx| {
+                kernels::map_pullback(rule, x, y, dy, dx)
+            });
+        })
+    }
+
+    /// zᵢ = rule(aᵢ, bᵢ), both operands broadcast to the common shape.
+    #[track_caller]
+    pub(crate) fn apply2<R: Operand<'t, F, D>>(
+        self,
+        rule: impl Binary<F::Base> + 't,
+        other: R,
+    ) -> Tensor<'t, F, R::Dim> {
+        let (a, b) = other.pair(self, name(&rule));
+        zip(self.tape, rule, a, b)
+    }
+
+    /// The view with the given shape, repeated along new axes and axes of length 1.
+    fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
+        let node = self.node;
+        let values = match node.values.broadcast(shape) {
+            Some(values) => values,
+            None => unreachable!("the common shape of two operands fits both"),
+        };
+        self.tape.alloc(Node {
+            values,
+            storage: node.storage,
+            slot: node.slot,
+        })
+    }
+}
+
+fn name<B, R: Binary<B>>(_: &R) -> &'static str {
+    R::NAME
+}
+
+fn zip<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    rule: impl Binary<F::Base> + 't,
+    a: &'t Node<'t, F, D>,
+    b: &'t Node<'t, F, D>,
+) -> Tensor<'t, F, D> {
+    let z = tape.arena().alloc_slice_fill_copy(a.len(), F::zero());
+    kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
+    let z = &*z;
+    let constant = a.is_constant() && b.is_constant();
+    Tensor::result(tape, a.values.raw_dim(), z, constant, move |cotangents| {
+        let zipped = Zipped {
+            shape: a.shape(),
+            a: a.operand(),
+            b: b.operand(),
+            z,
+            dz: cotangents.result,
+        };
+        // One side after the other: the operands may share slots.
+        for (side, node) in [(Side::A, a), (Side::B, b)] {
+            if !node.is_constant() {
+                kernels::zip_pullback(rule, side, zipped, cotangents.adjoints, node.slot());
+            }
+        }
+    })
+}
+
+/// What stands on the other side of a tensor of dimension `D`: a number, a [`Var`], a tensor, or a
+/// borrowed array as a constant.
+pub trait Operand<'t, F: Scalar, D: Dimension> {
+    /// The dimension of the result.
+    type Dim: Dimension + 't;
+    /// Both operands with the common shape.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn pair(
+        self,
+        left: Tensor<'t, F, D>,
+        operation: &str,
+    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>);
+}
+
+impl<'t, F: Scalar, D: Dimension, E: Dimension> Operand<'t, F, D> for Tensor<'t, F, E>
+where
+    D: DimMax<E, Output: 't>,
+{
+    type Dim = <D as DimMax<E>>::Output;
+    #[track_caller]
+    #[allow(private_interfaces)]
+    fn pair(
+        self,
+        left: Tensor<'t, F, D>,
+        operation: &str,
+    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+        left.assert_same_tape(self);
+        let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
+        (left.stretched(shape.clone()), self.stretched(shape))
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
+    type Dim = D;
+    #[allow(private_interfaces)]
+    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> (&'t Node<'t, F, D>, &'t Node<'t, F, D>) {
+        (left.node, constant(left.tape, self).stretched(left.dim()))
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
+    type Dim = D;
+    #[track_caller]
+    #[allow(private_interfaces)]
+    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> (&'t Node<'t, F, D>, &'t Node<'t, F, D>) {
+        (left.node, self.to_tensor(left.tape).stretched(left.dim()))
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension, E: Dimension, S: Data<Elem = F>> Operand<'t, F, D>
+    for &'t ArrayBase<S, E>
+where
+    D: DimMax<E, Output: 't>,
+{
+    type Dim = <D as DimMax<E>>::Output;
+    #[track_caller]
+    #[allow(private_interfaces)]
+    fn pair(
+        self,
+        left: Tensor<'t, F, D>,
+        operation: &str,
+    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+        left.tape.constant(self).pair(left, operation)
+    }
+}
+
+/// A plain number as a tensor without axes.
+fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
+    let storage = std::slice::from_ref(tape.alloc(x));
+    Tensor::view(
+        tape,
+        ArrayView::from_shape((), storage).expect("one element"),
+        storage,
+        SINK,
+    )
+}
+
+/// The shape to which both broadcast: aligned at the last axis, lengths equal or 1.
+#[track_caller]
+fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &str) -> E {
+    let ndim = a.len().max(b.len());
+    let mut shape = E::zeros(ndim);
+    for (from_end, len) in shape.slice_mut().iter_mut().rev().enumerate() {
+        let of = |shape: &[usize]| {
+            shape
+                .len()
+                .checked_sub(from_end + 1)
+                .map_or(1, |axis| shape[axis])
+        };
+        *len = match (of(a), of(b)) {
+            (m, n) if m == n => m,
+            (1, n) => n,
+            (m, 1) => m,
+            _ => panic!(
+                "{operation}: shapes {a:?} and {b:?} do not broadcast (axes are aligned at the last one; lengths must be equal or 1); \
+                 see `reshape`, `insert_axis` and `t`"
+            ),
+        };
+    }
+    shape
+}
+
+/// The table's functions as methods.
+macro_rules! tensor_methods {
+    (
+        unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $( [$($bsdoc:literal)+] [$bsfa:literal] [$bsfb:literal] $bsname:ident )+ }
+        binary own { $( [$($bdoc:literal)+] [$bfa:literal] [$bfb:literal] $bname:ident )+ }
+    ) => {
+        /// The functions of the [table](crate::rules), element by element. The shape stays; with a
+        /// second operand it is the common shape of both.
+        impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+            $( tensor_methods! { @unary [$($sdoc)+] [$sformula] $sname($($sp: $sty),*) } )+
+            $( tensor_methods! { @unary [$($doc)+] [$formula] $name($($p: $ty),*) } )+
+            $( tensor_methods! { @binary [$($bsdoc)+] [$bsfa] [$bsfb] $bsname } )+
+            $( tensor_methods! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
+        }
+    };
+    (@unary [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+        $( #[doc = $doc] )+
+        #[doc = concat!("\n\nDerivative: ", $formula, ".")]
+        pub fn $name(self $(, $p: parameter!($ty, F::Base))*) -> Self {
+            self.apply(rules::$name::new($($p),*))
+        }
+    };
+    // `max` and `min` are reductions, as in ndarray's and numpy's vocabulary.
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] max) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] max as maximum } };
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] min) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] min as minimum } };
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] $name as $name } };
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $rule:ident as $name:ident) => {
+        $( #[doc = $doc] )+
+        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a tensor, a variable, an array or a number.")]
+        #[doc = "\n\n# Panics\n\nIf the shapes do not broadcast or the tapes differ."]
+        #[track_caller]
+        pub fn $name<R: Operand<'t, F, D>>(self, other: R) -> Tensor<'t, F, R::Dim> {
+            self.apply2(rules::$rule, other)
+        }
+    };
+}
+for_each_rule!(tensor_methods);
+
+macro_rules! tensor_operators {
+    ($($Trait:ident $method:ident $Assign:ident $assign:ident)+) => { $(
+        impl<'t, F: Scalar, D: Dimension, R: Operand<'t, F, D>> std::ops::$Trait<R> for Tensor<'t, F, D> {
+            type Output = Tensor<'t, F, R::Dim>;
+            #[track_caller]
+            fn $method(self, right: R) -> Self::Output {
+                self.apply2(rules::$method, right)
+            }
+        }
+        impl<'t, F: Scalar, D: Dimension, R: Operand<'t, F, D>> std::ops::$Trait<R> for &Tensor<'t, F, D> {
+            type Output = Tensor<'t, F, R::Dim>;
+            #[track_caller]
+            fn $method(self, right: R) -> Self::Output {
+                (*self).apply2(rules::$method, right)
+            }
+        }
+        impl<'t, F: Scalar, D: Dimension, R: Operand<'t, F, D, Dim = D>> std::ops::$Assign<R> for Tensor<'t, F, D> {
+            #[track_caller]
+            fn $assign(&mut self, right: R) {
+                *self = self.apply2(rules::$method, right);
+            }
+        }
+    )+ };
+}
+tensor_operators! {
+    Add add AddAssign add_assign
+    Sub sub SubAssign sub_assign
+    Mul mul MulAssign mul_assign
+    Div div DivAssign div_assign
+    Rem rem RemAssign rem_assign
+}
+
+/// z = rule(x, tensor) where the left operand is no tensor.
+#[track_caller]
+fn apply_right<'t, F: Scalar, D: Dimension>(
+    rule: impl Binary<F::Base> + 't,
+    left: Tensor<'t, F, ndarray::Ix0>,
+    right: Tensor<'t, F, D>,
+) -> Tensor<'t, F, D> {
+    zip(right.tape, rule, left.stretched(right.dim()), right.node)
+}
+
+operators! { ['t, F: Scalar, D: Dimension] Var<'t, F>, Tensor<'t, F, D> => Tensor<'t, F, D>, |rule, a, b| apply_right(rule, a.to_tensor(b.tape), b) }
+operators! { ['t, D: Dimension] f64, Tensor<'t, f64, D> => Tensor<'t, f64, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
+operators! { ['t, D: Dimension] f32, Tensor<'t, f32, D> => Tensor<'t, f32, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
+operators! { ['t, F: Scalar, const N: usize, D: Dimension] Dual<F, N>, Tensor<'t, Dual<F, N>, D> => Tensor<'t, Dual<F, N>, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
+
+impl<F: Scalar, D: Dimension> std::ops::Neg for Tensor<'_, F, D> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.apply(rules::neg::new())
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> std::ops::Neg for &Tensor<'t, F, D> {
+    type Output = Tensor<'t, F, D>;
+    fn neg(self) -> Tensor<'t, F, D> {
+        -*self
+    }
+}

@@ -1,0 +1,514 @@
+//! The scalar handle.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use num_traits::{Float, One, Zero};
+
+use crate::dual::Dual;
+use crate::fuse;
+use crate::real::{
+    Real, Scalar, float_methods, number_traits, own_rules_by_apply, parameter, std_rules_by_apply,
+};
+use crate::rules::{self, Binary, Unary, for_each_rule};
+use crate::sweep::{self, Gradient};
+use crate::tape::{SINK, Tape};
+
+/// A number on a [`Tape`], or a constant that needs none.
+///
+/// `Var` is `Copy` and works with every operator and function: with other `Var`s of the same tape
+/// and with plain numbers on either side. A function of one variable records nothing: the handle
+/// carries the derivative from its slot in a pending weight, and a record is pushed where two
+/// different slots meet.
+///
+/// ```
+/// use wengert::Tape;
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([0.5, 2.0]);
+/// let f = 2.0 * x.sin() / y + (x * y).exp() - 1.0;
+/// let gradient = f.backward();
+/// assert!((gradient[x] - (0.5_f64.cos() + 2.0 * 1_f64.exp())).abs() < 1e-12);
+/// ```
+///
+/// Handles of two tapes do not mix:
+///
+/// ```should_panic
+/// let (a, b) = (wengert::Tape::new(), wengert::Tape::new());
+/// let _ = a.var(1.0) + b.var(2.0); // panics here and names both tapes
+/// ```
+///
+/// A handle does not outlive its tape:
+///
+/// ```compile_fail,E0597
+/// let x = {
+///     let tape = wengert::Tape::new();
+///     tape.var(1.0)
+/// };
+/// println!("{x}");
+/// ```
+///
+/// and is not sent to another thread, because the tape is not shared:
+///
+/// ```compile_fail,E0277
+/// let tape = wengert::Tape::new();
+/// let x = tape.var(1.0);
+/// std::thread::scope(|scope| { scope.spawn(move || x.sin()); });
+/// ```
+#[derive(Clone, Copy)]
+pub struct Var<'t, F: Scalar = f64> {
+    /// None: a constant.
+    tape: Option<&'t Tape<F>>,
+    slot: u32,
+    /// Whether the handle stands for its slot itself, so that the slot's adjoint is its own.
+    node: bool,
+    /// d(self) = weight · d(slot).
+    weight: F,
+    value: F,
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// A constant: it has no derivative and works with handles of any tape.
+    #[inline(always)]
+    pub fn constant(value: F) -> Self {
+        Self {
+            tape: None,
+            slot: SINK,
+            node: false,
+            weight: F::one(),
+            value,
+        }
+    }
+
+    /// The handle of a slot.
+    #[inline(always)]
+    pub(crate) fn on(tape: &'t Tape<F>, slot: u32, value: F) -> Self {
+        Self {
+            tape: Some(tape),
+            slot,
+            node: true,
+            weight: F::one(),
+            value,
+        }
+    }
+
+    /// The primal.
+    #[inline(always)]
+    pub fn value(self) -> F {
+        self.value
+    }
+
+    /// The same value without derivative: nothing flows back through it.
+    #[inline(always)]
+    pub fn detach(self) -> Self {
+        Self::constant(self.value)
+    }
+
+    /// Whether this is a constant.
+    #[inline(always)]
+    pub fn is_constant(self) -> bool {
+        self.tape.is_none()
+    }
+
+    #[inline(always)]
+    pub(crate) fn tape(&self) -> Option<&'t Tape<F>> {
+        self.tape
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_node(&self) -> bool {
+        self.node
+    }
+
+    #[inline(always)]
+    fn lift(value: F) -> Self {
+        Self::constant(value)
+    }
+
+    /// Makes an intermediate a node of its own, whose adjoint a [`Gradient`] can give.
+    ///
+    /// Use the returned handle in what follows. An input or a constant is returned as it is.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.var(2.0);
+    /// let h = x.square().retain();
+    /// let gradient = (3.0 * h).backward();
+    /// assert_eq!((gradient[h], gradient[x]), (3.0, 12.0));
+    /// ```
+    #[inline]
+    pub fn retain(self) -> Self {
+        match self.tape {
+            Some(tape) if !self.node => Self::on(
+                tape,
+                tape.push([self.slot, SINK], [self.weight, F::zero()]),
+                self.value,
+            ),
+            _ => self,
+        }
+    }
+
+    /// Sweeps backward from this value: its derivative with respect to everything before it.
+    ///
+    /// A tape can be swept any number of times, from any of its values. A value that is not finite
+    /// is swept as it is: adjoints follow the arithmetic, see [`Gradient::is_finite`].
+    ///
+    /// # Panics
+    ///
+    /// If the value is a constant: it was computed from no variable of a tape.
+    #[track_caller]
+    pub fn backward(self) -> Gradient<'t, F> {
+        let tape = self.expect_tape();
+        Gradient {
+            tape,
+            adjoints: sweep::backward(tape, self.slot as usize, self.weight),
+        }
+    }
+
+    /// As [`backward`](Self::backward), into the memory of a gradient of the same tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, y] = tape.vars([2.0, 3.0]);
+    /// let rows = [x * y, x / y];
+    /// let mut gradient = rows[1].backward();
+    /// for row in rows {
+    ///     row.backward_into(&mut gradient);
+    ///     println!("{:?}", gradient.wrt([x, y]));
+    /// }
+    /// # assert_eq!(gradient[x], 1.0 / 3.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the value is a constant or the gradient is of another tape.
+    #[track_caller]
+    pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
+        let tape = self.expect_tape();
+        gradient.assert_same_tape(tape);
+        let output = self.slot as usize;
+        if sweep::covered(tape, output) == gradient.adjoints.len() {
+            sweep::backward_into(tape, output, self.weight, gradient.adjoints);
+        } else {
+            gradient.adjoints = sweep::backward(tape, output, self.weight);
+        }
+    }
+
+    #[track_caller]
+    fn expect_tape(self) -> &'t Tape<F> {
+        match self.tape {
+            Some(tape) => tape,
+            None => panic!(
+                "backward: the value {} is a constant, computed from no variable of a tape; make its inputs with `Tape::var`",
+                self.value
+            ),
+        }
+    }
+
+    /// y = rule(self): multiplies the pending weight.
+    #[inline(always)]
+    pub(crate) fn apply(self, rule: impl Unary<F::Base>) -> Self {
+        let y = rule.eval(self.value);
+        self.chain(rule.partial(self.value, y), y)
+    }
+
+    /// The handle with this value whose derivative from `self` is `partial`.
+    #[inline(always)]
+    fn chain(self, partial: F, value: F) -> Self {
+        let weight = self.weight * partial;
+        if weight.is_regular() {
+            Self {
+                node: false,
+                weight,
+                value,
+                ..self
+            }
+        } else {
+            self.chain_irregular(partial, value)
+        }
+    }
+
+    /// `chain` where the product of weight and partial is 0, subnormal, infinite or NaN.
+    #[cold]
+    #[inline(never)]
+    fn chain_irregular(self, partial: F, value: F) -> Self {
+        if self.tape.is_none() {
+            return Self::constant(value);
+        }
+        let (slot, weight) = self.settled(partial);
+        Self {
+            slot,
+            node: false,
+            weight,
+            value,
+            ..self
+        }
+    }
+
+    /// Slot and weight of `partial · self`. The product must not over- or underflow where the sweep,
+    /// which multiplies from the other end, would not: such a weight is left to the tape.
+    #[inline]
+    fn settled(self, partial: F) -> (u32, F) {
+        let weight = self.weight * partial;
+        if weight.is_regular() || (self.weight - F::one()).is_null() {
+            (self.slot, weight)
+        } else if self.weight.is_null() || partial.is_null() {
+            (self.slot, F::zero())
+        } else {
+            (self.retain().slot, partial)
+        }
+    }
+
+    /// z = rule(self, other).
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn apply2(self, rule: impl Binary<F::Base>, other: Self) -> Self {
+        let (a, b) = (self.value, other.value);
+        let z = rule.eval(a, b);
+        match (self.tape, other.tape) {
+            (Some(tape), Some(other_tape)) => {
+                if !std::ptr::eq(tape, other_tape) {
+                    two_tapes(tape, other_tape);
+                }
+                self.join(
+                    rule.partial_a(a, b, z),
+                    other,
+                    rule.partial_b(a, b, z),
+                    z,
+                    tape,
+                )
+            }
+            (Some(_), None) => self.chain(rule.partial_a(a, b, z), z),
+            (None, Some(_)) => other.chain(rule.partial_b(a, b, z), z),
+            (None, None) => Self::constant(z),
+        }
+    }
+
+    /// A value with partials `p` from `self` and `q` from `other`.
+    #[inline(always)]
+    fn join(self, p: F, other: Self, q: F, value: F, tape: &'t Tape<F>) -> Self {
+        let (v, w) = (self.weight * p, other.weight * q);
+        if self.slot == other.slot {
+            let weight = v + w;
+            if weight.is_regular() {
+                return Self {
+                    node: false,
+                    weight,
+                    value,
+                    ..self
+                };
+            }
+        } else if v.is_regular() && w.is_regular() {
+            return Self::on(tape, tape.push([self.slot, other.slot], [v, w]), value);
+        }
+        self.join_irregular(p, other, q, value, tape)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn join_irregular(self, p: F, other: Self, q: F, value: F, tape: &'t Tape<F>) -> Self {
+        let ((s, v), (t, w)) = (self.settled(p), other.settled(q));
+        if s == t && (v + w).is_null() {
+            return Self {
+                slot: s,
+                node: false,
+                weight: F::zero(),
+                value,
+                ..self
+            };
+        }
+        Self::on(tape, tape.push([s, t], [v, w]), value)
+    }
+
+    /// z = rule(self, c) for a plain number.
+    #[inline(always)]
+    fn apply_left(self, rule: impl Binary<F::Base>, c: F) -> Self {
+        let z = rule.eval(self.value, c);
+        self.chain(rule.partial_a(self.value, c, z), z)
+    }
+
+    /// z = rule(c, other) for a plain number.
+    #[inline(always)]
+    fn apply_right(rule: impl Binary<F::Base>, c: F, other: Self) -> Self {
+        let z = rule.eval(c, other.value);
+        other.chain(rule.partial_b(c, other.value, z), z)
+    }
+
+    /// The terms of a wide record: slot and weight for the partial of this operand; none for a
+    /// constant.
+    #[inline(always)]
+    pub(crate) fn term(self, partial: F) -> Option<(u32, F)> {
+        self.tape?;
+        let weight = self.weight * partial;
+        Some(if weight.is_regular() {
+            (self.slot, weight)
+        } else {
+            self.settled(partial)
+        })
+    }
+
+    /// x^n for a number or a variable `n`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn powf(self, n: impl Into<Self>) -> Self {
+        self.apply2(rules::powf, n.into())
+    }
+
+    /// self · a + b with one rounding, recorded as one operation.
+    #[inline(always)]
+    #[track_caller]
+    pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
+        let (a, b) = (a.into(), b.into());
+        let value = Float::mul_add(self.value, a.value, b.value);
+        fuse::record(value, [(self, a.value), (a, self.value), (b, F::one())])
+    }
+
+    /// Sine and cosine, in radians.
+    #[inline(always)]
+    pub fn sin_cos(self) -> (Self, Self) {
+        let (sin, cos) = Float::sin_cos(self.value);
+        (self.chain(cos, sin), self.chain(-sin, cos))
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn two_tapes<F: Scalar>(a: &Tape<F>, b: &Tape<F>) -> ! {
+    panic!(
+        "the operands belong to two tapes: the left one to tape {a:p} ({} slots), the right one to tape {b:p} ({} slots); \
+         record both on one tape, or pass one as a constant with `.detach()`",
+        a.len(),
+        b.len()
+    )
+}
+
+/// The table's functions as methods, so that no trait needs to be in scope.
+macro_rules! var_methods {
+    (
+        unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $( [$($bsdoc:literal)+] [$bsfa:literal] [$bsfb:literal] $bsname:ident )+ }
+        binary own { $( [$($bdoc:literal)+] [$bfa:literal] [$bfb:literal] $bname:ident )+ }
+    ) => {
+        /// The functions of the [table](crate::rules).
+        impl<'t, F: Scalar> Var<'t, F> {
+            $(
+                $( #[doc = $sdoc] )+
+                #[doc = concat!("\n\nDerivative: ", $sformula, ".")]
+                #[inline(always)]
+                pub fn $sname(self $(, $sp: parameter!($sty, F::Base))*) -> Self {
+                    self.apply(rules::$sname::new($($sp),*))
+                }
+            )+
+            $(
+                $( #[doc = $doc] )+
+                #[doc = concat!("\n\nDerivative: ", $formula, ".")]
+                #[inline(always)]
+                pub fn $name(self $(, $p: parameter!($ty, F::Base))*) -> Self {
+                    self.apply(rules::$name::new($($p),*))
+                }
+            )+
+            $( var_methods! { @binary [$($bsdoc)+] [$bsfa] [$bsfb] $bsname } )+
+            $( var_methods! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
+        }
+    };
+    // Stands above with a doc of its own, as the one name that every user types.
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] powf) => {};
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => {
+        $( #[doc = $doc] )+
+        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a variable or a number.")]
+        #[inline(always)]
+        #[track_caller]
+        pub fn $name(self, other: impl Into<Self>) -> Self {
+            self.apply2(rules::$name, other.into())
+        }
+    };
+}
+for_each_rule!(var_methods);
+
+impl<F: Scalar> From<F> for Var<'_, F> {
+    fn from(value: F) -> Self {
+        Self::constant(value)
+    }
+}
+
+number_traits! { ['t, F: Scalar] Var<'t, F>, F }
+
+impl<F: Scalar> Float for Var<'_, F> {
+    for_each_rule!(std_rules_by_apply);
+    float_methods!(F);
+
+    #[inline(always)]
+    #[track_caller]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Var::mul_add(self, a, b)
+    }
+}
+
+impl<F: Scalar> Real for Var<'_, F> {
+    type Base = F::Base;
+    #[inline(always)]
+    fn from_base(x: F::Base) -> Self {
+        Self::constant(F::from_base(x))
+    }
+    #[inline(always)]
+    fn to_base(self) -> F::Base {
+        self.value.to_base()
+    }
+    for_each_rule!(own_rules_by_apply);
+}
+
+operators! { ['t, F: Scalar] Var<'t, F>, Var<'t, F> => Var<'t, F>, |rule, a, b| a.apply2(rule, b) }
+operators! { ['t, F: Scalar] Var<'t, F>, F => Var<'t, F>, |rule, a, b| a.apply_left(rule, b) }
+operators! { ['t] f64, Var<'t, f64> => Var<'t, f64>, |rule, a, b| Var::apply_right(rule, a, b) }
+operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
+
+impl<F: Scalar> std::ops::Neg for Var<'_, F> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.chain(-F::one(), -self.value)
+    }
+}
+
+impl<'t, F: Scalar> std::ops::Neg for &Var<'t, F> {
+    type Output = Var<'t, F>;
+    #[inline(always)]
+    fn neg(self) -> Self::Output {
+        -*self
+    }
+}
+
+impl<F: Scalar> fmt::Display for Var<'_, F> {
+    /// The value, with the formatter's options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.value, f)
+    }
+}
+
+impl<F: Scalar> fmt::LowerExp for Var<'_, F>
+where
+    F: fmt::LowerExp,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerExp::fmt(&self.value, f)
+    }
+}
+
+impl<F: Scalar> fmt::Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut var = f.debug_struct("Var");
+        var.field("value", &self.value);
+        if self.tape.is_some() {
+            var.field("slot", &self.slot).field("weight", &self.weight);
+        }
+        var.finish()
+    }
+}
