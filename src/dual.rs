@@ -5,9 +5,7 @@ use std::fmt;
 
 use num_traits::{Float, One, Zero};
 
-use crate::real::{
-    Real, Scalar, float_methods, number_traits, own_rules_by_apply, std_rules_by_apply,
-};
+use crate::real::{Real, Scalar, float_methods, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
 
 /// A number a + b₁ε₁ + ... + b_Nε_N with ε_iε_j = 0: a primal and its N tangents, pushed through
@@ -41,10 +39,7 @@ impl<F: Real, const N: usize> Dual<F, N> {
     /// A number whose tangents are zero.
     #[inline(always)]
     pub fn constant(primal: F) -> Self {
-        Self {
-            primal,
-            tangents: [F::zero(); N],
-        }
+        Self { primal, tangents: [F::zero(); N] }
     }
 
     /// The value.
@@ -59,56 +54,44 @@ impl<F: Real, const N: usize> Dual<F, N> {
         self.tangents
     }
 
-    /// Σ partial_i · operand_i: the tangents of a result, an exact zero winning over inf and NaN.
+    /// partial · tangents, an exact zero winning over inf and NaN. (The rare branch is inline: a
+    /// call would take the tangents' address and keep them in memory.)
     #[inline(always)]
     fn push(self, partial: F) -> [F; N] {
-        if partial.is_normal() && N > 0 && self.tangents.iter().all(|t| t.is_finite()) {
-            self.tangents.map(|t| partial * t)
-        } else {
-            self.tangents.map(|t| partial.gated_mul(t))
-        }
+        let tangents = self.tangents.map(|t| partial * t);
+        if all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
 
     #[inline(always)]
     pub(crate) fn apply(self, rule: impl Unary<F::Base>) -> Self {
         let y = rule.eval(self.primal);
-        Self {
-            primal: y,
-            tangents: self.push(rule.partial(self.primal, y)),
-        }
+        Self { primal: y, tangents: self.push(rule.partial(self.primal, y)) }
     }
 
     #[inline(always)]
     pub(crate) fn apply2(self, rule: impl Binary<F::Base>, other: Self) -> Self {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
-        let (left, right) = (
-            self.push(rule.partial_a(a, b, z)),
-            other.push(rule.partial_b(a, b, z)),
-        );
-        Self {
-            primal: z,
-            tangents: std::array::from_fn(|i| left[i] + right[i]),
+        let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+        let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
+        if all_finite(&tangents) {
+            return Self { primal: z, tangents };
         }
+        let gated = |i: usize| p.gated_mul(self.tangents[i]) + q.gated_mul(other.tangents[i]);
+        Self { primal: z, tangents: std::array::from_fn(gated) }
     }
 
     /// `apply2` with an operand whose tangents are zero.
     #[inline(always)]
     fn apply_left(self, rule: impl Binary<F::Base>, b: F) -> Self {
         let z = rule.eval(self.primal, b);
-        Self {
-            primal: z,
-            tangents: self.push(rule.partial_a(self.primal, b, z)),
-        }
+        Self { primal: z, tangents: self.push(rule.partial_a(self.primal, b, z)) }
     }
 
     #[inline(always)]
     fn apply_right(rule: impl Binary<F::Base>, a: F, other: Self) -> Self {
         let z = rule.eval(a, other.primal);
-        Self {
-            primal: z,
-            tangents: other.push(rule.partial_b(a, other.primal, z)),
-        }
+        Self { primal: z, tangents: other.push(rule.partial_b(a, other.primal, z)) }
     }
 
     #[inline(always)]
@@ -120,6 +103,12 @@ impl<F: Real, const N: usize> Dual<F, N> {
     fn lift(x: F) -> Self {
         Self::constant(x)
     }
+}
+
+/// Whether all are finite, by their sum: a product that is not shows there.
+#[inline(always)]
+fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
+    tangents.iter().fold(F::zero(), |sum, &t| sum + t).is_finite()
 }
 
 impl<F: Real, const N: usize> Dual<F, N> {
@@ -175,6 +164,10 @@ impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     fn is_regular(self) -> bool {
         self.primal.is_regular() && self.tangents.iter().all(|t| t.is_finite())
     }
+    #[inline(always)]
+    fn is_active(self) -> bool {
+        !self.is_null() && self.primal.is_finite() && self.tangents.iter().all(|t| t.is_finite())
+    }
 }
 
 impl<F: Real, const N: usize> fmt::Display for Dual<F, N> {
@@ -201,9 +194,6 @@ impl<F: Real, const N: usize> std::ops::Neg for Dual<F, N> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self {
-            primal: -self.primal,
-            tangents: self.tangents.map(|t| -t),
-        }
+        Self { primal: -self.primal, tangents: self.tangents.map(|t| -t) }
     }
 }

@@ -15,10 +15,7 @@ struct Terms<'t, F: Scalar> {
 
 impl<'t, F: Scalar> Terms<'t, F> {
     fn new() -> Self {
-        Self {
-            tape: None,
-            terms: Vec::new(),
-        }
+        Self { tape: None, terms: Vec::new() }
     }
 
     #[inline(always)]
@@ -49,10 +46,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
 /// One node with the given value and (operand, partial) pairs, few enough for the stack.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn record<'t, F: Scalar, const N: usize>(
-    value: F,
-    operands: [(Var<'t, F>, F); N],
-) -> Var<'t, F> {
+pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
     let mut tape: Option<&'t Tape<F>> = None;
     let mut terms = [(0, F::zero()); N];
     let mut count = 0;
@@ -102,10 +96,7 @@ pub fn fuse<'t, F: Scalar, const N: usize>(
 ) -> Var<'t, F> {
     let result = expression(Dual::seeded(operands.map(Var::value)));
     let tangents = result.tangents();
-    record::<_, N>(
-        result.primal(),
-        std::array::from_fn(|i| (operands[i], tangents[i])),
-    )
+    record::<_, N>(result.primal(), std::array::from_fn(|i| (operands[i], tangents[i])))
 }
 
 /// The sum of a slice of variables, as one node.
@@ -130,19 +121,9 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 }
 
 #[track_caller]
-fn weighted_sum<'t, F: Scalar>(
-    x: &[Var<'t, F>],
-    weight: impl Fn(usize) -> F,
-    scale: F,
-) -> Var<'t, F> {
-    let total = x
-        .iter()
-        .enumerate()
-        .fold(F::zero(), |sum, (i, x)| sum + weight(i) * x.value());
-    node(
-        total * scale,
-        x.iter().enumerate().map(|(i, &x)| (x, weight(i) * scale)),
-    )
+fn weighted_sum<'t, F: Scalar>(x: &[Var<'t, F>], weight: impl Fn(usize) -> F, scale: F) -> Var<'t, F> {
+    let total = x.iter().enumerate().fold(F::zero(), |sum, (i, x)| sum + weight(i) * x.value());
+    node(total * scale, x.iter().enumerate().map(|(i, &x)| (x, weight(i) * scale)))
 }
 
 #[track_caller]
@@ -168,12 +149,7 @@ fn node<'t, F: Scalar>(value: F, operands: impl Iterator<Item = (Var<'t, F>, F)>
 /// If the lengths differ.
 #[track_caller]
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
-    assert!(
-        a.len() == b.len(),
-        "dot: the operands have lengths {} and {}",
-        a.len(),
-        b.len()
-    );
+    assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
     let mut value = F::zero();
     let mut terms = Terms::new();
     for (&a, &b) in a.iter().zip(b) {
@@ -196,27 +172,15 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
 /// ```
 #[track_caller]
 pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    let scale = x.iter().fold(F::zero(), |m, x| {
-        if x.value().is_nan() {
-            x.value()
-        } else {
-            m.max(x.value().abs())
-        }
-    });
+    let scale = x.iter().fold(F::zero(), |m, x| if x.value().is_nan() { x.value() } else { m.max(x.value().abs()) });
     if scale == F::zero() {
         return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
     }
     if scale.is_infinite() {
         return node(scale, x.iter().map(|&x| (x, x.value() / scale)));
     }
-    let length = x
-        .iter()
-        .fold(F::zero(), |sum, x| sum + (x.value() / scale).powi(2))
-        .sqrt();
-    node(
-        scale * length,
-        x.iter().map(|&x| (x, x.value() / scale / length)),
-    )
+    let length = x.iter().fold(F::zero(), |sum, x| sum + (x.value() / scale).powi(2)).sqrt();
+    node(scale * length, x.iter().map(|&x| (x, x.value() / scale / length)))
 }
 
 /// ln Σ e^xᵢ without overflow, as one node; its gradient is the [`softmax`]. -∞ for an empty slice.
@@ -231,10 +195,7 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let (shift, total) = exp_sum(x);
-    node(
-        shift + total.ln(),
-        x.iter().map(|&x| (x, (x.value() - shift).exp() / total)),
-    )
+    node(shift + total.ln(), x.iter().map(|&x| (x, (x.value() - shift).exp() / total)))
 }
 
 /// The probabilities e^xᵢ/Σe^xⱼ, one node of n operands each.
@@ -248,23 +209,11 @@ pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     let (shift, total) = exp_sum(x);
-    let p: Vec<F> = x
-        .iter()
-        .map(|x| (x.value() - shift).exp() / total)
-        .collect();
+    let p: Vec<F> = x.iter().map(|x| (x.value() - shift).exp() / total).collect();
     let row = |i: usize| {
         node(
             p[i],
-            x.iter().enumerate().map(|(j, &x)| {
-                (
-                    x,
-                    if i == j {
-                        p[i] * (F::one() - p[i])
-                    } else {
-                        -p[i] * p[j]
-                    },
-                )
-            }),
+            x.iter().enumerate().map(|(j, &x)| (x, if i == j { p[i] * (F::one() - p[i]) } else { -p[i] * p[j] })),
         )
     };
     (0..x.len()).map(row).collect()
@@ -273,16 +222,8 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
 /// The largest element, where it is finite, and Σ e^(x - it).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
     let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
-    let shift = if largest.is_finite() {
-        largest
-    } else {
-        F::zero()
-    };
-    (
-        shift,
-        x.iter()
-            .fold(F::zero(), |sum, x| sum + (x.value() - shift).exp()),
-    )
+    let shift = if largest.is_finite() { largest } else { F::zero() };
+    (shift, x.iter().fold(F::zero(), |sum, x| sum + (x.value() - shift).exp()))
 }
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {

@@ -93,6 +93,9 @@ pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
 
     /// Whether products have neither over- nor underflowed to get here.
     fn is_regular(self) -> bool;
+
+    /// Whether it is finite and not null.
+    fn is_active(self) -> bool;
 }
 
 macro_rules! own_rules_of_base {
@@ -119,7 +122,7 @@ macro_rules! own_rules_of_base {
 pub(crate) use own_rules_of_base;
 
 macro_rules! base_float {
-    ($($F:ident)+) => { $(
+    ($($F:ident $Bits:ident),+) => { $(
         impl Real for $F {
             type Base = $F;
             #[inline(always)]
@@ -135,15 +138,21 @@ macro_rules! base_float {
         impl Scalar for $F {
             #[inline(always)]
             fn is_null(self) -> bool { self == 0.0 }
+            // Twice the bits drops the sign; one unsigned comparison then tests a range of sizes.
             #[inline(always)]
             fn is_regular(self) -> bool {
-                let size = self.abs();
-                size >= $F::MIN_POSITIVE && size <= $F::MAX
+                const LEAST: $Bits = $F::MIN_POSITIVE.to_bits() << 1;
+                const SPAN: $Bits = ($F::MAX.to_bits() << 1) - LEAST;
+                (self.to_bits() << 1).wrapping_sub(LEAST) <= SPAN
+            }
+            #[inline(always)]
+            fn is_active(self) -> bool {
+                (self.to_bits() << 1).wrapping_sub(1) < $F::MAX.to_bits() << 1
             }
         }
     )+ };
 }
-base_float! { f32 f64 }
+base_float! { f32 u32, f64 u64 }
 
 /// The methods of `num_traits::Float` that are rows of the table, through `self.apply(rule)`.
 macro_rules! std_rules_by_apply {

@@ -864,8 +864,7 @@ fn normal_pdf<R: Real>(x: R) -> R {
 fn sinc_partial<R: Real>(x: R, y: R) -> R {
     if x.abs() < R::lit(0.25) {
         let s = x * x;
-        let series =
-            R::lit(1.0 / 840.0) - s * (R::lit(1.0 / 45_360.0) - s * R::lit(1.0 / 3_991_680.0));
+        let series = R::lit(1.0 / 840.0) - s * (R::lit(1.0 / 45_360.0) - s * R::lit(1.0 / 3_991_680.0));
         x * (R::lit(-1.0 / 3.0) + s * (R::lit(1.0 / 30.0) - s * series))
     } else {
         (Float::cos(x) - y) / x

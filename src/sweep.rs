@@ -40,9 +40,7 @@ pub struct Gradient<'t, F: Scalar> {
 
 impl<F: Scalar> fmt::Debug for Gradient<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gradient")
-            .field("adjoints", &self.adjoints.get(1..))
-            .finish()
+        f.debug_struct("Gradient").field("adjoints", &self.adjoints.get(1..)).finish()
     }
 }
 
@@ -161,9 +159,7 @@ impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
 
 /// Sweeps backward from slot `output` with cotangent `seed` into a fresh buffer of the arena.
 pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
-    let adjoints = tape
-        .arena()
-        .alloc_slice_fill_copy(covered(tape, output), F::zero());
+    let adjoints = tape.arena().alloc_slice_fill_copy(covered(tape, output), F::zero());
     adjoints[output] = seed;
     run(tape, output, adjoints);
     adjoints
@@ -190,13 +186,7 @@ pub(crate) fn run<F: Scalar>(tape: &Tape<F>, output: usize, adjoints: &mut [F]) 
         let mut end = records.len();
         for op in ops.iter().rev() {
             if op.first <= output {
-                run_section(
-                    tape.arena(),
-                    &records[op.records..end],
-                    op,
-                    output,
-                    adjoints,
-                );
+                run_section(tape.arena(), &records[op.records..end], op, output, adjoints);
             }
             end = op.records;
         }
@@ -205,20 +195,10 @@ pub(crate) fn run<F: Scalar>(tape: &Tape<F>, output: usize, adjoints: &mut [F]) 
 
 /// One operation and the scalar records that follow it.
 #[inline(always)]
-fn run_section<F: Scalar>(
-    arena: &Bump,
-    records: &[Record<F>],
-    op: &Op<F>,
-    output: usize,
-    adjoints: &mut [F],
-) {
+fn run_section<F: Scalar>(arena: &Bump, records: &[Record<F>], op: &Op<F>, output: usize, adjoints: &mut [F]) {
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);
     let (below, rest) = adjoints.split_at_mut(op.first);
-    op.pull(&mut Cotangents {
-        result: &rest[..op.len],
-        adjoints: below,
-        arena,
-    });
+    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena });
 }

@@ -7,9 +7,7 @@ use num_traits::{Float, One, Zero};
 
 use crate::dual::Dual;
 use crate::fuse;
-use crate::real::{
-    Real, Scalar, float_methods, number_traits, own_rules_by_apply, parameter, std_rules_by_apply,
-};
+use crate::real::{Real, Scalar, float_methods, number_traits, own_rules_by_apply, parameter, std_rules_by_apply};
 use crate::rules::{self, Binary, Unary, for_each_rule};
 use crate::sweep::{self, Gradient};
 use crate::tape::{SINK, Tape};
@@ -71,25 +69,13 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// A constant: it has no derivative and works with handles of any tape.
     #[inline(always)]
     pub fn constant(value: F) -> Self {
-        Self {
-            tape: None,
-            slot: SINK,
-            node: false,
-            weight: F::one(),
-            value,
-        }
+        Self { tape: None, slot: SINK, node: false, weight: F::one(), value }
     }
 
     /// The handle of a slot.
     #[inline(always)]
     pub(crate) fn on(tape: &'t Tape<F>, slot: u32, value: F) -> Self {
-        Self {
-            tape: Some(tape),
-            slot,
-            node: true,
-            weight: F::one(),
-            value,
-        }
+        Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
     }
 
     /// The primal.
@@ -144,11 +130,9 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline]
     pub fn retain(self) -> Self {
         match self.tape {
-            Some(tape) if !self.node => Self::on(
-                tape,
-                tape.push([self.slot, SINK], [self.weight, F::zero()]),
-                self.value,
-            ),
+            Some(tape) if !self.node => {
+                Self::on(tape, tape.push([self.slot, SINK], [self.weight, F::zero()]), self.value)
+            }
             _ => self,
         }
     }
@@ -164,10 +148,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[track_caller]
     pub fn backward(self) -> Gradient<'t, F> {
         let tape = self.expect_tape();
-        Gradient {
-            tape,
-            adjoints: sweep::backward(tape, self.slot as usize, self.weight),
-        }
+        Gradient { tape, adjoints: sweep::backward(tape, self.slot as usize, self.weight) }
     }
 
     /// As [`backward`](Self::backward), into the memory of a gradient of the same tape.
@@ -220,48 +201,15 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// The handle with this value whose derivative from `self` is `partial`.
     #[inline(always)]
     fn chain(self, partial: F, value: F) -> Self {
-        let weight = self.weight * partial;
-        if weight.is_regular() {
-            Self {
-                node: false,
-                weight,
-                value,
-                ..self
-            }
-        } else {
-            self.chain_irregular(partial, value)
-        }
+        let (slot, weight) = self.weighted(partial);
+        Self { tape: self.tape, slot, node: false, weight, value }
     }
 
-    /// `chain` where the product of weight and partial is 0, subnormal, infinite or NaN.
-    #[cold]
-    #[inline(never)]
-    fn chain_irregular(self, partial: F, value: F) -> Self {
-        if self.tape.is_none() {
-            return Self::constant(value);
-        }
-        let (slot, weight) = self.settled(partial);
-        Self {
-            slot,
-            node: false,
-            weight,
-            value,
-            ..self
-        }
-    }
-
-    /// Slot and weight of `partial · self`. The product must not over- or underflow where the sweep,
-    /// which multiplies from the other end, would not: such a weight is left to the tape.
-    #[inline]
-    fn settled(self, partial: F) -> (u32, F) {
+    /// Slot and weight of `partial · self`.
+    #[inline(always)]
+    fn weighted(self, partial: F) -> (u32, F) {
         let weight = self.weight * partial;
-        if weight.is_regular() || (self.weight - F::one()).is_null() {
-            (self.slot, weight)
-        } else if self.weight.is_null() || partial.is_null() {
-            (self.slot, F::zero())
-        } else {
-            (self.retain().slot, partial)
-        }
+        if weight.is_regular() { (self.slot, weight) } else { settle(self.tape, self.slot, self.weight, partial) }
     }
 
     /// z = rule(self, other).
@@ -271,58 +219,25 @@ impl<'t, F: Scalar> Var<'t, F> {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
         match (self.tape, other.tape) {
-            (Some(tape), Some(other_tape)) => {
-                if !std::ptr::eq(tape, other_tape) {
-                    two_tapes(tape, other_tape);
+            (Some(tape), Some(other_tape)) if std::ptr::eq(tape, other_tape) => {
+                let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+                let (v, w) = (self.weight * p, other.weight * q);
+                if self.slot == other.slot {
+                    let weight = v + w;
+                    if weight.is_regular() {
+                        return Self { node: false, weight, value: z, ..self };
+                    }
+                } else if v.is_regular() && w.is_regular() {
+                    return Self::on(tape, tape.push([self.slot, other.slot], [v, w]), z);
                 }
-                self.join(
-                    rule.partial_a(a, b, z),
-                    other,
-                    rule.partial_b(a, b, z),
-                    z,
-                    tape,
-                )
+                let (slot, weight, node) = join((self.slot, self.weight, p), (other.slot, other.weight, q), tape);
+                Self { tape: self.tape, slot, node, weight, value: z }
             }
+            (Some(tape), Some(other_tape)) => two_tapes(tape, other_tape),
             (Some(_), None) => self.chain(rule.partial_a(a, b, z), z),
             (None, Some(_)) => other.chain(rule.partial_b(a, b, z), z),
             (None, None) => Self::constant(z),
         }
-    }
-
-    /// A value with partials `p` from `self` and `q` from `other`.
-    #[inline(always)]
-    fn join(self, p: F, other: Self, q: F, value: F, tape: &'t Tape<F>) -> Self {
-        let (v, w) = (self.weight * p, other.weight * q);
-        if self.slot == other.slot {
-            let weight = v + w;
-            if weight.is_regular() {
-                return Self {
-                    node: false,
-                    weight,
-                    value,
-                    ..self
-                };
-            }
-        } else if v.is_regular() && w.is_regular() {
-            return Self::on(tape, tape.push([self.slot, other.slot], [v, w]), value);
-        }
-        self.join_irregular(p, other, q, value, tape)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn join_irregular(self, p: F, other: Self, q: F, value: F, tape: &'t Tape<F>) -> Self {
-        let ((s, v), (t, w)) = (self.settled(p), other.settled(q));
-        if s == t && (v + w).is_null() {
-            return Self {
-                slot: s,
-                node: false,
-                weight: F::zero(),
-                value,
-                ..self
-            };
-        }
-        Self::on(tape, tape.push([s, t], [v, w]), value)
     }
 
     /// z = rule(self, c) for a plain number.
@@ -344,12 +259,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn term(self, partial: F) -> Option<(u32, F)> {
         self.tape?;
-        let weight = self.weight * partial;
-        Some(if weight.is_regular() {
-            (self.slot, weight)
-        } else {
-            self.settled(partial)
-        })
+        Some(self.weighted(partial))
     }
 
     /// x^n for a number or a variable `n`.
@@ -374,6 +284,39 @@ impl<'t, F: Scalar> Var<'t, F> {
         let (sin, cos) = Float::sin_cos(self.value);
         (self.chain(cos, sin), self.chain(-sin, cos))
     }
+}
+
+// The two paths below are off the fast one and take numbers, not handles: a handle whose address is
+// taken would live in memory on the fast path too (measured: 3 times slower).
+
+/// Slot and weight of `partial · handle` where their product is 0, subnormal, infinite or NaN.
+/// It must not over- or underflow where the sweep, which multiplies from the other end, would not:
+/// such a weight is left to the tape.
+#[cold]
+#[inline(never)]
+fn settle<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
+    let Some(tape) = tape else { return (SINK, F::one()) };
+    let product = weight * partial;
+    if product.is_regular() || (weight - F::one()).is_null() {
+        (slot, product)
+    } else if weight.is_null() || partial.is_null() {
+        (slot, F::zero())
+    } else {
+        (tape.push([slot, SINK], [weight, F::zero()]), partial)
+    }
+}
+
+/// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `settle`
+/// is needed or both have the same slot and their weights cancel.
+#[cold]
+#[inline(never)]
+fn join<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
+    let (s, v) = settle(Some(tape), s, v, p);
+    let (t, w) = settle(Some(tape), t, w, q);
+    if s == t && (v + w).is_null() {
+        return (s, F::zero(), false);
+    }
+    (tape.push([s, t], [v, w]), F::one(), true)
 }
 
 #[cold]

@@ -24,13 +24,7 @@ pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
 }
 
 /// dxᵢ += dyᵢ · rule'(xᵢ, yᵢ).
-pub(crate) fn map_pullback<F: Scalar>(
-    rule: impl Unary<F::Base>,
-    x: &[F],
-    y: &[F],
-    dy: &[F],
-    dx: &mut [F],
-) {
+pub(crate) fn map_pullback<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
     struct Pull<'a, F, R> {
         rule: R,
         x: &'a [F],
@@ -83,13 +77,7 @@ pub(crate) fn zip<F: Scalar>(
     impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Zip<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            let Self {
-                rule,
-                shape,
-                a,
-                b,
-                z,
-            } = self;
+            let Self { rule, shape, a, b, z } = self;
             let eval = |a: F, b: F| rule.eval(L::wrap(a), L::wrap(b)).unwrap();
             let mut done = 0;
             for_each_run(shape, [a.layout, b.layout], |n, [i, j], steps| {
@@ -122,13 +110,7 @@ pub(crate) fn zip<F: Scalar>(
             });
         }
     }
-    F::dispatch(Zip {
-        rule,
-        shape,
-        a,
-        b,
-        z,
-    });
+    F::dispatch(Zip { rule, shape, a, b, z });
 }
 
 /// Which operand a pullback adds to.
@@ -167,20 +149,10 @@ pub(crate) fn zip_pullback<F: Scalar>(
     impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Pull<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            let Self {
-                rule,
-                side,
-                zipped: Zipped { shape, a, b, z, dz },
-                adjoints,
-                shift,
-            } = self;
+            let Self { rule, side, zipped: Zipped { shape, a, b, z, dz }, adjoints, shift } = self;
             let pull = |a: F, b: F, z: F, dz: F| {
                 let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
-                let partial = if side == Side::A {
-                    rule.partial_a(a, b, z)
-                } else {
-                    rule.partial_b(a, b, z)
-                };
+                let partial = if side == Side::A { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
                 L::wrap(dz).gated_mul(partial).unwrap()
             };
             let mut done = 0;
@@ -188,20 +160,11 @@ pub(crate) fn zip_pullback<F: Scalar>(
                 let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
                 done += n;
                 let [i, j] = places;
-                let (own, step) = if side == Side::A {
-                    (i, steps[0])
-                } else {
-                    (j, steps[1])
-                };
+                let (own, step) = if side == Side::A { (i, steps[0]) } else { (j, steps[1]) };
                 match (step, steps) {
                     (1, [1, 1]) => {
                         let d = &mut adjoints[shift + own..shift + own + n];
-                        for ((((d, &a), &b), &z), &dz) in d
-                            .iter_mut()
-                            .zip(a.run(n, i))
-                            .zip(b.run(n, j))
-                            .zip(z)
-                            .zip(dz)
+                        for ((((d, &a), &b), &z), &dz) in d.iter_mut().zip(a.run(n, i)).zip(b.run(n, j)).zip(z).zip(dz)
                         {
                             *d += pull(a, b, z, dz);
                         }
@@ -228,16 +191,14 @@ pub(crate) fn zip_pullback<F: Scalar>(
                             match steps {
                                 [1, _] => {
                                     let b = b.data[j];
-                                    for (((p, &a), &z), &dz) in
-                                        block.iter_mut().zip(&a.data[i + from..]).zip(z).zip(dz)
+                                    for (((p, &a), &z), &dz) in block.iter_mut().zip(&a.data[i + from..]).zip(z).zip(dz)
                                     {
                                         *p = pull(a, b, z, dz);
                                     }
                                 }
                                 [_, 1] => {
                                     let a = a.data[i];
-                                    for (((p, &b), &z), &dz) in
-                                        block.iter_mut().zip(&b.data[j + from..]).zip(z).zip(dz)
+                                    for (((p, &b), &z), &dz) in block.iter_mut().zip(&b.data[j + from..]).zip(z).zip(dz)
                                     {
                                         *p = pull(a, b, z, dz);
                                     }
@@ -255,8 +216,7 @@ pub(crate) fn zip_pullback<F: Scalar>(
                     }
                     (_, [s, t]) => {
                         for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
-                            let partial =
-                                pull(a.data[place(i, k, s)], b.data[place(j, k, t)], z, dz);
+                            let partial = pull(a.data[place(i, k, s)], b.data[place(j, k, t)], z, dz);
                             adjoints[place(shift + own, k, step)] += partial;
                         }
                     }
@@ -264,13 +224,7 @@ pub(crate) fn zip_pullback<F: Scalar>(
             });
         }
     }
-    F::dispatch(Pull {
-        rule,
-        side,
-        zipped,
-        adjoints,
-        shift,
-    });
+    F::dispatch(Pull { rule, side, zipped, adjoints, shift });
 }
 
 const BLOCK: usize = 64;

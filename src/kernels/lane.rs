@@ -153,11 +153,7 @@ impl<T: Inner, const FMA: bool> Float for Lane<T, FMA> {
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        Self(if FMA {
-            Float::mul_add(self.0, a.0, b.0)
-        } else {
-            self.0 * a.0 + b.0
-        })
+        Self(if FMA { Float::mul_add(self.0, a.0, b.0) } else { self.0 * a.0 + b.0 })
     }
 }
 

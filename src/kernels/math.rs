@@ -116,11 +116,7 @@ macro_rules! vector_math {
             let s = f / (2.0 + f);
             let z = s * s;
             let half = 0.5 * f * f;
-            let low = fma::<FMA>(
-                s,
-                fma::<FMA>(z, poly::<FMA, _>(z, &LN), half),
-                fma::<FMA>(k, LN2_LOW, c),
-            );
+            let low = fma::<FMA>(s, fma::<FMA>(z, poly::<FMA, _>(z, &LN), half), fma::<FMA>(k, LN2_LOW, c));
             fma::<FMA>(k, LN2_HIGH, f - (half - low))
         }
 
@@ -129,11 +125,7 @@ macro_rules! vector_math {
         fn ln_edges(x: F, ln: F) -> F {
             let negative = if x < 0.0 { F::NAN } else { x };
             let edge = if x == 0.0 { F::NEG_INFINITY } else { negative };
-            if (x > 0.0) & (x < F::INFINITY) {
-                ln
-            } else {
-                edge
-            }
+            if (x > 0.0) & (x < F::INFINITY) { ln } else { edge }
         }
 
         impl VectorMath for F {
@@ -168,18 +160,10 @@ macro_rules! vector_math {
             #[inline(always)]
             fn vln_1p<const FMA: bool>(self) -> F {
                 let u = 1.0 + self;
-                let rounding = if self > 1.0 {
-                    1.0 - (u - self)
-                } else {
-                    self - (u - 1.0)
-                };
+                let rounding = if self > 1.0 { 1.0 - (u - self) } else { self - (u - 1.0) };
                 let (k, f) = ln_parts(u);
                 // k = 0: f is self but for the rounding of u.
-                let (f, c) = if k == 0.0 {
-                    (self, 0.0)
-                } else {
-                    (f, rounding / u)
-                };
+                let (f, c) = if k == 0.0 { (self, 0.0) } else { (f, rounding / u) };
                 ln_edges(u, ln_sum::<FMA>(k, f, c)).copysign(self)
             }
 
@@ -313,25 +297,10 @@ mod single {
     /// (2 artanh(s) - 2s) / (s z) with z = s^2 on |s| <= 3 - 2 sqrt(2), weight z: 2^-29.093
     const LN: [F; 3] = [0.66666776, 0.3997754, 0.29871845];
     /// erf(x) / x - 1 in z = x^2 on |x| <= 1, weight 1: 2^-25.929
-    const ERF: [F; 7] = [
-        0.12837917,
-        -0.37612626,
-        0.112836,
-        -0.02685444,
-        0.005189527,
-        -0.0008020756,
-        7.888807e-05,
-    ];
+    const ERF: [F; 7] = [0.12837917, -0.37612626, 0.112836, -0.02685444, 0.005189527, -0.0008020756, 7.888807e-05];
     /// ln erfc(1 + t) on 0 <= t <= 3, weight erfc(1 + t): 2^-26.947
-    const LN_ERFC: [F; 7] = [
-        -1.8496056,
-        -2.6389668,
-        -0.8431183,
-        -0.041500695,
-        0.009890896,
-        -0.001826161,
-        0.00018557197,
-    ];
+    const LN_ERFC: [F; 7] =
+        [-1.8496056, -2.6389668, -0.8431183, -0.041500695, 0.009890896, -0.001826161, 0.00018557197];
 
     vector_math!();
 }
@@ -434,31 +403,15 @@ mod tests {
     /// The oracle is the f64 function, whose error is below 2^-28 ulp of f32.
     #[test]
     fn f32_over_all_exponents() {
-        for x in (0..=u32::MAX)
-            .step_by(65_521)
-            .map(f32::from_bits)
-            .filter(|x| !x.is_nan())
-        {
+        for x in (0..=u32::MAX).step_by(65_521).map(f32::from_bits).filter(|x| !x.is_nan()) {
             let wide = f64::from(x);
             for (name, value, [plain, fused]) in [
                 ("exp", wide.exp(), [x.vexp::<false>(), x.vexp::<true>()]),
-                (
-                    "exp_m1",
-                    wide.exp_m1(),
-                    [x.vexp_m1::<false>(), x.vexp_m1::<true>()],
-                ),
+                ("exp_m1", wide.exp_m1(), [x.vexp_m1::<false>(), x.vexp_m1::<true>()]),
                 ("ln", wide.ln(), [x.vln::<false>(), x.vln::<true>()]),
-                (
-                    "ln_1p",
-                    wide.ln_1p(),
-                    [x.vln_1p::<false>(), x.vln_1p::<true>()],
-                ),
+                ("ln_1p", wide.ln_1p(), [x.vln_1p::<false>(), x.vln_1p::<true>()]),
                 ("tanh", wide.tanh(), [x.vtanh::<false>(), x.vtanh::<true>()]),
-                (
-                    "erf",
-                    libm::erf(wide),
-                    [x.verf::<false>(), x.verf::<true>()],
-                ),
+                ("erf", libm::erf(wide), [x.verf::<false>(), x.verf::<true>()]),
             ] {
                 let nearest = value as f32;
                 let tolerance = 2.0 * f64::from(nearest.abs().next_up() - nearest.abs());

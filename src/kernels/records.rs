@@ -13,14 +13,12 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
         i -= 1;
         let record = &records[i];
         let cotangent = adjoints[first + i];
-        if cotangent.is_null() {
-            continue;
-        }
         let [p, q] = record.parents;
-        if q & WIDE == 0 && cotangent.is_finite() {
+        if cotangent.is_active() && q & WIDE == 0 {
             let [d, e] = record.partials;
             adjoints[p as usize] += cotangent * d;
             adjoints[q as usize] += cotangent * e;
+        } else if cotangent.is_null() {
         } else if q & WIDE != 0 {
             let cells = (q & !WIDE) as usize;
             add(adjoints, p, cotangent, record.partials[0]);
@@ -40,9 +38,5 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
 #[inline(always)]
 fn add<F: Scalar>(adjoints: &mut [F], parent: u32, cotangent: F, partial: F) {
     let product = cotangent * partial;
-    adjoints[parent as usize] += if partial.is_null() {
-        F::zero()
-    } else {
-        product
-    };
+    adjoints[parent as usize] += if partial.is_null() { F::zero() } else { product };
 }

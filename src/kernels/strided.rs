@@ -32,9 +32,7 @@ pub(crate) fn for_each_run<const K: usize>(
         }
         let steps = operands.map(|o| o.strides[axis]);
         match axes.last_mut() {
-            Some((outer, outer_steps))
-                if (0..K).all(|k| outer_steps[k] == steps[k] * len as isize) =>
-            {
+            Some((outer, outer_steps)) if (0..K).all(|k| outer_steps[k] == steps[k] * len as isize) => {
                 *outer *= len;
                 *outer_steps = steps;
             }
@@ -92,12 +90,7 @@ pub(crate) fn gather<F: Copy>(shape: &[usize], data: &[F], layout: Layout<'_>, o
 }
 
 /// Adds `x`, in row-major order, to a strided operand.
-pub(crate) fn scatter_add<F: Copy + std::ops::AddAssign>(
-    shape: &[usize],
-    x: &[F],
-    data: &mut [F],
-    layout: Layout<'_>,
-) {
+pub(crate) fn scatter_add<F: Copy + std::ops::AddAssign>(shape: &[usize], x: &[F], data: &mut [F], layout: Layout<'_>) {
     let mut done = 0;
     for_each_run(shape, [layout], |n, [first], [step]| {
         let x = &x[done..done + n];

@@ -19,9 +19,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         kernels::map(rule, x, y);
         let y = &*y;
         Self::result(tape, self.dim(), y, node.is_constant(), move |cotangents| {
-            node.accumulate_with(cotangents, |dy, dx| {
-                kernels::map_pullback(rule, x, y, dy, dx)
-            });
+            node.accumulate_with(cotangents, |dy, dx| kernels::map_pullback(rule, x, y, dy, dx));
         })
     }
 
@@ -43,11 +41,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             Some(values) => values,
             None => unreachable!("the common shape of two operands fits both"),
         };
-        self.tape.alloc(Node {
-            values,
-            storage: node.storage,
-            slot: node.slot,
-        })
+        self.tape.alloc(Node { values, storage: node.storage, slot: node.slot })
     }
 }
 
@@ -66,13 +60,7 @@ fn zip<'t, F: Scalar, D: Dimension>(
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
     Tensor::result(tape, a.values.raw_dim(), z, constant, move |cotangents| {
-        let zipped = Zipped {
-            shape: a.shape(),
-            a: a.operand(),
-            b: b.operand(),
-            z,
-            dz: cotangents.result,
-        };
+        let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.result };
         // One side after the other: the operands may share slots.
         for (side, node) in [(Side::A, a), (Side::B, b)] {
             if !node.is_constant() {
@@ -90,11 +78,7 @@ pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// Both operands with the common shape.
     #[doc(hidden)]
     #[allow(private_interfaces)]
-    fn pair(
-        self,
-        left: Tensor<'t, F, D>,
-        operation: &str,
-    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>);
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>);
 }
 
 impl<'t, F: Scalar, D: Dimension, E: Dimension> Operand<'t, F, D> for Tensor<'t, F, E>
@@ -104,11 +88,7 @@ where
     type Dim = <D as DimMax<E>>::Output;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(
-        self,
-        left: Tensor<'t, F, D>,
-        operation: &str,
-    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
         left.assert_same_tape(self);
         let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
         (left.stretched(shape.clone()), self.stretched(shape))
@@ -132,19 +112,14 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     }
 }
 
-impl<'t, F: Scalar, D: Dimension, E: Dimension, S: Data<Elem = F>> Operand<'t, F, D>
-    for &'t ArrayBase<S, E>
+impl<'t, F: Scalar, D: Dimension, E: Dimension, S: Data<Elem = F>> Operand<'t, F, D> for &'t ArrayBase<S, E>
 where
     D: DimMax<E, Output: 't>,
 {
     type Dim = <D as DimMax<E>>::Output;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(
-        self,
-        left: Tensor<'t, F, D>,
-        operation: &str,
-    ) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
         left.tape.constant(self).pair(left, operation)
     }
 }
@@ -152,12 +127,7 @@ where
 /// A plain number as a tensor without axes.
 fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
     let storage = std::slice::from_ref(tape.alloc(x));
-    Tensor::view(
-        tape,
-        ArrayView::from_shape((), storage).expect("one element"),
-        storage,
-        SINK,
-    )
+    Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, SINK)
 }
 
 /// The shape to which both broadcast: aligned at the last axis, lengths equal or 1.
@@ -166,12 +136,7 @@ fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &str) -> E {
     let ndim = a.len().max(b.len());
     let mut shape = E::zeros(ndim);
     for (from_end, len) in shape.slice_mut().iter_mut().rev().enumerate() {
-        let of = |shape: &[usize]| {
-            shape
-                .len()
-                .checked_sub(from_end + 1)
-                .map_or(1, |axis| shape[axis])
-        };
+        let of = |shape: &[usize]| shape.len().checked_sub(from_end + 1).map_or(1, |axis| shape[axis]);
         *len = match (of(a), of(b)) {
             (m, n) if m == n => m,
             (1, n) => n,

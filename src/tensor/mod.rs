@@ -89,17 +89,11 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     }
 
     pub(crate) fn layout(&self) -> Layout<'_> {
-        Layout {
-            offset: self.offset(),
-            strides: self.values.strides(),
-        }
+        Layout { offset: self.offset(), strides: self.values.strides() }
     }
 
     pub(crate) fn operand(&self) -> kernels::Operand<'_, F> {
-        kernels::Operand {
-            data: self.storage,
-            layout: self.layout(),
-        }
+        kernels::Operand { data: self.storage, layout: self.layout() }
     }
 
     /// The index of `storage[0]` in the buffer of adjoints.
@@ -134,33 +128,19 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
             return;
         }
         let layout = self.layout();
-        scatter_add(
-            self.shape(),
-            cotangent,
-            adjoints,
-            Layout {
-                offset: self.slot() + layout.offset,
-                ..layout
-            },
-        );
+        scatter_add(self.shape(), cotangent, adjoints, Layout { offset: self.slot() + layout.offset, ..layout });
     }
 
     /// Hands `add` a contiguous buffer in row-major order to *add* the node's cotangent to: the
     /// adjoints themselves where they stand so, else a zeroed temporary that is added afterwards.
-    pub(crate) fn accumulate_with(
-        &self,
-        cotangents: &mut Cotangents<'_, F>,
-        add: impl FnOnce(&[F], &mut [F]),
-    ) {
+    pub(crate) fn accumulate_with(&self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
         if self.is_constant() {
             return;
         }
         if let Some(own) = self.adjoints(cotangents.adjoints) {
             add(cotangents.result, own);
         } else {
-            let temporary = cotangents
-                .arena
-                .alloc_slice_fill_copy(self.len(), F::zero());
+            let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
             add(cotangents.result, temporary);
             self.accumulate(cotangents.adjoints, temporary);
         }
@@ -169,20 +149,8 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The handle of a view into storage.
-    pub(crate) fn view(
-        tape: &'t Tape<F>,
-        values: ArrayView<'t, F, D>,
-        storage: &'t [F],
-        slot: u32,
-    ) -> Self {
-        Self {
-            tape,
-            node: tape.alloc(Node {
-                values,
-                storage,
-                slot,
-            }),
-        }
+    pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
+        Self { tape, node: tape.alloc(Node { values, storage, slot }) }
     }
 
     /// The same elements seen through another view of them.
@@ -199,13 +167,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         constant: bool,
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
     ) -> Self {
-        let slot = if constant || values.is_empty() {
-            SINK
-        } else {
-            tape.push_op(values.len(), pullback)
-        };
-        let view = ArrayView::from_shape(shape, values)
-            .expect("an operation computes every element of its result");
+        let slot = if constant || values.is_empty() { SINK } else { tape.push_op(values.len(), pullback) };
+        let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
         Self::view(tape, view, values, slot)
     }
 
@@ -275,17 +238,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     pub fn at(self, index: impl IntoDimension<Dim = D>) -> Var<'t, F> {
         let index = index.into_dimension();
         let Some(value) = self.node.values.get(index.clone()) else {
-            panic!(
-                "at: index {:?} is out of bounds for shape {:?}",
-                index.slice(),
-                self.shape()
-            );
+            panic!("at: index {:?} is out of bounds for shape {:?}", index.slice(), self.shape());
         };
         if self.is_constant() {
             return Var::constant(*value);
         }
-        let place = (std::ptr::from_ref(value) as usize - self.node.storage.as_ptr() as usize)
-            / size_of::<F>();
+        let place = (std::ptr::from_ref(value) as usize - self.node.storage.as_ptr() as usize) / size_of::<F>();
         Var::on(self.tape, self.node.slot + place as u32, *value)
     }
 
@@ -316,12 +274,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
         let node = self.retain();
         let storage = std::slice::from_ref(tape.alloc(node.value()));
-        Tensor::view(
-            tape,
-            ArrayView::from_shape((), storage).expect("one element"),
-            storage,
-            node.slot(),
-        )
+        Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, node.slot())
     }
 }
 
@@ -362,10 +315,7 @@ impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
             gather(
                 self.shape(),
                 gradient.adjoints,
-                Layout {
-                    offset: self.node.slot() + layout.offset,
-                    ..layout
-                },
+                Layout { offset: self.node.slot() + layout.offset, ..layout },
                 slots,
             );
         }
@@ -388,9 +338,7 @@ impl<'t, F: Scalar> IntoConstant<'t, F> for F {
     }
 }
 
-impl<'t, F: Scalar, S: ndarray::Data<Elem = F>, D: Dimension> IntoConstant<'t, F>
-    for &'t ndarray::ArrayBase<S, D>
-{
+impl<'t, F: Scalar, S: ndarray::Data<Elem = F>, D: Dimension> IntoConstant<'t, F> for &'t ndarray::ArrayBase<S, D> {
     type Handle = Tensor<'t, F, D>;
     fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
         tape.leaf(self.view(), |_| SINK)
@@ -446,8 +394,7 @@ impl<F: Scalar> Tape<F> {
                     *to = *from;
                 }
                 let slot = slot(copy.len());
-                let values =
-                    ArrayView::from_shape(view.raw_dim(), &*copy).expect("as many elements");
+                let values = ArrayView::from_shape(view.raw_dim(), &*copy).expect("as many elements");
                 Tensor::view(self, values, copy, slot)
             }
         }
