@@ -5,7 +5,7 @@ use std::fmt;
 
 use num_traits::{Float, One, Zero};
 
-use crate::real::{Real, Scalar, float_methods, number_traits, own_rules_by_apply, std_rules_by_apply};
+use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
 
 /// A number a + b₁ε₁ + ... + b_Nε_N with ε_iε_j = 0: a primal and its N tangents, pushed through
@@ -118,6 +118,17 @@ impl<F: Real, const N: usize> Dual<F, N> {
             primal: primals[i],
             tangents: std::array::from_fn(|j| if i == j { F::one() } else { F::zero() }),
         })
+    }
+}
+
+/// The functions of the [table](crate::rules).
+impl<F: Real, const N: usize> Dual<F, N> {
+    for_each_rule!(inherent_rules);
+}
+
+impl<F: Real, const N: usize> From<F> for Dual<F, N> {
+    fn from(primal: F) -> Self {
+        Self::constant(primal)
     }
 }
 

@@ -4,10 +4,10 @@ use std::iter::{Product, Sum};
 
 use crate::dual::Dual;
 use crate::real::Scalar;
-use crate::tape::Tape;
+use crate::tape::{SINK, Tape};
 use crate::var::{Var, two_tapes};
 
-/// Terms of one node on their way to the tape.
+/// Terms of one node, collected while their operands may still be recording.
 struct Terms<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
     terms: Vec<(u32, F)>,
@@ -30,41 +30,52 @@ impl<'t, F: Scalar> Terms<'t, F> {
                 self.terms = tape.take_terms();
             }
         }
-        self.terms.extend(operand.term(partial));
+        self.terms.push(operand.weighted(partial));
     }
 
+    #[inline(always)]
     fn record(self, value: F) -> Var<'t, F> {
-        let Some(tape) = self.tape else {
-            return Var::constant(value);
-        };
+        let Some(tape) = self.tape else { return Var::constant(value) };
         let node = Var::on(tape, tape.push_wide(&self.terms), value);
         tape.return_terms(self.terms);
         node
     }
 }
 
-/// One node with the given value and (operand, partial) pairs, few enough for the stack.
+/// The common tape of some operands; none if all are constants.
+#[inline(always)]
+#[track_caller]
+fn common_tape<'t, F: Scalar>(mine: Option<&'t Tape<F>>, other: Option<&'t Tape<F>>) -> Option<&'t Tape<F>> {
+    match (mine, other) {
+        (Some(a), Some(b)) if !std::ptr::eq(a, b) => two_tapes(a, b),
+        (Some(_), _) => mine,
+        (None, _) => other,
+    }
+}
+
+/// One node with the given value and (operand, partial) pairs. A constant among them adds to the
+/// sink, so that the loop unrolls.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
-    let mut tape: Option<&'t Tape<F>> = None;
-    let mut terms = [(0, F::zero()); N];
-    let mut count = 0;
-    for (operand, partial) in operands {
-        let Some(term) = operand.term(partial) else {
-            continue;
-        };
-        match (tape, operand.tape()) {
-            (Some(mine), Some(other)) if !std::ptr::eq(mine, other) => two_tapes(mine, other),
-            (_, other) => tape = other,
+    let mut tape = None;
+    let mut terms = [(SINK, F::zero()); N];
+    for (term, (operand, partial)) in terms.iter_mut().zip(operands) {
+        tape = common_tape(tape, operand.tape());
+        *term = operand.weighted(partial);
+    }
+    let Some(tape) = tape else { return Var::constant(value) };
+    let slot = match N {
+        1 => tape.push([terms[0].0, SINK], [terms[0].1, F::zero()]),
+        2 => tape.push([terms[0].0, terms[1].0], [terms[0].1, terms[1].1]),
+        _ => {
+            for pair in terms.chunks_exact(2) {
+                tape.push([pair[0].0, pair[1].0], [pair[0].1, pair[1].1]);
+            }
+            tape.push_head(N as u32 / 2, if N % 2 == 1 { terms.last().copied() } else { None })
         }
-        terms[count] = term;
-        count += 1;
-    }
-    match tape {
-        Some(tape) => Var::on(tape, tape.push_wide(&terms[..count]), value),
-        None => Var::constant(value),
-    }
+    };
+    Var::on(tape, slot, value)
 }
 
 /// Records a whole expression of N variables as one node.
@@ -126,14 +137,55 @@ fn weighted_sum<'t, F: Scalar>(x: &[Var<'t, F>], weight: impl Fn(usize) -> F, sc
     node(total * scale, x.iter().enumerate().map(|(i, &x)| (x, weight(i) * scale)))
 }
 
+/// One node of operands that exist already.
 #[track_caller]
 #[inline]
-fn node<'t, F: Scalar>(value: F, operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
-    let mut terms = Terms::new();
-    for (operand, partial) in operands {
-        terms.add(operand, partial);
+fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    let mut cells = Cells::new();
+    while let Some(first) = operands.next() {
+        cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
-    terms.record(value)
+    cells.record(value)
+}
+
+/// The cells of a wide record, pushed one after the other as they come.
+struct Cells<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    count: u32,
+}
+
+impl<'t, F: Scalar> Cells<'t, F> {
+    fn new() -> Self {
+        Self { tape: None, count: 0 }
+    }
+
+    /// Adds a cell of two (operand, partial) pairs.
+    #[inline(always)]
+    #[track_caller]
+    fn add(&mut self, (a, p): (Var<'t, F>, F), (b, q): (Var<'t, F>, F)) {
+        self.tape = common_tape(common_tape(self.tape, a.tape()), b.tape());
+        let Some(tape) = self.tape else { return };
+        if a.needs_record(p) || b.needs_record(q) {
+            // The record that a weight needs must not stand among the cells: they go on after it.
+            let so_far = tape.push_head(std::mem::take(&mut self.count), None);
+            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            tape.push([so_far, SINK], [F::one(), F::zero()]);
+            tape.push([s, t], [v, w]);
+            self.count = 2;
+        } else {
+            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            tape.push([s, t], [v, w]);
+            self.count += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn record(self, value: F) -> Var<'t, F> {
+        match self.tape {
+            Some(tape) => Var::on(tape, tape.push_head(self.count, None), value),
+            None => Var::constant(value),
+        }
+    }
 }
 
 /// The dot product Σ aᵢbᵢ, as one node of 2n operands.
@@ -151,13 +203,12 @@ fn node<'t, F: Scalar>(value: F, operands: impl Iterator<Item = (Var<'t, F>, F)>
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
     let mut value = F::zero();
-    let mut terms = Terms::new();
+    let mut cells = Cells::new();
     for (&a, &b) in a.iter().zip(b) {
         value += a.value() * b.value();
-        terms.add(a, b.value());
-        terms.add(b, a.value());
+        cells.add((a, b.value()), (b, a.value()));
     }
-    terms.record(value)
+    cells.record(value)
 }
 
 /// The Euclidean norm √Σxᵢ², as one node; scaled, so it neither over- nor underflows. Its gradient

@@ -182,6 +182,40 @@ macro_rules! std_rules_by_apply {
 }
 pub(crate) use std_rules_by_apply;
 
+/// All rows of the table as inherent methods, through `self.apply(rule)`, so that no trait needs to
+/// be in scope.
+macro_rules! inherent_rules {
+    (
+        unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
+        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
+        binary std { $( [$($bsdoc:literal)+] [$bsfa:literal] [$bsfb:literal] $bsname:ident )+ }
+        binary own { $( [$($bdoc:literal)+] [$bfa:literal] [$bfb:literal] $bname:ident )+ }
+    ) => {
+        $( crate::real::inherent_rules! { @unary [$($sdoc)+] [$sformula] $sname($($sp: $sty),*) } )+
+        $( crate::real::inherent_rules! { @unary [$($doc)+] [$formula] $name($($p: $ty),*) } )+
+        $( crate::real::inherent_rules! { @binary [$($bsdoc)+] [$bsfa] [$bsfb] $bsname } )+
+        $( crate::real::inherent_rules! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
+    };
+    (@unary [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+        $( #[doc = $doc] )+
+        #[doc = concat!("\n\nDerivative: ", $formula, ".")]
+        #[inline(always)]
+        pub fn $name(self $(, $p: crate::real::parameter!($ty, F::Base))*) -> Self {
+            self.apply(crate::rules::$name::new($($p),*))
+        }
+    };
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => {
+        $( #[doc = $doc] )+
+        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand may be a plain number.")]
+        #[inline(always)]
+        #[track_caller]
+        pub fn $name(self, other: impl Into<Self>) -> Self {
+            self.apply2(crate::rules::$name, other.into())
+        }
+    };
+}
+pub(crate) use inherent_rules;
+
 /// The methods of [`Real`] that are rows of the table, through `self.apply(rule)`.
 macro_rules! own_rules_by_apply {
     (

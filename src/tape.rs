@@ -12,7 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::mem::MaybeUninit;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
@@ -94,8 +94,9 @@ impl<F: Scalar> Op<F> {
 /// assert!((x - 2_f64.sqrt()).abs() < 1e-3);
 /// ```
 pub struct Tape<F: Scalar = f64> {
-    /// The memory of the records, `next - offset` of which are written.
-    records: Cell<Vec<MaybeUninit<Record<F>>>>,
+    /// The memory of the records: a vector's pointer and capacity. The first `next - offset` are
+    /// written.
+    records: Cell<(NonNull<Record<F>>, usize)>,
     /// Where the record of slot 0 would stand, if every slot were a record's.
     base: Cell<*mut Record<F>>,
     /// The slot to be given next.
@@ -127,6 +128,7 @@ impl<F: Scalar> Default for Tape<F> {
 impl<F: Scalar> Drop for Tape<F> {
     fn drop(&mut self) {
         self.run_drops();
+        drop(ManuallyDrop::into_inner(self.records()));
     }
 }
 
@@ -145,7 +147,7 @@ impl<F: Scalar> Tape<F> {
     /// An empty tape with room for `operations` scalar operations.
     pub fn with_capacity(operations: usize) -> Self {
         let tape = Self {
-            records: Cell::new(Vec::with_capacity(operations)),
+            records: Cell::new((NonNull::dangling(), 0)),
             base: Cell::new(std::ptr::null_mut()),
             next: Cell::new(0),
             limit: Cell::new(0),
@@ -155,16 +157,22 @@ impl<F: Scalar> Tape<F> {
             drops: RefCell::default(),
             terms: Cell::default(),
         };
-        tape.restart();
+        tape.set_records(ManuallyDrop::new(Vec::with_capacity(operations)));
+        tape.input_slots(1);
         tape
     }
 
     /// Forgets every operation and keeps the memory.
     pub fn clear(&mut self) {
         self.run_drops();
-        self.ops.get_mut().clear();
+        // The first run of inputs stays, with the sink alone in it.
+        let ops = self.ops.get_mut();
+        ops.truncate(1);
+        ops[0].len = 1;
         self.arena.reset();
-        self.restart();
+        self.next.set(1);
+        self.offset.set(1);
+        self.relocate();
     }
 
     fn run_drops(&mut self) {
@@ -173,13 +181,6 @@ impl<F: Scalar> Tape<F> {
             // drops, and leaves the list with this call.
             unsafe { drop(place) };
         }
-    }
-
-    /// The sink alone, on an otherwise empty tape.
-    fn restart(&self) {
-        self.next.set(0);
-        self.offset.set(0);
-        self.input_slots(1);
     }
 
     /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
@@ -253,54 +254,65 @@ impl<F: Scalar> Tape<F> {
     pub(crate) fn push(&self, parents: [u32; 2], partials: [F; 2]) -> u32 {
         let slot = self.next.get();
         if slot == self.limit.get() {
-            self.reserve(1);
+            self.grow();
         }
         // SAFETY: below `limit`, `base + slot` is a place in the memory of `records` (`relocate`
-        // keeps the three together), and no reference to the records exists but inside
-        // `with_records`. Measured against `Vec::push` in a `RefCell`: half the instructions.
+        // keeps the three together), and nobody holds a reference to the records but
+        // `with_records`, which does not come here. Measured against `Vec::push` in a `RefCell`:
+        // half the instructions.
         unsafe { self.base.get().wrapping_add(slot as usize).write(Record { parents, partials }) };
         self.next.set(slot + 1);
         slot
     }
 
-    /// Makes room for `more` records and checks that there are slots for them.
+    /// Makes room for more records and checks that there are slots for them.
     #[cold]
     #[inline(never)]
-    fn reserve(&self, more: usize) {
-        assert_room(self.slots(), more);
-        let mut records = self.records.take();
-        let count = self.record_count();
-        // SAFETY: the first `count` elements are written, and within the capacity.
-        unsafe { records.set_len(count) };
-        records.reserve(more.max(64));
-        self.records.set(records);
+    fn grow(&self) {
+        assert_room(self.slots(), 1);
+        let mut records = self.records();
+        records.reserve(64);
+        self.set_records(records);
         self.relocate();
     }
 
+    /// The written records as the vector they are; it must go back by `set_records`, or be dropped
+    /// with the tape.
+    fn records(&self) -> ManuallyDrop<Vec<Record<F>>> {
+        let (start, capacity) = self.records.get();
+        // SAFETY: `set_records` took pointer and capacity from a vector, and `push` wrote the
+        // first `record_count` elements.
+        ManuallyDrop::new(unsafe { Vec::from_raw_parts(start.as_ptr(), self.record_count(), capacity) })
+    }
+
+    fn set_records(&self, mut records: ManuallyDrop<Vec<Record<F>>>) {
+        let start = NonNull::new(records.as_mut_ptr()).expect("a vector's pointer is not null");
+        self.records.set((start, records.capacity()));
+    }
+
     /// Derives `base` and `limit` from the memory of the records and `offset`.
+    #[inline(always)]
     fn relocate(&self) {
-        let mut records = self.records.take();
-        let offset = self.offset.get() as usize;
-        self.base.set(records.as_mut_ptr().cast::<Record<F>>().wrapping_sub(offset));
-        self.limit.set((offset + records.capacity()).min(MAX_SLOTS) as u32);
-        self.records.set(records);
+        let ((start, capacity), offset) = (self.records.get(), self.offset.get() as usize);
+        self.base.set(start.as_ptr().wrapping_sub(offset));
+        self.limit.set((offset + capacity).min(MAX_SLOTS) as u32);
     }
 
     /// Appends a record of any number of terms (slot, partial) and returns its slot.
     pub(crate) fn push_wide(&self, terms: &[(u32, F)]) -> u32 {
-        match *terms {
-            [] => self.push([SINK; 2], [F::zero(); 2]),
-            [(p, d)] => self.push([p, SINK], [d, F::zero()]),
-            [(p, d), (q, e)] => self.push([p, q], [d, e]),
-            [(head, partial), ref rest @ ..] => {
-                let cells = rest.len().div_ceil(2);
-                for pair in rest.chunks(2) {
-                    let (q, e) = pair.get(1).copied().unwrap_or((SINK, F::zero()));
-                    self.push([pair[0].0, q], [pair[0].1, e]);
-                }
-                self.push([head, WIDE | cells as u32], [partial, F::zero()])
-            }
+        let pairs = terms.chunks_exact(2);
+        let (cells, rest) = (pairs.len(), pairs.remainder().first());
+        for pair in pairs {
+            self.push([pair[0].0, pair[1].0], [pair[0].1, pair[1].1]);
         }
+        if terms.len() == 2 { self.next.get() - 1 } else { self.push_head(cells as u32, rest.copied()) }
+    }
+
+    /// Appends the head of a wide record whose cells are the last `cells` records.
+    #[inline(always)]
+    pub(crate) fn push_head(&self, cells: u32, term: Option<(u32, F)>) -> u32 {
+        let (slot, partial) = term.unwrap_or((SINK, F::zero()));
+        self.push([slot, WIDE | cells], [partial, F::zero()])
     }
 
     /// Lends the spare vector for the terms of a wide record.
@@ -372,13 +384,10 @@ impl<F: Scalar> Tape<F> {
     /// Reads records and operations; `f` must not record on this tape.
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
         let ops = self.ops.borrow();
-        let (count, next) = (self.record_count(), self.next.get());
-        let first = self.base.get().wrapping_add(self.offset.get() as usize);
-        // SAFETY: `first` is where the memory of `records` begins, non-null and aligned also while
-        // it is empty, and `count` records are written there. `push` would need a handle or the
-        // tape inside `f`; the sweep, its caller, gives pullbacks neither, and the crate's own
-        // capture none, so nothing writes meanwhile.
-        let result = f(unsafe { std::slice::from_raw_parts(first, count) }, &ops);
+        let next = self.next.get();
+        // The vector is not changed meanwhile: `push` would need a handle or the tape inside `f`;
+        // the sweep, its caller, gives pullbacks neither, and the crate's own capture none.
+        let result = f(&self.records(), &ops);
         debug_assert_eq!(next, self.next.get(), "recorded during a sweep");
         result
     }

@@ -7,8 +7,8 @@ use num_traits::{Float, One, Zero};
 
 use crate::dual::Dual;
 use crate::fuse;
-use crate::real::{Real, Scalar, float_methods, number_traits, own_rules_by_apply, parameter, std_rules_by_apply};
-use crate::rules::{self, Binary, Unary, for_each_rule};
+use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
+use crate::rules::{Binary, Unary, for_each_rule};
 use crate::sweep::{self, Gradient};
 use crate::tape::{SINK, Tape};
 
@@ -207,7 +207,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
     /// Slot and weight of `partial · self`.
     #[inline(always)]
-    fn weighted(self, partial: F) -> (u32, F) {
+    pub(crate) fn weighted(self, partial: F) -> (u32, F) {
         let weight = self.weight * partial;
         if weight.is_regular() { (self.slot, weight) } else { settle(self.tape, self.slot, self.weight, partial) }
     }
@@ -254,19 +254,10 @@ impl<'t, F: Scalar> Var<'t, F> {
         other.chain(rule.partial_b(c, other.value, z), z)
     }
 
-    /// The terms of a wide record: slot and weight for the partial of this operand; none for a
-    /// constant.
+    /// Whether `weighted` would push a record.
     #[inline(always)]
-    pub(crate) fn term(self, partial: F) -> Option<(u32, F)> {
-        self.tape?;
-        Some(self.weighted(partial))
-    }
-
-    /// x^n for a number or a variable `n`.
-    #[inline(always)]
-    #[track_caller]
-    pub fn powf(self, n: impl Into<Self>) -> Self {
-        self.apply2(rules::powf, n.into())
+    pub(crate) fn needs_record(self, partial: F) -> bool {
+        !(self.weight * partial).is_regular() && needs_record(self.weight, partial)
     }
 
     /// self · a + b with one rounding, recorded as one operation.
@@ -296,14 +287,19 @@ impl<'t, F: Scalar> Var<'t, F> {
 #[inline(never)]
 fn settle<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
     let Some(tape) = tape else { return (SINK, F::one()) };
-    let product = weight * partial;
-    if product.is_regular() || (weight - F::one()).is_null() {
-        (slot, product)
-    } else if weight.is_null() || partial.is_null() {
-        (slot, F::zero())
-    } else {
+    if needs_record(weight, partial) {
         (tape.push([slot, SINK], [weight, F::zero()]), partial)
+    } else {
+        // With a factor of 0 or a weight of 1 the product is exact; 0 wins over inf and NaN.
+        (slot, if weight.is_null() || partial.is_null() { F::zero() } else { weight * partial })
     }
+}
+
+/// Whether the product of a handle's weight and a partial lost what the sweep would keep.
+#[inline]
+fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
+    let exact = weight.is_null() || partial.is_null() || (weight - F::one()).is_null();
+    !exact && !(weight * partial).is_regular()
 }
 
 /// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `settle`
@@ -331,49 +327,10 @@ pub(crate) fn two_tapes<F: Scalar>(a: &Tape<F>, b: &Tape<F>) -> ! {
     )
 }
 
-/// The table's functions as methods, so that no trait needs to be in scope.
-macro_rules! var_methods {
-    (
-        unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
-        unary own { $( [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }
-        binary std { $( [$($bsdoc:literal)+] [$bsfa:literal] [$bsfb:literal] $bsname:ident )+ }
-        binary own { $( [$($bdoc:literal)+] [$bfa:literal] [$bfb:literal] $bname:ident )+ }
-    ) => {
-        /// The functions of the [table](crate::rules).
-        impl<'t, F: Scalar> Var<'t, F> {
-            $(
-                $( #[doc = $sdoc] )+
-                #[doc = concat!("\n\nDerivative: ", $sformula, ".")]
-                #[inline(always)]
-                pub fn $sname(self $(, $sp: parameter!($sty, F::Base))*) -> Self {
-                    self.apply(rules::$sname::new($($sp),*))
-                }
-            )+
-            $(
-                $( #[doc = $doc] )+
-                #[doc = concat!("\n\nDerivative: ", $formula, ".")]
-                #[inline(always)]
-                pub fn $name(self $(, $p: parameter!($ty, F::Base))*) -> Self {
-                    self.apply(rules::$name::new($($p),*))
-                }
-            )+
-            $( var_methods! { @binary [$($bsdoc)+] [$bsfa] [$bsfb] $bsname } )+
-            $( var_methods! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
-        }
-    };
-    // Stands above with a doc of its own, as the one name that every user types.
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] powf) => {};
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => {
-        $( #[doc = $doc] )+
-        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a variable or a number.")]
-        #[inline(always)]
-        #[track_caller]
-        pub fn $name(self, other: impl Into<Self>) -> Self {
-            self.apply2(rules::$name, other.into())
-        }
-    };
+/// The functions of the [table](crate::rules).
+impl<F: Scalar> Var<'_, F> {
+    for_each_rule!(inherent_rules);
 }
-for_each_rule!(var_methods);
 
 impl<F: Scalar> From<F> for Var<'_, F> {
     fn from(value: F) -> Self {

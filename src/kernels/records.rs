@@ -18,16 +18,23 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
             let [d, e] = record.partials;
             adjoints[p as usize] += cotangent * d;
             adjoints[q as usize] += cotangent * e;
-        } else if cotangent.is_null() {
         } else if q & WIDE != 0 {
-            let cells = (q & !WIDE) as usize;
-            add(adjoints, p, cotangent, record.partials[0]);
-            for cell in &records[i - cells..i] {
-                add(adjoints, cell.parents[0], cotangent, cell.partials[0]);
-                add(adjoints, cell.parents[1], cotangent, cell.partials[1]);
+            let cells = &records[i - (q & !WIDE) as usize..i];
+            i -= cells.len();
+            if cotangent.is_active() {
+                adjoints[p as usize] += cotangent * record.partials[0];
+                for Record { parents: [p, q], partials: [d, e] } in cells {
+                    adjoints[*p as usize] += cotangent * *d;
+                    adjoints[*q as usize] += cotangent * *e;
+                }
+            } else if !cotangent.is_null() {
+                add(adjoints, p, cotangent, record.partials[0]);
+                for Record { parents: [p, q], partials: [d, e] } in cells {
+                    add(adjoints, *p, cotangent, *d);
+                    add(adjoints, *q, cotangent, *e);
+                }
             }
-            i -= cells;
-        } else {
+        } else if !cotangent.is_null() {
             add(adjoints, p, cotangent, record.partials[0]);
             add(adjoints, q, cotangent, record.partials[1]);
         }

@@ -1,0 +1,240 @@
+//! Times one gradient of each scalar function with every library, in one run, and prints a table.
+//!
+//! Every gradient is checked before anything is timed: the hand-written adjoint against central
+//! differences of the primal, the libraries against the adjoint. A wrong one gets no time.
+//!
+//! `scalars [function ...]` restricts the rows.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use wengert_peers::{rows, suite, suite::Inputs};
+
+/// Time spent on each row, all libraries together.
+const BUDGET: Duration = Duration::from_secs(8);
+/// What one sample aims to last, and hence how many calls it makes.
+const SAMPLE: Duration = Duration::from_micros(500);
+
+const PRIMAL: &str = "primal";
+const HAND: &str = "hand-written";
+
+/// `(reps, gradient) -> (value, time of reps calls)`.
+type Run = Box<dyn FnMut(u32, &mut [f64]) -> (f64, Duration)>;
+
+struct Entry {
+    library: &'static str,
+    run: Run,
+}
+
+/// Generic, so that each library is inlined into a timing loop of its own.
+fn entry<S: Default + 'static>(
+    library: &'static str,
+    inputs: &Rc<Inputs>,
+    gradient: impl Fn(&mut S, &Inputs, &mut [f64]) -> f64 + 'static,
+) -> Entry {
+    let (inputs, mut state) = (Rc::clone(inputs), S::default());
+    let run = move |reps, g: &mut [f64]| {
+        let mut value = f64::NAN;
+        let start = Instant::now();
+        for _ in 0..reps {
+            value = black_box(gradient(&mut state, black_box(&inputs), black_box(g)));
+        }
+        (value, start.elapsed())
+    };
+    Entry { library, run: Box::new(run) }
+}
+
+struct Row {
+    function: &'static str,
+    inputs: fn() -> Inputs,
+    primal: fn(&Inputs) -> f64,
+    entries: fn(&Rc<Inputs>) -> Vec<Entry>,
+}
+
+macro_rules! row {
+    ($function:ident) => {
+        Row {
+            function: stringify!($function),
+            inputs: suite::$function::inputs,
+            primal: suite::$function::primal,
+            entries: |x| {
+                vec![
+                    entry(PRIMAL, x, |(): &mut (), x, _| suite::$function::primal(x)),
+                    entry(HAND, x, suite::$function::adjoint),
+                    entry("xad-rs", x, rows::xad_rs::plain::$function),
+                    entry("xad-rs fused", x, rows::xad_rs::fused::$function),
+                    entry("reverse", x, rows::reverse::$function),
+                    entry("echidna", x, rows::echidna::record::$function),
+                    entry("echidna replay", x, rows::echidna::replay::$function),
+                    entry("RustQuant", x, rows::rust_quant::$function),
+                    entry("wengert", x, rows::wengert::plain::$function),
+                    entry("wengert best", x, rows::wengert::best::$function),
+                ]
+            },
+        }
+    };
+}
+
+const ROWS: [Row; 7] =
+    [row!(seed), row!(rosenbrock), row!(mlp), row!(normal), row!(matmul), row!(burgers), row!(bs)];
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|w| ROWS.iter().all(|r| r.function != **w)) {
+        eprintln!("no function `{unknown}`; there are {}", ROWS.map(|r| r.function).join(", "));
+        std::process::exit(2);
+    }
+    println!("Nanoseconds for one gradient (in brackets: times the hand-written adjoint).\n");
+    let mut rows =
+        ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function));
+    if let Some(first) = rows.next() {
+        let times = measure(first);
+        print_head(&times);
+        print_row(first.function, &times);
+    }
+    for row in rows {
+        print_row(row.function, &measure(row));
+    }
+}
+
+/// The median nanoseconds of each library, `None` where its gradient is wrong.
+type Times = Vec<(&'static str, Option<f64>)>;
+
+fn measure(row: &Row) -> Times {
+    let inputs = Rc::new((row.inputs)());
+    let mut entries = (row.entries)(&inputs);
+    let reference = hand_written(row, &inputs, &mut entries);
+    let right: Vec<bool> = entries.iter_mut().map(|e| is_right(row, e, &reference)).collect();
+
+    let g = &mut vec![0.0; inputs.x.len()];
+    let mut timed: Vec<(Entry, u32, Vec<f64>)> = vec![];
+    let mut round = Duration::ZERO;
+    for mut entry in entries {
+        (entry.run)(3, g);
+        let call = (entry.run)(3, g).1 / 3;
+        let reps = SAMPLE.div_duration_f64(call.max(Duration::from_nanos(1))).ceil() as u32;
+        round += call * (reps + 1);
+        timed.push((entry, reps, vec![]));
+    }
+    for _ in 0..(BUDGET.div_duration_f64(round) as usize).clamp(15, 2001) {
+        for ((entry, reps, samples), _) in timed.iter_mut().zip(&right).filter(|(_, right)| **right)
+        {
+            (entry.run)(1, g); // brings what it keeps between calls back into the cache
+            let (_, time) = (entry.run)(*reps, g);
+            samples.push(time.as_secs_f64() * 1e9 / f64::from(*reps));
+        }
+    }
+    timed.into_iter().map(|(entry, _, samples)| (entry.library, median(samples))).collect()
+}
+
+fn median(mut samples: Vec<f64>) -> Option<f64> {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied()
+}
+
+/// Value and gradient of the hand-written adjoint, checked against the primal and its fourth-order
+/// central differences along single coordinates (at most 512) and along a direction through all.
+fn hand_written(row: &Row, inputs: &Inputs, entries: &mut [Entry]) -> (f64, Vec<f64>) {
+    let n = inputs.x.len();
+    let mut g = vec![f64::NAN; n];
+    let hand = entries.iter_mut().find(|e| e.library == HAND).expect("every row has one");
+    let (value, _) = (hand.run)(1, &mut g);
+    let primal = (row.primal)(inputs);
+    assert!(
+        (value - primal).abs() <= 1e-12 * primal.abs(),
+        "{}: value {value}, not {primal}",
+        row.function
+    );
+
+    let mut moved = Inputs { x: inputs.x.clone(), data: inputs.data.clone() };
+    let mut agree = |direction: &[(usize, f64)]| {
+        let mut at = |h: f64| {
+            direction.iter().for_each(|&(i, d)| moved.x[i] = inputs.x[i] + h * d);
+            (row.primal)(&moved)
+        };
+        let h = 1e-3;
+        let difference = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+        direction.iter().for_each(|&(i, _)| moved.x[i] = inputs.x[i]);
+        let slope: f64 = direction.iter().map(|&(i, d)| g[i] * d).sum();
+        let scale: f64 = direction.iter().map(|&(i, d)| (g[i] * d).abs()).sum();
+        let tolerance = 1e-8 * scale + 1e-10 * value.abs();
+        let what = direction.len();
+        assert!(
+            (difference - slope).abs() <= tolerance,
+            "{}: adjoint {slope}, differences {difference} along {what} coordinate(s)",
+            row.function
+        );
+    };
+    (0..n).step_by(n.div_ceil(512)).for_each(|i| agree(&[(i, 1.0)]));
+    // Weights without a pattern that an error could cancel.
+    agree(&(0..n).map(|i| (i, (1.0 + i as f64).sin())).collect::<Vec<_>>());
+    (value, g)
+}
+
+/// Whether two successive calls both give the reference; says so on stderr if not.
+fn is_right(row: &Row, entry: &mut Entry, (value, reference): &(f64, Vec<f64>)) -> bool {
+    let close = |a: f64, b: f64, scale: f64| (a - b).abs() <= 1e-10 * b.abs() + 1e-12 * scale;
+    let largest = reference.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+    (0..2).all(|_| {
+        let mut g = vec![f64::NAN; reference.len()];
+        let (v, _) = (entry.run)(1, &mut g);
+        let wrong = g.iter().zip(reference).position(|(&g, &r)| !close(g, r, largest));
+        if !close(v, *value, 0.0) {
+            eprintln!("{} {}: value {v}, not {value}", entry.library, row.function);
+        } else if let Some(i) = wrong.filter(|_| entry.library != PRIMAL) {
+            eprintln!(
+                "{} {}: g[{i}] = {}, not {}",
+                entry.library, row.function, g[i], reference[i]
+            );
+        } else {
+            return true;
+        }
+        false
+    })
+}
+
+fn print_head(times: &Times) {
+    let libraries: Vec<_> = times.iter().map(|(library, _)| *library).collect();
+    let ours =
+        ours(times).map(|(library, _)| format!(" best other / {library} |")).collect::<String>();
+    println!("| function | {} |{ours}", libraries.join(" | "));
+    println!("|---|{}", "---:|".repeat(libraries.len() + self::ours(times).count()));
+}
+
+fn print_row(function: &str, times: &Times) {
+    let hand = times.iter().find(|(library, _)| *library == HAND).and_then(|(_, time)| *time);
+    let others =
+        times.iter().filter(|(l, _)| *l != PRIMAL && *l != HAND && !l.starts_with("wengert"));
+    let best = others.filter_map(|(_, time)| *time).min_by(f64::total_cmp);
+    let ratio = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a / b);
+
+    print!("| {function} |");
+    for &(library, time) in times {
+        match (time, ratio(time, hand)) {
+            (None, _) => print!(" wrong |"),
+            (Some(time), Some(ratio)) if library != HAND => {
+                print!(" {} ({ratio:.1}) |", digits(time))
+            }
+            (Some(time), _) => print!(" {} |", digits(time)),
+        }
+    }
+    for (_, time) in ours(times) {
+        print!(" {} |", ratio(best, time).map_or("-".into(), |r| format!("{r:.2}")));
+    }
+    println!();
+}
+
+fn ours(times: &Times) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+    times.iter().copied().filter(|(library, _)| library.starts_with("wengert"))
+}
+
+/// Three significant digits below 100, whole numbers in groups of three above.
+fn digits(ns: f64) -> String {
+    if ns < 100.0 {
+        return format!("{ns:.1}");
+    }
+    let digits = format!("{ns:.0}");
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| str::from_utf8(g).unwrap()).collect();
+    groups.join(",")
+}

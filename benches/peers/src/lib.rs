@@ -1,0 +1,6 @@
+//! The seven scalar functions on which `wengert` is compared with other reverse-mode crates.
+//!
+//! `cargo run --release --ignore-rust-version --bin scalars [function ...]`
+
+pub mod rows;
+pub mod suite;

@@ -1,0 +1,198 @@
+//! `wengert`: the tape, the pool of adjoints and the arena keep their memory.
+
+use crate::suite::burgers::{A, B, STEPS, stencil};
+use crate::suite::{Inputs, bs as black_scholes, matmul::N, mlp as net, normal::HALF_LN_TAU};
+use std::array::from_fn;
+use std::f64::consts::FRAC_1_SQRT_2;
+use wengert::{Tape, Var};
+
+pub type State = Tape;
+
+fn read(loss: Var<f64>, vars: &[Var<f64>], g: &mut [f64]) -> f64 {
+    g.copy_from_slice(&loss.backward().wrt(vars));
+    loss.value()
+}
+
+/// Operators, methods and `sum` of an iterator.
+pub mod plain {
+    use super::*;
+
+    pub fn seed(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let vars = tape.vars([inputs.x[0], inputs.x[1], inputs.x[2], inputs.x[3]]);
+        let ([w1, b1, w2, b2], [x, y]) = (vars, [inputs.data[0], inputs.data[1]]);
+        let loss = (w2 * (w1 * x + b1) + b2 - y).square();
+        let grad = loss.backward();
+        g.copy_from_slice(&vars.map(|v| grad[v]));
+        loss.value()
+    }
+
+    pub fn rosenbrock(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let terms =
+            x.windows(2).map(|p| 100.0 * (p[1] - p[0].square()).square() + (1.0 - p[0]).square());
+        read(terms.sum(), x, g)
+    }
+
+    pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let p = net::Layers::new(&x);
+        let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
+            let h1 = from_fn(|i| (p.w1[i][0] * x0 + p.w1[i][1] * x1 + p.b1[i]).tanh());
+            let h2 = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
+            (dot(p.w3, &h2) + p.b3 - y).square()
+        });
+        read(errors.sum::<Var<f64>>() / net::BATCH as f64, x, g)
+    }
+
+    fn cdf(x: Var<f64>) -> Var<f64> {
+        0.5 * (x * -FRAC_1_SQRT_2).erfc()
+    }
+
+    fn dot<'t, const LEN: usize>(a: &[Var<'t, f64>; LEN], b: &[Var<'t, f64>; LEN]) -> Var<'t, f64> {
+        a.iter().zip(b).map(|(&a, &b)| a * b).sum()
+    }
+
+    pub fn normal(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let vars = tape.vars([inputs.x[0], inputs.x[1]]);
+        let [mu, sigma] = vars;
+        let terms = inputs.data.iter().map(|&y| {
+            let z = (y - mu) / sigma;
+            -0.5 * z.square() - sigma.ln() - HALF_LN_TAU
+        });
+        read(terms.sum(), &vars, g)
+    }
+
+    pub fn matmul(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let (a, b) = x.split_at(N * N);
+        let entry = |i, j| (0..N).map(|k| a[N * i + k] * b[N * k + j]).sum::<Var<f64>>();
+        let entries = (0..N).flat_map(|i| (0..N).map(move |j| entry(i, j)));
+        read(entries.sum(), x, g)
+    }
+
+    pub fn burgers(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let (mut u, mut next) = (x.to_vec(), vec![]);
+        for _ in 0..STEPS {
+            next.clear();
+            next.extend(stencil(&u).map(|[left, here, right]| {
+                here - A * here * (right - left) + B * (right - 2.0 * here + left)
+            }));
+            std::mem::swap(&mut u, &mut next);
+        }
+        read(u.iter().map(|u| u.square()).sum(), x, g)
+    }
+
+    pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let prices = black_scholes::options(&x).iter().map(|&[s, k, t, r, sigma]| {
+            let sd = sigma * t.sqrt();
+            let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
+            s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
+        });
+        read(prices.sum(), x, g)
+    }
+}
+
+/// With `fuse`, `sum` and `dot`, each of which records one node.
+pub mod best {
+    use super::*;
+    use wengert::{Dual, dot, fuse, sum};
+
+    pub fn seed(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let vars = tape.vars([inputs.x[0], inputs.x[1], inputs.x[2], inputs.x[3]]);
+        let [x, y] = [inputs.data[0], inputs.data[1]];
+        let loss = fuse(vars, |[w1, b1, w2, b2]| (w2 * (w1 * x + b1) + b2 - y).square());
+        let grad = loss.backward();
+        g.copy_from_slice(&vars.map(|v| grad[v]));
+        loss.value()
+    }
+
+    pub fn rosenbrock(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let terms = x.windows(2).map(|p| {
+            fuse([p[0], p[1]], |[x, next]| {
+                100.0 * (next - x.square()).square() + (1.0 - x).square()
+            })
+        });
+        read(sum(&terms.collect::<Vec<_>>()), x, g)
+    }
+
+    pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let p = net::Layers::new(&x);
+        let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
+            let h1: [_; net::WIDTH] = from_fn(|i| {
+                fuse([p.w1[i][0], p.w1[i][1], p.b1[i]], |[w0, w1, b]| {
+                    (w0 * x0 + w1 * x1 + b).tanh()
+                })
+            });
+            let h2: [_; net::WIDTH] = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
+            (dot(p.w3, &h2) + p.b3 - y).square()
+        });
+        read(sum(&errors.collect::<Vec<_>>()) / net::BATCH as f64, x, g)
+    }
+
+    pub fn normal(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let vars = tape.vars([inputs.x[0], inputs.x[1]]);
+        let terms = inputs.data.iter().map(|&y| {
+            fuse(vars, |[mu, sigma]| {
+                let z = (y - mu) / sigma;
+                -0.5 * z.square() - sigma.ln() - HALF_LN_TAU
+            })
+        });
+        read(sum(&terms.collect::<Vec<_>>()), &vars, g)
+    }
+
+    pub fn matmul(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let (a, b) = x.split_at(N * N);
+        let columns: Vec<_> = (0..N * N).map(|i| b[N * (i % N) + i / N]).collect();
+        let entries = a
+            .chunks_exact(N)
+            .flat_map(|row| columns.chunks_exact(N).map(|column| dot(row, column)));
+        read(sum(&entries.collect::<Vec<_>>()), x, g)
+    }
+
+    pub fn burgers(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let (mut u, mut next) = (x.to_vec(), vec![]);
+        for _ in 0..STEPS {
+            next.clear();
+            next.extend(stencil(&u).map(|point| {
+                fuse(point, |[left, here, right]| {
+                    here - A * here * (right - left) + B * (right - 2.0 * here + left)
+                })
+            }));
+            std::mem::swap(&mut u, &mut next);
+        }
+        read(dot(&u, &u), x, g)
+    }
+
+    pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        tape.clear();
+        let x = tape.vars_from(&inputs.x);
+        let prices = black_scholes::options(&x).iter().map(|&option| {
+            fuse(option, |[s, k, t, r, sigma]| {
+                let cdf = |d: Dual<f64, 5>| 0.5 * (d * -FRAC_1_SQRT_2).erfc();
+                let sd = sigma * t.sqrt();
+                let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
+                s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
+            })
+        });
+        read(sum(&prices.collect::<Vec<_>>()), x, g)
+    }
+}
