@@ -5,6 +5,7 @@ use std::fmt;
 
 use num_traits::{Float, One, Zero};
 
+use crate::kernels::GemmScalar;
 use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
 
@@ -165,6 +166,8 @@ impl<F: Real, const N: usize> Default for Dual<F, N> {
         Self::zero()
     }
 }
+
+impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]

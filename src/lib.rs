@@ -18,7 +18,7 @@ pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;
-pub use tensor::{IntoConstant, Operand, Tensor};
+pub use tensor::{Dot, IntoConstant, Operand, Tensor};
 pub use var::Var;
 
 pub use ndarray;

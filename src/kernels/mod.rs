@@ -11,5 +11,6 @@ pub use gemm::GemmScalar;
 pub use lane::Lanes;
 
 pub(crate) use elementwise::{Operand, Side, Zipped, add_assign, map, map_pullback, sum, zip, zip_pullback};
+pub(crate) use gemm::{Mat, MatMut, Update, matmul};
 pub(crate) use records::sweep_records;
 pub(crate) use strided::{Layout, for_each_run, gather, place, scatter_add};

@@ -7,8 +7,10 @@
 //! Each operation computes its primal and, beside it in the same function, gives its pullback.
 
 mod elementwise;
+mod linalg;
 
 pub use elementwise::Operand;
+pub use linalg::Dot;
 
 use std::fmt;
 
