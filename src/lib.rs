@@ -1,16 +1,56 @@
-//! Reverse-mode automatic differentiation on a tape.
+//! Reverse-mode automatic differentiation on one tape, for scalars and ndarray tensors.
+//!
+//! Operations on [`Var`] and [`Tensor`] handles are recorded on a [`Tape`] (a Wengert list, after
+//! R. E. Wengert, "A simple automatic derivative evaluation program", CACM 7(8), 1964) while they
+//! compute their values; one backward sweep then accumulates the adjoints of everything recorded.
+//!
+//! ```
+//! use wengert::Tape;
+//!
+//! // A two-layer model with one unit each: its loss and all four partial derivatives.
+//! let tape = Tape::new();
+//! let [w1, b1, w2, b2] = tape.vars([0.5, -0.3, 1.2, 0.1]);
+//! let (x, y) = (0.7, 0.9);
+//! let out = w2 * (w1 * x + b1) + b2;
+//! let loss = (out - y).powi(2);
+//!
+//! let gradient = loss.backward();
+//! let error = 2.0 * (out.value() - y);
+//! assert!((gradient[b2] - error).abs() < 1e-15);
+//! assert!((gradient[w1] - error * w2.value() * x).abs() < 1e-15);
+//! ```
+//!
+//! # Where to look
+//!
+//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`grad`] and
+//!   [`value_and_grad`] for closures; [`Real`] for functions that run on any number type.
+//! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
+//! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
+//! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
+//! - Forward mode: [`Dual`].
+//! - The derivative of each function and every convention at special points: [`rules`].
+
+#![warn(missing_docs)]
 
 #[macro_use]
 mod ops;
+#[forbid(unsafe_code)]
 mod dual;
+#[forbid(unsafe_code)]
 mod fuse;
 mod kernels;
+#[forbid(unsafe_code)]
 mod real;
+#[forbid(unsafe_code)]
 pub mod rules;
+#[forbid(unsafe_code)]
 mod special;
+#[forbid(unsafe_code)]
 mod sweep;
 mod tape;
+#[forbid(unsafe_code)]
 mod tensor;
+#[forbid(unsafe_code)]
 mod var;
 
 pub use dual::Dual;
@@ -21,4 +61,6 @@ pub use tape::Tape;
 pub use tensor::{Dot, IntoConstant, Operand, Tensor};
 pub use var::Var;
 
-pub use ndarray;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
