@@ -3,7 +3,10 @@ use wengert::*;
 fn f<'t>(ys: &[f64], v: [Var<'t, f64>; 2], out: &mut [Option<Var<'t, f64>>]) {
     for (y, o) in ys.iter().zip(out) {
         let y = *y;
-        *o = Some(fuse(v, |[mu, sigma]| { let z = (y - mu) / sigma; -0.5 * z.square() - sigma.ln() - 0.918938533204672 }));
+        *o = Some(fuse(v, |[mu, sigma]| {
+            let z = (y - mu) / sigma;
+            -0.5 * z.square() - sigma.ln() - 0.918938533204672
+        }));
     }
 }
 fn main() {

@@ -89,7 +89,7 @@ pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t
 /// use wengert::{Tape, fuse};
 ///
 /// let tape = Tape::new();
-/// let [x, y] = tape.vars([1.0, 2.0]);
+/// let [x, y] = tape.vars([1.0, 2.0_f64]);
 /// let z = fuse([x, y], |[x, y]| (x * y).sin() * x.exp() / (y + 1.0));
 /// let plain = (x * y).sin() * x.exp() / (y + 1.0);
 /// let (fused, plain) = (z.backward(), plain.backward());

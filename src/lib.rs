@@ -10,7 +10,7 @@
 //! // A two-layer model with one unit each: its loss and all four partial derivatives.
 //! let tape = Tape::new();
 //! let [w1, b1, w2, b2] = tape.vars([0.5, -0.3, 1.2, 0.1]);
-//! let (x, y) = (0.7, 0.9);
+//! let (x, y) = (0.7, 0.9_f64);
 //! let out = w2 * (w1 * x + b1) + b2;
 //! let loss = (out - y).powi(2);
 //!
@@ -58,8 +58,10 @@ pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;
-pub use tensor::{Dot, IntoConstant, Operand, Tensor};
+pub use tensor::{Dot, IntoConstant, Operand, Target, Tensor};
 pub use var::Var;
+
+pub use ndarray;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -41,7 +41,7 @@ macro_rules! real_trait {
         ///     R::lit(2.0) * x.sigmoid() + x.sin()
         /// }
         /// let tape = Tape::new();
-        /// let x = tape.var(0.3);
+        /// let x = tape.var(0.3_f64);
         /// let gradient = f(x).backward();
         /// let tangent = f(Dual::new(0.3, [1.0])).tangents()[0];
         /// assert!((gradient[x] - tangent).abs() < 1e-15);

@@ -62,7 +62,7 @@ fn sign<R: Real>(x: R) -> R {
     } else if x < R::zero() {
         -R::one()
     } else {
-        x - x
+        x * R::zero()
     }
 }
 

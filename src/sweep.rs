@@ -65,19 +65,33 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         self.adjoints[1..].iter().all(|a| a.is_finite())
     }
 
+    #[inline(always)]
     #[track_caller]
-    fn slot_of(&self, var: &Var<'_, F>) -> usize {
-        let Some(tape) = var.tape() else {
-            panic!("gradient: the handle is a constant ({var}); make it an input with `Tape::var`");
+    fn slot_of(&self, var: Var<'_, F>) -> usize {
+        let slot = var.slot() as usize;
+        let mine = var.tape().is_some_and(|tape| std::ptr::eq(tape, self.tape));
+        if !(mine && var.is_node() && slot < self.adjoints.len()) {
+            self.refuse(var.tape(), slot, var.is_node());
+        }
+        slot
+    }
+
+    /// Says why the gradient has no entry for a handle.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn refuse(&self, tape: Option<&Tape<F>>, slot: usize, is_node: bool) -> ! {
+        let Some(tape) = tape else {
+            panic!("gradient: the handle is a constant; make it an input with `Tape::var`");
         };
         self.assert_same_tape(tape);
         assert!(
-            var.is_node(),
+            is_node,
             "gradient: this handle is no node of the tape (a function of one variable is folded into it); \
              call `.retain()` on it before using it in the loss"
         );
-        self.assert_covered(var.slot() as usize);
-        var.slot() as usize
+        self.assert_covered(slot);
+        unreachable!("one of the conditions above failed");
     }
 
     #[track_caller]
@@ -103,9 +117,10 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
     type Output = F;
 
     /// The derivative with respect to `var`; see [`Gradient::wrt`] for what panics.
+    #[inline]
     #[track_caller]
     fn index(&self, var: Var<'_, F>) -> &F {
-        &self.adjoints[self.slot_of(&var)]
+        &self.adjoints[self.slot_of(var)]
     }
 }
 
@@ -127,6 +142,7 @@ impl<'t, F: Scalar> Wrt<'t, F> for Var<'_, F> {
 
 impl<'t, F: Scalar, const N: usize> Wrt<'t, F> for [Var<'_, F>; N] {
     type Output = [F; N];
+    #[inline]
     #[track_caller]
     fn read(self, gradient: &Gradient<'t, F>) -> [F; N] {
         let mut adjoints = [F::zero(); N];
@@ -159,38 +175,45 @@ impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
 
 /// Sweeps backward from slot `output` with cotangent `seed` into a fresh buffer of the arena.
 pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
-    let adjoints = tape.arena().alloc_slice_fill_copy(covered(tape, output), F::zero());
-    adjoints[output] = seed;
-    run(tape, output, adjoints);
-    adjoints
-}
-
-/// As [`backward`], into an existing buffer of the same length.
-pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, output: usize, seed: F, adjoints: &mut [F]) {
-    adjoints.fill(F::zero());
-    adjoints[output] = seed;
-    run(tape, output, adjoints);
-}
-
-/// The number of slots a sweep from `output` needs: all of the run it stands in.
-pub(crate) fn covered<F: Scalar>(tape: &Tape<F>, output: usize) -> usize {
-    tape.with_records(|_, ops| match ops.iter().rfind(|op| op.first <= output) {
-        Some(op) => (output + 1).max(op.first + op.len),
-        None => output + 1,
+    tape.with_records(|records, ops| {
+        let adjoints = tape.arena().alloc_slice_fill_copy(covered(ops, output), F::zero());
+        adjoints[output] = seed;
+        run(tape.arena(), records, ops, output, adjoints);
+        adjoints
     })
 }
 
-/// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
-pub(crate) fn run<F: Scalar>(tape: &Tape<F>, output: usize, adjoints: &mut [F]) {
-    tape.with_records(|records, ops| {
-        let mut end = records.len();
-        for op in ops.iter().rev() {
-            if op.first <= output {
-                run_section(tape.arena(), &records[op.records..end], op, output, adjoints);
-            }
-            end = op.records;
+/// As [`backward`], into an existing buffer, if it has the length.
+pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, output: usize, seed: F, adjoints: &mut &'t mut [F]) {
+    let fits = tape.with_records(|records, ops| {
+        let fits = adjoints.len() == covered(ops, output);
+        if fits {
+            adjoints.fill(F::zero());
+            adjoints[output] = seed;
+            run(tape.arena(), records, ops, output, adjoints);
         }
+        fits
     });
+    if !fits {
+        *adjoints = backward(tape, output, seed);
+    }
+}
+
+/// The number of slots a sweep from `output` needs: all of the run it stands in.
+fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
+    let last = ops.iter().rfind(|op| op.first <= output);
+    (output + 1).max(last.map_or(0, |op| op.first + op.len))
+}
+
+/// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
+fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut [F]) {
+    let mut end = records.len();
+    for op in ops.iter().rev() {
+        if op.first <= output {
+            run_section(arena, &records[op.records..end], op, output, adjoints);
+        }
+        end = op.records;
+    }
 }
 
 /// One operation and the scalar records that follow it.

@@ -23,7 +23,7 @@ use crate::tape::{SINK, Tape};
 /// use wengert::Tape;
 ///
 /// let tape = Tape::new();
-/// let [x, y] = tape.vars([0.5, 2.0]);
+/// let [x, y] = tape.vars([0.5, 2.0_f64]);
 /// let f = 2.0 * x.sin() / y + (x * y).exp() - 1.0;
 /// let gradient = f.backward();
 /// assert!((gradient[x] - (0.5_f64.cos() + 2.0 * 1_f64.exp())).abs() < 1e-12);
@@ -172,12 +172,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
         let tape = self.expect_tape();
         gradient.assert_same_tape(tape);
-        let output = self.slot as usize;
-        if sweep::covered(tape, output) == gradient.adjoints.len() {
-            sweep::backward_into(tape, output, self.weight, gradient.adjoints);
-        } else {
-            gradient.adjoints = sweep::backward(tape, output, self.weight);
-        }
+        sweep::backward_into(tape, self.slot as usize, self.weight, &mut gradient.adjoints);
     }
 
     #[track_caller]

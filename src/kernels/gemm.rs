@@ -46,10 +46,7 @@ impl Layout {
             let high = offset as i128 + reach.iter().map(|r| r.max(&0)).sum::<i128>();
             low >= 0 && high < len as i128
         };
-        assert!(
-            inside,
-            "matrix {shape:?} with strides {strides:?} at {offset} exceeds its slice of length {len}"
-        );
+        assert!(inside, "matrix {shape:?} with strides {strides:?} at {offset} exceeds its slice of length {len}");
         Self { offset, shape, strides }
     }
 
@@ -61,9 +58,7 @@ impl Layout {
     /// Exact for every element, since `new` has checked its place; wraps for others.
     #[inline(always)]
     fn at(self, i: usize, j: usize) -> usize {
-        let step = (i as isize)
-            .wrapping_mul(self.strides[0])
-            .wrapping_add((j as isize).wrapping_mul(self.strides[1]));
+        let step = (i as isize).wrapping_mul(self.strides[0]).wrapping_add((j as isize).wrapping_mul(self.strides[1]));
         self.offset.wrapping_add_signed(step)
     }
 }
@@ -114,7 +109,8 @@ impl<'a, F> MatMut<'a, F> {
         let layout = Layout::new(data.len(), offset, shape, strides);
         let ([m, n], [row, col]) = (shape, strides.map(isize::unsigned_abs));
         // Both spans are below `data.len()`, so they do not overflow.
-        let distinct = m == 0 || n == 0
+        let distinct = m == 0
+            || n == 0
             || (m == 1 || row > (n - 1) * col) && (n == 1 || col > 0)
             || (n == 1 || col > (m - 1) * row) && (m == 1 || row > 0);
         assert!(distinct, "elements of matrix {shape:?} with strides {strides:?} overlap");
@@ -174,7 +170,9 @@ fn arch() -> Arch {
 fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
     let MatMut { data, layout } = c;
     let ([m, n], k) = (layout.shape, a.layout.shape[1]);
-    if n == 0 { return }
+    if n == 0 {
+        return;
+    }
     let rows = layout.strides[1] == 1 && b.layout.strides[1] == 1;
     for i in 0..m {
         if rows {
@@ -277,11 +275,24 @@ macro_rules! float {
         }
     };
 }
-float!(f32, f32s, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s, select_f32s, mask_between_m32s, transpose4_f32);
+float!(
+    f32,
+    f32s,
+    splat_f32s,
+    mul_add_e_f32s,
+    add_f32s,
+    reduce_sum_f32s,
+    select_f32s,
+    mask_between_m32s,
+    transpose4_f32
+);
 float!(f64, f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s, mask_between_m64s, transpose4);
-#[doc(hidden)] pub fn bench_loops<F: GemmScalar>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) { loops(c,a,b,update) }
+#[doc(hidden)]
+pub fn bench_loops<F: GemmScalar>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
+    loops(c, a, b, update)
+}
 pub static mut LOOPS: usize = 64;
-pub static mut TILES: usize = 1<<20;
+pub static mut TILES: usize = 1 << 20;
 pub const DEPTH: usize = 1024;
 
 #[inline(always)]
@@ -309,7 +320,10 @@ fn transpose4_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
 
 /// How a tile reads its rows of `a`.
 #[derive(Clone, Copy)]
-enum Side { Rows(usize), Cols(usize) }
+enum Side {
+    Rows(usize),
+    Cols(usize),
+}
 impl Side {
     #[inline(always)]
     fn of<F>(a: Mat<F>) -> Option<Self> {
@@ -321,11 +335,22 @@ impl Side {
     }
 }
 
-struct Tiles<'a, F> { c: MatMut<'a, F>, a: Mat<'a, F>, b: Mat<'a, F>, update: Update, panel: &'a mut Vec<F> }
+struct Tiles<'a, F> {
+    c: MatMut<'a, F>,
+    a: Mat<'a, F>,
+    b: Mat<'a, F>,
+    update: Update,
+    panel: &'a mut Vec<F>,
+}
 
 /// `k` rows of `b`, some vectors wide, `stride` apart; those from `whole` on are in `rest`, zero padded
 #[derive(Clone, Copy)]
-struct Panel<'a, F> { data: &'a [F], stride: usize, whole: usize, rest: &'a [F] }
+struct Panel<'a, F> {
+    data: &'a [F],
+    stride: usize,
+    whole: usize,
+    rest: &'a [F],
+}
 
 impl<F: Lanes> WithSimd for Tiles<'_, F> {
     type Output = ();
@@ -345,28 +370,50 @@ impl<F: Lanes> WithSimd for Tiles<'_, F> {
         }
         let mut j = 0;
         while j < n {
-            j += if n - j <= lanes::<S, F>() { columns::<S, F, 1>(simd, &mut c, a, b, j, add, panel) } else { columns::<S, F, 2>(simd, &mut c, a, b, j, add, panel) };
+            j += if n - j <= lanes::<S, F>() {
+                columns::<S, F, 1>(simd, &mut c, a, b, j, add, panel)
+            } else {
+                columns::<S, F, 2>(simd, &mut c, a, b, j, add, panel)
+            };
         }
     }
 }
 
 #[inline(always)]
-fn columns<S: Simd, F: Lanes, const NV: usize>(simd: S, c: &mut MatMut<F>, a: Mat<F>, b: Mat<F>, j: usize, add: bool, panel: &mut Vec<F>) -> usize {
+fn columns<S: Simd, F: Lanes, const NV: usize>(
+    simd: S,
+    c: &mut MatMut<F>,
+    a: Mat<F>,
+    b: Mat<F>,
+    j: usize,
+    add: bool,
+    panel: &mut Vec<F>,
+) -> usize {
     let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
     let nr = NV * lanes::<S, F>();
     let w = nr.min(n - j);
     let (data, stride, whole) = match b.layout.strides {
         [stride, 1] if stride > 0 => {
             let (data, stride) = (b.from(0, j), stride as usize);
-            let whole = if data.len() >= (k - 1) * stride + nr { k } else if data.len() < nr { 0 } else { (data.len() - nr) / stride + 1 };
+            let whole = if data.len() >= (k - 1) * stride + nr {
+                k
+            } else if data.len() < nr {
+                0
+            } else {
+                (data.len() - nr) / stride + 1
+            };
             (data, stride, whole)
         }
         _ => (b.data, 0, 0),
     };
     let len = (k - whole) * nr;
-    if panel.len() < len { panel.resize(len, F::zero()) }
+    if panel.len() < len {
+        panel.resize(len, F::zero())
+    }
     let rest = &mut panel[..len];
-    if len > 0 { pack(rest, nr, b, whole, j, w); }
+    if len > 0 {
+        pack(rest, nr, b, whole, j, w);
+    }
     let b = Panel { data, stride, whole, rest };
     let mut i = 0;
     while i < m {
@@ -385,35 +432,69 @@ fn columns<S: Simd, F: Lanes, const NV: usize>(simd: S, c: &mut MatMut<F>, a: Ma
 fn pack<F: Lanes>(dst: &mut [F], nr: usize, b: Mat<F>, p0: usize, j: usize, w: usize) {
     let k = b.layout.shape[0] - p0;
     let mut q = 0;
-    if w < nr { dst.fill(F::zero()); }
+    if w < nr {
+        dst.fill(F::zero());
+    }
     if b.layout.strides[0] == 1 {
         while q + 4 <= w {
             let cols: [&[[F; 4]]; 4] = array::from_fn(|r| b.from(p0, j + q + r)[..k].as_chunks().0);
             for (p, rows) in dst.chunks_exact_mut(4 * nr).enumerate() {
                 let x = F::transpose4(array::from_fn(|r| cols[r][p]));
-                for u in 0..4 { rows[u * nr + q..][..4].copy_from_slice(&x[u]); }
+                for u in 0..4 {
+                    rows[u * nr + q..][..4].copy_from_slice(&x[u]);
+                }
             }
-            for p in k / 4 * 4..k { for r in 0..4 { dst[p * nr + q + r] = b.data[b.layout.at(p0 + p, j + q + r)]; } }
+            for p in k / 4 * 4..k {
+                for r in 0..4 {
+                    dst[p * nr + q + r] = b.data[b.layout.at(p0 + p, j + q + r)];
+                }
+            }
             q += 4;
         }
     }
     for (p, row) in dst.chunks_exact_mut(nr).enumerate() {
-        for q in q..w { row[q] = b.data[b.layout.at(p0 + p, j + q)]; }
+        for q in q..w {
+            row[q] = b.data[b.layout.at(p0 + p, j + q)];
+        }
     }
 }
 
 #[inline(always)]
-fn strip<S: Simd, F: Lanes, const MR: usize, const NV: usize>(simd: S, c: &mut MatMut<F>, a: Mat<F>, b: Panel<F>, i: usize, j: usize, k: usize, w: usize, add: bool) -> usize {
+fn strip<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
+    simd: S,
+    c: &mut MatMut<F>,
+    a: Mat<F>,
+    b: Panel<F>,
+    i: usize,
+    j: usize,
+    k: usize,
+    w: usize,
+    add: bool,
+) -> usize {
     let lanes = lanes::<S, F>();
     let nr = NV * lanes;
     let data = a.from(i, 0);
     let acc = match Side::of(a) {
         Some(Side::Rows(stride)) => {
             let mut rows = [&data[..k]; MR];
-            for r in 1..MR { rows[r] = &data[r * stride..][..k]; }
-            tile::<S, F, MR, NV>(simd, k, #[inline(always)] |r, p| rows[r][p], b)
+            for r in 1..MR {
+                rows[r] = &data[r * stride..][..k];
+            }
+            tile::<S, F, MR, NV>(
+                simd,
+                k,
+                #[inline(always)]
+                |r, p| rows[r][p],
+                b,
+            )
         }
-        Some(Side::Cols(stride)) => tile::<S, F, MR, NV>(simd, k, #[inline(always)] |r, p| data[p * stride..][..MR][r], b),
+        Some(Side::Cols(stride)) => tile::<S, F, MR, NV>(
+            simd,
+            k,
+            #[inline(always)]
+            |r, p| data[p * stride..][..MR][r],
+            b,
+        ),
         None => unreachable!(),
     };
     let start = c.layout.at(i, j);
@@ -437,25 +518,61 @@ fn strip<S: Simd, F: Lanes, const MR: usize, const NV: usize>(simd: S, c: &mut M
 #[cold]
 #[inline(never)]
 fn edge<F: Lanes>(row: &mut [F], sums: &[F], add: bool) {
-    for (c, &sum) in row.iter_mut().zip(sums) { *c = if add { *c + sum } else { sum }; }
+    for (c, &sum) in row.iter_mut().zip(sums) {
+        *c = if add { *c + sum } else { sum };
+    }
 }
 
 #[inline(always)]
-fn rank1<S: Simd, F: Lanes, const MR: usize, const NV: usize>(simd: S, acc: &mut [[F::V<S>; NV]; MR], a: impl Fn(usize) -> F, b: &[F]) {
+fn rank1<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut [[F::V<S>; NV]; MR],
+    a: impl Fn(usize) -> F,
+    b: &[F],
+) {
     let b: [F::V<S>; NV] = vectors::<S, F>(b).try_into().unwrap();
-    for r in 0..MR { let x = F::splat(simd, a(r)); for v in 0..NV { acc[r][v] = F::mul_add(simd, x, b[v], acc[r][v]); } }
+    for r in 0..MR {
+        let x = F::splat(simd, a(r));
+        for v in 0..NV {
+            acc[r][v] = F::mul_add(simd, x, b[v], acc[r][v]);
+        }
+    }
 }
 
 #[inline(always)]
-fn tile<S: Simd, F: Lanes, const MR: usize, const NV: usize>(simd: S, k: usize, a: impl Fn(usize, usize) -> F, b: Panel<F>) -> [[F::V<S>; NV]; MR] {
+fn tile<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
+    simd: S,
+    k: usize,
+    a: impl Fn(usize, usize) -> F,
+    b: Panel<F>,
+) -> [[F::V<S>; NV]; MR] {
     let nr = NV * lanes::<S, F>();
     let mut acc = [[F::splat(simd, F::zero()); NV]; MR];
-    for p in 0..b.whole { rank1(simd, &mut acc, #[inline(always)] |r| a(r, p), &b.data[p * b.stride..][..nr]); }
-    for p in b.whole..k { rank1(simd, &mut acc, #[inline(always)] |r| a(r, p), &b.rest[(p - b.whole) * nr..][..nr]); }
+    for p in 0..b.whole {
+        rank1(
+            simd,
+            &mut acc,
+            #[inline(always)]
+            |r| a(r, p),
+            &b.data[p * b.stride..][..nr],
+        );
+    }
+    for p in b.whole..k {
+        rank1(
+            simd,
+            &mut acc,
+            #[inline(always)]
+            |r| a(r, p),
+            &b.rest[(p - b.whole) * nr..][..nr],
+        );
+    }
     acc
 }
 
-struct Dot<'a, F> { a: &'a [F], b: &'a [F] }
+struct Dot<'a, F> {
+    a: &'a [F],
+    b: &'a [F],
+}
 impl<F: Lanes> WithSimd for Dot<'_, F> {
     type Output = F;
     #[inline(always)]
@@ -466,8 +583,14 @@ impl<F: Lanes> WithSimd for Dot<'_, F> {
         let (a, b) = (vectors::<S, F>(a), vectors::<S, F>(b));
         let mut sums = [F::splat(simd, F::zero()); 4];
         let (a4, b4) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-        for (a, b) in a4.0.iter().zip(b4.0) { for v in 0..4 { sums[v] = F::mul_add(simd, a[v], b[v], sums[v]); } }
-        for (&a, &b) in a4.1.iter().zip(b4.1) { sums[0] = F::mul_add(simd, a, b, sums[0]); }
+        for (a, b) in a4.0.iter().zip(b4.0) {
+            for v in 0..4 {
+                sums[v] = F::mul_add(simd, a[v], b[v], sums[v]);
+            }
+        }
+        for (&a, &b) in a4.1.iter().zip(b4.1) {
+            sums[0] = F::mul_add(simd, a, b, sums[0]);
+        }
         let [s, t, u, v] = sums;
         let sum = F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v));
         a_rest.iter().zip(b_rest).fold(F::sum(simd, sum), |sum, (&x, &y)| sum + x * y)
@@ -476,12 +599,35 @@ impl<F: Lanes> WithSimd for Dot<'_, F> {
 
 fn large<F: Lanes + 'static>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
     let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
-    if m == 0 || n == 0 { return }
-    let one: F = unsafe { std::mem::zeroed() }; let _ = one;
-    let one_f32 = 1f32; let one_f64 = 1f64;
+    if m == 0 || n == 0 {
+        return;
+    }
+    let one: F = unsafe { std::mem::zeroed() };
+    let _ = one;
+    let one_f32 = 1f32;
+    let one_f64 = 1f64;
     let one: F = if size_of::<F>() == 4 { bytemuck::cast(one_f32) } else { bytemuck::cast(one_f64) };
     unsafe {
-        gemm::gemm(m, n, k, c.data.as_mut_ptr().add(c.layout.offset), c.layout.strides[1], c.layout.strides[0], update == Update::Add,
-          a.data.as_ptr().add(a.layout.offset.min(a.data.len())), a.layout.strides[1], a.layout.strides[0], b.data.as_ptr().add(b.layout.offset.min(b.data.len())), b.layout.strides[1], b.layout.strides[0], one, one, false, false, false, gemm::Parallelism::None);
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.data.as_mut_ptr().add(c.layout.offset),
+            c.layout.strides[1],
+            c.layout.strides[0],
+            update == Update::Add,
+            a.data.as_ptr().add(a.layout.offset.min(a.data.len())),
+            a.layout.strides[1],
+            a.layout.strides[0],
+            b.data.as_ptr().add(b.layout.offset.min(b.data.len())),
+            b.layout.strides[1],
+            b.layout.strides[0],
+            one,
+            one,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }

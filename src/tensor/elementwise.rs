@@ -35,7 +35,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The view with the given shape, repeated along new axes and axes of length 1.
-    fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
+    pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
         let node = self.node;
         let values = match node.values.broadcast(shape) {
             Some(values) => values,
@@ -132,7 +132,7 @@ fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
 
 /// The shape to which both broadcast: aligned at the last axis, lengths equal or 1.
 #[track_caller]
-fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &str) -> E {
+pub(super) fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &str) -> E {
     let ndim = a.len().max(b.len());
     let mut shape = E::zeros(ndim);
     for (from_end, len) in shape.slice_mut().iter_mut().rev().enumerate() {

@@ -3,7 +3,8 @@
 use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
 use super::{Node, Tensor};
-use crate::kernels::{Layout, Mat, MatMut, Update, matmul, scatter_add};
+use crate::kernels::gemm::{Mat, MatMut, Update, matmul};
+use crate::kernels::{Layout, scatter_add};
 use crate::real::Scalar;
 use crate::sweep::Cotangents;
 use crate::tape::{SINK, Tape};
@@ -107,7 +108,10 @@ macro_rules! dot {
                     a.shape[1] == b.shape[0],
                     "dot: shapes {:?} and {:?} do not multiply: the last axis of the left operand has length {}, \
                      the first of the right one {}; see `t` and `reshape`",
-                    self.shape(), rhs.shape(), a.shape[1], b.shape[0]
+                    self.shape(),
+                    rhs.shape(),
+                    a.shape[1],
+                    b.shape[0]
                 );
                 let pairs = self.tape.alloc([(a, b)]);
                 #[allow(clippy::redundant_closure_call)]

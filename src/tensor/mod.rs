@@ -6,11 +6,16 @@
 //!
 //! Each operation computes its primal and, beside it in the same function, gives its pullback.
 
+mod assemble;
 mod elementwise;
 mod linalg;
+mod loss;
+mod reduce;
+mod shape;
 
 pub use elementwise::Operand;
 pub use linalg::Dot;
+pub use loss::Target;
 
 use std::fmt;
 
@@ -242,6 +247,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let Some(value) = self.node.values.get(index.clone()) else {
             panic!("at: index {:?} is out of bounds for shape {:?}", index.slice(), self.shape());
         };
+        self.element(value)
+    }
+
+    /// The handle of one of the values.
+    pub(crate) fn element(self, value: &'t F) -> Var<'t, F> {
         if self.is_constant() {
             return Var::constant(*value);
         }

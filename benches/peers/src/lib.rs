@@ -3,4 +3,5 @@
 //! `cargo run --release --ignore-rust-version --bin scalars [function ...]`
 
 pub mod rows;
+#[path = "../../scalars/suite.rs"]
 pub mod suite;

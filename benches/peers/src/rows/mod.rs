@@ -8,5 +8,6 @@
 pub mod echidna;
 pub mod reverse;
 pub mod rust_quant;
+#[path = "../../../scalars/rows.rs"]
 pub mod wengert;
 pub mod xad_rs;

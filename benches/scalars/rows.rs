@@ -30,8 +30,7 @@ pub mod plain {
     pub fn rosenbrock(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let terms =
-            x.windows(2).map(|p| 100.0 * (p[1] - p[0].square()).square() + (1.0 - p[0]).square());
+        let terms = x.windows(2).map(|p| 100.0 * (p[1] - p[0].square()).square() + (1.0 - p[0]).square());
         read(terms.sum(), x, g)
     }
 
@@ -81,9 +80,10 @@ pub mod plain {
         let (mut u, mut next) = (x.to_vec(), vec![]);
         for _ in 0..STEPS {
             next.clear();
-            next.extend(stencil(&u).map(|[left, here, right]| {
-                here - A * here * (right - left) + B * (right - 2.0 * here + left)
-            }));
+            next.extend(
+                stencil(&u)
+                    .map(|[left, here, right]| here - A * here * (right - left) + B * (right - 2.0 * here + left)),
+            );
             std::mem::swap(&mut u, &mut next);
         }
         read(u.iter().map(|u| u.square()).sum(), x, g)
@@ -104,7 +104,7 @@ pub mod plain {
 /// With `fuse`, `sum` and `dot`, each of which records one node.
 pub mod best {
     use super::*;
-    use wengert::{Dual, dot, fuse, sum};
+    use wengert::{Dual, dot, fuse};
 
     pub fn seed(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
@@ -119,12 +119,10 @@ pub mod best {
     pub fn rosenbrock(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let terms = x.windows(2).map(|p| {
-            fuse([p[0], p[1]], |[x, next]| {
-                100.0 * (next - x.square()).square() + (1.0 - x).square()
-            })
-        });
-        read(sum(&terms.collect::<Vec<_>>()), x, g)
+        let terms = x
+            .windows(2)
+            .map(|p| fuse([p[0], p[1]], |[x, next]| 100.0 * (next - x.square()).square() + (1.0 - x).square()));
+        read(terms.sum(), x, g)
     }
 
     pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
@@ -132,15 +130,12 @@ pub mod best {
         let x = tape.vars_from(&inputs.x);
         let p = net::Layers::new(&x);
         let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
-            let h1: [_; net::WIDTH] = from_fn(|i| {
-                fuse([p.w1[i][0], p.w1[i][1], p.b1[i]], |[w0, w1, b]| {
-                    (w0 * x0 + w1 * x1 + b).tanh()
-                })
-            });
+            let h1: [_; net::WIDTH] =
+                from_fn(|i| fuse([p.w1[i][0], p.w1[i][1], p.b1[i]], |[w0, w1, b]| (w0 * x0 + w1 * x1 + b).tanh()));
             let h2: [_; net::WIDTH] = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
             (dot(p.w3, &h2) + p.b3 - y).square()
         });
-        read(sum(&errors.collect::<Vec<_>>()) / net::BATCH as f64, x, g)
+        read(errors.sum::<Var<f64>>() / net::BATCH as f64, x, g)
     }
 
     pub fn normal(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
@@ -152,7 +147,7 @@ pub mod best {
                 -0.5 * z.square() - sigma.ln() - HALF_LN_TAU
             })
         });
-        read(sum(&terms.collect::<Vec<_>>()), &vars, g)
+        read(terms.sum(), &vars, g)
     }
 
     pub fn matmul(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
@@ -160,10 +155,8 @@ pub mod best {
         let x = tape.vars_from(&inputs.x);
         let (a, b) = x.split_at(N * N);
         let columns: Vec<_> = (0..N * N).map(|i| b[N * (i % N) + i / N]).collect();
-        let entries = a
-            .chunks_exact(N)
-            .flat_map(|row| columns.chunks_exact(N).map(|column| dot(row, column)));
-        read(sum(&entries.collect::<Vec<_>>()), x, g)
+        let entries = a.chunks_exact(N).flat_map(|row| columns.chunks_exact(N).map(|column| dot(row, column)));
+        read(entries.sum(), x, g)
     }
 
     pub fn burgers(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
@@ -173,9 +166,7 @@ pub mod best {
         for _ in 0..STEPS {
             next.clear();
             next.extend(stencil(&u).map(|point| {
-                fuse(point, |[left, here, right]| {
-                    here - A * here * (right - left) + B * (right - 2.0 * here + left)
-                })
+                fuse(point, |[left, here, right]| here - A * here * (right - left) + B * (right - 2.0 * here + left))
             }));
             std::mem::swap(&mut u, &mut next);
         }
@@ -193,6 +184,6 @@ pub mod best {
                 s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
             })
         });
-        read(sum(&prices.collect::<Vec<_>>()), x, g)
+        read(prices.sum(), x, g)
     }
 }

@@ -309,11 +309,7 @@ pub mod burgers {
     pub fn stencil<T: Copy>(u: &[T]) -> impl Iterator<Item = [T; 3]> {
         let n = u.len();
         let inner = u.windows(3).map(|w| [w[0], w[1], w[2]]);
-        std::iter::once([u[n - 1], u[0], u[1]]).chain(inner).chain(std::iter::once([
-            u[n - 2],
-            u[n - 1],
-            u[0],
-        ]))
+        std::iter::once([u[n - 1], u[0], u[1]]).chain(inner).chain(std::iter::once([u[n - 2], u[n - 1], u[0]]))
     }
 
     /// The points between two ghost cells that continue the period.
@@ -334,8 +330,7 @@ pub mod burgers {
     fn step(u: &Grid) -> Grid {
         let mut next = [0.0; N + 2];
         for i in 1..N + 1 {
-            next[i] =
-                u[i] - A * u[i] * (u[i + 1] - u[i - 1]) + B * (u[i + 1] - 2.0 * u[i] + u[i - 1]);
+            next[i] = u[i] - A * u[i] * (u[i + 1] - u[i - 1]) + B * (u[i + 1] - 2.0 * u[i] + u[i - 1]);
         }
         wrap(&mut next);
         next
@@ -420,13 +415,7 @@ pub mod bs {
             let (n1, n2, discount) = (cdf(d1), cdf(d1 - sd), (-r * t).exp());
             let (paid, slope) = (k * discount * n2, s * pdf(d1));
             value += s * n1 - paid;
-            *g = [
-                n1,
-                -discount * n2,
-                slope * sigma / (2.0 * root) + r * paid,
-                t * paid,
-                slope * root,
-            ];
+            *g = [n1, -discount * n2, slope * sigma / (2.0 * root) + r * paid, t * paid, slope * root];
         }
         value
     }

@@ -1,0 +1,428 @@
+//! Loops over fibres: [`fold`] makes one number of each, [`update`] spreads such numbers over them.
+//!
+//! Both vectorise along the fibre where its elements are neighbours, and across fibres where they
+//! are not. A fold keeps several accumulators and joins them blockwise, so the rounding error of a
+//! sum of n terms grows with n / 4096, not with n.
+
+use super::lane::{Kernel, Wrap};
+use crate::real::Scalar;
+
+/// A row-major array seen as `[outer, n, inner]`. A fibre is the n elements that share an outer and
+/// an inner index; there are `outer * inner` of them, numbered in row-major order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fibers {
+    pub(crate) outer: usize,
+    pub(crate) n: usize,
+    pub(crate) inner: usize,
+}
+
+impl Fibers {
+    /// One fibre of all elements.
+    pub(crate) fn whole(len: usize) -> Self {
+        Self { outer: 1, n: len, inner: 1 }
+    }
+
+    /// The fibres along an axis.
+    pub(crate) fn along(axis: usize, shape: &[usize]) -> Self {
+        Self { outer: shape[..axis].iter().product(), n: shape[axis], inner: shape[axis + 1..].iter().product() }
+    }
+
+    pub(crate) fn count(self) -> usize {
+        self.outer * self.inner
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.count() * self.n
+    }
+}
+
+/// How the elements of a fibre, of M arrays in step, make one number: the terms joined, in any order.
+pub(crate) trait Fold<F: Scalar, const M: usize>: Copy {
+    /// Whether the term is the element itself.
+    const PLAIN: bool = false;
+    /// The term of an element; `given` belongs to the fibre.
+    fn term<L: Wrap<F>>(self, x: [L; M], given: L) -> L;
+    /// The result for no element, neutral in `join`.
+    #[inline(always)]
+    fn start<L: Wrap<F>>(self) -> L {
+        L::zero()
+    }
+    #[inline(always)]
+    fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
+        a + b
+    }
+}
+
+/// The new value of an element of `out` from the old one, the elements of M arrays in step, and K
+/// numbers of its fibre.
+pub(crate) trait Update<F: Scalar, const M: usize, const K: usize>: Copy {
+    fn update<L: Wrap<F>>(self, out: L, x: [L; M], given: [L; K]) -> L;
+}
+
+/// `out[fibre]` = the fold over the fibre; `given` has a number for each fibre (none: 0).
+pub(crate) fn fold<F: Scalar, const M: usize>(
+    fold: impl Fold<F, M>,
+    fibers: Fibers,
+    x: [&[F]; M],
+    given: Option<&[F]>,
+    out: &mut [F],
+) {
+    struct Run<'a, S, F, const M: usize> {
+        fold: S,
+        fibers: Fibers,
+        x: [&'a [F]; M],
+        given: Option<&'a [F]>,
+        out: &'a mut [F],
+    }
+    impl<S: Fold<F, M>, F: Scalar, const M: usize> Kernel<F> for Run<'_, S, F, M> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            run_fold::<F, L, M, _>(self.fold, self.fibers, self.x, self.given, self.out);
+        }
+    }
+    F::dispatch(Run { fold, fibers, x, given, out });
+}
+
+/// Updates every element of `out`.
+pub(crate) fn update<F: Scalar, const M: usize, const K: usize>(
+    update: impl Update<F, M, K>,
+    fibers: Fibers,
+    out: &mut [F],
+    x: [&[F]; M],
+    given: [&[F]; K],
+) {
+    struct Run<'a, U, F, const M: usize, const K: usize> {
+        update: U,
+        fibers: Fibers,
+        out: &'a mut [F],
+        x: [&'a [F]; M],
+        given: [&'a [F]; K],
+    }
+    impl<U: Update<F, M, K>, F: Scalar, const M: usize, const K: usize> Kernel<F> for Run<'_, U, F, M, K> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            run_update::<F, L, M, K>(self.update, self.fibers, self.out, self.x, self.given);
+        }
+    }
+    F::dispatch(Run { update, fibers, out, x, given });
+}
+
+#[inline(always)]
+fn run_fold<F: Scalar, L: Wrap<F>, const M: usize, S: Fold<F, M>>(
+    fold: S,
+    Fibers { n, inner, .. }: Fibers,
+    x: [&[F]; M],
+    given: Option<&[F]>,
+    out: &mut [F],
+) {
+    if out.is_empty() {
+        return;
+    }
+    if inner == 1 {
+        for (i, out) in out.iter_mut().enumerate() {
+            let x = x.map(|x| &x[i * n..][..n]);
+            let given = given.map_or(L::zero(), |given| L::wrap(given[i]));
+            // Short rows: one chain each, and the processor overlaps those of several rows.
+            *out = if n < 32 {
+                fold_row::<F, L, M, 1>(fold, x, n, given)
+            } else if !S::PLAIN {
+                fold_terms(fold, x, n, given)
+            } else if n < 512 {
+                fold_row::<F, L, M, 8>(fold, x, n, given)
+            } else {
+                fold_row::<F, L, M, 32>(fold, x, n, given)
+            }
+            .unwrap();
+        }
+    } else {
+        for (i, out) in out.chunks_exact_mut(inner).enumerate() {
+            let x = x.map(|x| &x[i * n * inner..][..n * inner]);
+            let given = given.map(|given| &given[i * inner..][..inner]);
+            match inner {
+                ..8 => fold_columns::<F, L, M, 1>(fold, x, n, given, out),
+                8..32 => fold_columns::<F, L, M, 8>(fold, x, n, given, out),
+                _ => fold_columns::<F, L, M, 32>(fold, x, n, given, out),
+            }
+        }
+    }
+}
+
+/// One contiguous fibre, with W accumulators.
+#[inline(always)]
+fn fold_row<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
+    fold: impl Fold<F, M>,
+    x: [&[F]; M],
+    n: usize,
+    given: L,
+) -> L {
+    let rows = n / W;
+    let mut lanes = fold_lanes::<F, L, M, W>(fold, x, rows, W, [given; W]);
+    let rest = x.map(|x| &x[rows * W..]);
+    for (i, lane) in lanes.iter_mut().enumerate().take(n % W) {
+        *lane = fold.join(*lane, fold.term(rest.map(|x| L::wrap(x[i])), given));
+    }
+    let mut width = W / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = fold.join(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// One contiguous fibre, in two loops: the terms of a block, then their fold. LLVM vectorises each,
+/// but not both in one.
+#[inline(always)]
+fn fold_terms<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
+    const BLOCK: usize = 512;
+    let mut terms = [F::zero(); BLOCK];
+    let mut total = fold.start();
+    for from in (0..n).step_by(BLOCK) {
+        let terms = &mut terms[..BLOCK.min(n - from)];
+        let x = x.map(|x| &x[from..][..terms.len()]);
+        update_run(terms, x, |_, x, _| fold.term(x, given));
+        let joined = fold_row::<F, L, 1, 32>(Joined::<_, M>(fold), [&*terms], terms.len(), given);
+        total = fold.join(total, joined);
+    }
+    total
+}
+
+/// The fold over its own terms.
+#[derive(Clone, Copy)]
+struct Joined<S, const M: usize>(S);
+impl<F: Scalar, S: Fold<F, M>, const M: usize> Fold<F, 1> for Joined<S, M> {
+    const PLAIN: bool = true;
+    #[inline(always)]
+    fn term<L: Wrap<F>>(self, [x]: [L; 1], _: L) -> L {
+        x
+    }
+    #[inline(always)]
+    fn start<L: Wrap<F>>(self) -> L {
+        self.0.start()
+    }
+    #[inline(always)]
+    fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
+        self.0.join(a, b)
+    }
+}
+
+/// The fibres down the columns of an n by `out.len()` matrix, W columns at a time. The last W may
+/// overlap those before them: their results come out the same.
+#[inline(always)]
+fn fold_columns<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
+    fold: impl Fold<F, M>,
+    x: [&[F]; M],
+    n: usize,
+    given: Option<&[F]>,
+    out: &mut [F],
+) {
+    let inner = out.len();
+    let mut first = 0;
+    loop {
+        let mut numbers = [L::zero(); W];
+        if let Some(given) = given {
+            for (number, &given) in numbers.iter_mut().zip(&given[first..first + W]) {
+                *number = L::wrap(given);
+            }
+        }
+        // Without rows there is no column to start at.
+        let x = x.map(|x| &x[first.min(x.len())..]);
+        let lanes = fold_lanes::<F, L, M, W>(fold, x, n, inner, numbers);
+        for (out, lane) in out[first..first + W].iter_mut().zip(lanes) {
+            *out = lane.unwrap();
+        }
+        if first + W == inner {
+            return;
+        }
+        first = (first + W).min(inner - W);
+    }
+}
+
+/// W folds side by side over `rows` rows of W elements, the rows `stride` apart.
+#[inline(always)]
+fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
+    fold: impl Fold<F, M>,
+    x: [&[F]; M],
+    rows: usize,
+    stride: usize,
+    given: [L; W],
+) -> [L; W] {
+    /// Rows folded before they are joined to the rows before.
+    const BLOCK: usize = 128;
+    let mut total = [fold.start(); W];
+    for from in (0..rows).step_by(BLOCK) {
+        let mut block = [fold.start::<L>(); W];
+        for k in from..rows.min(from + BLOCK) {
+            let row = x.map(|x| &x[k * stride..][..W]);
+            if let [x] = row[..] {
+                for ((block, &x), &given) in block.iter_mut().zip(x).zip(&given) {
+                    *block = fold.join(*block, fold.term([L::wrap(x); M], given));
+                }
+            } else {
+                for j in 0..W {
+                    let term = fold.term(row.map(|x| L::wrap(x[j])), given[j]);
+                    block[j] = fold.join(block[j], term);
+                }
+            }
+        }
+        for (total, block) in total.iter_mut().zip(block) {
+            *total = fold.join(*total, block);
+        }
+    }
+    total
+}
+
+#[inline(always)]
+fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
+    update: impl Update<F, M, K>,
+    Fibers { n, inner, .. }: Fibers,
+    out: &mut [F],
+    x: [&[F]; M],
+    given: [&[F]; K],
+) {
+    if out.is_empty() {
+        return;
+    }
+    if inner == 1 {
+        for (i, out) in out.chunks_exact_mut(n).enumerate() {
+            let x = x.map(|x| &x[i * n..][..n]);
+            let given = given.map(|given| L::wrap(given[i]));
+            update_run(out, x, |out, x, _| update.update(out, x, given));
+        }
+    } else {
+        for (i, out) in out.chunks_exact_mut(inner).enumerate() {
+            let x = x.map(|x| &x[i * inner..][..inner]);
+            let given = given.map(|given| &given[i / n * inner..][..inner]);
+            update_run(out, x, |out, x, j| update.update(out, x, given.map(|given| L::wrap(given[j]))));
+        }
+    }
+}
+
+/// `out[j] = f(out[j], x[j], j)`
+#[inline(always)]
+fn update_run<F: Scalar, L: Wrap<F>, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(L, [L; M], usize) -> L) {
+    // Zipped iterators need no bounds checks, which would keep the loop from vectorising.
+    match x[..] {
+        [] => {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = f(L::wrap(*out), [L::zero(); M], j).unwrap();
+            }
+        }
+        [a] => {
+            for (j, (out, &a)) in out.iter_mut().zip(a).enumerate() {
+                *out = f(L::wrap(*out), [L::wrap(a); M], j).unwrap();
+            }
+        }
+        [a, b] => {
+            for (j, ((out, &a), &b)) in out.iter_mut().zip(a).zip(b).enumerate() {
+                let x = [a, b];
+                *out = f(L::wrap(*out), std::array::from_fn(|m| L::wrap(x[m])), j).unwrap();
+            }
+        }
+        _ => unreachable!("at most two arrays"),
+    }
+}
+
+/// Defines folds: `Name<M>`, the term, and unless they are added the start and how to join.
+/// `plain` stands for the term that is the element.
+macro_rules! folds {
+    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident<$M:literal>: $term:tt $(|$x:pat_param, $given:pat_param| $body:expr)? $(, from $start:expr, |$a:ident, $b:ident| $join:expr)?; )+) => { $(
+        $( #[doc = $doc] )+
+        #[derive(Clone, Copy)]
+        $vis struct $name;
+        impl<F: $crate::real::Scalar> $crate::kernels::Fold<F, $M> for $name {
+            $crate::kernels::folds! { @term $M $term $(|$x, $given| $body)? }
+            $(
+                #[inline(always)]
+                fn start<L: $crate::kernels::Wrap<F>>(self) -> L { $start }
+                #[inline(always)]
+                fn join<L: $crate::kernels::Wrap<F>>(self, $a: L, $b: L) -> L { $join }
+            )?
+        }
+    )+ };
+    (@term $M:literal plain) => {
+        const PLAIN: bool = true;
+        #[inline(always)]
+        fn term<L: $crate::kernels::Wrap<F>>(self, [x]: [L; $M], _: L) -> L { x }
+    };
+    (@term $M:literal term |$x:pat_param, $given:pat_param| $body:expr) => {
+        #[inline(always)]
+        fn term<L: $crate::kernels::Wrap<F>>(self, $x: [L; $M], $given: L) -> L { $body }
+    };
+}
+pub(crate) use folds;
+
+/// Defines updates: `Name<M, K>`, or `Name(number)<M, K>` with a constant, and the new element.
+macro_rules! updates {
+    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal>, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
+        $crate::kernels::updates! { @struct [$($doc)+] $vis $name $($scale)? }
+        impl<F: $crate::real::Scalar> $crate::kernels::Update<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
+            #[inline(always)]
+            fn update<L: $crate::kernels::Wrap<F>>(self, $out: L, $x: [L; $M], $given: [L; $K]) -> L {
+                $( let $scale = <L as $crate::kernels::Wrap<F>>::wrap(self.0); )?
+                $new
+            }
+        }
+    )+ };
+    (@struct [$($doc:literal)+] $vis:vis $name:ident) => { $( #[doc = $doc] )+ #[derive(Clone, Copy)] $vis struct $name; };
+    (@struct [$($doc:literal)+] $vis:vis $name:ident $scale:ident) => { $( #[doc = $doc] )+ #[derive(Clone, Copy)] $vis struct $name<F>(F); };
+    (@type $name:ident) => { $name };
+    (@type $name:ident $scale:ident) => { $name<F> };
+}
+pub(crate) use updates;
+
+folds! {
+    /// Σx
+    pub(crate) struct Sum<1>: plain;
+    /// The largest number; -∞ for none.
+    struct Largest<1>: plain, from L::neg_infinity(), |a, b| if b > a { b } else { a };
+}
+
+updates! {
+    /// Each by the number of its fibre.
+    pub(crate) struct Divide<0, 1>, |x, [], [divisor]| x / divisor;
+    /// x - m
+    struct Shift<1, 1>, |_, [x], [m]| gap(x, m);
+    /// e^x
+    struct Exp<0, 0>, |x, [], []| x.exp();
+}
+
+/// x - m, and 0 where they are the same infinity.
+#[inline(always)]
+pub(crate) fn gap<L: crate::Real>(x: L, m: L) -> L {
+    if m.is_infinite() && x == m { L::zero() } else { x - m }
+}
+
+/// Of each fibre the largest element m (-inf for none), e^(x - m) element by element, and its sum.
+pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
+    struct Run<'a, F> {
+        fibers: Fibers,
+        x: &'a [F],
+        largest: &'a mut [F],
+        e: &'a mut [F],
+        total: &'a mut [F],
+    }
+    impl<F: Scalar> Kernel<F> for Run<'_, F> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            // So many elements stay in the first-level cache from pass to pass.
+            const BLOCK: usize = 2048;
+            let Fibers { outer, n, inner } = self.fibers;
+            let step = (BLOCK / (n * inner).max(1)).max(1);
+            for from in (0..outer).step_by(step) {
+                let fibers = Fibers { outer: step.min(outer - from), n, inner };
+                let x = &self.x[from * n * inner..][..fibers.len()];
+                let e = &mut self.e[from * n * inner..][..fibers.len()];
+                let largest = &mut self.largest[from * inner..][..fibers.count()];
+                let total = &mut self.total[from * inner..][..fibers.count()];
+                run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
+                run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
+                // In one piece: rows are often shorter than a vector register.
+                run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
+                run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
+            }
+        }
+    }
+    F::dispatch(Run { fibers, x, largest, e, total });
+}

@@ -1,0 +1,453 @@
+//! Operations that copy elements to other places: their pullbacks add the cotangents back to where
+//! the elements came from.
+
+use ndarray::{ArrayBase, Axis, Data, DimMax, Dimension, Ix1, RemoveAxis};
+use smallvec::SmallVec;
+
+use super::elementwise::common_shape;
+use super::shape::{check_axis, check_index};
+use super::{Node, Operand, Tensor};
+use crate::kernels::{Layout, for_each_run, place};
+use crate::real::Scalar;
+use crate::tape::{SINK, Tape};
+use crate::var::{Var, two_tapes};
+
+/// A block of elements that an operand gives to a result.
+#[derive(Clone, Copy)]
+struct Block<'t, F> {
+    shape: &'t [usize],
+    storage: &'t [F],
+    slot: u32,
+    from: Layout<'t>,
+    /// The place of its first element in the result.
+    to: usize,
+}
+
+impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
+    /// All elements, to stand in a result from place `to` on.
+    fn block(&'t self, to: usize) -> Block<'t, F> {
+        Block { shape: self.shape(), storage: self.storage, slot: self.slot, from: self.layout(), to }
+    }
+}
+
+/// The result with these blocks, and `fill` where none is. The blocks are disjoint in the result;
+/// in the operands they may overlap.
+fn assemble<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    shape: D,
+    strides: &'t [isize],
+    fill: F,
+    blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
+) -> Tensor<'t, F, D> {
+    let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
+    let mut constant = true;
+    for block in blocks.clone() {
+        constant &= block.slot == SINK;
+        let to = Layout { offset: block.to, strides };
+        transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
+    }
+    Tensor::result(tape, shape, values, constant, move |cotangents| {
+        for block in blocks.clone().filter(|block| block.slot != SINK) {
+            let to = Layout { offset: block.to, strides };
+            let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
+            transfer(block.shape, (cotangents.result, to), (cotangents.adjoints, from), |adjoint, cotangent| {
+                *adjoint += cotangent
+            });
+        }
+    })
+}
+
+/// `put(target, source)` for every element of a shape.
+#[inline]
+fn transfer<F: Copy>(
+    shape: &[usize],
+    (source, from): (&[F], Layout<'_>),
+    (target, to): (&mut [F], Layout<'_>),
+    put: impl Fn(&mut F, F),
+) {
+    for_each_run(shape, [from, to], |n, [i, j], steps| match steps {
+        [1, 1] => {
+            for (to, &from) in target[j..j + n].iter_mut().zip(&source[i..i + n]) {
+                put(to, from);
+            }
+        }
+        [s, t] => {
+            for k in 0..n {
+                put(&mut target[place(j, k, t)], source[place(i, k, s)]);
+            }
+        }
+    });
+}
+
+/// The strides of a result of this shape, kept on the tape.
+fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
+    let strides = tape.arena().alloc_slice_fill_copy(shape.len(), 1);
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis] as isize;
+    }
+    strides
+}
+
+/// Operations that copy elements to other places.
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The tensor itself if its elements stand in row-major order, else a copy that does.
+    pub fn as_standard_layout(self) -> Self {
+        if self.node.as_slice().is_some() {
+            return self;
+        }
+        let strides = row_major(self.tape, self.shape());
+        let whole = self.node.block(0);
+        assemble(self.tape, self.dim(), strides, F::zero(), std::iter::once(whole))
+    }
+
+    /// One index of an axis for each element of the result: in two dimensions
+    /// z`[i, j]` = x`[indices[i, j], j]` along axis 0 and x`[i, indices[i, j]]` along axis 1.
+    /// The adjoints of repeated elements add up.
+    ///
+    /// numpy's `take_along_axis`. The other axes of `indices` are as long as the tensor's.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let scores = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    /// let x = tape.tensor(&scores);
+    /// let picked = x.gather(Axis(1), &array![[2], [0]]);
+    /// assert_eq!(picked.value(), array![[3.0], [4.0]]);
+    /// assert_eq!(picked.sum().backward().wrt(x), array![[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis, the shapes differ in another axis, or an index is out of bounds.
+    #[track_caller]
+    pub fn gather<S: Data<Elem = usize>>(self, axis: Axis, indices: &ArrayBase<S, D>) -> Self {
+        let (tape, node) = (self.tape, self.node);
+        let (shape, along) = (self.shape(), axis.index());
+        check_axis("gather", axis, shape);
+        assert!(
+            same_but(along, shape, indices.shape()),
+            "gather: indices of shape {:?} do not fit shape {shape:?}: only axis {along} may differ; see `broadcast`",
+            indices.shape()
+        );
+        for &index in indices {
+            check_index("gather", axis, index, shape);
+        }
+        // The place in the storage of each element of the result.
+        let places = tape.arena().alloc_slice_fill_copy(indices.len(), 0);
+        let layout = node.layout();
+        let mut others: SmallVec<[isize; 6]> = layout.strides.into();
+        let step = std::mem::take(&mut others[along]);
+        let start = Layout { offset: layout.offset, strides: &others };
+        let mut rest = places.iter_mut().zip(indices);
+        for_each_run(indices.shape(), [start], |n, [first], [other]| {
+            for (k, (to, &index)) in rest.by_ref().take(n).enumerate() {
+                *to = place(place(first, k, other), index, step);
+            }
+        });
+        let places = &*places;
+        let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
+        Self::result(tape, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
+            let adjoints = &mut cotangents.adjoints[node.slot()..];
+            for (&place, &cotangent) in places.iter().zip(cotangents.result) {
+                adjoints[place] += cotangent;
+            }
+        })
+    }
+
+    /// The tensor with `before` and `after` elements of the given value around each axis.
+    ///
+    /// ```
+    /// use wengert::ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![1.0, 2.0];
+    /// let x = tape.tensor(&data);
+    /// let padded = x.pad(&[(1, 2)], 9.0);
+    /// assert_eq!(padded.value(), array![9.0, 1.0, 2.0, 9.0, 9.0]);
+    /// assert_eq!(padded.sum().backward().wrt(x), array![1.0, 1.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is not one pair for each axis, or the result is too large for memory.
+    #[track_caller]
+    pub fn pad(self, widths: &[(usize, usize)], value: F) -> Self {
+        assert!(
+            widths.len() == self.ndim(),
+            "pad: {} pairs (before, after) are given for shape {:?}, which has {} axes; (0, 0) leaves an axis as it is",
+            widths.len(),
+            self.shape(),
+            self.ndim()
+        );
+        let mut shape = self.dim();
+        for (len, &(before, after)) in shape.slice_mut().iter_mut().zip(widths) {
+            *len = len.saturating_add(before).saturating_add(after);
+        }
+        assert!(
+            shape.size_checked().is_some(),
+            "pad: shape {:?} with widths {widths:?} is too large for memory",
+            self.shape()
+        );
+        let strides = row_major(self.tape, shape.slice());
+        let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
+        let inner = self.node.block(first);
+        assemble(self.tape, shape, strides, value, std::iter::once(inner))
+    }
+
+    /// The elements of the tensor where the mask is true, of `other` elsewhere; all three broadcast
+    /// to a common shape. numpy's `where(mask, self, other)`.
+    ///
+    /// The branch that is not taken gets no cotangent, so an infinite or undefined derivative there
+    /// does no harm.
+    ///
+    /// ```
+    /// use wengert::ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![-1.0, 0.0, 4.0];
+    /// let x = tape.tensor(&data);
+    /// let root = x.sqrt().keep_where(&data.mapv(|x| x > 0.0), 0.0);
+    /// assert_eq!(root.value(), array![0.0, 0.0, 2.0]);
+    /// assert_eq!(root.sum().backward().wrt(x), array![0.0, 0.0, 0.25]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not broadcast or the tapes differ.
+    #[doc(alias = "where")]
+    #[doc(alias = "mask")]
+    #[track_caller]
+    pub fn keep_where<S, M, R>(self, mask: &ArrayBase<S, M>, other: R) -> Tensor<'t, F, <R::Dim as DimMax<M>>::Output>
+    where
+        S: Data<Elem = bool>,
+        M: Dimension,
+        R: Operand<'t, F, D>,
+        R::Dim: DimMax<M, Output: 't>,
+    {
+        let tape = self.tape;
+        let (a, b) = other.pair(self, "keep_where");
+        let shape: <R::Dim as DimMax<M>>::Output =
+            common_shape(a.shape(), mask.shape(), "keep_where (operands and mask)");
+        let (a, b) =
+            (Tensor { tape, node: a }.stretched(shape.clone()), Tensor { tape, node: b }.stretched(shape.clone()));
+        let Some(mask) = mask.broadcast(shape.clone()) else {
+            unreachable!("the common shape fits the mask too");
+        };
+        let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
+
+        let values = tape.arena().alloc_slice_fill_copy(mask.len(), F::zero());
+        for (node, taken) in [(a, true), (b, false)] {
+            for_each_place(node.shape(), node.layout(), |i, place| {
+                if mask[i] == taken {
+                    values[i] = node.storage[place];
+                }
+            });
+        }
+        let constant = a.is_constant() && b.is_constant();
+        Tensor::result(tape, shape, values, constant, move |cotangents| {
+            for (node, taken) in [(a, true), (b, false)] {
+                if node.is_constant() {
+                    continue;
+                }
+                let adjoints = &mut cotangents.adjoints[node.slot()..];
+                for_each_place(node.shape(), node.layout(), |i, place| {
+                    if mask[i] == taken {
+                        adjoints[place] += cotangents.result[i];
+                    }
+                });
+            }
+        })
+    }
+}
+
+/// Calls `f(i, place)` for the i-th element in row-major order and its place.
+#[inline]
+fn for_each_place(shape: &[usize], layout: Layout<'_>, mut f: impl FnMut(usize, usize)) {
+    let mut done = 0;
+    for_each_run(shape, [layout], |n, [first], [step]| {
+        for k in 0..n {
+            f(done + k, place(first, k, step));
+        }
+        done += n;
+    });
+}
+
+impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
+    /// The parts at the given indices of an axis, in that order; those of a repeated index add up
+    /// in the adjoint. numpy's `take`; along axis 0, the look-up of an embedding.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let table = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+    /// let x = tape.tensor(&table);
+    /// let rows = x.select(Axis(0), &[2, 0, 2]);
+    /// assert_eq!(rows.value(), array![[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]);
+    /// assert_eq!(rows.sum().backward().wrt(x), array![[1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or an index is out of bounds.
+    #[track_caller]
+    pub fn select(self, axis: Axis, indices: &[usize]) -> Self {
+        let (tape, along) = (self.tape, axis.index());
+        check_axis("select", axis, self.shape());
+        for &index in indices {
+            check_index("select", axis, index, self.shape());
+        }
+        let mut shape = self.dim();
+        shape[along] = indices.len();
+        let strides = row_major(tape, shape.slice());
+        let part = tape.arena().alloc_slice_copy(self.shape());
+        part[along] = 1;
+        let whole = Block { shape: part, ..self.node.block(0) };
+        let parts = tape.arena().alloc_slice_copy(indices).iter().enumerate().map(move |(i, &index)| Block {
+            from: Layout { offset: place(whole.from.offset, index, whole.from.strides[along]), ..whole.from },
+            to: i * strides[along] as usize,
+            ..whole
+        });
+        assemble(tape, shape, strides, F::zero(), parts)
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// The tensors one after the other along an axis.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (array![[1.0], [2.0]], array![[3.0, 4.0], [5.0, 6.0]]);
+    /// let z = tape.concatenate(Axis(1), &[tape.tensor(&a), tape.constant(&b)]);
+    /// assert_eq!(z.value(), array![[1.0, 3.0, 4.0], [2.0, 5.0, 6.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no tensor or no such axis, the shapes differ in another axis, or a tensor is of
+    /// another tape.
+    #[track_caller]
+    pub fn concatenate<'t, D: RemoveAxis>(&'t self, axis: Axis, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
+        let first = self.first_of("concatenate", tensors);
+        let (mut shape, along) = (first.dim(), axis.index());
+        check_axis("concatenate", axis, first.shape());
+        for (i, tensor) in tensors.iter().enumerate() {
+            assert!(
+                same_but(along, first.shape(), tensor.shape()),
+                "concatenate: tensor {i} has shape {:?}, the first one {:?}: only axis {along} may differ; see `reshape` and `pad`",
+                tensor.shape(),
+                first.shape()
+            );
+        }
+        shape[along] = tensors.iter().map(|tensor| tensor.shape()[along]).sum();
+        self.join(axis, shape, tensors)
+    }
+
+    /// The tensors, all of one shape, side by side along a new axis, which comes to stand at `axis`.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (array![1.0, 2.0], array![3.0, 4.0]);
+    /// let z = tape.stack(Axis(1), &[tape.tensor(&a), tape.tensor(&b)]);
+    /// assert_eq!(z.value(), array![[1.0, 3.0], [2.0, 4.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no tensor, `axis` is greater than their number of axes, the shapes differ, or a
+    /// tensor is of another tape.
+    #[track_caller]
+    pub fn stack<'t, D: Dimension>(&'t self, axis: Axis, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D::Larger> {
+        let first = self.first_of("stack", tensors);
+        assert!(
+            axis.index() <= first.ndim(),
+            "stack: a new axis at {} leaves a gap after the {} axes of shape {:?}",
+            axis.index(),
+            first.ndim(),
+            first.shape()
+        );
+        for (i, tensor) in tensors.iter().enumerate() {
+            assert!(
+                tensor.shape() == first.shape(),
+                "stack: tensor {i} has shape {:?}, the first one {:?}; see `concatenate` and `broadcast`",
+                tensor.shape(),
+                first.shape()
+            );
+        }
+        let mut shape = first.insert_axis(axis).dim();
+        shape[axis.index()] = tensors.len();
+        let slices = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| tensor.insert_axis(axis)));
+        self.join(axis, shape, slices)
+    }
+
+    /// The tensors, which fit, one after the other in a result of this shape.
+    fn join<'t, D: Dimension>(&'t self, axis: Axis, shape: D, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
+        let strides = row_major(self, shape.slice());
+        let mut to = 0;
+        let blocks = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| {
+            let block = tensor.node.block(to);
+            to += block.shape[axis.index()] * strides[axis.index()] as usize;
+            block
+        }));
+        assemble(self, shape, strides, F::zero(), blocks.iter().copied())
+    }
+
+    /// The first of the tensors, all of which must be on this tape.
+    #[track_caller]
+    fn first_of<'t, D>(&'t self, operation: &str, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
+        for tensor in tensors {
+            if !std::ptr::eq(self, tensor.tape) {
+                two_tapes(self, tensor.tape);
+            }
+        }
+        let Some(&first) = tensors.first() else {
+            panic!("{operation}: no tensor is given, so the result has no shape; give at least one");
+        };
+        first
+    }
+
+    /// Scalars as a tensor of one axis, constants among them too; the way back is
+    /// [`Tensor::to_vars`].
+    ///
+    /// ```
+    /// use wengert::{Tape, Var, ndarray::array};
+    ///
+    /// let tape = Tape::new();
+    /// let [x, y] = tape.vars([2.0, 3.0]);
+    /// let z = tape.stack_vars(&[x * y, -x, Var::constant(1.0)]);
+    /// assert_eq!(z.value(), array![6.0, -2.0, 1.0]);
+    /// assert_eq!(z.square().sum().backward().wrt([x, y]), [40.0, 24.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a variable is of another tape.
+    #[track_caller]
+    pub fn stack_vars<'t>(&'t self, vars: &[Var<'t, F>]) -> Tensor<'t, F, Ix1> {
+        for var in vars {
+            match var.tape() {
+                Some(tape) if !std::ptr::eq(self, tape) => two_tapes(self, tape),
+                _ => {}
+            }
+        }
+        let constant = vars.iter().all(|var| var.is_constant());
+        let arena = self.arena();
+        let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
+        let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.weighted(F::one())));
+        Tensor::result(self, Ix1(vars.len()), values, constant, move |cotangents| {
+            for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.result) {
+                cotangents.adjoints[slot as usize] += cotangent.gated_mul(weight);
+            }
+        })
+    }
+}
+
+/// Whether two shapes are equal but for the length of one axis.
+fn same_but(axis: usize, a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && (0..a.len()).all(|i| i == axis || a[i] == b[i])
+}

@@ -1,0 +1,464 @@
+//! Losses: each one operation, its mean and its pullback fused.
+//!
+//! The prediction and the target have the same shape: a target `[n]` against a prediction `[n, 1]`
+//! would broadcast to `[n, n]` and train a wrong model in silence, so it is refused.
+
+use std::fmt::Display;
+
+use ndarray::{ArrayBase, ArrayView, Axis, Data, Dimension, Ix0, Ix2};
+use num_traits::{Float, PrimInt};
+
+use super::Tensor;
+use super::reduce::{Exponentials, Operand, exponentials};
+use crate::kernels::{self, Divide, Fibers, Fold, Sum, Update, Wrap, folds, updates};
+use crate::real::Scalar;
+use crate::sweep::Cotangents;
+use crate::var::Var;
+
+/// What a loss compares a prediction with: a tensor or a borrowed array of the same shape, or a
+/// number or [`Var`] for every element.
+pub trait Target<'t, F: Scalar, D: Dimension> {
+    /// The target with the prediction's shape.
+    #[doc(hidden)]
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D>;
+}
+
+impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Tensor<'t, F, D> {
+    #[track_caller]
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
+        prediction.assert_same_tape(self);
+        assert!(
+            prediction.shape() == self.shape(),
+            "{loss}: the prediction has shape {:?} and the target {:?}; a target is not broadcast, reshape it",
+            prediction.shape(),
+            self.shape()
+        );
+        self
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension, S: Data<Elem = F>> Target<'t, F, D> for &'t ArrayBase<S, D> {
+    #[track_caller]
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
+        prediction.tape.constant(self).against(prediction, loss)
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
+    #[track_caller]
+    fn against(self, prediction: Tensor<'t, F, D>, _: &str) -> Tensor<'t, F, D> {
+        let target = self.to_tensor(prediction.tape);
+        let values: ArrayView<'t, F, D> =
+            target.node.values.broadcast(prediction.dim()).expect("one element fits any shape");
+        target.reviewed(values)
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
+    #[track_caller]
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
+        Var::constant(self).against(prediction, loss)
+    }
+}
+
+/// The loss of one element.
+trait Pointwise<F: Scalar>: Copy {
+    fn loss<L: Wrap<F>>(self, x: L, target: L) -> L;
+    fn d_prediction<L: Wrap<F>>(self, x: L, target: L) -> L;
+    fn d_target<L: Wrap<F>>(self, x: L, target: L) -> L;
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
+    /// The mean squared error Σ(xᵢ - tᵢ)² / n over all n elements.
+    ///
+    /// Partials: 2(xᵢ - tᵢ)/n and its negative.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, target) = (ndarray::array![1.0, 4.0], ndarray::array![1.0, 2.0]);
+    /// let x = tape.tensor(&a);
+    /// let loss = x.mse(&target);
+    /// assert_eq!(loss.value(), 2.0);
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![0.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the target has another shape or is of another tape, or the prediction is empty.
+    #[track_caller]
+    pub fn mse(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
+        self.mean_loss(Squared, target, "mse")
+    }
+
+    /// The mean absolute error Σ|xᵢ - tᵢ| / n over all n elements.
+    ///
+    /// Partials: sign(xᵢ - tᵢ)/n, 0 where they are equal, and its negative.
+    ///
+    /// # Panics
+    ///
+    /// As [`mse`](Self::mse).
+    #[track_caller]
+    pub fn mae(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
+        self.mean_loss(Absolute, target, "mae")
+    }
+
+    /// The mean over all elements of the Huber loss of d = xᵢ - tᵢ: d²/2 for |d| ≤ δ, else
+    /// δ(|d| - δ/2) (Huber, Annals of Mathematical Statistics 35, 1964).
+    ///
+    /// Partials: d/n limited to [-δ/n, δ/n], and its negative.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![0.5, -3.0];
+    /// let x = tape.tensor(&a);
+    /// let loss = x.huber(0.0, 1.0);
+    /// assert_eq!(loss.value(), (0.125 + 2.5) / 2.0);
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![0.25, -0.5]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`mse`](Self::mse), and if δ is not positive.
+    #[track_caller]
+    pub fn huber(self, target: impl Target<'t, F, D>, delta: F::Base) -> Var<'t, F> {
+        assert!(delta > num_traits::zero(), "huber: delta = {delta} is not positive");
+        self.mean_loss(Huber(F::from_base(delta)), target, "huber")
+    }
+
+    /// The mean over all elements of the binary cross-entropy -t ln σ(x) - (1 - t) ln(1 - σ(x)) of
+    /// logits x and targets t in [0, 1], evaluated as |x|(1 - t or t) + ln(1 + e^-|x|), which
+    /// neither overflows nor cancels.
+    ///
+    /// Partials: (σ(xᵢ) - tᵢ)/n and -xᵢ/n.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, target) = (ndarray::array![800.0, -800.0, 0.0], ndarray::array![1.0, 0.0, 1.0]);
+    /// let x = tape.tensor(&a);
+    /// let loss = x.bce_with_logits(&target);
+    /// assert_eq!(loss.value(), 2_f64.ln() / 3.0);
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![0.0, 0.0, -0.5 / 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`mse`](Self::mse).
+    #[track_caller]
+    pub fn bce_with_logits(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
+        self.mean_loss(BceWithLogits, target, "bce_with_logits")
+    }
+
+    /// The mean of a loss over all elements, as one operation.
+    #[track_caller]
+    fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &str) -> Var<'t, F> {
+        self.assert_prediction(name);
+        let target = Operand::new(target.against(self, name));
+        let prediction = Operand::new(self);
+        let (x, t) = (prediction.x, target.x);
+        let fibers = Fibers::whole(x.len());
+        let n = F::lit(x.len() as f64);
+        let y = prediction.zeros(1);
+        kernels::fold(Total(loss), fibers, [x, t], None, y);
+        y[0] /= n;
+        let constant = prediction.is_constant() && target.is_constant();
+        Tensor::result(self.tape, Ix0(), y, constant, move |cotangents| {
+            // One after the other: they may share slots.
+            prediction.accumulate_with(cotangents, |dy, dx| {
+                kernels::update(ToPrediction(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
+            });
+            target.accumulate_with(cotangents, |dy, dt| {
+                kernels::update(ToTarget(loss), fibers, dt, [x, t], [&[dy[0] / n]]);
+            });
+        })
+        .into_var()
+    }
+
+    #[track_caller]
+    fn assert_prediction(self, loss: &str) {
+        assert!(!self.is_empty(), "{loss}: the prediction of shape {:?} is empty, so there is no mean", self.shape());
+    }
+}
+
+/// Σ loss(x, t)
+#[derive(Clone, Copy)]
+struct Total<P>(P);
+impl<F: Scalar, P: Pointwise<F>> Fold<F, 2> for Total<P> {
+    #[inline(always)]
+    fn term<L: Wrap<F>>(self, [x, t]: [L; 2], _: L) -> L {
+        self.0.loss(x, t)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ToPrediction<P>(P);
+impl<F: Scalar, P: Pointwise<F>> Update<F, 2, 1> for ToPrediction<P> {
+    #[inline(always)]
+    fn update<L: Wrap<F>>(self, dx: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
+        dx + dy.gated_mul(self.0.d_prediction(x, t))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ToTarget<P>(P);
+impl<F: Scalar, P: Pointwise<F>> Update<F, 2, 1> for ToTarget<P> {
+    #[inline(always)]
+    fn update<L: Wrap<F>>(self, dt: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
+        dt + dy.gated_mul(self.0.d_target(x, t))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Squared;
+impl<F: Scalar> Pointwise<F> for Squared {
+    #[inline(always)]
+    fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
+        (x - t) * (x - t)
+    }
+    #[inline(always)]
+    fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
+        L::lit(2.0) * (x - t)
+    }
+    #[inline(always)]
+    fn d_target<L: Wrap<F>>(self, x: L, t: L) -> L {
+        L::lit(2.0) * (t - x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Absolute;
+impl<F: Scalar> Pointwise<F> for Absolute {
+    #[inline(always)]
+    fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
+        Float::abs(x - t)
+    }
+    #[inline(always)]
+    fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
+        let d = x - t;
+        if d > L::zero() {
+            L::one()
+        } else if d < L::zero() {
+            -L::one()
+        } else {
+            d - d // 0, or NaN
+        }
+    }
+    #[inline(always)]
+    fn d_target<L: Wrap<F>>(self, x: L, t: L) -> L {
+        Pointwise::<F>::d_prediction(self, t, x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Huber<F>(F);
+impl<F: Scalar> Pointwise<F> for Huber<F> {
+    #[inline(always)]
+    fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
+        let (size, delta, half) = (Float::abs(x - t), L::wrap(self.0), L::lit(0.5));
+        if size <= delta { half * size * size } else { delta * (size - half * delta) }
+    }
+    #[inline(always)]
+    fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
+        let (d, delta) = (x - t, L::wrap(self.0));
+        if d > delta {
+            delta
+        } else if d < -delta {
+            -delta
+        } else {
+            d
+        }
+    }
+    #[inline(always)]
+    fn d_target<L: Wrap<F>>(self, x: L, t: L) -> L {
+        self.d_prediction(t, x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct BceWithLogits;
+impl<F: Scalar> Pointwise<F> for BceWithLogits {
+    #[inline(always)]
+    fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
+        let size = Float::abs(x);
+        let miss = if x > L::zero() { L::one() - t } else { t };
+        size.gated_mul(miss) + Float::ln_1p(Float::exp(-size))
+    }
+    /// σ(x) - t from the small one of σ(x) and 1 - σ(x).
+    #[inline(always)]
+    fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
+        let e = Float::exp(-Float::abs(x));
+        let small = e / (L::one() + e);
+        if x > L::zero() { (L::one() - t) - small } else { small - t }
+    }
+    #[inline(always)]
+    fn d_target<L: Wrap<F>>(self, x: L, _: L) -> L {
+        -x
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+    /// The cross-entropy -ln softmax(xᵣ)\[labelᵣ\] of logits `[batch, classes]` and one class index a
+    /// row, the mean over the rows.
+    ///
+    /// Partials: (softmax(xᵣ)ⱼ - δ(j, labelᵣ)) / batch (Bishop, Pattern Recognition and Machine
+    /// Learning, 2006, section 4.3.4). Infinite logits as in [`softmax`](Tensor::softmax); the loss
+    /// is +∞ where a label's probability is 0.
+    ///
+    /// The labels are a slice of any primitive integer.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[0.0, 0.0], [1000.0, 0.0]];
+    /// let logits = tape.tensor(&a);
+    /// let loss = logits.softmax_cross_entropy(&[1, 0]);
+    /// assert_eq!(loss.value(), 2_f64.ln() / 2.0);
+    /// assert_eq!(loss.backward().wrt(logits), ndarray::array![[0.25, -0.25], [0.0, 0.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the batch is empty, the number of labels differs from it, or a label is not a class.
+    #[track_caller]
+    pub fn softmax_cross_entropy<I: PrimInt + Display>(self, labels: &[I]) -> Var<'t, F> {
+        const NAME: &str = "softmax_cross_entropy";
+        self.assert_prediction(NAME);
+        let (batch, classes) = self.dim().into_pattern();
+        self.assert_labels(labels, NAME);
+        let operand = Operand::new(self);
+        let fibers = Fibers::along(1, self.shape());
+        let Exponentials { largest, e, total } = exponentials(operand, fibers);
+
+        let losses = operand.zeros(batch);
+        kernels::map(crate::rules::ln::new(), total, losses);
+        kernels::update(Divide, fibers, e, [], [total]);
+        let rows = operand.x.chunks_exact(classes);
+        let rows = rows.zip(e.chunks_exact_mut(classes)).zip(labels);
+        for (r, ((x, p), &label)) in rows.enumerate() {
+            let label = class(label, classes).expect("checked above");
+            losses[r] -= kernels::gap(x[label], largest[r]);
+            p[label] -= F::one();
+        }
+        let residual = &*e;
+
+        let y = operand.zeros(1);
+        kernels::fold(Sum, Fibers::whole(batch), [losses], None, y);
+        let n = F::lit(batch as f64);
+        y[0] /= n;
+        Tensor::result(self.tape, Ix0(), y, self.is_constant(), move |cotangents| {
+            operand.accumulate_with(cotangents, |dy, dx| {
+                let whole = Fibers::whole(residual.len());
+                kernels::update(Axpy, whole, dx, [residual], [&[dy[0] / n]]);
+            });
+        })
+        .into_var()
+    }
+
+    /// The cross-entropy -Σⱼ qᵣⱼ ln softmax(xᵣ)ⱼ of logits x and probabilities q, both `[batch,
+    /// classes]`, the mean over the rows. A probability 0 costs nothing, whatever the logit.
+    ///
+    /// Partials: (softmax(xᵣ)ⱼ Σₖqᵣₖ - qᵣⱼ) / batch, and -ln softmax(xᵣ)ⱼ / batch.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, q) = (ndarray::array![[0.0, 0.0]], ndarray::array![[0.25, 0.75]]);
+    /// let logits = tape.tensor(&a);
+    /// let loss = logits.softmax_cross_entropy_with(&q);
+    /// assert_eq!(loss.value(), 2_f64.ln());
+    /// assert_eq!(loss.backward().wrt(logits), ndarray::array![[0.25, -0.25]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`mse`](Tensor::mse).
+    #[track_caller]
+    pub fn softmax_cross_entropy_with(self, probabilities: impl Target<'t, F, Ix2>) -> Var<'t, F> {
+        const NAME: &str = "softmax_cross_entropy_with";
+        self.assert_prediction(NAME);
+        let target = Operand::new(probabilities.against(self, NAME));
+        let prediction = Operand::new(self);
+        let q = target.x;
+        let fibers = Fibers::along(1, self.shape());
+        let exponentials = exponentials(prediction, fibers);
+        let ln_p = &*exponentials.ln(prediction, fibers);
+        let p = exponentials.e;
+        kernels::update(Divide, fibers, p, [], [exponentials.total]);
+        let p = &*p;
+        let mass = prediction.zeros(fibers.count());
+        kernels::fold(Sum, fibers, [q], None, mass);
+        let mass = &*mass;
+
+        let whole = Fibers::whole(q.len());
+        let y = prediction.zeros(1);
+        kernels::fold(CrossEntropy, whole, [q, ln_p], None, y);
+        let n = F::lit(fibers.count() as f64);
+        y[0] /= n;
+        let constant = prediction.is_constant() && target.is_constant();
+        Tensor::result(self.tape, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
+            prediction.accumulate_with(cotangents, |dy, dx| {
+                kernels::update(Residual(dy[0] / n), fibers, dx, [p, q], [mass]);
+            });
+            target.accumulate_with(cotangents, |dy, dq| {
+                kernels::update(Axpy, whole, dq, [ln_p], [&[-dy[0] / n]]);
+            });
+        })
+        .into_var()
+    }
+
+    /// The share of rows of logits `[batch, classes]` whose largest element is at the label; it has
+    /// no derivative.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[0.1, 0.9], [0.8, 0.2]];
+    /// assert_eq!(tape.constant(&a).accuracy(&[1, 1]), 0.5);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`softmax_cross_entropy`](Self::softmax_cross_entropy).
+    #[track_caller]
+    pub fn accuracy<I: PrimInt + Display>(self, labels: &[I]) -> f64 {
+        self.assert_prediction("accuracy");
+        self.assert_labels(labels, "accuracy");
+        let classes = self.shape()[1];
+        let best = self.argmax_axis(Axis(1));
+        let pairs = best.iter().zip(labels);
+        let hits = pairs.filter(|&(&best, &label)| class(label, classes) == Some(best));
+        hits.count() as f64 / labels.len() as f64
+    }
+
+    #[track_caller]
+    fn assert_labels<I: PrimInt + Display>(self, labels: &[I], operation: &str) {
+        let (batch, classes) = self.dim().into_pattern();
+        assert!(
+            labels.len() == batch,
+            "{operation}: {} labels for logits of shape {:?}, which have {batch} rows",
+            labels.len(),
+            self.shape()
+        );
+        for (r, &label) in labels.iter().enumerate() {
+            assert!(
+                class(label, classes).is_some(),
+                "{operation}: the label of row {r} is {label}; logits of shape {:?} have the classes 0 to {}",
+                self.shape(),
+                classes - 1
+            );
+        }
+    }
+}
+
+/// A label as the index of a class.
+fn class<I: PrimInt>(label: I, classes: usize) -> Option<usize> {
+    label.to_usize().filter(|&label| label < classes)
+}
+
+folds! {
+    /// -Σ q ln p
+    struct CrossEntropy<2>: term |[q, ln_p], _| -q.gated_mul(ln_p);
+}
+
+updates! {
+    /// y += a x, 0 · inf = 0
+    struct Axpy<1, 1>, |y, [x], [a]| y + a.gated_mul(x);
+    /// The cross-entropy of a row whose targets sum to `mass`.
+    struct Residual(scale)<2, 1>, |dx, [p, q], [mass]| dx + scale.gated_mul(p * mass - q);
+}

@@ -1,0 +1,663 @@
+//! Reductions: sums, products, extremes, spreads and norms, of all elements or along one axis.
+
+use bumpalo::Bump;
+use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
+use num_traits::{Float, Zero};
+
+use super::{Node, Tensor};
+use crate::kernels::{self, Divide, Fibers, Fold, Sum, folds, updates};
+use crate::real::{BaseFloat, Scalar};
+use crate::rules;
+use crate::sweep::Cotangents;
+use crate::tape::Tape;
+use crate::var::Var;
+
+/// The public pair of a reduction: of all elements, and along an axis.
+macro_rules! reductions {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident, $along:ident($($p:ident)?)
+        $(#[doc = $axis_doc:literal])*;
+    )+) => {
+        /// Reductions. Those named `_axis` remove an axis and panic if it is out of range; the others
+        /// reduce all elements to a [`Var`]. The operand may have any layout.
+        impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
+            $(
+                $( #[doc = $doc] )+
+                #[track_caller]
+                pub fn $name(self $(, $p: F::Base)?) -> Var<'t, F> {
+                    self.whole(stringify!($name)).$name($($p)?).into_var()
+                }
+
+                #[doc = concat!("[`", stringify!($name), "`](Self::", stringify!($name), ") of the elements along one axis, which is removed.")]
+                $( #[doc = $axis_doc] )*
+                #[track_caller]
+                pub fn $along(self, axis: Axis $(, $p: F::Base)?) -> Tensor<'t, F, D::Smaller>
+                where
+                    D: RemoveAxis,
+                {
+                    self.along(axis, stringify!($along)).$name($($p)?)
+                }
+            )+
+        }
+    };
+}
+
+reductions! {
+    /// Σxᵢ; 0 if there is no element.
+    ///
+    /// Partials: 1.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&a);
+    /// let y = (x * x).sum();
+    /// assert_eq!(y.value(), 30.0);
+    /// assert_eq!(y.backward().wrt(x), 2.0 * a.clone());
+    /// ```
+    sum, sum_axis()
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 2.0], [3.0, 4.0]];
+    /// assert_eq!(tape.tensor(&a).sum_axis(Axis(0)).value(), array![4.0, 6.0]);
+    /// assert_eq!(tape.tensor(&a).sum_axis(Axis(1)).value(), array![3.0, 7.0]);
+    /// ```
+    ;
+    /// Σxᵢ / n; NaN, as 0/0, if there is no element.
+    ///
+    /// Partials: 1/n.
+    mean, mean_axis();
+    /// Πxᵢ; 1 if there is no element.
+    ///
+    /// Partials: Πⱼ≠ᵢ xⱼ, exact also where factors are 0.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![2.0, 0.0, 3.0];
+    /// let x = tape.tensor(&a);
+    /// assert_eq!(x.product().backward().wrt(x), ndarray::array![0.0, 6.0, 0.0]);
+    /// ```
+    product, product_axis();
+    /// The largest element. A NaN loses to a number; the result is NaN if all are.
+    ///
+    /// Partials: 1/k for each of the k elements that equal the result, else 0.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![1.0, 3.0, 3.0];
+    /// let x = tape.tensor(&a);
+    /// assert_eq!(x.max().backward().wrt(x), ndarray::array![0.0, 0.5, 0.5]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no element.
+    max, max_axis()
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range or has length 0.
+    ;
+    /// The smallest element; NaN and ties as in [`max`](Self::max).
+    ///
+    /// # Panics
+    ///
+    /// If there is no element.
+    min, min_axis()
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range or has length 0.
+    ;
+    /// The variance Σ(xᵢ - x̄)² / (n - ddof), in two passes: x̄ first (Chan, Golub and LeVeque, The
+    /// American Statistician 37, 1983). `ddof` 0 gives the variance of a population, 1 the unbiased
+    /// estimate from a sample.
+    ///
+    /// Partials: 2(xᵢ - x̄) / (n - ddof). Value and partials are NaN, as 0/0, where n = `ddof`.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![1.0, 2.0, 6.0];
+    /// let x = tape.tensor(&a);
+    /// assert_eq!(x.var(1.0).value(), 7.0);
+    /// assert_eq!(x.var(1.0).backward().wrt(x), ndarray::array![-2.0, -1.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `ddof` is negative, NaN or greater than n.
+    var, var_axis(ddof)
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
+    ;
+    /// The standard deviation √var, see [`var`](Self::var); squares that over- or underflow do no
+    /// harm.
+    ///
+    /// Partials: (xᵢ - x̄) / ((n - ddof) std), and 0 where all elements are equal.
+    ///
+    /// # Panics
+    ///
+    /// If `ddof` is negative, NaN or greater than n.
+    std, std_axis(ddof)
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
+    ;
+    /// The Euclidean norm √Σxᵢ²; squares that over- or underflow do no harm.
+    ///
+    /// Partials: xᵢ / ‖x‖, and 0 at the origin.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![3e200, 4e200];
+    /// let x = tape.tensor(&a);
+    /// assert_eq!(x.norm().value(), 5e200);
+    /// assert_eq!(x.norm().backward().wrt(x), ndarray::array![0.6, 0.8]);
+    /// ```
+    norm, norm_axis();
+    /// ln Σe^xᵢ, shifted by the largest element so that it does not overflow; -∞ if there is no
+    /// element.
+    ///
+    /// Partials: [`softmax`](Self::softmax).
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![1000.0, 0.0];
+    /// let x = tape.tensor(&a);
+    /// assert_eq!(x.log_sum_exp().value(), 1000.0);
+    /// ```
+    log_sum_exp, log_sum_exp_axis();
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
+    /// The probabilities pᵢ = e^xᵢ / Σe^xⱼ along an axis, shifted so that nothing overflows.
+    ///
+    /// Partials: ∂pᵢ/∂xⱼ = pᵢ(δᵢⱼ - pⱼ).
+    ///
+    /// An element -∞ has probability 0. Where the largest element is infinite, those equal to it
+    /// share evenly, the limit of equal finite ones: one +∞ has probability 1, and n times -∞, as in
+    /// a row that is masked throughout, have 1/n each.
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[0.0, 0.0], [1000.0, 0.0], [5.0, f64::NEG_INFINITY]];
+    /// let p = tape.tensor(&a).softmax(Axis(1));
+    /// assert_eq!(p.value(), array![[0.5, 0.5], [1.0, 0.0], [1.0, 0.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn softmax(self, axis: Axis) -> Self {
+        self.mapped_along(axis, "softmax").softmax()
+    }
+
+    /// The logarithms xᵢ - ln Σe^xⱼ of the [`softmax`](Self::softmax) along an axis, exact where
+    /// that underflows.
+    ///
+    /// Partials: ∂yᵢ/∂xⱼ = δᵢⱼ - e^yⱼ.
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn log_softmax(self, axis: Axis) -> Self {
+        self.mapped_along(axis, "log_softmax").log_softmax()
+    }
+
+    /// The index of the largest element along an axis: the first of several, 0 if all are NaN. It
+    /// has no derivative.
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 7.0], [3.0, 2.0]];
+    /// assert_eq!(tape.tensor(&a).argmax_axis(Axis(1)), array![1, 0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range or has length 0.
+    #[track_caller]
+    pub fn argmax_axis(self, axis: Axis) -> Array<usize, D::Smaller>
+    where
+        D: RemoveAxis,
+    {
+        self.check_axis(axis, "argmax_axis");
+        assert_elements("argmax_axis", self.shape(), self.shape()[axis.index()]);
+        self.value().map_axis(axis, |lane| {
+            let mut best = (0, F::nan());
+            for (i, &x) in lane.iter().enumerate() {
+                if x > best.1 || best.1.is_nan() && !x.is_nan() {
+                    best = (i, x);
+                }
+            }
+            best.0
+        })
+    }
+}
+
+#[track_caller]
+fn assert_elements(operation: &str, shape: &[usize], n: usize) {
+    assert!(n > 0, "{operation}: no element to choose from, the shape is {shape:?}");
+}
+
+/// A reduction about to be done: the operand as fibres, and the shape of the result.
+struct Reduction<'t, F: Scalar, D, E> {
+    operation: &'static str,
+    operand: Operand<'t, F, D>,
+    fibers: Fibers,
+    shape: E,
+}
+
+/// A tensor's elements in one piece, and the way back to its adjoints.
+pub(super) struct Operand<'t, F: Scalar, D> {
+    tape: &'t Tape<F>,
+    node: &'t Node<'t, F, D>,
+    pub(super) x: &'t [F],
+    /// Where the adjoints of `x` start, if `x` is the node's memory in an order of its own.
+    run: Option<usize>,
+}
+
+impl<F: Scalar, D> Clone for Operand<'_, F, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Scalar, D> Copy for Operand<'_, F, D> {}
+
+impl<'t, F: Scalar, D: Dimension> Operand<'t, F, D> {
+    /// In row-major order.
+    pub(super) fn new(tensor: Tensor<'t, F, D>) -> Self {
+        let (tape, node) = (tensor.tape, tensor.node);
+        Self { tape, node, x: node.to_slice(tape), run: None }
+    }
+
+    /// In the order of memory, which saves copying a transposed or flipped operand.
+    fn unordered(tensor: Tensor<'t, F, D>) -> Self {
+        let (tape, node) = (tensor.tape, tensor.node);
+        match node.values.to_slice_memory_order() {
+            Some(x) if !x.is_empty() => {
+                let place = (x.as_ptr() as usize - node.storage.as_ptr() as usize) / size_of::<F>();
+                Self { tape, node, x, run: Some(node.slot() + place) }
+            }
+            _ => Self::new(tensor),
+        }
+    }
+
+    pub(super) fn is_constant(self) -> bool {
+        self.node.is_constant()
+    }
+
+    /// `len` numbers on the tape.
+    pub(super) fn zeros(self, len: usize) -> &'t mut [F] {
+        self.tape.arena().alloc_slice_fill_copy(len, F::zero())
+    }
+
+    /// Hands `add` the cotangent of the result and a buffer, as `x` is ordered, to add the
+    /// operand's cotangent to. Nothing to do for a constant.
+    pub(super) fn accumulate_with(self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
+        match self.run {
+            Some(first) if !self.is_constant() => {
+                add(cotangents.result, &mut cotangents.adjoints[first..][..self.x.len()])
+            }
+            _ => self.node.accumulate_with(cotangents, add),
+        }
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// A reduction of all elements, in any order.
+    fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
+        Reduction { operation, operand: Operand::unordered(self), fibers: Fibers::whole(self.len()), shape: Ix0() }
+    }
+
+    /// A reduction of the fibres along an axis.
+    #[track_caller]
+    fn along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D::Smaller>
+    where
+        D: RemoveAxis,
+    {
+        let map = self.mapped_along(axis, operation);
+        Reduction { operation, operand: map.operand, fibers: map.fibers, shape: map.shape.remove_axis(axis) }
+    }
+
+    /// An operation on the fibres along an axis that keeps the shape.
+    #[track_caller]
+    fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
+        self.check_axis(axis, operation);
+        Reduction {
+            operation,
+            operand: Operand::new(self),
+            fibers: Fibers::along(axis.index(), self.shape()),
+            shape: self.dim(),
+        }
+    }
+
+    #[track_caller]
+    fn check_axis(self, axis: Axis, operation: &str) {
+        assert!(
+            axis.index() < self.ndim(),
+            "{operation}: axis {} is out of range for shape {:?}, which has {} axes counted from 0",
+            axis.index(),
+            self.shape(),
+            self.ndim()
+        );
+    }
+}
+
+/// n as a number.
+fn count<B: BaseFloat>(n: usize) -> B {
+    B::round_from(n as f64)
+}
+
+impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
+    /// Folds each fibre into a number on the tape.
+    fn fold(&self, fold: impl Fold<F, 1>, given: Option<&[F]>) -> &'t mut [F] {
+        let out = self.operand.zeros(self.fibers.count());
+        kernels::fold(fold, self.fibers, [self.operand.x], given, out);
+        out
+    }
+
+    /// The result `y`, and `pull(dy, dx, arena)`, which adds to `dx`.
+    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Bump) + 't) -> Tensor<'t, F, E> {
+        let operand = self.operand;
+        let pullback = move |cotangents: &mut Cotangents<'_, F>| {
+            let arena = cotangents.arena;
+            operand.accumulate_with(cotangents, |dy, dx| pull(dy, dx, arena));
+        };
+        let constant = operand.is_constant();
+        Tensor::result(operand.tape, self.shape, y, constant, pullback)
+    }
+
+    fn sum(self) -> Tensor<'t, F, E> {
+        let y = self.fold(Sum, None);
+        let fibers = self.fibers;
+        self.record(y, move |dy, dx, _| {
+            kernels::update(Spread(F::one()), fibers, dx, [], [dy]);
+        })
+    }
+
+    fn mean(self) -> Tensor<'t, F, E> {
+        let (y, fibers) = (self.means(), self.fibers);
+        let share = F::from_base(count::<F::Base>(fibers.n)).recip();
+        self.record(y, move |dy, dx, _| {
+            kernels::update(Spread(share), fibers, dx, [], [dy]);
+        })
+    }
+
+    fn means(&self) -> &'t [F] {
+        let y = self.fold(Sum, None);
+        let n = F::from_base(count(self.fibers.n));
+        for y in &mut *y {
+            *y /= n;
+        }
+        y
+    }
+
+    fn product(self) -> Tensor<'t, F, E> {
+        let y = self.fold(Product, None);
+        let (x, fibers) = (self.operand.x, self.fibers);
+        self.record(y, move |dy, dx, arena| {
+            let before = arena.alloc_slice_fill_copy(x.len(), F::one());
+            let after = arena.alloc_slice_fill_copy(fibers.inner, F::one());
+            product_pullback(fibers, x, dy, dx, before, after);
+        })
+    }
+
+    #[track_caller]
+    fn extreme(self, extreme: impl Fold<F, 1>) -> Tensor<'t, F, E> {
+        assert_elements(self.operation, self.operand.node.shape(), self.fibers.n);
+        let y = &*self.fold(extreme, None);
+        let (operand, fibers) = (self.operand, self.fibers);
+        self.record(y, move |dy, dx, arena| {
+            let ties = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
+            kernels::fold(Ties, fibers, [operand.x], Some(y), ties);
+            kernels::update(Share, fibers, dx, [operand.x], [dy, y, ties]);
+        })
+    }
+
+    #[track_caller]
+    fn max(self) -> Tensor<'t, F, E> {
+        self.extreme(Maximum)
+    }
+
+    #[track_caller]
+    fn min(self) -> Tensor<'t, F, E> {
+        self.extreme(Minimum)
+    }
+
+    #[track_caller]
+    fn var(self, ddof: F::Base) -> Tensor<'t, F, E> {
+        let freedom = self.freedom(ddof);
+        let mean = self.means();
+        let y = self.fold(SquaredDistance, Some(mean));
+        for y in &mut *y {
+            *y /= freedom;
+        }
+        let (x, fibers, scale) = (self.operand.x, self.fibers, F::lit(2.0) / freedom);
+        self.record(y, move |dy, dx, _| {
+            kernels::update(Away(scale), fibers, dx, [x], [dy, mean]);
+        })
+    }
+
+    #[track_caller]
+    fn std(self, ddof: F::Base) -> Tensor<'t, F, E> {
+        let root = Float::sqrt(self.freedom(ddof));
+        let mean = self.means();
+        self.distance(mean, root)
+    }
+
+    /// n - ddof.
+    #[track_caller]
+    fn freedom(&self, ddof: F::Base) -> F {
+        let n = count::<F::Base>(self.fibers.n);
+        assert!(
+            ddof >= F::Base::zero() && ddof <= n,
+            "{}: ddof = {ddof} is not between 0 and the number of elements, {n} of shape {:?}",
+            self.operation,
+            self.operand.node.shape()
+        );
+        F::from_base(n - ddof)
+    }
+
+    fn norm(self) -> Tensor<'t, F, E> {
+        let origin = self.operand.zeros(self.fibers.count());
+        self.distance(origin, F::one())
+    }
+
+    /// √Σ(x - centre)² / divisor. The gradient of the centre is left out: the origin has none, and
+    /// that of a mean cancels.
+    fn distance(self, center: &'t [F], divisor: F) -> Tensor<'t, F, E> {
+        let distance = self.fold(SquaredDistance, Some(center));
+        let (x, fibers) = (self.operand.x, self.fibers);
+        // Squares below this lose digits to underflow.
+        let least = F::Base::min_positive_value() / F::Base::epsilon();
+        for (i, d) in distance.iter_mut().enumerate() {
+            let square = d.to_base();
+            *d = if square >= least && square.is_finite() {
+                Float::sqrt(*d)
+            } else {
+                let first = i / fibers.inner * fibers.n * fibers.inner + i % fibers.inner;
+                let fiber = x[first.min(x.len())..].iter().step_by(fibers.inner);
+                scaled_distance(fiber.take(fibers.n), center[i])
+            };
+        }
+        let distance = &*distance;
+        let y = self.operand.zeros(distance.len());
+        for (y, &d) in y.iter_mut().zip(distance) {
+            *y = d / divisor;
+        }
+        let scale = divisor.recip();
+        self.record(y, move |dy, dx, _| {
+            kernels::update(Direction(scale), fibers, dx, [x], [dy, center, distance]);
+        })
+    }
+
+    fn log_sum_exp(self) -> Tensor<'t, F, E> {
+        let Exponentials { largest, e, total } = self.exponentials();
+        let y = self.operand.zeros(total.len());
+        kernels::map(rules::ln::new(), total, y);
+        for (y, &m) in y.iter_mut().zip(largest) {
+            *y += m;
+        }
+        let fibers = self.fibers;
+        self.record(y, move |dy, dx, _| {
+            kernels::update(Weigh, fibers, dx, [e], [dy, total]);
+        })
+    }
+
+    fn exponentials(&self) -> Exponentials<'t, F> {
+        exponentials(self.operand, self.fibers)
+    }
+
+    fn softmax(self) -> Tensor<'t, F, E> {
+        let Exponentials { e: y, total, .. } = self.exponentials();
+        let fibers = self.fibers;
+        kernels::update(Divide, fibers, y, [], [total]);
+        let y = &*y;
+        self.record(y, move |dy, dx, arena| {
+            let mean = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
+            kernels::fold(GatedDot, fibers, [dy, y], None, mean);
+            kernels::update(AboveMean, fibers, dx, [dy, y], [mean]);
+        })
+    }
+
+    fn log_softmax(self) -> Tensor<'t, F, E> {
+        let (operand, fibers) = (self.operand, self.fibers);
+        let exponentials = self.exponentials();
+        let y = exponentials.ln(operand, fibers);
+        let Exponentials { e, total, .. } = exponentials;
+        self.record(y, move |dy, dx, arena| {
+            let flow = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
+            kernels::fold(Sum, fibers, [dy], None, flow);
+            kernels::update(LessShare, fibers, dx, [dy, e], [flow, total]);
+        })
+    }
+}
+
+/// What [`kernels::exponentials`] computes.
+pub(super) struct Exponentials<'t, F> {
+    pub(super) largest: &'t [F],
+    pub(super) e: &'t mut [F],
+    pub(super) total: &'t [F],
+}
+
+pub(super) fn exponentials<'t, F: Scalar, D: Dimension>(
+    operand: Operand<'t, F, D>,
+    fibers: Fibers,
+) -> Exponentials<'t, F> {
+    let largest = operand.zeros(fibers.count());
+    let total = operand.zeros(fibers.count());
+    let e = operand.zeros(fibers.len());
+    kernels::exponentials(fibers, operand.x, largest, e, total);
+    Exponentials { largest, e, total }
+}
+
+impl<F: Scalar> Exponentials<'_, F> {
+    /// The logarithms of the probabilities, (x - largest) - ln total.
+    pub(super) fn ln<'t, D: Dimension>(&self, operand: Operand<'t, F, D>, fibers: Fibers) -> &'t mut [F] {
+        let ln_total = operand.zeros(fibers.count());
+        kernels::map(rules::ln::new(), self.total, ln_total);
+        let y = operand.zeros(fibers.len());
+        kernels::update(LogShare, fibers, y, [operand.x], [self.largest, ln_total]);
+        y
+    }
+}
+
+/// √Σ(x - centre)² where the squares over- or underflow.
+#[cold]
+fn scaled_distance<'a, F: Scalar>(fiber: impl Iterator<Item = &'a F> + Clone, center: F) -> F {
+    let mut scale = F::Base::zero();
+    for &x in fiber.clone() {
+        let size = Float::abs((x - center).to_base());
+        if size.is_nan() {
+            return F::nan();
+        }
+        scale = Float::max(scale, size);
+    }
+    let scale = F::from_base(scale);
+    if scale.is_null() || scale.is_infinite() {
+        return scale;
+    }
+    let square = fiber.fold(F::zero(), |sum, &x| {
+        let part = (x - center) / scale;
+        sum + part * part
+    });
+    scale * Float::sqrt(square)
+}
+
+/// dxᵢ += dy · Πⱼ≠ᵢ xⱼ by products from both ends, which is exact where factors are 0.
+fn product_pullback<F: Scalar>(
+    Fibers { n, inner, .. }: Fibers,
+    x: &[F],
+    dy: &[F],
+    dx: &mut [F],
+    before: &mut [F],
+    after: &mut [F],
+) {
+    for (i, dy) in dy.chunks_exact(inner.max(1)).enumerate() {
+        let fibers = i * n * inner..(i + 1) * n * inner;
+        let (x, dx, before) = (&x[fibers.clone()], &mut dx[fibers.clone()], &mut before[fibers]);
+        for k in inner..x.len() {
+            before[k] = before[k - inner] * x[k - inner];
+        }
+        after.fill(F::one());
+        for row in (0..n).rev() {
+            for (j, after) in after.iter_mut().enumerate() {
+                let k = row * inner + j;
+                dx[k] += dy[j].gated_mul(before[k] * *after);
+                *after *= x[k];
+            }
+        }
+    }
+}
+
+folds! {
+    /// Πx
+    struct Product<1>: plain, from L::one(), |a, b| a * b;
+    /// The largest number; NaN for none.
+    struct Maximum<1>: plain, from L::nan(), |a, b| Float::max(a, b);
+    /// The smallest number; NaN for none.
+    struct Minimum<1>: plain, from L::nan(), |a, b| Float::min(a, b);
+    /// How many elements are the extreme; all, if it is NaN.
+    struct Ties<1>: term |[x], extreme| if x == extreme || extreme.is_nan() { L::one() } else { L::zero() };
+    /// Σ(x - centre)²
+    struct SquaredDistance<1>: term |[x], center| (x - center) * (x - center);
+    /// Σab, 0 · inf = 0
+    struct GatedDot<2>: term |[a, b], _| a.gated_mul(b);
+}
+
+updates! {
+    /// y = Σx · scale
+    struct Spread(scale)<0, 1>, |dx, [], [dy]| dx + dy.gated_mul(scale);
+    /// An extreme: those that tie for it share.
+    struct Share<1, 3>, |dx, [x], [dy, extreme, ties]| dx + if x == extreme || extreme.is_nan() { dy / ties } else { L::zero() };
+    /// y = scale/2 · Σ(x - mean)²
+    struct Away(scale)<1, 2>, |dx, [x], [dy, mean]| dx + dy.gated_mul(scale * (x - mean));
+    /// y = scale · distance from the centre
+    struct Direction(scale)<1, 3>, |dx, [x], [dy, center, distance]| {
+        let direction = if distance == L::zero() { L::zero() } else { (x - center) / distance };
+        dx + dy.gated_mul(direction * scale)
+    };
+    /// y = ln Σe
+    struct Weigh<1, 2>, |dx, [e], [dy, total]| dx + dy.gated_mul(e / total);
+    /// y = softmax(x): dxᵢ += yᵢ (dyᵢ - Σ yⱼ dyⱼ)
+    struct AboveMean<2, 1>, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
+    /// ln softmax(x)
+    struct LogShare<1, 2>, |_, [x], [largest, ln_total]| kernels::gap(x, largest) - ln_total;
+    /// y = ln softmax(x): dxᵢ += dyᵢ - softmax(x)ᵢ Σ dyⱼ
+    struct LessShare<2, 2>, |dx, [dy, e], [flow, total]| dx + (dy - flow.gated_mul(e / total));
+}

@@ -1,0 +1,469 @@
+//! Views: other shapes of the same elements. They share the slots of what they look at, so they
+//! record nothing, and adjoints accumulate straight into the viewed tensor's.
+//!
+//! Names and meaning are ndarray's. The checks stand here so that a misuse panics at the caller's
+//! line and says which operation and which shapes.
+
+use ndarray::{
+    ArrayView, Axis, Dimension, IntoDimension, Ix1, Ix2, RemoveAxis, ShapeError, Slice, SliceArg, SliceInfoElem,
+};
+
+use super::Tensor;
+use crate::real::Scalar;
+use crate::var::Var;
+
+/// Views: they record nothing.
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The elements in row-major order, in another shape.
+    ///
+    /// A view if the elements stand in row-major order, as they do in every result and in most
+    /// inputs; of a transposed, strided or broadcast view a copy, which is recorded.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![1.0, 2.0, 3.0, 4.0];
+    /// let x = tape.tensor(&data);
+    /// assert_eq!(x.reshape((2, 2)).value(), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(tape.len(), 4);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the number of elements differs.
+    #[track_caller]
+    pub fn reshape<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
+        let shape = shape.into_dimension();
+        assert!(
+            shape.size_checked() == Some(self.len()),
+            "reshape: shape {:?} has {} elements, shape {:?} has not; \
+             see `broadcast` to repeat elements and `slice` to leave some out",
+            self.shape(),
+            self.len(),
+            shape.slice()
+        );
+        let rows = self.as_standard_layout();
+        match rows.value().into_shape_with_order(shape.clone()) {
+            Ok(view) => rows.reviewed(view),
+            Err(error) => panic!("reshape: shape {:?} to {:?}: {error}", self.shape(), shape.slice()),
+        }
+    }
+
+    /// The elements in row-major order along one axis; see [`reshape`](Self::reshape).
+    pub fn flatten(self) -> Tensor<'t, F, Ix1> {
+        self.reshape(self.len())
+    }
+
+    /// The transpose: the axes in reverse order.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&a);
+    /// let loss = (x * x.t()).sum(); // tr(xx), whose derivative is 2 xᵀ
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![[2.0, 6.0], [4.0, 8.0]]);
+    /// ```
+    pub fn t(self) -> Self {
+        self.reviewed(self.value().reversed_axes())
+    }
+
+    /// The axes in another order: axis j of the view is axis `axes[j]` of the tensor.
+    ///
+    /// # Panics
+    ///
+    /// If `axes` does not name each axis once.
+    #[track_caller]
+    pub fn permuted_axes(self, axes: impl IntoDimension<Dim = D>) -> Self {
+        let axes = axes.into_dimension();
+        assert!(
+            axes.ndim() == self.ndim() && (0..self.ndim()).all(|axis| axes.slice().contains(&axis)),
+            "permuted_axes: {:?} does not name each of the {} axes of shape {:?} once",
+            axes.slice(),
+            self.ndim(),
+            self.shape()
+        );
+        self.reviewed(self.value().permuted_axes(axes))
+    }
+
+    /// The view with two axes exchanged.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn swap_axes(self, a: usize, b: usize) -> Self {
+        check_axis("swap_axes", Axis(a), self.shape());
+        check_axis("swap_axes", Axis(b), self.shape());
+        self.changed(|view| view.swap_axes(a, b))
+    }
+
+    /// The part that [`s!`](ndarray::s) describes: ranges, steps (negative ones too), single
+    /// indices, which remove their axis, and `NewAxis`.
+    ///
+    /// ```
+    /// use wengert::ndarray::{array, s};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    /// let x = tape.tensor(&a);
+    /// let y = x.slice(s![1, ..;-1]);
+    /// assert_eq!(y.value(), array![6.0, 5.0, 4.0]);
+    /// // Overlapping slices: their adjoints meet in the same slots.
+    /// let loss = (x.slice(s![.., 1..]) * x.slice(s![.., ..2])).sum();
+    /// assert_eq!(loss.backward().wrt(x), array![[2.0, 4.0, 2.0], [5.0, 10.0, 5.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a range or an index reaches beyond its axis, a step is 0, or (for `IxDyn`) the number of
+    /// axes differs.
+    #[track_caller]
+    pub fn slice<I: SliceArg<D>>(self, info: I) -> Tensor<'t, F, I::OutDim> {
+        let shape = self.shape();
+        assert!(
+            info.in_ndim() == shape.len(),
+            "slice: {} axes are given for shape {shape:?}, which has {}; write `..` for a whole axis",
+            info.in_ndim(),
+            shape.len()
+        );
+        let mut axis = 0;
+        for element in info.as_ref() {
+            match *element {
+                SliceInfoElem::Slice { start, end, step } => {
+                    check_slice("slice", Axis(axis), Slice { start, end, step }, shape);
+                }
+                SliceInfoElem::Index(index) => {
+                    let len = shape[axis] as isize;
+                    assert!(
+                        (-len..len).contains(&index),
+                        "slice: index {index} is out of bounds for axis {axis} of shape {shape:?}"
+                    );
+                }
+                SliceInfoElem::NewAxis => continue,
+            }
+            axis += 1;
+        }
+        self.reviewed(self.value().slice_move(info))
+    }
+
+    /// The part of one axis within a range, with a step.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis, the range reaches beyond it, or the step is 0.
+    #[track_caller]
+    pub fn slice_axis(self, axis: Axis, range: Slice) -> Self {
+        check_axis("slice_axis", axis, self.shape());
+        check_slice("slice_axis", axis, range, self.shape());
+        self.changed(|view| view.slice_axis_inplace(axis, range))
+    }
+
+    /// The view with one axis reversed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn flip(self, axis: Axis) -> Self {
+        check_axis("flip", axis, self.shape());
+        self.changed(|view| view.invert_axis(axis))
+    }
+
+    /// The parts before and from `index` along an axis.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or `index` is greater than its length.
+    #[track_caller]
+    pub fn split_at(self, axis: Axis, index: usize) -> (Self, Self) {
+        check_axis("split_at", axis, self.shape());
+        assert!(
+            index <= self.shape()[axis.index()],
+            "split_at: index {index} is out of bounds for axis {} of shape {:?}",
+            axis.index(),
+            self.shape()
+        );
+        (
+            self.changed(|view| view.slice_axis_inplace(axis, (..index).into())),
+            self.changed(|view| view.slice_axis_inplace(axis, (index..).into())),
+        )
+    }
+
+    /// N equal parts along an axis.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    /// let [q, k, v] = tape.tensor(&a).split(Axis(1));
+    /// assert_eq!(k.value(), array![[2.0], [5.0]]);
+    /// # assert_eq!((q + v).value(), array![[4.0], [10.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or N does not divide its length.
+    #[track_caller]
+    pub fn split<const N: usize>(self, axis: Axis) -> [Self; N] {
+        check_axis("split", axis, self.shape());
+        let len = self.shape()[axis.index()];
+        assert!(
+            len.checked_rem(N) == Some(0),
+            "split: axis {} of shape {:?} does not split into {N} equal parts; see `split_at` and `axis_chunks_iter`",
+            axis.index(),
+            self.shape()
+        );
+        let size = len / N;
+        std::array::from_fn(|i| self.chunk(axis, size, i))
+    }
+
+    /// Parts of length `size` along an axis; the last one is shorter if `size` does not divide it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or `size` is 0.
+    #[track_caller]
+    pub fn axis_chunks_iter(
+        self,
+        axis: Axis,
+        size: usize,
+    ) -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+        check_axis("axis_chunks_iter", axis, self.shape());
+        assert!(size > 0, "axis_chunks_iter: chunks of length 0 of shape {:?}", self.shape());
+        let count = self.shape()[axis.index()].div_ceil(size);
+        (0..count).map(move |i| self.chunk(axis, size, i))
+    }
+
+    /// The i-th part of length `size`, or what is left of it.
+    fn chunk(self, axis: Axis, size: usize, i: usize) -> Self {
+        let (start, len) = (i * size, self.shape()[axis.index()]);
+        self.changed(|view| {
+            view.slice_axis_inplace(axis, (start..len.min(start + size)).into());
+        })
+    }
+
+    /// The view with a new axis of length 1, which comes to stand at `axis`.
+    ///
+    /// # Panics
+    ///
+    /// If `axis` is greater than the number of axes.
+    #[track_caller]
+    pub fn insert_axis(self, axis: Axis) -> Tensor<'t, F, D::Larger> {
+        assert!(
+            axis.index() <= self.ndim(),
+            "insert_axis: a new axis at {} leaves a gap after the {} axes of shape {:?}",
+            axis.index(),
+            self.ndim(),
+            self.shape()
+        );
+        self.reviewed(self.value().insert_axis(axis))
+    }
+
+    /// The view in which new leading axes and axes of length 1 repeat the elements; each element's
+    /// adjoint is the sum over its repetitions.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![1.0, 2.0];
+    /// let x = tape.tensor(&data);
+    /// let loss = x.broadcast((3, 2)).square().sum();
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![6.0, 12.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn broadcast<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
+        let shape = shape.into_dimension();
+        match self.node.values.broadcast(shape.clone()) {
+            Some(view) => self.reviewed(view),
+            None => panic!(
+                "broadcast: shape {:?} does not stretch to {:?} (axes are aligned at the last one; lengths must be equal or 1); \
+                 see `insert_axis`",
+                self.shape(),
+                shape.slice()
+            ),
+        }
+    }
+
+    /// The same tensor with a number of axes that is known only at run time.
+    pub fn into_dyn(self) -> Tensor<'t, F, ndarray::IxDyn> {
+        self.reviewed(self.value().into_dyn())
+    }
+
+    /// The same tensor with another dimension type.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Ix2, Ix3, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 2.0]];
+    /// let x = tape.tensor(&a).into_dyn();
+    /// assert!(x.into_dimensionality::<Ix2>().is_ok());
+    /// assert!(x.into_dimensionality::<Ix3>().is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the number of axes differs.
+    pub fn into_dimensionality<E: Dimension>(self) -> Result<Tensor<'t, F, E>, ShapeError> {
+        Ok(self.reviewed(self.value().into_dimensionality()?))
+    }
+
+    /// The elements in row-major order, as scalars of the same tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![1.0, 2.0, 3.0];
+    /// let x = tape.tensor(&data);
+    /// let loss: wengert::Var = x.iter().map(|v| v * v).sum();
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![2.0, 4.0, 6.0]);
+    /// ```
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Var<'t, F>> {
+        self.value().into_iter().map(move |x| self.element(x))
+    }
+
+    /// The elements in row-major order, as scalars of the same tape; the way back is
+    /// [`Tape::stack_vars`](crate::Tape::stack_vars).
+    pub fn to_vars(self) -> Vec<Var<'t, F>> {
+        self.iter().collect()
+    }
+
+    /// The view after a change in place.
+    fn changed(self, change: impl FnOnce(&mut ArrayView<'t, F, D>)) -> Self {
+        let mut view = self.value();
+        change(&mut view);
+        self.reviewed(view)
+    }
+}
+
+/// Views with an axis less: they record nothing.
+impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
+    /// The part at one index of an axis, without that axis.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or the index is out of bounds.
+    #[track_caller]
+    pub fn index_axis(self, axis: Axis, index: usize) -> Tensor<'t, F, D::Smaller> {
+        check_index("index_axis", axis, index, self.shape());
+        self.reviewed(self.value().index_axis_move(axis, index))
+    }
+
+    /// The view without an axis of length 1. (ndarray's drops all but the first index of a longer
+    /// one; this refuses.)
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis or its length is not 1.
+    #[track_caller]
+    pub fn remove_axis(self, axis: Axis) -> Tensor<'t, F, D::Smaller> {
+        check_axis("remove_axis", axis, self.shape());
+        assert!(
+            self.shape()[axis.index()] == 1,
+            "remove_axis: axis {} of shape {:?} has not length 1; see `index_axis` and `reshape`",
+            axis.index(),
+            self.shape()
+        );
+        self.reviewed(self.value().remove_axis(axis))
+    }
+
+    /// The parts at every index of an axis.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&a);
+    /// let columns: Vec<_> = x.axis_iter(Axis(1)).collect();
+    /// let loss = (columns[0] * columns[1]).sum();
+    /// assert_eq!(loss.backward().wrt(x), array![[2.0, 1.0], [4.0, 3.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn axis_iter(
+        self,
+        axis: Axis,
+    ) -> impl DoubleEndedIterator<Item = Tensor<'t, F, D::Smaller>> + ExactSizeIterator {
+        check_axis("axis_iter", axis, self.shape());
+        let len = self.shape()[axis.index()];
+        (0..len).map(move |i| self.reviewed(self.value().index_axis_move(axis, i)))
+    }
+
+    /// The parts at every index of the first axis.
+    ///
+    /// # Panics
+    ///
+    /// If there is no axis (for `IxDyn`).
+    #[track_caller]
+    pub fn outer_iter(self) -> impl DoubleEndedIterator<Item = Tensor<'t, F, D::Smaller>> + ExactSizeIterator {
+        self.axis_iter(Axis(0))
+    }
+}
+
+/// Views of a matrix: they record nothing.
+impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+    /// Row `index`.
+    ///
+    /// # Panics
+    ///
+    /// If the index is out of bounds.
+    #[track_caller]
+    pub fn row(self, index: usize) -> Tensor<'t, F, Ix1> {
+        check_index("row", Axis(0), index, self.shape());
+        self.index_axis(Axis(0), index)
+    }
+
+    /// Column `index`.
+    ///
+    /// # Panics
+    ///
+    /// If the index is out of bounds.
+    #[track_caller]
+    pub fn column(self, index: usize) -> Tensor<'t, F, Ix1> {
+        check_index("column", Axis(1), index, self.shape());
+        self.index_axis(Axis(1), index)
+    }
+}
+
+#[track_caller]
+pub(super) fn check_axis(operation: &str, axis: Axis, shape: &[usize]) {
+    assert!(
+        axis.index() < shape.len(),
+        "{operation}: there is no axis {} in shape {shape:?}; axes are counted from 0",
+        axis.index()
+    );
+}
+
+#[track_caller]
+pub(super) fn check_index(operation: &str, axis: Axis, index: usize, shape: &[usize]) {
+    check_axis(operation, axis, shape);
+    assert!(
+        index < shape[axis.index()],
+        "{operation}: index {index} is out of bounds for axis {} of shape {shape:?}",
+        axis.index()
+    );
+}
+
+/// The axis exists; the range lies within it, negative ends counted from its end.
+#[track_caller]
+fn check_slice(operation: &str, axis: Axis, Slice { start, end, step }: Slice, shape: &[usize]) {
+    let len = shape[axis.index()] as isize;
+    let within = |end| (-len..=len).contains(&end);
+    assert!(
+        within(start) && end.is_none_or(within),
+        "{operation}: the range {start}..{} reaches beyond axis {} of shape {shape:?}",
+        end.map_or(String::new(), |end| end.to_string()),
+        axis.index()
+    );
+    assert!(
+        step != 0,
+        "{operation}: the step along axis {} of shape {shape:?} is 0; see `broadcast` to repeat elements",
+        axis.index()
+    );
+}
