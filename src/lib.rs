@@ -35,10 +35,20 @@
 #[macro_use]
 mod ops;
 #[forbid(unsafe_code)]
+mod calculus;
+#[forbid(unsafe_code)]
+pub mod data;
+#[forbid(unsafe_code)]
 mod dual;
 #[forbid(unsafe_code)]
 mod fuse;
+#[forbid(unsafe_code)]
+pub mod init;
 mod kernels;
+#[forbid(unsafe_code)]
+pub mod optim;
+#[forbid(unsafe_code)]
+mod params;
 #[forbid(unsafe_code)]
 mod real;
 #[forbid(unsafe_code)]
@@ -53,8 +63,11 @@ mod tensor;
 #[forbid(unsafe_code)]
 mod var;
 
+pub use calculus::{grad, value_and_grad};
 pub use dual::Dual;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
+pub use optim::{Adam, AdamW, Optimizer, Sgd};
+pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;

@@ -12,14 +12,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
 
 use crate::real::Scalar;
-use crate::sweep::Cotangents;
-use crate::var::Var;
+use crate::sweep::{self, Cotangents};
+use crate::var::{Var, two_tapes};
 
 /// The slot that stands for "no parent"; what is added to its adjoint is never read.
 pub(crate) const SINK: u32 = 0;
@@ -125,9 +126,17 @@ impl<F: Scalar> Default for Tape<F> {
     }
 }
 
+/// What [`Tape::record_and_sweep`] lends: the tape for `'t`; data that lives for `'env` may be
+/// borrowed as long.
+pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
+    pub(crate) tape: &'t Tape<F>,
+    env: PhantomData<&'env ()>,
+}
+
 impl<F: Scalar> Drop for Tape<F> {
     fn drop(&mut self) {
-        self.run_drops();
+        // SAFETY: handles borrow the tape, and it is going.
+        unsafe { self.run_drops() };
         drop(ManuallyDrop::into_inner(self.records()));
     }
 }
@@ -164,23 +173,67 @@ impl<F: Scalar> Tape<F> {
 
     /// Forgets every operation and keeps the memory.
     pub fn clear(&mut self) {
-        self.run_drops();
+        // SAFETY: handles borrow the tape, and here it is borrowed mutably.
+        unsafe { self.forget() };
+        self.arena.reset();
+    }
+
+    /// Forgets every operation. What is in the arena and has nothing to drop stays.
+    ///
+    /// # Safety
+    ///
+    /// No tensor handle of this tape is used afterwards.
+    unsafe fn forget(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_drops() };
         // The first run of inputs stays, with the sink alone in it.
-        let ops = self.ops.get_mut();
+        let mut ops = self.ops.borrow_mut();
         ops.truncate(1);
         ops[0].len = 1;
-        self.arena.reset();
         self.next.set(1);
         self.offset.set(1);
         self.relocate();
     }
 
-    fn run_drops(&mut self) {
-        for (place, drop) in self.drops.get_mut().drain(..) {
+    /// # Safety
+    ///
+    /// As of [`forget`](Self::forget).
+    unsafe fn run_drops(&self) {
+        for (place, drop) in self.drops.borrow_mut().drain(..) {
             // SAFETY: `alloc` pushed the pair: `place` holds a live value of the type that `drop`
             // drops, and leaves the list with this call.
             unsafe { drop(place) };
         }
+    }
+
+    /// Runs `record` on the cleared tape and sweeps from the result: its value, and the adjoints of
+    /// all slots. The recording is forgotten before this returns or unwinds, so nothing of `'env`
+    /// is read afterwards.
+    #[track_caller]
+    pub(crate) fn record_and_sweep<'env>(
+        &mut self,
+        record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        struct Forget<'a, F: Scalar>(&'a Tape<F>);
+        impl<F: Scalar> Drop for Forget<'_, F> {
+            fn drop(&mut self) {
+                // SAFETY: the tape was borrowed mutably, so every handle is one that `record`
+                // made. `record` works for any 't, so no handle outlives its call but the result.
+                unsafe { self.0.forget() };
+            }
+        }
+
+        self.clear();
+        let tape = &*self;
+        let _forget = Forget(tape);
+        let output = record(Scope { tape, env: PhantomData });
+        // Swept by slot: the adjoints outlive 'env, the handle does not.
+        let adjoints = match output.tape() {
+            None => tape.arena.alloc_slice_fill_copy(tape.slots(), F::zero()),
+            Some(own) if std::ptr::eq(own, tape) => sweep::backward(tape, output.slot() as usize, output.weight()),
+            Some(other) => two_tapes(tape, other),
+        };
+        (output.value(), adjoints)
     }
 
     /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.

@@ -106,6 +106,12 @@ impl<'t, F: Scalar> Var<'t, F> {
         self.slot
     }
 
+    /// d(self) = weight · d(slot).
+    #[inline(always)]
+    pub(crate) fn weight(&self) -> F {
+        self.weight
+    }
+
     #[inline(always)]
     pub(crate) fn is_node(&self) -> bool {
         self.node

@@ -12,7 +12,7 @@ pub use gemm::GemmScalar;
 pub use lane::Lanes;
 
 pub(crate) use elementwise::{Operand, Side, Zipped, add_assign, map, map_pullback, sum, zip, zip_pullback};
-pub(crate) use lane::Wrap;
+pub(crate) use lane::{Kernel, Wrap};
 pub(crate) use records::sweep_records;
 pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, gap, update, updates};
 pub(crate) use strided::{Layout, for_each_run, gather, place, scatter_add};

@@ -357,6 +357,13 @@ impl<'t, F: Scalar, S: ndarray::Data<Elem = F>, D: Dimension> IntoConstant<'t, F
     }
 }
 
+impl<'t, F: Scalar, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, F, D> {
+    type Handle = Tensor<'t, F, D>;
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+        tape.leaf(self, |_| SINK)
+    }
+}
+
 impl<F: Scalar> Tape<F> {
     /// A differentiable tensor with the values of an array or view, which is borrowed.
     ///

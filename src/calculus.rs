@@ -1,0 +1,56 @@
+//! Derivatives of a function in one call: [`grad`] and [`value_and_grad`].
+
+use crate::real::Scalar;
+use crate::tape::Tape;
+use crate::var::{Var, two_tapes};
+
+/// The gradient of `f` at `point`.
+///
+/// ```
+/// use wengert::grad;
+///
+/// let g = grad(|x| (x[0] * x[1]).sin(), &[1.0, 2.0]);
+/// assert_eq!(g, [2.0 * 2_f64.cos(), 2_f64.cos()]);
+/// ```
+///
+/// What `f` does not depend on has derivative 0. Each call makes a tape; a loop that must not
+/// allocate keeps one and calls [`Tape::clear`].
+///
+/// # Panics
+///
+/// If `f` returns a variable of another tape.
+#[track_caller]
+pub fn grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> Vec<F> {
+    value_and_grad(f, point).1
+}
+
+/// The value and the gradient of `f` at `point`.
+///
+/// ```
+/// use wengert::{Real, value_and_grad};
+///
+/// fn rosenbrock<R: Real>(x: &[R]) -> R {
+///     x.windows(2)
+///         .map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square())
+///         .sum()
+/// }
+/// let (value, gradient) = value_and_grad(|x| rosenbrock(x), &[-1.2_f64, 1.0]);
+/// assert!((value - 24.2).abs() < 1e-13);
+/// assert!((gradient[0] + 215.6).abs() < 1e-12 && (gradient[1] + 88.0).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+///
+/// If `f` returns a variable of another tape.
+#[track_caller]
+pub fn value_and_grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> (F, Vec<F>) {
+    let tape = Tape::new();
+    let x = tape.vars_from(point);
+    let y = f(x);
+    let gradient = match y.tape() {
+        None => vec![F::zero(); point.len()],
+        Some(own) if std::ptr::eq(own, &raw const tape) => y.backward().wrt(x),
+        Some(other) => two_tapes(&tape, other),
+    };
+    (y.value(), gradient)
+}

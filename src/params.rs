@@ -1,0 +1,487 @@
+//! [`Params`]: the parameters of a model as one flat vector, and the closure form of the gradient.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, Ix1};
+use smallvec::SmallVec;
+
+use crate::real::Scalar;
+use crate::tape::{SINK, Scope, Tape};
+use crate::tensor::{IntoConstant, Tensor};
+use crate::var::Var;
+
+/// The parameters of a model: one flat vector, of which every weight is a named view.
+///
+/// So a gradient is one flat slice too, an optimiser one loop over both, and saving a model is
+/// saving one vector. Weights stand in row-major order, one after the other as they were added.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use wengert::{Params, Tape};
+///
+/// let mut params = Params::new();
+/// let w = params.add("w", array![[1.0, 2.0], [3.0, 4.0]]);
+/// let b = params.add("b", Array1::zeros(2));
+/// assert_eq!(params.values(), [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
+///
+/// let mut tape = Tape::new();
+/// let (loss, grad) = tape.value_and_grad(&params, |p| (p.get(w) * 10.0 + p.get(b)).sum());
+/// assert_eq!(loss, 100.0);
+/// assert_eq!(grad, [10.0, 10.0, 10.0, 10.0, 2.0, 2.0]);
+///
+/// for (x, g) in params.values_mut().iter_mut().zip(grad) {
+///     *x -= 0.1 * g;
+/// }
+/// assert_eq!(params.view(w), array![[0.0, 1.0], [2.0, 3.0]]);
+/// ```
+///
+/// Printed, it is a summary:
+///
+/// ```
+/// # let mut params = wengert::Params::<f32>::new();
+/// # params.add("hidden.w", ndarray::Array2::zeros((64, 32)));
+/// # params.add("hidden.b", ndarray::Array1::zeros(32));
+/// assert_eq!(params.to_string(), "\
+/// parameter  shape    numbers
+/// hidden.w   64 x 32     2048
+/// hidden.b   32            32
+/// total                  2080");
+/// ```
+#[derive(Clone)]
+pub struct Params<F: Scalar = f64> {
+    values: Vec<F>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    name: String,
+    shape: SmallVec<[usize; 4]>,
+    start: usize,
+    len: usize,
+    /// What only the ids of this entry carry; clones of the parameters keep it.
+    stamp: u64,
+}
+
+impl Entry {
+    fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+
+    /// The shape as ndarray's dimension; the number of axes is known to fit.
+    fn dim<D: Dimension>(&self) -> D {
+        let mut dim = D::zeros(self.shape.len());
+        dim.slice_mut().copy_from_slice(&self.shape);
+        dim
+    }
+}
+
+/// Names one weight of a [`Params`] and knows its number of axes.
+///
+/// It is valid for the `Params` that gave it and for clones of that; with another it panics.
+pub struct Param<D> {
+    index: u32,
+    stamp: u64,
+    dimension: PhantomData<fn() -> D>,
+}
+
+impl<D> Clone for Param<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for Param<D> {}
+
+impl<D> PartialEq for Param<D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.stamp == other.stamp
+    }
+}
+
+impl<D> Eq for Param<D> {}
+
+impl<D> fmt::Debug for Param<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Param").field(&self.index).finish()
+    }
+}
+
+/// One weight as [`Params::iter`] gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParamInfo<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The length of each axis.
+    pub shape: &'a [usize],
+    /// Where its numbers stand in [`Params::values`], and in a gradient.
+    pub range: Range<usize>,
+}
+
+impl<F: Scalar> Default for Params<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Scalar> Params<F> {
+    /// No parameters.
+    pub fn new() -> Self {
+        Self { values: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Adds a weight with the values of an array of any memory layout.
+    ///
+    /// # Panics
+    ///
+    /// If there is a weight of this name.
+    #[track_caller]
+    pub fn add<S, D>(&mut self, name: impl Into<String>, array: ArrayBase<S, D>) -> Param<D>
+    where
+        S: Data<Elem = F>,
+        D: Dimension,
+    {
+        static STAMPS: AtomicU64 = AtomicU64::new(0);
+
+        let name = name.into();
+        assert!(
+            self.find(&name).is_none(),
+            "Params::add: there is a parameter named {name:?} already; names are unique"
+        );
+        let start = self.values.len();
+        match array.as_slice() {
+            Some(values) => self.values.extend_from_slice(values),
+            None => self.values.extend(array.iter()),
+        }
+        self.entries.push(Entry {
+            name,
+            shape: array.shape().into(),
+            start,
+            len: array.len(),
+            stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
+        });
+        self.id(self.entries.len() - 1)
+    }
+
+    /// The weight of this name.
+    ///
+    /// ```
+    /// use ndarray::Ix2;
+    ///
+    /// let mut params = wengert::Params::<f32>::new();
+    /// let w = params.add("w", ndarray::Array2::zeros((3, 2)));
+    /// assert_eq!(params.by_name::<Ix2>("w"), Some(w));
+    /// assert_eq!(params.by_name::<Ix2>("b"), None);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it has another number of axes than `D`.
+    #[track_caller]
+    pub fn by_name<D: Dimension>(&self, name: &str) -> Option<Param<D>> {
+        let index = self.find(name)?;
+        let shape = &self.entries[index].shape;
+        assert!(
+            D::NDIM.is_none_or(|ndim| ndim == shape.len()),
+            "Params::by_name: parameter {name:?} has shape {shape:?}, {} axes; it was asked for with {}",
+            shape.len(),
+            D::NDIM.unwrap_or_default()
+        );
+        Some(self.id(index))
+    }
+
+    /// The names, in the order of adding.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// Name, shape and place of every weight, in the order of adding.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::<f64>::new();
+    /// params.add("w", ndarray::Array2::ones((3, 2)));
+    /// params.add("b", ndarray::Array1::zeros(2));
+    /// for weight in params.iter().filter(|weight| weight.name.starts_with('b')) {
+    ///     assert_eq!((weight.shape, weight.range), (&[2][..], 6..8));
+    /// }
+    /// ```
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ParamInfo<'_>> {
+        self.entries.iter().map(|entry| ParamInfo { name: &entry.name, shape: &entry.shape, range: entry.range() })
+    }
+
+    /// How many numbers there are in all.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is no number.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All numbers.
+    pub fn values(&self) -> &[F] {
+        &self.values
+    }
+
+    /// All numbers, to change them.
+    pub fn values_mut(&mut self) -> &mut [F] {
+        &mut self.values
+    }
+
+    /// A weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn view<D: Dimension>(&self, id: Param<D>) -> ArrayView<'_, F, D> {
+        let entry = self.entry(id);
+        ArrayView::from_shape(entry.dim::<D>(), &self.values[entry.range()]).expect("as many numbers as the shape has")
+    }
+
+    /// A weight, to change it.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn view_mut<D: Dimension>(&mut self, id: Param<D>) -> ArrayViewMut<'_, F, D> {
+        let entry = self.entry(id);
+        let (dim, range) = (entry.dim::<D>(), entry.range());
+        ArrayViewMut::from_shape(dim, &mut self.values[range]).expect("as many numbers as the shape has")
+    }
+
+    /// The weights as one differentiable input of a tape.
+    ///
+    /// The form without a closure, for several sweeps over one recording:
+    ///
+    /// ```
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// let gradient = p.get(w).square().sum().backward();
+    /// assert_eq!(gradient.wrt(p.flat()), ndarray::array![2.0, 4.0]);
+    /// ```
+    pub fn on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
+        On { tape, slot: tape.input_slots(self.len()), params: self }
+    }
+
+    /// The weights as constants of a tape: to evaluate a model without recording it.
+    pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
+        On { tape, slot: SINK, params: self }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.name == name)
+    }
+
+    fn id<D>(&self, index: usize) -> Param<D> {
+        Param { index: index as u32, stamp: self.entries[index].stamp, dimension: PhantomData }
+    }
+
+    #[track_caller]
+    fn entry<D>(&self, id: Param<D>) -> &Entry {
+        match self.entries.get(id.index as usize) {
+            Some(entry) if entry.stamp == id.stamp => entry,
+            _ => panic!(
+                "Params: the id {id:?} is not of these parameters ({}), nor of what they were cloned from",
+                self.names().collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+}
+
+impl<F: Scalar> fmt::Display for Params<F> {
+    /// A table of name, shape and count.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
+        let total = self.len().to_string();
+        let width = |title: &str, cells: &mut dyn Iterator<Item = usize>| cells.fold(title.len(), usize::max);
+        let names = width("parameter", &mut self.names().map(|n| n.chars().count()));
+        let axes = width("shape", &mut shapes.iter().map(String::len));
+        let count = width("numbers", &mut std::iter::once(total.len()));
+
+        writeln!(f, "{:names$}  {:axes$}  {:>count$}", "parameter", "shape", "numbers")?;
+        for (entry, shape) in self.entries.iter().zip(&shapes) {
+            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}", entry.name, entry.len)?;
+        }
+        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")
+    }
+}
+
+fn shape(axes: &[usize]) -> String {
+    if axes.is_empty() {
+        return "scalar".into();
+    }
+    let axes: Vec<String> = axes.iter().map(usize::to_string).collect();
+    axes.join(" x ")
+}
+
+impl<F: Scalar> fmt::Debug for Params<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.entries.iter().map(|entry| {
+                let values = &self.values[entry.range()];
+                let array = ArrayView::from_shape(&entry.shape[..], values);
+                (&entry.name, array.expect("as many numbers as the shape has"))
+            }))
+            .finish()
+    }
+}
+
+/// Parameters on a tape: see [`Tape::value_and_grad`] and [`Params::on`].
+///
+/// `'t` is the life of handles, `'env` that of data they may borrow.
+#[derive(Clone, Copy)]
+pub struct On<'t, 'env: 't, F: Scalar = f64> {
+    tape: &'t Tape<F>,
+    params: &'env Params<F>,
+    /// The slot of the first number, or the sink for constants.
+    slot: u32,
+}
+
+impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("On").field("tape", self.tape).field("params", self.params).finish()
+    }
+}
+
+impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
+    /// A weight as a tensor, read in place. Used twice, it is a shared weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
+        let entry = self.params.entry(id);
+        self.weights(entry.start, self.params.view(id))
+    }
+
+    /// All weights as one tensor, as for a penalty on their size.
+    pub fn flat(self) -> Tensor<'t, F, Ix1> {
+        self.weights(0, ArrayView::from(self.params.values()))
+    }
+
+    fn weights<D: Dimension>(self, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
+        let storage = view.to_slice().expect("weights stand in row-major order");
+        let slot = match self.slot {
+            SINK => SINK,
+            first => first + start as u32,
+        };
+        Tensor::view(self.tape, view, storage, slot)
+    }
+
+    /// The tape.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// A constant on the tape, as by [`Tape::constant`].
+    pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
+        self.tape.constant(value)
+    }
+
+    /// The parameters.
+    pub fn params(self) -> &'env Params<F> {
+        self.params
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// Value and gradient of a loss with respect to all parameters, in the order of
+    /// [`Params::values`]. A parameter that the loss does not depend on has derivative 0.
+    ///
+    /// The tape is cleared first and forgets the recording before this returns; parameters and
+    /// data are read in place. The gradient stays on the tape until its next use, and does not
+    /// hold on to the parameters, so an optimiser can change them:
+    ///
+    /// ```
+    /// use ndarray::{Array1, array};
+    /// use wengert::optim::{Optimizer, Sgd};
+    /// use wengert::{Params, Tape};
+    ///
+    /// // y = 3x₁ - x₂ + 2 at four points.
+    /// let x = array![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
+    /// let y = array![2.0, 5.0, 1.0, 4.0];
+    /// let mut params = Params::<f64>::new();
+    /// let w = params.add("w", Array1::zeros(2));
+    /// let b = params.add("b", Array1::zeros(1));
+    /// let (mut tape, mut sgd) = (Tape::new(), Sgd::new(0.1).momentum(0.9));
+    /// for _ in 0..300 {
+    ///     let (_, grad) = tape.value_and_grad(&params, |p| {
+    ///         let error = p.constant(&x).dot(p.get(w)) + p.get(b) - &y;
+    ///         error.square().mean()
+    ///     });
+    ///     sgd.step(&mut params, grad);
+    /// }
+    /// assert!((params.values()[0] - 3.0).abs() < 1e-4);
+    /// assert!((params.values()[1] + 1.0).abs() < 1e-4);
+    /// assert!((params.values()[2] - 2.0).abs() < 1e-4);
+    /// ```
+    ///
+    /// No handle leaves the closure:
+    ///
+    /// ```compile_fail,E0521
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// let mut kept = None;
+    /// tape.value_and_grad(&params, |p| {
+    ///     kept = Some(p.get(w));
+    ///     p.get(w).at([0])
+    /// });
+    /// ```
+    ///
+    /// the loss depends on no data that the closure owns:
+    ///
+    /// ```compile_fail,E0597
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// tape.value_and_grad(&params, |p| {
+    ///     let x = ndarray::array![3.0, 4.0];
+    ///     (p.get(w) * p.constant(&x)).at([0])
+    /// });
+    /// ```
+    ///
+    /// and a gradient is gone when the tape is used again:
+    ///
+    /// ```compile_fail,E0499
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// let (_, first) = tape.value_and_grad(&params, |p| p.get(w).at([0]));
+    /// let (_, second) = tape.value_and_grad(&params, |p| p.get(w).at([1]));
+    /// println!("{first:?} {second:?}");
+    /// ```
+    ///
+    /// A loss that is not finite is swept as it is, see [`Var::backward`]. A constant loss has
+    /// gradient 0.
+    ///
+    /// # Panics
+    ///
+    /// If the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        let first = 1;
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
+            let slot = scope.tape.input_slots(params.len());
+            debug_assert_eq!(slot, first);
+            f(On { tape: scope.tape, params, slot })
+        });
+        (loss, &adjoints[first as usize..][..params.len()])
+    }
+}

@@ -1,0 +1,148 @@
+//! Once warm, a training step and a scalar gradient allocate nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use ndarray::{Array1, Array2, Array3};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wengert::data::{Batches, gather, gather_rows};
+use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
+use wengert::{Params, Tape, Var, fuse, init};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator; counts what the thread asks of it.
+struct Counting;
+
+fn count() {
+    // A thread that is ending counts nothing.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every call is passed to the system's allocator as it is; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are `System`'s.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as in `alloc`.
+        unsafe { System.realloc(place, layout, size) }
+    }
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as in `alloc`.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Fails unless the work allocates nothing after some rounds.
+#[track_caller]
+fn assert_allocates_nothing(mut work: impl FnMut()) {
+    for _ in 0..8 {
+        work();
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..20 {
+        work();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in 20 rounds");
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    let mut kept = vec![1_u8; 100];
+    kept.reserve_exact(1000);
+    drop(std::hint::black_box(kept));
+    assert_eq!(ALLOCATIONS.get() - before, 2);
+}
+
+#[test]
+fn scalar_gradient() {
+    let mut tape = Tape::new();
+    let point: Vec<f64> = (0..500).map(|i| f64::from(i).sin()).collect();
+    let mut steps = [0.0; 3];
+    assert_allocates_nothing(|| {
+        tape.clear();
+        let x = tape.vars_from(&point);
+        let [a, b, c] = tape.vars([0.5, -0.3, 1.2]);
+        let rosenbrock: Var<'_> =
+            x.windows(2).map(|w| 100.0 * (w[1] - w[0].square()).square() + (1.0 - w[0]).square()).sum();
+        let stencil = fuse([a, b, c], |[a, b, c]| (a * b - c) * a + b / c);
+        let many = wengert::dot(x, x) + wengert::norm(x) + wengert::mean(x);
+        let loss = rosenbrock * stencil + many.ln() + wengert::log_sum_exp(x) * a.powi(3);
+        let mut gradient = loss.backward();
+        steps = gradient.wrt([a, b, c]);
+        stencil.backward_into(&mut gradient);
+        assert!(gradient.is_finite() && gradient[a] != 0.0);
+    });
+}
+
+/// Elementwise operations, broadcasting and views.
+#[test]
+fn elementwise_training_step() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut params = Params::<f32>::new();
+    let scale = params.add("scale", init::normal((4, 1), 0.0, 0.5, &mut rng));
+    let shift = params.add("shift", init::zeros(8));
+    let field = params.add("field", init::uniform((2, 4, 8), -1.0, 1.0, &mut rng));
+    let dynamic = params.add("dynamic", Array2::<f32>::ones((4, 8)).into_dyn());
+    let x = Array3::from_shape_fn((2, 4, 8), |(i, j, k)| (i + 2 * j + 3 * k) as f32 * 0.01);
+    let (mut tape, mut adam) = (Tape::new(), AdamW::new(1e-3));
+    assert_allocates_nothing(|| {
+        let (loss, grad) = tape.value_and_grad(&params, |p| {
+            let h = ((p.get(field) * &x + p.get(shift)) * p.get(scale)).tanh();
+            let g = (p.get(dynamic) * 2.0).sigmoid();
+            let h = h.maximum(0.1) / (p.get(shift).exp() + 1.0);
+            h.at([0, 1, 2]) + h.at([1, 3, 7]) * g.at(ndarray::IxDyn(&[3, 7]))
+        });
+        assert!(loss.is_finite());
+        adam.step(&mut params, grad);
+    });
+}
+
+/// A batch gathered, a perceptron, its loss and an optimiser's step.
+#[test]
+fn perceptron_training_step() {
+    for size in [32, 7] {
+        let mut rng = StdRng::seed_from_u64(0);
+        let inputs: Array2<f32> = init::normal((96, 64), 0.0, 1.0, &mut rng);
+        let labels: Vec<usize> = (0..96).map(|i| i % 10).collect();
+        let mut params = Params::<f32>::new();
+        let w1 = params.add("w1", init::he_uniform((64, 32), &mut rng));
+        let b1 = params.add("b1", Array1::zeros(32));
+        let w2 = params.add("w2", init::he_uniform((32, 10), &mut rng));
+        let b2 = params.add("b2", Array1::zeros(10));
+        let mut adam = Adam::new(1e-3);
+        let mut sgd = Sgd::new(1e-3).momentum(0.9);
+        let mut batches = Batches::new(inputs.nrows(), size, 1);
+        let (mut rows_of_x, mut rows_of_y) = (Vec::new(), Vec::new());
+        let mut tape = Tape::new();
+        assert_allocates_nothing(|| {
+            for rows in batches.shuffle() {
+                let x = gather_rows(&inputs, rows, &mut rows_of_x);
+                let y = gather(&labels, rows, &mut rows_of_y);
+                let (loss, grad) = tape.value_and_grad(&params, |p| {
+                    let h = (p.constant(x).dot(p.get(w1)) + p.get(b1)).relu();
+                    (h.dot(p.get(w2)) + p.get(b2)).softmax_cross_entropy(y)
+                });
+                assert!(loss.is_finite());
+                adam.step(&mut params, grad);
+                sgd.step(&mut params, grad);
+            }
+        });
+    }
+}
