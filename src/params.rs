@@ -443,7 +443,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// the loss depends on no data that the closure owns:
     ///
-    /// ```compile_fail,E0597
+    /// ```compile_fail,E0515
     /// # let mut params = wengert::Params::new();
     /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
     /// # let mut tape = wengert::Tape::new();

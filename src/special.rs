@@ -74,7 +74,7 @@ fn polygamma(n: u32, x: f64) -> f64 {
     let order = f64::from(n);
     // (-1)^(n+1) n!, the factor of every term of order n > 0; for n = 0 the recurrence uses -1.
     let factorial: f64 = (1..=n).map(f64::from).product();
-    let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
     let (mut z, mut sum) = (x, 0.0);
     let far = 12.0 + order;
     while z < far {
@@ -121,6 +121,6 @@ fn reflected(n: u32, x: f64) -> f64 {
         polynomial = next;
     }
     let cotangent = polynomial.iter().rev().fold(0.0, |sum, a| sum * c + a);
-    let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
     sign * polygamma(n, 1.0 - x) - PI * cotangent
 }

@@ -183,8 +183,9 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
     })
 }
 
-/// As [`backward`], into an existing buffer, if it has the length.
-pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, output: usize, seed: F, adjoints: &mut &'t mut [F]) {
+/// As [`backward`], into the buffer of a gradient, if it has the length.
+pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: usize, seed: F) {
+    let (tape, adjoints) = (gradient.tape, &mut *gradient.adjoints);
     let fits = tape.with_records(|records, ops| {
         let fits = adjoints.len() == covered(ops, output);
         if fits {
@@ -195,7 +196,7 @@ pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, output: usize, see
         fits
     });
     if !fits {
-        *adjoints = backward(tape, output, seed);
+        gradient.adjoints = backward(tape, output, seed);
     }
 }
 

@@ -69,6 +69,9 @@ impl<F: Scalar> Op<F> {
     }
 }
 
+/// Drops the value at a place.
+type DropPlace = unsafe fn(NonNull<()>);
+
 /// A tape: the list of operations that handles record and one backward sweep differentiates.
 ///
 /// Handles ([`Var`], [`Tensor`](crate::Tensor)) borrow the tape, so [`clear`](Self::clear) compiles
@@ -110,7 +113,7 @@ pub struct Tape<F: Scalar = f64> {
     /// Values, pullbacks and adjoints. It never moves what it holds.
     arena: Bump,
     /// What in the arena has something to drop.
-    drops: RefCell<Vec<(NonNull<()>, unsafe fn(NonNull<()>))>>,
+    drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
     /// Spare memory for the terms of a sum.
     terms: Cell<Vec<(u32, F)>>,
 }

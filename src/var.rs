@@ -178,7 +178,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
         let tape = self.expect_tape();
         gradient.assert_same_tape(tape);
-        sweep::backward_into(tape, self.slot as usize, self.weight, &mut gradient.adjoints);
+        sweep::backward_into(gradient, self.slot as usize, self.weight);
     }
 
     #[track_caller]

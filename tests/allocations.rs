@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use ndarray::{Array1, Array2, Array3};
+use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
@@ -111,6 +111,31 @@ fn elementwise_training_step() {
         });
         assert!(loss.is_finite());
         adam.step(&mut params, grad);
+    });
+}
+
+/// Views, reductions, assembled tensors and the other losses.
+#[test]
+fn every_kind_of_operation() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut params = Params::<f64>::new();
+    let a = params.add("a", init::normal((6, 8), 0.0, 1.0, &mut rng));
+    let b = params.add("b", init::normal((2, 8, 3), 0.0, 1.0, &mut rng));
+    let target = Array1::from_elem(8, 0.5);
+    let mut tape = Tape::new();
+    assert_allocates_nothing(|| {
+        let (loss, grad) = tape.value_and_grad(&params, |p| {
+            let (a, b) = (p.get(a), p.get(b));
+            let views = a.t().slice(s![..;2, 1..4]).reshape((3, 4)).sum_axis(Axis(0));
+            let softmax = a.log_softmax(Axis(1)).mean_axis(Axis(0)) + a.softmax(Axis(0)).std_axis(Axis(0), 0.0);
+            let extremes = a.max_axis(Axis(0)) - a.min_axis(Axis(0)) + a.product_axis(Axis(0));
+            let rows = a.select(Axis(0), &[5, 1, 1, 5]);
+            let joined = p.tape().concatenate(Axis(0), &[rows, a.flip(Axis(1))]);
+            let product = a.reshape((2, 3, 8)).matmul(b).norm();
+            let losses = softmax.mse(&target) + extremes.huber(&target, 1.0) + rows.row(0).bce_with_logits(&target);
+            views.log_sum_exp() + joined.var(1.0) + product + losses + extremes.iter().sum::<Var<'_>>()
+        });
+        assert!(loss.is_finite() && grad.iter().all(|g| g.is_finite()));
     });
 }
 

@@ -253,11 +253,3 @@ pub(crate) fn sum<F: Scalar>(x: &[F]) -> F {
     }
     lanes[0]
 }
-
-/// yᵢ += xᵢ.
-#[inline(always)]
-pub(crate) fn add_assign<F: Scalar>(y: &mut [F], x: &[F]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += x;
-    }
-}

@@ -8,10 +8,11 @@ mod records;
 mod reduce;
 mod strided;
 
-pub use gemm::GemmScalar;
-pub use lane::Lanes;
+// Supertraits of the public `Scalar`, which they seal: nobody else can name them.
+#[allow(unreachable_pub)]
+pub use {gemm::GemmScalar, lane::Lanes};
 
-pub(crate) use elementwise::{Operand, Side, Zipped, add_assign, map, map_pullback, sum, zip, zip_pullback};
+pub(crate) use elementwise::{Operand, Side, Zipped, map, map_pullback, zip, zip_pullback};
 pub(crate) use lane::{Kernel, Wrap};
 pub(crate) use records::sweep_records;
 pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, gap, update, updates};

@@ -37,9 +37,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The view with the given shape, repeated along new axes and axes of length 1.
     pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
         let node = self.node;
-        let values = match node.values.broadcast(shape) {
-            Some(values) => values,
-            None => unreachable!("the common shape of two operands fits both"),
+        let Some(values) = node.values.broadcast(shape) else {
+            unreachable!("the common shape of two operands fits both");
         };
         self.tape.alloc(Node { values, storage: node.storage, slot: node.slot })
     }
@@ -70,6 +69,9 @@ fn zip<'t, F: Scalar, D: Dimension>(
     })
 }
 
+/// Two operands with one shape.
+type Pair<'t, F, D> = (&'t Node<'t, F, D>, &'t Node<'t, F, D>);
+
 /// What stands on the other side of a tensor of dimension `D`: a number, a [`Var`], a tensor, or a
 /// borrowed array as a constant.
 pub trait Operand<'t, F: Scalar, D: Dimension> {
@@ -78,7 +80,7 @@ pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// Both operands with the common shape.
     #[doc(hidden)]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>);
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim>;
 }
 
 impl<'t, F: Scalar, D: Dimension, E: Dimension> Operand<'t, F, D> for Tensor<'t, F, E>
@@ -88,7 +90,7 @@ where
     type Dim = <D as DimMax<E>>::Output;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
         left.assert_same_tape(self);
         let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
         (left.stretched(shape.clone()), self.stretched(shape))
@@ -98,7 +100,7 @@ where
 impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
     type Dim = D;
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> (&'t Node<'t, F, D>, &'t Node<'t, F, D>) {
+    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> Pair<'t, F, D> {
         (left.node, constant(left.tape, self).stretched(left.dim()))
     }
 }
@@ -107,7 +109,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     type Dim = D;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> (&'t Node<'t, F, D>, &'t Node<'t, F, D>) {
+    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> Pair<'t, F, D> {
         (left.node, self.to_tensor(left.tape).stretched(left.dim()))
     }
 }
@@ -119,7 +121,7 @@ where
     type Dim = <D as DimMax<E>>::Output;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> (&'t Node<'t, F, Self::Dim>, &'t Node<'t, F, Self::Dim>) {
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
         left.tape.constant(self).pair(left, operation)
     }
 }

@@ -239,7 +239,7 @@ impl<F: Scalar> Pointwise<F> for Absolute {
         } else if d < L::zero() {
             -L::one()
         } else {
-            d - d // 0, or NaN
+            d * L::zero() // 0, or NaN
         }
     }
     #[inline(always)]

@@ -179,10 +179,6 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Self::view(tape, view, values, slot)
     }
 
-    pub(crate) fn node(self) -> &'t Node<'t, F, D> {
-        self.node
-    }
-
     /// The tape it is recorded on.
     pub fn tape(self) -> &'t Tape<F> {
         self.tape
@@ -400,22 +396,12 @@ impl<F: Scalar> Tape<F> {
         view: ArrayView<'t, F, D>,
         slot: impl FnOnce(usize) -> u32,
     ) -> Tensor<'t, F, D> {
-        match view.as_slice_memory_order() {
-            Some(_) => {
-                // The view lives for 't, the slice of its memory too; `to_slice_memory_order` gives it.
-                let storage = view.to_slice_memory_order().expect("just checked");
-                let slot = slot(storage.len());
-                Tensor::view(self, view, storage, slot)
-            }
-            None => {
-                let copy = self.arena().alloc_slice_fill_copy(view.len(), F::zero());
-                for (to, from) in copy.iter_mut().zip(view.iter()) {
-                    *to = *from;
-                }
-                let slot = slot(copy.len());
-                let values = ArrayView::from_shape(view.raw_dim(), &*copy).expect("as many elements");
-                Tensor::view(self, values, copy, slot)
-            }
+        if let Some(storage) = view.to_slice_memory_order() {
+            let slot = slot(storage.len());
+            return Tensor::view(self, view, storage, slot);
         }
+        let copy = &*self.arena().alloc_slice_fill_iter(view.iter().copied());
+        let values = ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements");
+        Tensor::view(self, values, copy, slot(copy.len()))
     }
 }
