@@ -27,6 +27,7 @@
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
+//! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function and every convention at special points: [`rules`].
 
@@ -42,6 +43,8 @@ pub mod data;
 mod dual;
 #[forbid(unsafe_code)]
 mod fuse;
+#[forbid(unsafe_code)]
+pub mod gradcheck;
 #[forbid(unsafe_code)]
 pub mod init;
 mod kernels;
@@ -65,6 +68,7 @@ mod var;
 
 pub use calculus::{grad, value_and_grad};
 pub use dual::Dual;
+pub use gradcheck::check_gradient;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use params::{On, Param, ParamInfo, Params};

@@ -271,12 +271,12 @@ impl<F: Scalar> Params<F> {
     /// assert_eq!(gradient.wrt(p.flat()), ndarray::array![2.0, 4.0]);
     /// ```
     pub fn on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On { tape, slot: tape.input_slots(self.len()), params: self }
+        On::new(tape, self)
     }
 
     /// The weights as constants of a tape: to evaluate a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On { tape, slot: SINK, params: self }
+        On { tape, slot: SINK, params: self, env: PhantomData }
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -343,9 +343,10 @@ impl<F: Scalar> fmt::Debug for Params<F> {
 #[derive(Clone, Copy)]
 pub struct On<'t, 'env: 't, F: Scalar = f64> {
     tape: &'t Tape<F>,
-    params: &'env Params<F>,
+    params: &'t Params<F>,
     /// The slot of the first number, or the sink for constants.
     slot: u32,
+    env: PhantomData<&'env ()>,
 }
 
 impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
@@ -355,6 +356,11 @@ impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
 }
 
 impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
+    /// The parameters as the next input of a tape.
+    pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
+        On { tape, slot: tape.input_slots(params.len()), params, env: PhantomData }
+    }
+
     /// A weight as a tensor, read in place. Used twice, it is a shared weight.
     ///
     /// # Panics
@@ -391,7 +397,7 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     }
 
     /// The parameters.
-    pub fn params(self) -> &'env Params<F> {
+    pub fn params(self) -> &'t Params<F> {
         self.params
     }
 }
@@ -476,12 +482,9 @@ impl<F: Scalar> Tape<F> {
         params: &'env Params<F>,
         f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &[F]) {
-        let first = 1;
-        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
-            let slot = scope.tape.input_slots(params.len());
-            debug_assert_eq!(slot, first);
-            f(On { tape: scope.tape, params, slot })
-        });
-        (loss, &adjoints[first as usize..][..params.len()])
+        let (loss, adjoints) =
+            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)));
+        // The parameters are the first input of the cleared tape, after the sink.
+        (loss, &adjoints[1..][..params.len()])
     }
 }

@@ -1,0 +1,271 @@
+//! Large gradients: random directions over blocks of coordinates, bisected to the wrong entries.
+//!
+//! The slope along `d` is compared with `gᵀd`. One wrong entry of error `δ` shows as `|d_i δ|`, so a block
+//! can be trusted only for entries above its error: coordinates are grouped by the size of `|g_i|` times
+//! their scale, and each group must be resolved to a fraction of its own smallest entry (zeros form a
+//! group, in which any slope is wrong). Components carry random signs *and* magnitudes: with signs alone
+//! two equal errors cancel half of the time.
+
+use std::collections::HashSet;
+
+use super::check::{Direction, Output, Run};
+use super::report::{Entry, Place, Reason, Verdict};
+use super::slope::{Finding, NEEDED, Question, Slope, negligible};
+
+/// Sizes within one group differ by at most this factor.
+const RANGE: f64 = 1024.0;
+/// Groups of nonzero entries, at most; the last takes the rest.
+const GROUPS: usize = 8;
+/// Independent directions for each group.
+const ROUNDS: u64 = 2;
+/// Wrong entries searched for unless the options say otherwise.
+const MISMATCHES: usize = 16;
+/// Entries checked one by one because noise hides them in any block.
+const SINGLES: usize = 256;
+/// Lines spent on splitting blocks that are undecided.
+const SPLITS: usize = 64;
+
+struct Blocks<'r, 'a> {
+    run: &'r Run<'a>,
+    output: &'r Output<'r>,
+    gradient: &'r [f64],
+    jacobian: Option<&'r [f64]>,
+    largest: f64,
+    entries: Vec<Entry>,
+    /// Wrong entries yet to be searched, and undecided blocks yet to be split.
+    mismatches: usize,
+    splits: usize,
+    /// Coordinates that may be checked one by one for want of anything better.
+    singles: usize,
+    found: HashSet<usize>,
+}
+
+/// Checks a gradient in blocks.
+pub(super) fn check(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], jacobian: Option<&[f64]>) -> Vec<Entry> {
+    let mismatches = run.options.max_mismatches.unwrap_or(MISMATCHES);
+    let mut blocks = Blocks {
+        run,
+        output,
+        gradient,
+        jacobian,
+        largest: run.largest(gradient),
+        entries: Vec::new(),
+        mismatches,
+        splits: SPLITS,
+        singles: SINGLES,
+        found: run.entries.borrow().iter().filter_map(|e| e.coordinate).collect(),
+    };
+    for i in (0..gradient.len()).filter(|i| !gradient[*i].is_finite()).take(mismatches) {
+        blocks.single(i);
+    }
+    let groups = groups(run, gradient);
+    run.plan(groups.len() * ROUNDS as usize);
+    for group in &groups {
+        for round in 0..ROUNDS {
+            let direction = run.direction(group, round);
+            let (slope, _) = blocks.slope(&direction);
+            blocks.judge(&direction, &slope);
+            run.done();
+        }
+    }
+    blocks.entries
+}
+
+/// Coordinates by size of `|g_i| scale_i`, largest first, zeros last.
+fn groups(run: &Run<'_>, gradient: &[f64]) -> Vec<Vec<usize>> {
+    let size = |i: usize| gradient[i].abs() * run.scale[i];
+    let finite = (0..gradient.len()).filter(|i| gradient[*i].is_finite());
+    let (mut order, zeros): (Vec<usize>, Vec<usize>) = finite.partition(|i| size(*i) > 0.0);
+    order.sort_by(|a, b| size(*b).total_cmp(&size(*a)));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut top = 0.0;
+    for i in order {
+        match groups.last_mut() {
+            Some(group) if size(i) * RANGE >= top => group.push(i),
+            _ => {
+                top = size(i);
+                groups.push(vec![i]);
+            }
+        }
+    }
+    while groups.len() > GROUPS {
+        let rest = groups.pop().expect("more than GROUPS");
+        groups.last_mut().expect("GROUPS").extend(rest);
+    }
+    if !zeros.is_empty() {
+        groups.push(zeros);
+    }
+    // Neighbours in memory are neighbours in a block: wrong entries often come in runs.
+    for group in &mut groups {
+        group.sort_unstable();
+    }
+    groups
+}
+
+impl Blocks<'_, '_> {
+    fn sizes<'s>(&'s self, direction: &'s [(usize, f64)]) -> impl Iterator<Item = f64> + 's {
+        direction.iter().map(|(i, d)| (self.gradient[*i] * d).abs())
+    }
+
+    fn slope(&self, direction: &[(usize, f64)]) -> (Slope, f64) {
+        let analytic: f64 = direction.iter().map(|(i, d)| self.gradient[*i] * d).sum();
+        let total: f64 = self.sizes(direction).sum();
+        let least = self.sizes(direction).fold(f64::INFINITY, f64::min);
+        let question = Question {
+            analytic: Some(analytic),
+            rounding: 4.0 * self.run.unit * total,
+            relative: self.run.relative(),
+            absolute: self.run.options.absolute * direction.iter().map(|(_, d)| d.abs()).sum::<f64>(),
+            reference: (least > 0.0).then_some(least),
+            natural: (self.output)(&self.run.origin).abs().max(self.largest),
+            moved: direction.iter().map(|(i, _)| (self.gradient[*i] * self.run.x[*i]).powi(2)).sum::<f64>().sqrt(),
+            kink_is_known: false,
+        };
+        let slope = self.run.slope(&self.run.along(&self.run.x, direction), self.output, direction, question);
+        (slope, analytic)
+    }
+
+    /// Records what a direction says, after looking closer if it does not agree.
+    fn judge(&mut self, direction: &Direction, slope: &Slope) {
+        let smooth = slope.kink.is_none();
+        match slope.finding {
+            Finding::Agrees if smooth => self.record(direction, slope, None),
+            Finding::Disagrees => self.bisect(direction, slope),
+            Finding::Noisy => self.unresolved(direction, slope),
+            // Everything else may be the fault of a few.
+            _ => self.split(direction, slope),
+        }
+    }
+
+    fn record(&mut self, direction: &Direction, slope: &Slope, reason: Option<Reason>) {
+        let analytic: f64 = direction.iter().map(|(i, d)| self.gradient[*i] * d).sum();
+        let mut entry = self.run.entry(direction[0].0, None, analytic, slope);
+        entry.place = Place::Direction(direction.len());
+        entry.coordinate = None;
+        if slope.kink.is_some() && entry.verdict == Verdict::Agrees {
+            // Anything between the two slopes would have passed.
+            entry.verdict = Verdict::Inconclusive;
+        }
+        entry.reason = reason.or(entry.reason);
+        self.entries.push(entry);
+    }
+
+    /// The block agrees, but noise hides its smaller entries: these go on by themselves, where longer steps
+    /// may resolve them.
+    fn unresolved(&mut self, direction: &Direction, slope: &Slope) {
+        let visible = slope.error / NEEDED;
+        let hidden: Vec<usize> =
+            direction.iter().filter(|(i, d)| (self.gradient[*i] * d).abs() < visible).map(|(i, _)| *i).collect();
+        let (many, all) = (hidden.len(), direction.len());
+        if many < all {
+            let seen = Slope { finding: Finding::Agrees, ..*slope };
+            self.record(direction, &seen, None);
+            self.entries.last_mut().expect("just recorded").place = Place::Direction(all - many);
+            let direction = self.run.direction(&hidden, 0);
+            let (slope, _) = self.slope(&direction);
+            self.judge(&direction, &slope);
+        } else if many <= self.singles {
+            self.singles -= many;
+            for i in hidden {
+                self.single(i);
+            }
+        } else {
+            let natural = (self.output)(&self.run.origin).abs().max(self.largest);
+            let enough = slope.error <= negligible(natural, slope.noise, self.run.unit);
+            let finding = if enough { Finding::Agrees } else { Finding::Noisy };
+            self.record(direction, &Slope { finding, ..*slope }, Some(Reason::Noise));
+        }
+    }
+
+    /// Goes down to the wrong entries of a block that disagrees.
+    fn bisect(&mut self, direction: &Direction, slope: &Slope) {
+        if self.mismatches == 0 {
+            return self.record(direction, slope, Some(Reason::NotSearched));
+        }
+        if let [(i, _)] = direction[..] {
+            self.mismatches -= 1;
+            return self.single(i);
+        }
+        let (left, right) = direction.split_at(direction.len() / 2);
+        let mut wrong = false;
+        let mut halves = Vec::with_capacity(2);
+        for half in [left, right] {
+            let half = half.to_vec();
+            let (slope, analytic) = self.slope(&half);
+            self.run.plan(1);
+            self.run.done();
+            if slope.finding == Finding::Disagrees {
+                wrong = true;
+                self.bisect(&half, &slope);
+            }
+            halves.push((half, (analytic - slope.value).abs() / slope.error));
+        }
+        if !wrong && !self.chase(halves) {
+            // The slope is linear in the direction, so right halves speak against a wrong whole. Other
+            // directions decide; errors that cancel in one do not in another.
+            let block: Vec<usize> = direction.iter().map(|(i, _)| *i).collect();
+            let again = (0..ROUNDS).map(|round| {
+                let direction = self.run.direction(&block, round);
+                let (slope, _) = self.slope(&direction);
+                (direction, slope)
+            });
+            let again: Vec<_> = again.collect();
+            let wrong = again.iter().all(|(_, s)| s.finding == Finding::Disagrees);
+            let (direction, slope) = again.into_iter().next().expect("ROUNDS > 0");
+            if wrong || slope.finding != Finding::Disagrees {
+                self.record(&direction, &slope, wrong.then_some(Reason::NotSearched));
+            } else {
+                self.record(&direction, &Slope { finding: Finding::Noisy, ..slope }, None);
+            }
+        }
+    }
+
+    /// Follows the larger residual, in units of its error, down to one entry that disagrees by itself.
+    fn chase(&mut self, mut halves: Vec<(Direction, f64)>) -> bool {
+        loop {
+            let larger = halves.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+            let (block, _) = larger.expect("two halves");
+            if let [(i, _)] = block[..] {
+                self.single(i);
+                let entry = self.entries.last();
+                return entry.is_some_and(|e| e.coordinate == Some(i) && e.verdict == Verdict::Disagrees);
+            }
+            let (left, right) = block.split_at(block.len() / 2);
+            let measured = [left, right].map(|half| {
+                let (slope, analytic) = self.slope(half);
+                (half.to_vec(), (analytic - slope.value).abs() / slope.error)
+            });
+            halves = measured.into();
+        }
+    }
+
+    /// Splits an undecided block while the allowance lasts.
+    fn split(&mut self, direction: &Direction, slope: &Slope) {
+        if let [(i, _)] = direction[..] {
+            return self.single(i);
+        }
+        if self.splits == 0 {
+            return self.record(direction, slope, None);
+        }
+        self.splits -= 1;
+        let (left, right) = direction.split_at(direction.len() / 2);
+        for half in [left, right] {
+            let half = half.to_vec();
+            let (slope, _) = self.slope(&half);
+            self.run.plan(1);
+            self.run.done();
+            self.judge(&half, &slope);
+        }
+    }
+
+    /// Checks one coordinate by itself (once), and the rows of its column if there is a Jacobian.
+    fn single(&mut self, i: usize) {
+        if !self.found.insert(i) {
+            return;
+        }
+        match self.jacobian {
+            Some(jacobian) => self.entries.extend(self.run.columns(&[i], jacobian)),
+            None => self.entries.push(self.run.coordinate(self.output, self.gradient, i)),
+        }
+    }
+}

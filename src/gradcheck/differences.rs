@@ -1,0 +1,353 @@
+//! Finite differences: derivatives from values alone.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+
+use ndarray::Array2;
+use num_traits::Float;
+
+use super::check::{narrow, wide};
+use super::noise;
+use super::slope::{Line, Question, first_step, search};
+
+/// How a derivative is formed from values.
+///
+/// `h` is the step; the fixed schemes choose it, unless told, as a power of the machine epsilon times the
+/// scale of `x` that balances truncation against rounding (Dennis & Schnabel, *Numerical Methods for
+/// Unconstrained Optimization*, 1983, §5.4; for an error of order `p` it is `ε^(1/(p+1))`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// `(f(x+h) - f(x)) / h`, error `O(h)`; `h = ε^(1/2)`.
+    Forward,
+    /// `(f(x) - f(x-h)) / h`, error `O(h)`; `h = ε^(1/2)`.
+    Backward,
+    /// `(f(x+h) - f(x-h)) / 2h`, error `O(h²)`; `h = ε^(1/3)`.
+    Central,
+    /// `(f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h`, error `O(h⁴)`; `h = ε^(1/5)`
+    /// (Abramowitz & Stegun 1964, 25.3.6).
+    FivePoint,
+    /// A ladder of steps, relative to the scale of `x`, with Richardson extrapolation (Ridders, Adv. Eng.
+    /// Softw. 4 (1982)): the step follows from the noise measured in `f`, and the derivative comes with
+    /// a bound on its error.
+    #[default]
+    Adaptive,
+}
+
+/// A derivative, with a bound on its error where the scheme gives one ([`Scheme::Adaptive`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Estimate<F> {
+    /// The derivative.
+    pub value: F,
+    /// Bound on the error of `value`, from truncation and from the measured noise of the function; infinite
+    /// where it could not be differentiated. At a kink: half the jump of the slope.
+    pub error: Option<F>,
+    /// Calls of the function.
+    pub evaluations: usize,
+}
+
+impl<F: fmt::Display + fmt::LowerExp> fmt::Display for Estimate<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "{} ± {error:.0e}", self.value),
+            None => fmt::Display::fmt(&self.value, f),
+        }
+    }
+}
+
+/// A scheme and its options.
+///
+/// ```
+/// use wengert::gradcheck::{Differences, Scheme};
+///
+/// let forward = Differences::new(Scheme::Forward).step(1e-3);
+/// let slope = forward.derivative(|x: f64| x.powi(2) + x + 1.0, 2.0);
+/// assert_eq!(slope.value, 5.001000000000033);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Differences<F> {
+    scheme: Scheme,
+    step: Option<F>,
+    bounds: Option<Vec<(F, F)>>,
+}
+
+/// `f'(x)` by [`Scheme::Adaptive`].
+///
+/// ```
+/// let slope = wengert::gradcheck::derivative(|x: f64| x.ln(), 5e-7);
+/// assert!((slope.value - 2e6).abs() <= slope.error.unwrap());
+/// assert!(slope.error.unwrap() < 1e-2);
+/// ```
+pub fn derivative<F: Float>(f: impl Fn(F) -> F, x: F) -> Estimate<F> {
+    Differences::new(Scheme::Adaptive).derivative(f, x)
+}
+
+/// `∂f/∂x_i` for every `i`, by [`Scheme::Adaptive`].
+pub fn partials<F: Float>(f: impl Fn(&[F]) -> F, x: &[F]) -> Vec<Estimate<F>> {
+    Differences::new(Scheme::Adaptive).partials(f, x)
+}
+
+/// `∂f_i/∂x_j` as an `(outputs, inputs)` array, by [`Scheme::Adaptive`].
+pub fn jacobian<F: Float>(f: impl Fn(&[F]) -> Vec<F>, x: &[F]) -> Array2<Estimate<F>> {
+    Differences::new(Scheme::Adaptive).jacobian(f, x)
+}
+
+/// `d/dt f(x + t d)` at `t = 0`, by [`Scheme::Adaptive`].
+///
+/// # Panics
+/// If `x` and `direction` differ in length.
+pub fn directional<F: Float>(f: impl Fn(&[F]) -> F, x: &[F], direction: &[F]) -> Estimate<F> {
+    Differences::new(Scheme::Adaptive).directional(f, x, direction)
+}
+
+impl<F: Float> Differences<F> {
+    /// A scheme with its own choice of step.
+    pub fn new(scheme: Scheme) -> Self {
+        Self { scheme, step: None, bounds: None }
+    }
+
+    /// A fixed step `h`, used exactly as given; for [`Scheme::Adaptive`] the first one of the ladder.
+    pub fn step(mut self, step: F) -> Self {
+        self.step = Some(step);
+        self
+    }
+
+    /// Closed bounds `(lower, upper)` of each coordinate. The function is never evaluated outside: at an edge a
+    /// scheme that would cross it is replaced by the one-sided scheme of its order (forward and backward
+    /// turn round, central and five-point become the three-point `(-3f₀ + 4f₁ - f₂) / 2h`).
+    pub fn bounds(mut self, bounds: &[(F, F)]) -> Self {
+        self.bounds = Some(bounds.to_vec());
+        self
+    }
+
+    /// `f'(x)`.
+    ///
+    /// # Panics
+    /// If bounds were given for another number of coordinates than one, or `x` lies outside them.
+    pub fn derivative(&self, f: impl Fn(F) -> F, x: F) -> Estimate<F> {
+        self.partials(|x| f(x[0]), &[x])[0]
+    }
+
+    /// `∂f/∂x_i` for every `i`.
+    ///
+    /// # Panics
+    /// If there are bounds and they do not fit `x`.
+    pub fn partials(&self, f: impl Fn(&[F]) -> F, x: &[F]) -> Vec<Estimate<F>> {
+        let origin = f(x);
+        (0..x.len())
+            .map(|i| {
+                let mut estimate = self.along(&|p| vec![f(p)], &[origin], x, &[(i, F::one())])[0];
+                if i == 0 {
+                    estimate.evaluations += 1;
+                }
+                estimate
+            })
+            .collect()
+    }
+
+    /// `∂f_i/∂x_j` as an `(outputs, inputs)` array. All outputs share the evaluations of a column, which its
+    /// first entry counts.
+    ///
+    /// # Panics
+    /// If there are bounds and they do not fit `x`, or `f` changes its number of outputs.
+    pub fn jacobian(&self, f: impl Fn(&[F]) -> Vec<F>, x: &[F]) -> Array2<Estimate<F>> {
+        let origin = f(x);
+        let columns: Vec<Vec<Estimate<F>>> =
+            (0..x.len()).map(|i| self.along(&f, &origin, x, &[(i, F::one())])).collect();
+        Array2::from_shape_fn((origin.len(), x.len()), |(i, j)| columns[j][i])
+    }
+
+    /// `d/dt f(x + t d)` at `t = 0`.
+    ///
+    /// # Panics
+    /// If `direction` or the bounds do not fit `x`.
+    pub fn directional(&self, f: impl Fn(&[F]) -> F, x: &[F], direction: &[F]) -> Estimate<F> {
+        assert_eq!(x.len(), direction.len(), "the direction must have as many components as the point");
+        let direction: Vec<(usize, F)> =
+            direction.iter().copied().enumerate().filter(|(_, d)| *d != F::zero()).collect();
+        if direction.is_empty() {
+            return Estimate { value: F::zero(), error: Some(F::zero()), evaluations: 0 };
+        }
+        let mut estimate = self.along(&|p| vec![f(p)], &[f(x)], x, &direction)[0];
+        estimate.evaluations += 1;
+        estimate
+    }
+
+    /// Derivatives of all outputs along a direction.
+    fn along(&self, f: &dyn Fn(&[F]) -> Vec<F>, origin: &[F], x: &[F], direction: &[(usize, F)]) -> Vec<Estimate<F>> {
+        let room = self.room(x, direction);
+        let point = RefCell::new(x.to_vec());
+        let values = |t: F| {
+            let mut point = point.borrow_mut();
+            for &(i, d) in direction {
+                let moved = x[i] + t * d;
+                point[i] = self.bounds.as_ref().map_or(moved, |b| moved.max(b[i].0).min(b[i].1));
+            }
+            let values = f(&point);
+            assert_eq!(values.len(), origin.len(), "the function changed its number of outputs");
+            values
+        };
+        // The size of the coordinates measured in the direction: the least, for domains' sake.
+        let sizes = direction.iter().map(|(i, d)| (x[*i] / *d).abs()).filter(|s| *s > F::zero());
+        let scale = sizes.fold(F::infinity(), F::min);
+        let scale = if scale.is_finite() { scale } else { F::one() };
+        if self.scheme == Scheme::Adaptive {
+            let position = match direction {
+                [(i, d)] if *d == F::one() => Some(wide(x[*i].abs())),
+                _ => None,
+            };
+            return self.adaptive(&values, origin, scale, room, position);
+        }
+        let (quotients, evaluations) = self.fixed(&values, origin, scale, room);
+        let estimate = |(j, value)| Estimate { value, error: None, evaluations: if j == 0 { evaluations } else { 0 } };
+        quotients.into_iter().enumerate().map(estimate).collect()
+    }
+
+    /// How far bounds let one go back and forth.
+    fn room(&self, x: &[F], direction: &[(usize, F)]) -> [F; 2] {
+        let mut room = [F::infinity(); 2];
+        let Some(bounds) = &self.bounds else { return room };
+        assert_eq!(bounds.len(), x.len(), "as many bounds as coordinates");
+        for &(i, d) in direction {
+            let (low, high) = bounds[i];
+            assert!(low <= x[i] && x[i] <= high, "coordinate {i} lies outside its bounds");
+            let [back, forth] = [(x[i] - low) / d.abs(), (high - x[i]) / d.abs()];
+            let [back, forth] = if d > F::zero() { [back, forth] } else { [forth, back] };
+            room = [room[0].min(back), room[1].min(forth)];
+        }
+        room
+    }
+
+    fn fixed(&self, values: &dyn Fn(F) -> Vec<F>, origin: &[F], scale: F, room: [F; 2]) -> (Vec<F>, usize) {
+        let power = match self.scheme {
+            Scheme::Forward | Scheme::Backward => 1.0 / 2.0,
+            Scheme::Central => 1.0 / 3.0,
+            _ => 1.0 / 5.0,
+        };
+        // A power of two keeps x + h exact.
+        let automatic = || (scale * F::epsilon().powf(narrow(power))).log2().floor().exp2();
+        let h = self.step.unwrap_or_else(automatic);
+        let two = F::one() + F::one();
+        let [back, forth] = room;
+        let reach = if self.scheme == Scheme::FivePoint { two * h } else { h };
+        let needs = match self.scheme {
+            Scheme::Forward => [F::zero(), reach],
+            Scheme::Backward => [reach, F::zero()],
+            _ => [reach, reach],
+        };
+        if needs[0] <= back && needs[1] <= forth {
+            return combine(self.scheme, values, origin, h);
+        }
+        // Turn to the wider side, with a step that fits.
+        let (sign, width) = if forth >= back { (F::one(), forth) } else { (-F::one(), back) };
+        if matches!(self.scheme, Scheme::Forward | Scheme::Backward) {
+            let h = h.min(width);
+            let scheme = if sign > F::zero() { Scheme::Forward } else { Scheme::Backward };
+            return combine(scheme, values, origin, h);
+        }
+        let h = sign * h.min(width / two);
+        let [one, two_] = [values(h), values(two * h)];
+        let [three, four] = [narrow::<F>(3.0), narrow(4.0)];
+        let quotient = |j: usize| (four * one[j] - three * origin[j] - two_[j]) / (two * h);
+        ((0..origin.len()).map(quotient).collect(), 2)
+    }
+
+    fn adaptive(
+        &self,
+        values: &dyn Fn(F) -> Vec<F>,
+        origin: &[F],
+        scale: F,
+        room: [F; 2],
+        position: Option<f64>,
+    ) -> Vec<Estimate<F>> {
+        let evaluations = RefCell::new(0);
+        let cache = RefCell::new(HashMap::<u64, Vec<F>>::new());
+        let start = self.step.map(wide);
+        let unit = wide(F::epsilon());
+        // Steps with random last bits show whether the values have fewer.
+        let first = start.unwrap_or(first_step(unit) * wide(scale));
+        let [back, forth] = room.map(wide);
+        let reach = if forth >= back { first.min(forth) } else { -first.min(back) };
+        let near = 0.871_355_27 * unit.sqrt() / first_step(unit);
+        let samples = [0.337_214_65, 0.618_033_99, near].map(|part| values(narrow(part * reach)));
+        *evaluations.borrow_mut() += samples.len();
+        let estimate = |j: usize| {
+            let sampled = samples.each_ref().map(|v| wide(v[j]));
+            let varies = sampled[0] != sampled[1];
+            let grain = if varies { noise::grain(sampled, unit) } else { unit };
+            let mut value = |t: f64| {
+                let mut cache = cache.borrow_mut();
+                let values = cache.entry(t.to_bits()).or_insert_with(|| {
+                    *evaluations.borrow_mut() += 1;
+                    values(narrow(t))
+                });
+                wide(values[j])
+            };
+            let height = wide(origin[j].abs());
+            // A ladder that is told where to start has its own scale.
+            let scale = start.map_or(wide(scale), |h| h / first_step(unit));
+            let scale = scale.log2().floor().exp2();
+            let mut line = Line {
+                value: &mut value,
+                origin: wide(origin[j]),
+                room: room.map(wide),
+                scale,
+                unit,
+                grain,
+                position,
+                argument_noise: 0.0,
+                seed: 0,
+            };
+            let question = Question {
+                analytic: None,
+                rounding: 0.0,
+                relative: 0.0,
+                absolute: 0.0,
+                reference: None,
+                natural: height / scale,
+                moved: 0.0,
+                kink_is_known: false,
+            };
+            if !origin[j].is_finite() {
+                return Estimate { value: F::nan(), error: Some(F::infinity()), evaluations: 0 };
+            }
+            let slope = search(&mut line, question);
+            let jump = slope.kink.map_or(0.0, |[left, right]| 0.5 * (right - left).abs());
+            Estimate {
+                value: narrow(slope.value),
+                error: Some(narrow(2.0 * slope.error + jump)),
+                evaluations: evaluations.replace(0),
+            }
+        };
+        (0..origin.len()).map(estimate).collect()
+    }
+}
+
+/// The quotient of a scheme for every output, and its evaluations.
+fn combine<F: Float>(scheme: Scheme, values: &dyn Fn(F) -> Vec<F>, origin: &[F], h: F) -> (Vec<F>, usize) {
+    let two = F::one() + F::one();
+    let outputs = 0..origin.len();
+    match scheme {
+        Scheme::Forward => {
+            let after = values(h);
+            (outputs.map(|j| (after[j] - origin[j]) / h).collect(), 1)
+        }
+        Scheme::Backward => {
+            let before = values(-h);
+            (outputs.map(|j| (origin[j] - before[j]) / h).collect(), 1)
+        }
+        Scheme::Central => {
+            let [before, after] = [values(-h), values(h)];
+            (outputs.map(|j| (after[j] - before[j]) / (two * h)).collect(), 2)
+        }
+        _ => {
+            let [far_before, before, after, far_after] = [values(-two * h), values(-h), values(h), values(two * h)];
+            let [eight, twelve] = [narrow::<F>(8.0), narrow(12.0)];
+            let quotient =
+                |j: usize| (far_before[j] - eight * before[j] + eight * after[j] - far_after[j]) / (twelve * h);
+            (outputs.map(quotient).collect(), 4)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The noise of a computed function, read off a difference table.
+//!
+//! Hamming (*Introduction to Applied Numerical Analysis*, 1971, ch. 6) observed that repeated
+//! differences of a smooth function die out while those of its rounding errors grow in a known way;
+//! Moré & Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), made it an
+//! algorithm. With `f(t + kδ)`, `k = 0..=m`, and independent errors of standard deviation `σ`,
+//!
+//! ```text
+//! σ_k² = γ_k · mean (Δᵏf)²,   γ_k = (k!)² / (2k)!,   E[σ_k²] = σ²  once Δᵏ of the smooth part is gone
+//! ```
+//!
+//! so `σ_k` falls with `k` until it reaches the noise and stays there.
+
+/// Points of an equispaced sample.
+pub(super) const POINTS: usize = 9;
+
+/// `σ_k` within this factor of each other lie on the plateau (Moré & Wild §3).
+const PLATEAU: f64 = 4.0;
+
+/// Noise level of equispaced samples, never below `0.3 grain · max|f|`: the standard deviation of
+/// rounding a result once to `grain` (the spacing of floats at 1).
+///
+/// Without a plateau the highest differences still bound the noise from above.
+pub(super) fn level(values: &[f64; POINTS], grain: f64) -> f64 {
+    const ORDERS: usize = POINTS - 1;
+    let height = values.iter().fold(f64::MIN_POSITIVE, |m: f64, v| m.max(v.abs()));
+    // Scaled, so that squares stay in range.
+    let mut differences = values.map(|v| v / height);
+    let mut sigma = [0.0; ORDERS + 1];
+    let mut alternates = [false; ORDERS + 1];
+    let mut gamma = 1.0;
+    for k in 1..=ORDERS {
+        for j in 0..=(ORDERS - k) {
+            differences[j] = differences[j + 1] - differences[j];
+        }
+        let row = &differences[..=(ORDERS - k)];
+        let k_ = k as f64;
+        gamma *= k_ / (2.0 * (2.0 * k_ - 1.0));
+        sigma[k] = (gamma * row.iter().map(|d| d * d).sum::<f64>() / row.len() as f64).sqrt();
+        alternates[k] = row.iter().any(|d| *d <= 0.0) && row.iter().any(|d| *d >= 0.0);
+    }
+    let plateau = (2..=ORDERS - 2).find_map(|k| {
+        let window = &sigma[k..k + 3];
+        let high = window.iter().copied().fold(0.0, f64::max);
+        let low = window.iter().copied().fold(f64::INFINITY, f64::min);
+        (alternates[k] && high <= PLATEAU * low).then_some(high)
+    });
+    let measured = plateau.unwrap_or_else(|| sigma[ORDERS - 1].max(sigma[ORDERS]));
+    (measured * height).max(rounding(values, grain))
+}
+
+/// What rounding each value once costs.
+pub(super) fn rounding(values: &[f64], grain: f64) -> f64 {
+    0.3 * grain * values.iter().fold(0.0, |m: f64, v| m.max(v.abs()))
+}
+
+/// Spacing at 1 of the shortest binary floats that hold all these values, or `unit` if they use it to within
+/// a few bits.
+///
+/// Values at points with random last bits end in random bits themselves, unless the function rounds them to
+/// a shorter type.
+pub(super) fn grain(values: impl IntoIterator<Item = f64>, unit: f64) -> f64 {
+    let digits = |v: &f64| 53 - (v.to_bits() | 1 << 52).trailing_zeros() as i32;
+    let Some(longest) = values.into_iter().filter(|v| v.is_normal()).map(|v| digits(&v)).max() else {
+        return unit;
+    };
+    let grain = f64::from(1 - longest.max(8)).exp2();
+    if grain > 256.0 * unit { grain } else { unit }
+}
+
+/// Whether the samples sit on a staircase: half of the neighbours equal (Moré & Wild: step too small).
+pub(super) fn is_flat(values: &[f64; POINTS]) -> bool {
+    values.windows(2).filter(|w| w[0] == w[1]).count() >= POINTS / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additive_noise_is_measured_within_a_factor() {
+        // A fixed sequence in (-1, 1) with standard deviation 1/sqrt(3).
+        let mut state = 1_u64;
+        for _ in 0..200 {
+            let values = std::array::from_fn(|k| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let noise = (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
+                (1.0 + k as f64 / 512.0).sin() + 1e-9 * noise
+            });
+            let sigma = level(&values, f64::EPSILON);
+            assert!((5e-11..5e-9).contains(&sigma), "{sigma:e}");
+        }
+    }
+
+    #[test]
+    fn smooth_function_shows_only_rounding() {
+        let values = std::array::from_fn(|k| (1.0 + k as f64 / 512.0).exp());
+        assert!(level(&values, f64::EPSILON) < 1e-14);
+    }
+}

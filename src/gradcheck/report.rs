@@ -1,0 +1,350 @@
+//! What a check found: for people a table, for programs fields.
+
+use std::fmt::{self, Write};
+
+/// What is known of one entry of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Equal to the numeric derivative within the error of both.
+    Agrees,
+    /// The values of the function do not allow a decision; [`Entry::reason`] says why.
+    Inconclusive,
+    /// Different beyond every error that was measured.
+    Disagrees,
+}
+
+/// Why an entry is inconclusive, or what is special about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The noise of the function's values hides the derivative.
+    Noise,
+    /// The one-sided derivatives differ; every value between them is accepted.
+    Kink,
+    /// The function, or its bounds, leave one side only, or end very near.
+    EdgeOfDomain,
+    /// The analytic value or every neighbouring value of the function is infinite or NaN.
+    NonFinite,
+    /// Difference quotients do not converge as the step shrinks.
+    Unsettled,
+    /// The function or the gradient returned something else when called again.
+    NotDeterministic,
+    /// Right for the cotangent 1, but not proportional to the cotangent (`analytic` is the value swept from
+    /// another one and divided by it, `numeric` that for 1).
+    Cotangent,
+    /// The search for the wrong entries of a block was cut short.
+    NotSearched,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Noise => "noise",
+            Self::Kink => "kink",
+            Self::EdgeOfDomain => "edge of domain",
+            Self::NonFinite => "non-finite",
+            Self::Unsettled => "quotients do not converge",
+            Self::NotDeterministic => "not deterministic",
+            Self::Cotangent => "wrong for another cotangent",
+            Self::NotSearched => "not searched further",
+        })
+    }
+}
+
+/// What an [`Entry`] is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// One entry: of a gradient `[i]` or of a tensor's `[i, j, ..]`, of a Jacobian `[output, input]`.
+    Entry(Vec<usize>),
+    /// The derivative along a random direction over so many coordinates.
+    Direction(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(index) => {
+                let index: Vec<String> = index.iter().map(ToString::to_string).collect();
+                f.pad(&format!("[{}]", index.join(", ")))
+            }
+            Self::Direction(n) => f.pad(&format!("direction over {n}")),
+        }
+    }
+}
+
+/// One comparison.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Name of the input.
+    pub input: String,
+    /// Which entry, or how many of them together.
+    pub place: Place,
+    /// Position in the flat input; `None` for a direction.
+    pub coordinate: Option<usize>,
+    /// The value under test.
+    pub analytic: f64,
+    /// The derivative measured from values of the function.
+    pub numeric: f64,
+    /// Bound on the error of `numeric`.
+    pub error: f64,
+    /// The step of the difference quotient it rests on, in units of the coordinate (or of the direction).
+    pub step: f64,
+    /// Left and right derivative at a kink.
+    pub one_sided: Option<[f64; 2]>,
+    /// The decision.
+    pub verdict: Verdict,
+    /// Why it is inconclusive; on agreement or disagreement, what is special.
+    pub reason: Option<Reason>,
+}
+
+impl Entry {
+    /// `|analytic - numeric| / max(|analytic|, |numeric|)`, 0 where both are 0.
+    pub fn relative_error(&self) -> f64 {
+        let gap = (self.analytic - self.numeric).abs();
+        if gap == 0.0 { 0.0 } else { gap / self.analytic.abs().max(self.numeric.abs()) }
+    }
+}
+
+/// The outcome of a check; its `Display` is a table, worst entry first (`{:#}` shows every row).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// All comparisons, worst first.
+    pub entries: Vec<Entry>,
+    /// Entries of the gradient or Jacobian that were covered, alone or in a direction.
+    pub covered: usize,
+    /// Calls of the function.
+    pub evaluations: usize,
+    /// Calls of the gradient.
+    pub gradient_evaluations: usize,
+    /// Largest noise of the function's values seen (standard deviation).
+    pub noise: f64,
+    /// Observed order of the Taylor remainder `f(x + hd) - f(x) - h gᵀd`: 2 for a right gradient, 1 for a
+    /// wrong one; `None` where the remainder is below the noise (as for a linear function).
+    pub taylor_order: Option<f64>,
+    /// Whether the function returned the same value each time at the same point.
+    pub value_is_deterministic: bool,
+    /// Whether the gradient was the same twice, bit for bit.
+    pub gradient_is_deterministic: bool,
+    /// Panics of the function at a step (its value there counts as undefined).
+    pub panics: usize,
+    /// The seed of all random choices.
+    pub seed: u64,
+}
+
+impl Report {
+    /// `Disagrees` if any entry does, else `Inconclusive` if any is, else `Agrees`.
+    pub fn verdict(&self) -> Verdict {
+        self.entries.iter().map(|e| e.verdict).max().unwrap_or(Verdict::Agrees)
+    }
+
+    /// The entries with this verdict, worst first.
+    pub fn with_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |e| e.verdict == verdict)
+    }
+
+    /// The entries that disagree, worst first.
+    pub fn disagreements(&self) -> impl Iterator<Item = &Entry> {
+        self.with_verdict(Verdict::Disagrees)
+    }
+
+    /// The entry furthest from agreement.
+    pub fn worst(&self) -> Option<&Entry> {
+        self.entries.first()
+    }
+
+    /// One line for people.
+    pub fn summary(&self) -> String {
+        let count = |v| self.with_verdict(v).count();
+        let directions = self.entries.iter().filter(|e| matches!(e.place, Place::Direction(_))).count();
+        let of = if directions == 0 {
+            format!("{} entries", self.entries.len())
+        } else {
+            format!("{} entries ({} rows, {directions} of them random directions)", self.covered, self.entries.len())
+        };
+        let [wrong, open] = [count(Verdict::Disagrees), count(Verdict::Inconclusive)];
+        let verdict = match self.verdict() {
+            Verdict::Agrees => format!("the gradient agrees with finite differences: {of}"),
+            Verdict::Inconclusive => format!("no disagreement, but {open} inconclusive: {of}"),
+            Verdict::Disagrees => format!("the gradient is wrong: {wrong} disagree, {open} inconclusive: {of}"),
+        };
+        let mut notes = format!("; {} evaluations, noise {:.0e}", self.evaluations, self.noise);
+        if let Some(order) = self.taylor_order {
+            let _ = write!(notes, ", Taylor remainder of order {order:.1}");
+        }
+        if !self.value_is_deterministic {
+            notes += "; the function is not deterministic: it returned different values at the same point";
+        }
+        if !self.gradient_is_deterministic {
+            notes += "; the gradient is not deterministic: two calls at the same point differ";
+        }
+        if self.panics > 0 {
+            let _ = write!(notes, "; the function panicked at {} steps", self.panics);
+        }
+        verdict + &notes
+    }
+
+    pub(super) fn sort(&mut self) {
+        let rank = |e: &Entry| {
+            let gap = e.relative_error();
+            (e.verdict, if gap.is_nan() { f64::INFINITY } else { gap })
+        };
+        self.entries.sort_by(|a, b| {
+            let ((va, ga), (vb, gb)) = (rank(a), rank(b));
+            vb.cmp(&va).then(gb.total_cmp(&ga))
+        });
+    }
+}
+
+/// Rows a table shows unless `{:#}` asks for all.
+const ROWS: usize = 20;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary())?;
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let shown = if f.alternate() { self.entries.len() } else { self.entries.len().min(ROWS) };
+        let rows: Vec<[String; 7]> = self.entries[..shown].iter().map(row).collect();
+        let head = ["input", "index", "analytic", "numeric", "± error", "rel. error", "verdict"].map(String::from);
+        let width: [usize; 7] =
+            std::array::from_fn(|c| rows.iter().chain([&head]).map(|r| r[c].chars().count()).max().unwrap_or(0));
+        for (i, row) in [&head].into_iter().chain(&rows).enumerate() {
+            let mut line = String::new();
+            for (c, (cell, width)) in row.iter().zip(width).enumerate() {
+                // Text to the left, numbers to the right.
+                let _ = if (2..6).contains(&c) {
+                    write!(line, "{cell:>width$}  ")
+                } else {
+                    write!(line, "{cell:<width$}  ")
+                };
+            }
+            writeln!(f, "  {}", line.trim_end())?;
+            if i == 0 {
+                writeln!(f, "  {}", "-".repeat(width.iter().sum::<usize>() + 12))?;
+            }
+        }
+        if shown < self.entries.len() {
+            writeln!(f, "  and {} more rows ({{:#}} shows them)", self.entries.len() - shown)?;
+        }
+        Ok(())
+    }
+}
+
+fn row(e: &Entry) -> [String; 7] {
+    let mut verdict = match e.verdict {
+        Verdict::Agrees => "agrees",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Disagrees => "DISAGREES",
+    }
+    .to_owned();
+    if let Some(reason) = e.reason {
+        let _ = write!(verdict, ": {reason}");
+    }
+    if let Some([left, right]) = e.one_sided {
+        let _ = write!(verdict, " [{:.6}, {:.6}]", left.min(right), left.max(right));
+    }
+    [
+        e.input.clone(),
+        e.place.to_string(),
+        number(e.analytic),
+        number(e.numeric),
+        format!("{:.0e}", e.error),
+        format!("{:.1e}", e.relative_error()),
+        verdict,
+    ]
+}
+
+/// Ten significant digits, in the shorter notation.
+fn number(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return format!("{v}");
+    }
+    let exponent = v.abs().log10().floor();
+    if (-4.0..9.0).contains(&exponent) {
+        format!("{:.*}", (9.0 - exponent).clamp(0.0, 13.0) as usize, v)
+    } else {
+        format!("{v:.9e}")
+    }
+}
+
+/// Why a check failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum GradientMismatch {
+    /// At least one entry disagrees; the report has them first.
+    Disagrees(Box<Report>),
+    /// There is nothing to differentiate.
+    EmptyInput,
+    /// A gradient, Jacobian, list of bounds or list of inputs of another size than the input.
+    Length {
+        /// What has the wrong size.
+        what: &'static str,
+        /// The size it has.
+        found: Vec<usize>,
+        /// The size it should have.
+        expected: Vec<usize>,
+    },
+    /// The function is infinite or NaN at the point itself.
+    NonFiniteValue {
+        /// Which output.
+        output: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A coordinate of the point is infinite or NaN.
+    NonFiniteInput {
+        /// Which coordinate.
+        coordinate: usize,
+    },
+    /// The point lies outside its own bounds.
+    OutOfBounds {
+        /// Which coordinate.
+        coordinate: usize,
+        /// Its value.
+        value: f64,
+        /// Its bounds.
+        bounds: [f64; 2],
+    },
+    /// The function or the gradient panicked at the point itself.
+    Panicked {
+        /// Which of the two.
+        what: &'static str,
+        /// The panic's message.
+        message: String,
+    },
+}
+
+impl GradientMismatch {
+    /// The report, if the check came as far as comparing.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Disagrees(report) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for GradientMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagrees(report) => report.fmt(f),
+            Self::EmptyInput => f.write_str("cannot check a gradient: the point has no coordinates"),
+            Self::Length { what, found, expected } => {
+                write!(f, "cannot check: {what} has size {found:?}, expected {expected:?}")
+            }
+            Self::NonFiniteValue { output, value } => {
+                write!(f, "cannot check: output {output} of the function is {value} at the point itself")
+            }
+            Self::NonFiniteInput { coordinate } => write!(f, "cannot check: coordinate {coordinate} is not finite"),
+            Self::OutOfBounds { coordinate, value, bounds: [low, high] } => {
+                write!(f, "cannot check: coordinate {coordinate} is {value}, outside its bounds [{low}, {high}]")
+            }
+            Self::Panicked { what, message } => write!(f, "cannot check: {what} panicked: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for GradientMismatch {}
