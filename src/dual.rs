@@ -9,8 +9,8 @@ use crate::kernels::GemmScalar;
 use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
 
-/// A number a + b₁ε₁ + ... + b_Nε_N with ε_iε_j = 0: a primal and its N tangents, pushed through
-/// every operation of the table.
+/// A number a + b₁ε₁ + b₂ε₂ + ... with products of the ε all zero: a primal and its N tangents, pushed
+/// through every operation of the table.
 ///
 /// It works on the stack, without a tape; comparisons look at the primal alone. `F` may be dual
 /// again (higher derivatives) or a [`Var`](crate::Var).

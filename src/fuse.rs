@@ -3,7 +3,7 @@
 use std::iter::{Product, Sum};
 
 use crate::dual::Dual;
-use crate::real::Scalar;
+use crate::real::{Scalar, binade};
 use crate::tape::{SINK, Tape};
 use crate::var::{Var, two_tapes};
 
@@ -227,11 +227,11 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     if scale == F::zero() {
         return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
     }
-    if scale.is_infinite() {
-        return node(scale, x.iter().map(|&x| (x, x.value() / scale)));
-    }
-    let length = x.iter().fold(F::zero(), |sum, x| sum + (x.value() / scale).powi(2)).sqrt();
-    node(scale * length, x.iter().map(|&x| (x, x.value() / scale / length)))
+    let scale = if scale.is_finite() { F::from_base(binade(scale.to_base())) } else { scale };
+    // Infinities count as equal to each other, as in `hypot`.
+    let scaled = |x: F| if x.is_infinite() { x.signum() } else { x / scale };
+    let length = x.iter().fold(F::zero(), |sum, x| sum + scaled(x.value()).powi(2)).sqrt();
+    node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
 }
 
 /// ln Σ e^xᵢ without overflow, as one node; its gradient is the [`softmax`]. -∞ for an empty slice.
@@ -245,8 +245,8 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 /// ```
 #[track_caller]
 pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    let (shift, total) = exp_sum(x);
-    node(shift + total.ln(), x.iter().map(|&x| (x, (x.value() - shift).exp() / total)))
+    let (largest, total) = exp_sum(x);
+    node(largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
 }
 
 /// The probabilities e^xᵢ/Σe^xⱼ, one node of n operands each.
@@ -259,22 +259,26 @@ pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 /// ```
 #[track_caller]
 pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
-    let (shift, total) = exp_sum(x);
-    let p: Vec<F> = x.iter().map(|x| (x.value() - shift).exp() / total).collect();
-    let row = |i: usize| {
-        node(
-            p[i],
-            x.iter().enumerate().map(|(j, &x)| (x, if i == j { p[i] * (F::one() - p[i]) } else { -p[i] * p[j] })),
-        )
-    };
-    (0..x.len()).map(row).collect()
+    let (largest, total) = exp_sum(x);
+    let p: Vec<F> = x.iter().map(|&x| exp_below(largest, x) / total).collect();
+    // A loop, not a closure: that would hide the caller's line.
+    let mut rows = Vec::with_capacity(x.len());
+    for (i, &pi) in p.iter().enumerate() {
+        let partial = |j: usize| if i == j { pi * (F::one() - pi) } else { -pi * p[j] };
+        rows.push(node(pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
+    }
+    rows
 }
 
-/// The largest element, where it is finite, and Σ e^(x - it).
+/// The largest element and Σ e^(x - it).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
     let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
-    let shift = if largest.is_finite() { largest } else { F::zero() };
-    (shift, x.iter().fold(F::zero(), |sum, x| sum + (x.value() - shift).exp()))
+    (largest, x.iter().fold(F::zero(), |sum, &x| sum + exp_below(largest, x)))
+}
+
+/// e^(x - largest); infinities are equal to each other, as in a tie of `max`.
+fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
+    if x.value() == largest { F::one() } else { (x.value() - largest).exp() }
 }
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {

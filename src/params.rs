@@ -482,8 +482,7 @@ impl<F: Scalar> Tape<F> {
         params: &'env Params<F>,
         f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &[F]) {
-        let (loss, adjoints) =
-            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)));
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)));
         // The parameters are the first input of the cleared tape, after the sink.
         (loss, &adjoints[1..][..params.len()])
     }

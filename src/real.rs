@@ -98,6 +98,12 @@ pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
     fn is_active(self) -> bool;
 }
 
+/// A power of two near a positive number: scaling by it rounds nothing.
+pub(crate) fn binade<B: BaseFloat>(size: B) -> B {
+    let exponent = Float::log2(size).to_i32().unwrap_or(0);
+    Float::max(Float::powi(B::lit(2.0), exponent), B::min_positive_value())
+}
+
 macro_rules! own_rules_of_base {
     (
         unary std { $($_unary:tt)* }

@@ -48,7 +48,7 @@ impl Special for f32 {
     }
 }
 
-/// B_2k for k = 1..=10.
+/// The Bernoulli numbers of index 2, 4, ..., 20.
 const BERNOULLI: [f64; 10] = [
     1.0 / 6.0,
     -1.0 / 30.0,
@@ -63,9 +63,9 @@ const BERNOULLI: [f64; 10] = [
 ];
 
 /// ψ⁽ⁿ⁾(x): the recurrence (Abramowitz and Stegun 6.4.6) lifts x to where the asymptotic series
-/// (6.3.18, 6.4.11) has converged; NaN at the poles 0, -1, -2, ...
+/// (6.3.18, 6.4.11) has converged; at ±0 the limit from that side, NaN at the poles -1, -2, ...
 fn polygamma(n: u32, x: f64) -> f64 {
-    if x <= 0.0 && x == x.floor() {
+    if x < 0.0 && x == x.floor() {
         return f64::NAN;
     }
     if x < -20.0 {

@@ -1,7 +1,7 @@
 //! The gradient checker on the tape.
 
-use wengert::gradcheck::{GradCheck, Place, Reason, Verdict, check_gradient};
 use wengert::Var;
+use wengert::gradcheck::{GradCheck, Place, Reason, Verdict, check_gradient};
 
 #[test]
 fn right_gradients_of_variables_agree() {

@@ -52,8 +52,8 @@ use num_traits::Float;
 
 pub use check::{Coordinates, GradCheck, Progress};
 pub use differences::{Differences, Estimate, Scheme, derivative, directional, jacobian, partials};
-pub use tape::{check_gradient, check_params};
 pub use report::{Entry, GradientMismatch, Place, Reason, Report, Verdict};
+pub use tape::{check_gradient, check_params};
 
 /// Checks a hand-written gradient with the default options: see [`GradCheck::check`].
 ///

@@ -522,7 +522,7 @@ impl<'l, 'a> Search<'l, 'a> {
         if estimate.truncation < error && self.deviates(value, error) && gap < 16.0 * error && self.repeats < 3 {
             self.repeats += 1;
             let [shorter, longer] = [0.5 * stencil.step, self.longer(stencil.step, 2.0).unwrap_or(0.25 * stencil.step)];
-            return Some(Next::Step(if self.repeats % 2 == 0 { longer } else { shorter }));
+            return Some(Next::Step(if self.repeats.is_multiple_of(2) { longer } else { shorter }));
         }
         // A contradiction needs a witness at a finer scale, and all of them where structure may hide.
         let settled = if self.deviates(value, error) { i > 0 && !suspect } else { self.is_conclusive(i, value, error) };

@@ -1,12 +1,13 @@
-//! Matrix products over strided slices: `c = a·b` and `c += a·b`.
+//! Matrix products over strided slices: `c = a·b` and `c += a·b`; dot products.
 //!
-//! Three ways, chosen by size (figures: one thread of an AVX-512 Xeon):
-//! - a few dozen multiplications: plain loops, for any number type;
-//! - the sizes of small nets: register tiles, compiled for AVX-512, AVX2 and the baseline and picked at run time;
-//! - beyond: the `gemm` crate, which blocks for the caches.
+//! A product takes one of three ways, by size and strides, as measured:
+//! - plain loops, right for every number type, fastest for a few dozen multiplications;
+//! - register tiles at the sizes of small nets, compiled for AVX-512, AVX2, NEON and the
+//!   baseline and chosen at run time;
+//! - the `gemm` crate beyond, which blocks for the caches.
 //!
-//! All three follow plain arithmetic: nothing is skipped because a factor is zero, so `0·NaN` and
-//! `0·inf` give NaN. The order of summation differs between them.
+//! All follow plain arithmetic: no factor is skipped for being zero, so `0·NaN` and `0·∞` give
+//! NaN. Only the order of summation differs.
 
 use std::array;
 use std::cell::RefCell;
@@ -17,16 +18,17 @@ use num_traits::Zero;
 use pulp::bytemuck::{self, Pod};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Whether a product replaces the destination or is added to it.
+/// What a product does to its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub)]
 pub enum Update {
-    /// `c = a·b`; the old values, NaN or not, do not matter.
+    /// `c = a·b`; the old values do not matter, NaN or not.
     Set,
     /// `c += a·b`.
     Add,
 }
 
-/// Where the elements of a matrix are: `(i, j)` at `offset + i·strides[0] + j·strides[1]`.
+/// Where the elements of a matrix are.
 #[derive(Clone, Copy)]
 struct Layout {
     offset: usize,
@@ -35,36 +37,48 @@ struct Layout {
 }
 
 impl Layout {
-    /// # Panics
-    /// If an element lies outside of `0..len`.
+    /// Panics if an element lies outside of `0..len`.
+    #[inline]
     #[track_caller]
     fn new(len: usize, offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
-        let inside = shape.contains(&0) || {
-            // The extremes of a linear map over a box; `i128` cannot overflow here.
-            let reach = [0, 1].map(|d| (shape[d] as i128 - 1) * strides[d] as i128);
-            let low = offset as i128 + reach.iter().map(|r| r.min(&0)).sum::<i128>();
-            let high = offset as i128 + reach.iter().map(|r| r.max(&0)).sum::<i128>();
-            low >= 0 && high < len as i128
+        // The extremes of a linear map over a box.
+        let last = || {
+            let (mut first, mut last) = (offset, offset);
+            for d in 0..2 {
+                let reach = (shape[d] - 1).checked_mul(strides[d].unsigned_abs())?;
+                if strides[d] < 0 {
+                    first = first.checked_sub(reach)?;
+                } else {
+                    last = last.checked_add(reach)?;
+                }
+            }
+            Some(last)
         };
-        assert!(inside, "matrix {shape:?} with strides {strides:?} at {offset} exceeds its slice of length {len}");
+        assert!(
+            shape.contains(&0) || last().is_some_and(|last| last < len),
+            "a {shape:?} matrix with strides {strides:?} from {offset} exceeds its {len} elements"
+        );
         Self { offset, shape, strides }
     }
 
+    #[inline]
     fn t(self) -> Self {
         let ([m, n], [row, col]) = (self.shape, self.strides);
         Self { shape: [n, m], strides: [col, row], ..self }
     }
 
-    /// Exact for every element, since `new` has checked its place; wraps for others.
+    /// The place of an element. `new` has checked that it does not wrap.
     #[inline(always)]
     fn at(self, i: usize, j: usize) -> usize {
-        let step = (i as isize).wrapping_mul(self.strides[0]).wrapping_add((j as isize).wrapping_mul(self.strides[1]));
+        let [row, col] = self.strides;
+        let step = (i as isize).wrapping_mul(row).wrapping_add((j as isize).wrapping_mul(col));
         self.offset.wrapping_add_signed(step)
     }
 }
 
-/// A matrix inside a slice. Strides may be zero (broadcast) or negative.
+/// A matrix inside a slice. Its strides may be zero (broadcast) or negative.
 #[derive(Clone, Copy)]
+#[allow(unreachable_pub)]
 pub struct Mat<'a, F> {
     data: &'a [F],
     layout: Layout,
@@ -75,24 +89,27 @@ impl<'a, F> Mat<'a, F> {
     ///
     /// # Panics
     /// If an element lies outside of `data`.
+    #[inline]
     #[track_caller]
     pub fn new(data: &'a [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
         Self { data, layout: Layout::new(data.len(), offset, shape, strides) }
     }
 
-    /// The transpose; nothing moves.
+    /// The transpose, of the same elements.
+    #[inline]
     pub fn t(self) -> Self {
         Self { layout: self.layout.t(), ..self }
     }
 
-    /// Everything from element `(i, j)` on.
+    /// The slice from element `(i, j)` on.
     #[inline(always)]
     fn from(self, i: usize, j: usize) -> &'a [F] {
         &self.data[self.layout.at(i, j)..]
     }
 }
 
-/// A matrix to write to, inside a slice.
+/// A matrix inside a slice, to be written.
+#[allow(unreachable_pub)]
 pub struct MatMut<'a, F> {
     data: &'a mut [F],
     layout: Layout,
@@ -102,100 +119,102 @@ impl<'a, F> MatMut<'a, F> {
     /// Element `(i, j)` is `data[offset + i·strides[0] + j·strides[1]]`.
     ///
     /// # Panics
-    /// If an element lies outside of `data`, or two elements may share a place: the rows, or the
-    /// columns, must not interleave, as is so for every slice and transpose of an array.
+    /// If an element lies outside of `data`, or if one stride does not step over the whole extent
+    /// of the other: then two elements might share a place.
+    #[inline]
     #[track_caller]
     pub fn new(data: &'a mut [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
         let layout = Layout::new(data.len(), offset, shape, strides);
         let ([m, n], [row, col]) = (shape, strides.map(isize::unsigned_abs));
-        // Both spans are below `data.len()`, so they do not overflow.
-        let distinct = m == 0
-            || n == 0
-            || (m == 1 || row > (n - 1) * col) && (n == 1 || col > 0)
-            || (n == 1 || col > (m - 1) * row) && (m == 1 || row > 0);
-        assert!(distinct, "elements of matrix {shape:?} with strides {strides:?} overlap");
+        // No overflow: both extents are below `data.len()`.
+        let distinct = match (m, n) {
+            (0, _) | (_, 0) | (1, 1) => true,
+            (1, _) => col > 0,
+            (_, 1) => row > 0,
+            _ => row.min(col) > 0 && (row > (n - 1) * col || col > (m - 1) * row),
+        };
+        assert!(distinct, "elements of a {shape:?} matrix with strides {strides:?} may overlap");
         Self { data, layout }
     }
 
+    #[inline]
     fn t(self) -> Self {
         Self { layout: self.layout.t(), ..self }
     }
 }
 
-/// `c = a·b` or `c += a·b`, shapes `[m, n]`, `[m, k]`, `[k, n]`. An empty sum (`k = 0`) is zero.
+/// `c = a·b` or `c += a·b`, of shapes `[m, n]`, `[m, k]` and `[k, n]`. For `k = 0` the product is
+/// zero.
 ///
 /// # Panics
 /// If the shapes do not fit.
+#[inline]
 #[track_caller]
-pub fn matmul<F: GemmScalar>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
-    let ([m, n], [am, ak], [bk, bn]) = (c.layout.shape, a.layout.shape, b.layout.shape);
-    assert!(am == m && bk == ak && bn == n, "cannot multiply {am}×{ak} by {bk}×{bn} into {m}×{n}");
-    // cᵀ = bᵀ·aᵀ: every path below wants the long contiguous side of c along a row.
+pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
+    let ([m, n], [i, k], [l, j]) = (c.layout.shape, a.layout.shape, b.layout.shape);
+    assert!(i == m && l == k && j == n, "cannot multiply {i}×{k} by {l}×{j} into {m}×{n}");
     let [row, col] = c.layout.strides;
-    let (c, a, b) = if n == 1 || (row == 1 && col != 1 && m > 1) { (c.t(), b.t(), a.t()) } else { (c, a, b) };
-    F::product(c, a, b, update);
+    if m == 1 && n == 1 && a.layout.strides[1] == 1 && b.layout.strides[0] == 1 && k > 0 {
+        let product = dot(&a.data[a.layout.offset..][..k], &b.data[b.layout.offset..][..k]);
+        let c = &mut c.data[c.layout.offset];
+        *c = if update == Update::Set { product } else { *c + product };
+        return;
+    }
+    // cᵀ = bᵀ·aᵀ brings the contiguous or only dimension of c into its rows.
+    if n == 1 || (row == 1 && col != 1 && m > 1) {
+        F::product(c.t(), b.t(), a.t(), update);
+    } else {
+        F::product(c, a, b, update);
+    }
 }
 
-/// `Σ a[i]·b[i]`, in several partial sums.
+/// `Σ a[i]·b[i]`. For `f32` and `f64` it is summed in as many parts as keep the processor busy.
 ///
 /// # Panics
 /// If the lengths differ.
+#[inline]
 #[track_caller]
-pub fn dot<F: GemmScalar>(a: &[F], b: &[F]) -> F {
-    assert_eq!(a.len(), b.len(), "dot product of different lengths");
+fn dot<F: GemmScalar>(a: &[F], b: &[F]) -> F {
+    assert_eq!(a.len(), b.len(), "dot product of slices of different lengths");
     F::inner(a, b)
 }
 
-/// A number that matrices can be made of. The provided methods are right for every number;
-/// `f32` and `f64` replace them by fast ones.
+/// A number to make matrices of. The provided methods suit every number; `f32` and `f64` have
+/// faster ones.
+#[allow(unreachable_pub)] // a supertrait of the public `Scalar`
 pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
-    /// [`matmul`], shapes checked.
-    fn product(c: MatMut<Self>, a: Mat<Self>, b: Mat<Self>, update: Update) {
+    /// [`matmul`] of shapes that fit.
+    fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Update) {
         loops(c, a, b, update);
     }
 
-    /// [`dot`], lengths checked.
+    /// [`dot`] of equal lengths.
     fn inner(a: &[Self], b: &[Self]) -> Self {
         a.iter().zip(b).fold(Self::zero(), |sum, (&x, &y)| sum + x * y)
     }
 }
 
-fn arch() -> Arch {
-    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
-    *ARCH
-}
-
-/// The product by its definition: rows of `b` are added up where they are contiguous, else dot products.
-#[inline]
-fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
+/// The product by its definition; by rows of `b` where these and those of `c` are contiguous.
+fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
     let MatMut { data, layout } = c;
     let ([m, n], k) = (layout.shape, a.layout.shape[1]);
     if n == 0 {
         return;
     }
-    let rows = layout.strides[1] == 1 && b.layout.strides[1] == 1;
     for i in 0..m {
-        if rows {
-            let start = layout.at(i, 0);
-            let row = &mut data[start..start + n];
-            if update == Update::Set {
-                row.fill(F::zero());
-            }
+        if k > 0 && layout.strides[1] == 1 && b.layout.strides[1] == 1 {
+            let row = &mut data[layout.at(i, 0)..][..n];
             for p in 0..k {
                 let x = a.data[a.layout.at(i, p)];
-                for (c, &b) in row.iter_mut().zip(b.from(p, 0)) {
-                    *c = *c + x * b;
+                let fresh = p == 0 && update == Update::Set;
+                for (c, &y) in row.iter_mut().zip(b.from(p, 0)) {
+                    *c = if fresh { x * y } else { *c + x * y };
                 }
             }
         } else {
             for j in 0..n {
-                let mut sum = F::zero();
-                let (mut x, mut y) = (a.layout.at(i, 0), b.layout.at(0, j));
-                for _ in 0..k {
-                    sum = sum + a.data[x] * b.data[y];
-                    x = x.wrapping_add_signed(a.layout.strides[1]);
-                    y = y.wrapping_add_signed(b.layout.strides[0]);
-                }
+                let term = |p| a.data[a.layout.at(i, p)] * b.data[b.layout.at(p, j)];
+                let sum = (0..k).fold(F::zero(), |sum, p| sum + term(p));
                 let c = &mut data[layout.at(i, j)];
                 *c = if update == Update::Add { *c + sum } else { sum };
             }
@@ -203,147 +222,160 @@ fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, u
     }
 }
 
-/// `f32` and `f64` as lanes of a vector register, under one name for both.
+/// `f32` and `f64` in the lanes of a vector register, under the same names.
 trait Lanes: Pod + Zero + Mul<Output = Self> {
-    type V<S: Simd>: Pod;
-    fn splat<S: Simd>(simd: S, x: Self) -> Self::V<S>;
-    /// `a·b + c`, fused where the machine can.
-    fn mul_add<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
-    fn plus<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
-    fn sum<S: Simd>(simd: S, a: Self::V<S>) -> Self;
-    fn first<S: Simd>(simd: S, n: usize, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
-    fn transpose4(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
+    type Vector<S: Simd>: Pod;
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    /// `x·y + z`, fused where the processor can.
+    fn mul_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+    fn plus<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn sum<S: Simd>(simd: S, x: Self::Vector<S>) -> Self;
+    /// The first `n` lanes of `x`, the others of `y`.
+    fn first<S: Simd>(simd: S, n: usize, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
 const fn lanes<S: Simd, F: Lanes>() -> usize {
-    size_of::<F::V<S>>() / size_of::<F>()
+    size_of::<F::Vector<S>>() / size_of::<F>()
 }
 
-/// A slice whose length is a multiple of the lane count, as vectors.
 #[inline(always)]
-fn vectors<S: Simd, F: Lanes>(x: &[F]) -> &[F::V<S>] {
+fn vectors<S: Simd, F: Lanes>(x: &[F]) -> &[F::Vector<S>] {
     bytemuck::cast_slice(x)
 }
 
 macro_rules! float {
-    ($f:ty, $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident, $mask:ident, $transpose4:ident) => {
+    (
+        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident,
+        $mask:ident, $transpose:ident, columns up to $columns:expr
+    ) => {
         impl Lanes for $f {
-            type V<S: Simd> = S::$v;
+            type Vector<S: Simd> = S::$v;
             #[inline(always)]
-            fn splat<S: Simd>(simd: S, x: Self) -> S::$v {
+            fn splat<S: Simd>(simd: S, x: $f) -> S::$v {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn mul_add<S: Simd>(simd: S, a: S::$v, b: S::$v, c: S::$v) -> S::$v {
-                simd.$mul_add(a, b, c)
+            fn mul_add<S: Simd>(simd: S, x: S::$v, y: S::$v, z: S::$v) -> S::$v {
+                simd.$mul_add(x, y, z)
             }
             #[inline(always)]
-            fn plus<S: Simd>(simd: S, a: S::$v, b: S::$v) -> S::$v {
-                simd.$add(a, b)
+            fn plus<S: Simd>(simd: S, x: S::$v, y: S::$v) -> S::$v {
+                simd.$add(x, y)
             }
             #[inline(always)]
-            fn sum<S: Simd>(simd: S, a: S::$v) -> Self {
-                simd.$sum(a)
+            fn sum<S: Simd>(simd: S, x: S::$v) -> $f {
+                simd.$sum(x)
             }
             #[inline(always)]
-            fn first<S: Simd>(simd: S, n: usize, a: S::$v, b: S::$v) -> S::$v {
-                simd.$select(simd.$mask(0, n as _).mask(), a, b)
+            fn first<S: Simd>(simd: S, n: usize, x: S::$v, y: S::$v) -> S::$v {
+                simd.$select(simd.$mask(0, n as _).mask(), x, y)
             }
             #[inline(always)]
-            fn transpose4(x: [[Self; 4]; 4]) -> [[Self; 4]; 4] {
-                $transpose4(x)
+            fn transpose(x: [[$f; 4]; 4]) -> [[$f; 4]; 4] {
+                $transpose(x)
             }
         }
 
         impl GemmScalar for $f {
-            fn product(c: MatMut<Self>, a: Mat<Self>, b: Mat<Self>, update: Update) {
-                thread_local!(static PANEL: RefCell<Vec<$f>> = const { RefCell::new(Vec::new()) });
+            fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Update) {
+                thread_local!(static SCRATCH: RefCell<Vec<$f>> = const { RefCell::new(vec![]) });
                 let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
                 let work = m * n * k;
-                if work <= unsafe{LOOPS} {
+                // What was faster, on a Xeon with AVX-512. Tiles win where the `gemm` crate would
+                // fill up a narrow c, and where it would copy more than there is to compute.
+                let size = size_of::<$f>();
+                let tiles = c.layout.strides[1] == 1
+                    && a.layout.strides.contains(&1)
+                    && match b.layout.strides {
+                        [_, 1] if n * size <= 128 => k > 2 && work <= 1 << 21,
+                        [_, 1] => k > 2 && work * size <= 1 << 16,
+                        [1, _] => m.min(n) >= 8 && work <= $columns,
+                        _ => false,
+                    };
+                if work == 0 || work <= 100 && a.layout.strides[1] != 1 {
                     loops(c, a, b, update);
-                } else if work <= unsafe{TILES} && k <= DEPTH && c.layout.strides[1] == 1 && Side::of(a).is_some() {
-                    PANEL.with_borrow_mut(|panel| arch().dispatch(Tiles { c, a, b, update, panel }));
+                } else if tiles {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        arch().dispatch(Tiles { c, a, b, update, scratch });
+                    });
                 } else {
-                    large(c, a, b, update);
+                    large(c, a, b, update, 1.0);
                 }
             }
 
-            fn inner(a: &[Self], b: &[Self]) -> Self {
+            fn inner(a: &[$f], b: &[$f]) -> $f {
                 arch().dispatch(Dot { a, b })
             }
         }
     };
 }
+
 float!(
-    f32,
-    f32s,
-    splat_f32s,
-    mul_add_e_f32s,
-    add_f32s,
-    reduce_sum_f32s,
-    select_f32s,
-    mask_between_m32s,
-    transpose4_f32
+    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s, select_f32s,
+    mask_between_m32s, transpose_f32, columns up to 1 << 16
 );
-float!(f64, f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s, mask_between_m64s, transpose4);
-#[doc(hidden)]
-pub fn bench_loops<F: GemmScalar>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
-    loops(c, a, b, update)
-}
-pub static mut LOOPS: usize = 64;
-pub static mut TILES: usize = 1 << 20;
-pub const DEPTH: usize = 1024;
+float!(
+    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s,
+    mask_between_m64s, transpose, columns up to 1 << 13
+);
 
-#[inline(always)]
-fn transpose4<F: Copy>(x: [[F; 4]; 4]) -> [[F; 4]; 4] {
-    array::from_fn(|p| array::from_fn(|q| x[q][p]))
+/// The instruction set to use; to ask the processor each time costs as much as a small product.
+fn arch() -> Arch {
+    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    *ARCH
 }
 
-/// Twice as fast as what the compiler makes of [`transpose4`].
-#[inline(always)]
-fn transpose4_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
-        let [a, b, c, d] = x.map(|row| bytemuck::cast(row));
-        let (ab, cd) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d));
-        let (ef, gh) = (sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d));
-        return bytemuck::cast([
-            sse._mm_movelh_ps(ab, cd),
-            sse._mm_movehl_ps(cd, ab),
-            sse._mm_movelh_ps(ef, gh),
-            sse._mm_movehl_ps(gh, ef),
-        ]);
+/// The product by the `gemm` crate, for `f32` and `f64` (it panics for what it does not know) and
+/// no dimension of zero; `one` is 1.
+fn large<F: 'static + Copy>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, one: F) {
+    // The one place to switch threads on.
+    const PARALLELISM: ::gemm::Parallelism = ::gemm::Parallelism::None;
+    let MatMut { data, layout } = c;
+    let ([m, n], k) = (layout.shape, a.layout.shape[1]);
+    assert!(a.layout.shape[0] == m && b.layout.shape == [k, n]);
+    assert!(m > 0 && n > 0 && k > 0);
+    // SAFETY: `Layout::new`, the only way to a layout, has checked that every element of each
+    // matrix lies inside its slice; with no dimension zero that holds for (0, 0) at `offset`. The
+    // shapes fit, so `gemm` touches no other elements. `data` is borrowed mutably, so `c` overlaps
+    // neither `a` nor `b`, and by `MatMut::new` not itself.
+    unsafe {
+        ::gemm::gemm(
+            m,
+            n,
+            k,
+            data.as_mut_ptr().add(layout.offset),
+            layout.strides[1],
+            layout.strides[0],
+            update == Update::Add, // whether to read c at all
+            a.data.as_ptr().add(a.layout.offset),
+            a.layout.strides[1],
+            a.layout.strides[0],
+            b.data.as_ptr().add(b.layout.offset),
+            b.layout.strides[1],
+            b.layout.strides[0],
+            one, // times the old c
+            one, // times a·b
+            false,
+            false,
+            false,
+            PARALLELISM,
+        );
     }
-    transpose4(x)
 }
 
-/// How a tile reads its rows of `a`.
-#[derive(Clone, Copy)]
-enum Side {
-    Rows(usize),
-    Cols(usize),
-}
-impl Side {
-    #[inline(always)]
-    fn of<F>(a: Mat<F>) -> Option<Self> {
-        match a.layout.strides {
-            [row, 1] if row >= 0 => Some(Self::Rows(row as usize)),
-            [1, col] if col >= 0 => Some(Self::Cols(col as usize)),
-            _ => None,
-        }
-    }
-}
-
+/// The product in tiles of a few rows by one or two vectors, each summed in registers. Needs
+/// contiguous rows of `c`, contiguous rows or columns of `a`, and `k > 0`.
 struct Tiles<'a, F> {
     c: MatMut<'a, F>,
     a: Mat<'a, F>,
     b: Mat<'a, F>,
     update: Update,
-    panel: &'a mut Vec<F>,
+    scratch: &'a mut Vec<F>,
 }
 
-/// `k` rows of `b`, some vectors wide, `stride` apart; those from `whole` on are in `rest`, zero padded
+/// Some columns of `b`, a few vectors wide: row `p` at `data[p·stride]`, those from `whole` on
+/// one after the other in `rest`, filled up with zeros.
 #[derive(Clone, Copy)]
 struct Panel<'a, F> {
     data: &'a [F],
@@ -354,280 +386,640 @@ struct Panel<'a, F> {
 
 impl<F: Lanes> WithSimd for Tiles<'_, F> {
     type Output = ();
+
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { mut c, a, b, update, panel } = self;
-        let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
-        let add = update == Update::Add;
-        if m == 1 && b.layout.strides[0] == 1 && a.layout.strides[1] == 1 {
-            let x = &a.from(0, 0)[..k];
-            let start = c.layout.at(0, 0);
-            for (j, c) in c.data[start..start + n].iter_mut().enumerate() {
-                let sum = Dot { a: x, b: &b.from(0, j)[..k] }.with_simd(simd);
-                *c = if add { *c + sum } else { sum };
-            }
-            return;
-        }
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let n = self.c.layout.shape[1];
         let mut j = 0;
         while j < n {
-            j += if n - j <= lanes::<S, F>() {
-                columns::<S, F, 1>(simd, &mut c, a, b, j, add, panel)
-            } else {
-                columns::<S, F, 2>(simd, &mut c, a, b, j, add, panel)
-            };
+            j += if n - j <= lanes::<S, F>() { self.columns::<S, 1>(simd, j) } else { self.columns::<S, 2>(simd, j) };
         }
     }
 }
 
-#[inline(always)]
-fn columns<S: Simd, F: Lanes, const NV: usize>(
-    simd: S,
-    c: &mut MatMut<F>,
-    a: Mat<F>,
-    b: Mat<F>,
-    j: usize,
-    add: bool,
-    panel: &mut Vec<F>,
-) -> usize {
-    let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
-    let nr = NV * lanes::<S, F>();
-    let w = nr.min(n - j);
-    let (data, stride, whole) = match b.layout.strides {
-        [stride, 1] if stride > 0 => {
-            let (data, stride) = (b.from(0, j), stride as usize);
-            let whole = if data.len() >= (k - 1) * stride + nr {
-                k
-            } else if data.len() < nr {
-                0
-            } else {
-                (data.len() - nr) / stride + 1
-            };
-            (data, stride, whole)
-        }
-        _ => (b.data, 0, 0),
-    };
-    let len = (k - whole) * nr;
-    if panel.len() < len {
-        panel.resize(len, F::zero())
-    }
-    let rest = &mut panel[..len];
-    if len > 0 {
-        pack(rest, nr, b, whole, j, w);
-    }
-    let b = Panel { data, stride, whole, rest };
-    let mut i = 0;
-    while i < m {
-        i += match m - i {
-            8.. if S::REGISTER_COUNT >= 32 => strip::<S, F, 8, NV>(simd, c, a, b, i, j, k, w, add),
-            4.. => strip::<S, F, 4, NV>(simd, c, a, b, i, j, k, w, add),
-            2.. => strip::<S, F, 2, NV>(simd, c, a, b, i, j, k, w, add),
-            _ => strip::<S, F, 1, NV>(simd, c, a, b, i, j, k, w, add),
+impl<F: Lanes> Tiles<'_, F> {
+    /// As many columns of `c` from `j` on as fit in `V` vectors, and how many these are.
+    #[inline(always)]
+    fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize) -> usize {
+        let [k, n] = self.b.layout.shape;
+        let m = self.c.layout.shape[0];
+        let full = V * lanes::<S, F>();
+        let width = full.min(n - j);
+        // Contiguous rows are read in place, beyond the width if the slice goes on: what the
+        // further lanes hold is not stored.
+        let (data, stride, whole) = match self.b.layout.strides {
+            [stride, 1] if stride > 0 => {
+                let (data, stride) = (self.b.from(0, j), stride as usize);
+                let whole = match data.len().checked_sub(full) {
+                    Some(room) if (k - 1) * stride <= room => k,
+                    Some(room) => room / stride + 1,
+                    None => 0,
+                };
+                (data, stride, whole)
+            }
+            _ => (self.b.data, 0, 0),
         };
-    }
-    w
-}
-
-/// Columns `j..j + w` of `b` from row `p0`, as rows of length `nr`
-#[inline(always)]
-fn pack<F: Lanes>(dst: &mut [F], nr: usize, b: Mat<F>, p0: usize, j: usize, w: usize) {
-    let k = b.layout.shape[0] - p0;
-    let mut q = 0;
-    if w < nr {
-        dst.fill(F::zero());
-    }
-    if b.layout.strides[0] == 1 {
-        while q + 4 <= w {
-            let cols: [&[[F; 4]]; 4] = array::from_fn(|r| b.from(p0, j + q + r)[..k].as_chunks().0);
-            for (p, rows) in dst.chunks_exact_mut(4 * nr).enumerate() {
-                let x = F::transpose4(array::from_fn(|r| cols[r][p]));
-                for u in 0..4 {
-                    rows[u * nr + q..][..4].copy_from_slice(&x[u]);
-                }
-            }
-            for p in k / 4 * 4..k {
-                for r in 0..4 {
-                    dst[p * nr + q + r] = b.data[b.layout.at(p0 + p, j + q + r)];
-                }
-            }
-            q += 4;
+        let mut scratch = std::mem::take(self.scratch);
+        let len = (k - whole) * full;
+        if scratch.len() < len {
+            scratch.resize(len, F::zero());
         }
-    }
-    for (p, row) in dst.chunks_exact_mut(nr).enumerate() {
-        for q in q..w {
-            row[q] = b.data[b.layout.at(p0 + p, j + q)];
+        let rest = &mut scratch[..len];
+        pack(rest, full, self.b, whole, j, width);
+        let panel = Panel { data, stride, whole, rest };
+        let mut i = 0;
+        while i < m {
+            i += match m - i {
+                8.. if S::REGISTER_COUNT >= 32 => self.tile::<S, 8, V>(simd, i, j, width, panel),
+                4.. => self.tile::<S, 4, V>(simd, i, j, width, panel),
+                2.. => self.tile::<S, 2, V>(simd, i, j, width, panel),
+                _ => self.tile::<S, 1, V>(simd, i, j, width, panel),
+            };
         }
+        *self.scratch = scratch;
+        width
     }
-}
 
-#[inline(always)]
-fn strip<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
-    simd: S,
-    c: &mut MatMut<F>,
-    a: Mat<F>,
-    b: Panel<F>,
-    i: usize,
-    j: usize,
-    k: usize,
-    w: usize,
-    add: bool,
-) -> usize {
-    let lanes = lanes::<S, F>();
-    let nr = NV * lanes;
-    let data = a.from(i, 0);
-    let acc = match Side::of(a) {
-        Some(Side::Rows(stride)) => {
-            let mut rows = [&data[..k]; MR];
-            for r in 1..MR {
-                rows[r] = &data[r * stride..][..k];
+    /// The tile of `R` rows from `(i, j)` on; returns `R`.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        i: usize,
+        j: usize,
+        width: usize,
+        b: Panel<'_, F>,
+    ) -> usize {
+        let Self { c, a, update, .. } = self;
+        let k = a.layout.shape[1];
+        let full = V * lanes::<S, F>();
+        let sums = if a.layout.strides[1] == 1 {
+            let mut rows = [&[][..]; R];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = &a.from(i + r, 0)[..k];
             }
-            tile::<S, F, MR, NV>(
+            sums::<S, F, R, V>(
                 simd,
                 k,
                 #[inline(always)]
                 |r, p| rows[r][p],
                 b,
             )
-        }
-        Some(Side::Cols(stride)) => tile::<S, F, MR, NV>(
-            simd,
-            k,
-            #[inline(always)]
-            |r, p| data[p * stride..][..MR][r],
-            b,
-        ),
-        None => unreachable!(),
-    };
-    let start = c.layout.at(i, j);
-    let step = c.layout.strides[0] as usize;
-    for r in 0..MR {
-        let start = start.wrapping_add(r.wrapping_mul(step));
-        if let Some(row) = c.data.get_mut(start..start + nr) {
-            let row: &mut [F::V<S>; NV] = bytemuck::cast_slice_mut(row).try_into().unwrap();
-            for v in 0..NV {
-                let new = if add { F::plus(simd, row[v], acc[r][v]) } else { acc[r][v] };
-                row[v] = if w == nr { new } else { F::first(simd, w.saturating_sub(v * lanes), new, row[v]) };
-            }
         } else {
-            let last = acc[r];
-            edge(&mut c.data[start..start + w], bytemuck::cast_slice(&last), add);
+            let a = *a;
+            sums::<S, F, R, V>(
+                simd,
+                k,
+                #[inline(always)]
+                |r, p| a.from(i, p)[..R][r],
+                b,
+            )
+        };
+        for r in 0..R {
+            let start = c.layout.at(i + r, j);
+            if let Some(row) = c.data.get_mut(start..start + full) {
+                let row: &mut [_; V] = bytemuck::cast_slice_mut(row).try_into().unwrap();
+                for v in 0..V {
+                    let new = match update {
+                        Update::Set => sums[r][v],
+                        Update::Add => F::plus(simd, row[v], sums[r][v]),
+                    };
+                    row[v] = if width == full {
+                        new
+                    } else {
+                        F::first(simd, width.saturating_sub(v * lanes::<S, F>()), new, row[v])
+                    };
+                }
+            } else {
+                let sums = sums[r];
+                last(&mut c.data[start..start + width], bytemuck::cast_slice(&sums), *update);
+            }
         }
+        R
     }
-    MR
 }
 
+/// A row of `c` too close to the end of its slice for whole vectors.
 #[cold]
 #[inline(never)]
-fn edge<F: Lanes>(row: &mut [F], sums: &[F], add: bool) {
+fn last<F: Lanes>(row: &mut [F], sums: &[F], update: Update) {
     for (c, &sum) in row.iter_mut().zip(sums) {
-        *c = if add { *c + sum } else { sum };
+        *c = if update == Update::Add { *c + sum } else { sum };
     }
 }
 
+/// `Σₚ a(r, p)·b(p, ·)` for `R` rows `r`.
+// Loops over arrays: an array's `map` is not unrolled early enough to stay in registers.
 #[inline(always)]
-fn rank1<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
-    simd: S,
-    acc: &mut [[F::V<S>; NV]; MR],
-    a: impl Fn(usize) -> F,
-    b: &[F],
-) {
-    let b: [F::V<S>; NV] = vectors::<S, F>(b).try_into().unwrap();
-    for r in 0..MR {
-        let x = F::splat(simd, a(r));
-        for v in 0..NV {
-            acc[r][v] = F::mul_add(simd, x, b[v], acc[r][v]);
-        }
-    }
-}
-
-#[inline(always)]
-fn tile<S: Simd, F: Lanes, const MR: usize, const NV: usize>(
+fn sums<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     k: usize,
     a: impl Fn(usize, usize) -> F,
-    b: Panel<F>,
-) -> [[F::V<S>; NV]; MR] {
-    let nr = NV * lanes::<S, F>();
-    let mut acc = [[F::splat(simd, F::zero()); NV]; MR];
+    b: Panel<'_, F>,
+) -> [[F::Vector<S>; V]; R] {
+    let full = V * lanes::<S, F>();
+    let mut sums = [[F::splat(simd, F::zero()); V]; R];
     for p in 0..b.whole {
-        rank1(
+        rank_one(
             simd,
-            &mut acc,
+            &mut sums,
             #[inline(always)]
             |r| a(r, p),
-            &b.data[p * b.stride..][..nr],
+            &b.data[p * b.stride..][..full],
         );
     }
     for p in b.whole..k {
-        rank1(
+        let row = &b.rest[(p - b.whole) * full..][..full];
+        rank_one(
             simd,
-            &mut acc,
+            &mut sums,
             #[inline(always)]
             |r| a(r, p),
-            &b.rest[(p - b.whole) * nr..][..nr],
+            row,
         );
     }
-    acc
+    sums
 }
 
+#[inline(always)]
+fn rank_one<S: Simd, F: Lanes, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[F::Vector<S>; V]; R],
+    a: impl Fn(usize) -> F,
+    b: &[F],
+) {
+    let b: [_; V] = vectors::<S, F>(b).try_into().unwrap();
+    for (r, sums) in sums.iter_mut().enumerate() {
+        let x = F::splat(simd, a(r));
+        for (sum, y) in sums.iter_mut().zip(b) {
+            *sum = F::mul_add(simd, x, y, *sum);
+        }
+    }
+}
+
+/// Copies rows `top..` of columns `j..j + width` of `b` into rows of length `full`.
+#[inline(always)]
+fn pack<F: Lanes>(out: &mut [F], full: usize, b: Mat<'_, F>, top: usize, j: usize, width: usize) {
+    let k = b.layout.shape[0] - top;
+    if width < full {
+        out.fill(F::zero());
+    }
+    let (mut quads, mut done) = (0, 0);
+    if b.layout.strides[0] == 1 {
+        (quads, done) = (width / 4 * 4, k / 4 * 4);
+        for q in (0..quads).step_by(4) {
+            let cols: [&[[F; 4]]; 4] = array::from_fn(|r| b.from(top, j + q + r)[..k].as_chunks().0);
+            for (p, rows) in out.chunks_exact_mut(4 * full).enumerate() {
+                let block = F::transpose(array::from_fn(|r| cols[r][p]));
+                for (row, block) in rows.chunks_exact_mut(full).zip(&block) {
+                    row[q..][..4].copy_from_slice(block);
+                }
+            }
+        }
+    }
+    for (p, row) in out.chunks_exact_mut(full).enumerate() {
+        let from = if p < done { quads } else { 0 };
+        for (q, x) in row[..width].iter_mut().enumerate().skip(from) {
+            *x = b.data[b.layout.at(top + p, j + q)];
+        }
+    }
+}
+
+#[inline(always)]
+fn transpose<F: Copy>(x: [[F; 4]; 4]) -> [[F; 4]; 4] {
+    array::from_fn(|i| array::from_fn(|j| x[j][i]))
+}
+
+/// [`transpose`] by shuffles, which the compiler does not find: it takes 0.6 times as long.
+#[inline(always)]
+fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
+        let [a, b, c, d] = x.map(bytemuck::cast);
+        let (ab, cd) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d));
+        let (ef, gh) = (sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d));
+        return bytemuck::cast([
+            sse._mm_movelh_ps(ab, cd),
+            sse._mm_movehl_ps(cd, ab),
+            sse._mm_movelh_ps(ef, gh),
+            sse._mm_movehl_ps(gh, ef),
+        ]);
+    }
+    transpose(x)
+}
+
+/// A dot product in four vectors of partial sums.
 struct Dot<'a, F> {
     a: &'a [F],
     b: &'a [F],
 }
+
 impl<F: Lanes> WithSimd for Dot<'_, F> {
     type Output = F;
+
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> F {
-        let lanes = lanes::<S, F>();
-        let whole = self.a.len() / lanes * lanes;
+        let whole = self.a.len() / lanes::<S, F>() * lanes::<S, F>();
         let ((a, a_rest), (b, b_rest)) = (self.a.split_at(whole), self.b.split_at(whole));
-        let (a, b) = (vectors::<S, F>(a), vectors::<S, F>(b));
+        let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
+        let (b, b_last) = vectors::<S, F>(b).as_chunks::<4>();
         let mut sums = [F::splat(simd, F::zero()); 4];
-        let (a4, b4) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-        for (a, b) in a4.0.iter().zip(b4.0) {
+        for (a, b) in a.iter().zip(b) {
             for v in 0..4 {
                 sums[v] = F::mul_add(simd, a[v], b[v], sums[v]);
             }
         }
-        for (&a, &b) in a4.1.iter().zip(b4.1) {
-            sums[0] = F::mul_add(simd, a, b, sums[0]);
+        for (sum, (&a, &b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
+            *sum = F::mul_add(simd, a, b, *sum);
         }
         let [s, t, u, v] = sums;
         let sum = F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v));
-        a_rest.iter().zip(b_rest).fold(F::sum(simd, sum), |sum, (&x, &y)| sum + x * y)
+        let rest = a_rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
+        F::sum(simd, sum) + rest
     }
 }
 
-fn large<F: Lanes + 'static>(c: MatMut<F>, a: Mat<F>, b: Mat<F>, update: Update) {
-    let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
-    if m == 0 || n == 0 {
-        return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers in [-1, 1) from Knuth's MMIX generator.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn next(&mut self) -> f64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 11) as f64 * 2f64.powi(-52) - 1.0
+        }
     }
-    let one: F = unsafe { std::mem::zeroed() };
-    let _ = one;
-    let one_f32 = 1f32;
-    let one_f64 = 1f64;
-    let one: F = if size_of::<F>() == 4 { bytemuck::cast(one_f32) } else { bytemuck::cast(one_f64) };
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.data.as_mut_ptr().add(c.layout.offset),
-            c.layout.strides[1],
-            c.layout.strides[0],
-            update == Update::Add,
-            a.data.as_ptr().add(a.layout.offset.min(a.data.len())),
-            a.layout.strides[1],
-            a.layout.strides[0],
-            b.data.as_ptr().add(b.layout.offset.min(b.data.len())),
-            b.layout.strides[1],
-            b.layout.strides[0],
-            one,
-            one,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+
+    trait Float: GemmScalar + Lanes + Into<f64> + PartialEq + std::fmt::Debug {
+        const EPSILON: f64;
+        const ONE: Self;
+        fn of(x: f64) -> Self;
+    }
+
+    impl Float for f32 {
+        const EPSILON: f64 = f32::EPSILON as f64;
+        const ONE: f32 = 1.0;
+        fn of(x: f64) -> f32 {
+            x as f32
+        }
+    }
+
+    impl Float for f64 {
+        const EPSILON: f64 = f64::EPSILON;
+        const ONE: f64 = 1.0;
+        fn of(x: f64) -> f64 {
+            x
+        }
+    }
+
+    /// Every way to a product, whether or not [`matmul`] would choose it.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Way {
+        Chosen,
+        Loops,
+        Large,
+        Tiles(Isa),
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Isa {
+        Scalar,
+        Best,
+        #[cfg(target_arch = "x86_64")]
+        V3,
+    }
+
+    const WAYS: &[Way] = &[
+        Way::Chosen,
+        Way::Loops,
+        Way::Large,
+        Way::Tiles(Isa::Scalar),
+        Way::Tiles(Isa::Best),
+        #[cfg(target_arch = "x86_64")]
+        Way::Tiles(Isa::V3),
+    ];
+
+    impl Way {
+        fn suits<F>(self, c: &Layout, a: &Mat<'_, F>) -> bool {
+            let ([m, n], k) = (c.shape, a.layout.shape[1]);
+            match self {
+                Way::Chosen | Way::Loops => true,
+                Way::Large => m * n * k > 0,
+                Way::Tiles(_) => m * n * k > 0 && c.strides[1] == 1 && a.layout.strides.contains(&1),
+            }
+        }
+
+        fn go<F: Float>(self, c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
+            let scratch = &mut vec![F::of(f64::NAN); 7]; // what it holds must not matter
+            match self {
+                Way::Chosen => matmul(c, a, b, update),
+                Way::Loops => loops(c, a, b, update),
+                Way::Large => large(c, a, b, update, F::ONE),
+                Way::Tiles(isa) => {
+                    let tiles = Tiles { c, a, b, update, scratch };
+                    match isa {
+                        Isa::Scalar => Simd::vectorize(pulp::Scalar, tiles),
+                        Isa::Best => Arch::new().dispatch(tiles),
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::V3 => match pulp::x86::V3::try_new() {
+                            Some(simd) => Simd::vectorize(simd, tiles),
+                            None => Arch::new().dispatch(tiles),
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Arrangements of an `m × n` matrix: length of the slice, offset, strides.
+    fn arrangements([m, n]: [usize; 2]) -> Vec<(usize, usize, [isize; 2])> {
+        let (rows, cols) = (m as isize, n as isize);
+        let (m, n) = (m.max(1), n.max(1));
+        vec![
+            (m * n, 0, [cols, 1]),               // rows
+            (m * n, 0, [1, rows]),               // columns
+            (m * (n + 3) + 5, 2, [cols + 3, 1]), // a slice of longer rows
+            ((m + 2) * n + 1, 1, [1, rows + 2]), // of longer columns
+            (m * n, (m - 1) * n, [-cols, 1]),    // rows reversed
+            (m * n, m * n - 1, [-cols, -1]),     // both reversed
+            (2 * m * n, 0, [2 * cols, 2]),       // every second column
+        ]
+    }
+
+    /// As above, with the same row or column again and again.
+    fn broadcasts([m, n]: [usize; 2]) -> Vec<(usize, usize, [isize; 2])> {
+        vec![(n, 0, [0, 1]), (m, 0, [1, 0]), (1, 0, [0, 0])]
+    }
+
+    /// Compares with the definition in `f64`. Each of the `k` products and sums rounds by a
+    /// relative ε/2, so twice `(k + 2)·ε/2·Σ|a·b|` is a safe bound in any order of summation.
+    #[track_caller]
+    fn check<F: Float>(
+        way: Way,
+        shape: [usize; 3],
+        (len, offset, strides): (usize, usize, [isize; 2]),
+        a: Mat<'_, F>,
+        b: Mat<'_, F>,
+        update: Update,
+    ) {
+        let [m, k, n] = shape;
+        let mut numbers = Numbers(3);
+        let old: Vec<F> = (0..len).map(|_| F::of(numbers.next())).collect();
+        let mut data = old.clone();
+        let c = MatMut::new(&mut data, offset, [m, n], strides);
+        let layout = c.layout;
+        if !way.suits(&layout, &a) {
+            return;
+        }
+        way.go(c, a, b, update);
+        let mut written = vec![false; len];
+        for i in 0..m {
+            for j in 0..n {
+                let place = layout.at(i, j);
+                written[place] = true;
+                let old: f64 = if update == Update::Add { old[place].into() } else { 0.0 };
+                let (mut sum, mut size) = (old, old.abs());
+                for p in 0..k {
+                    let x: f64 = a.data[a.layout.at(i, p)].into();
+                    let y: f64 = b.data[b.layout.at(p, j)].into();
+                    sum += x * y;
+                    size += (x * y).abs();
+                }
+                let got: f64 = data[place].into();
+                let bound = (k + 2) as f64 * F::EPSILON * size;
+                assert!(
+                    (got - sum).abs() <= bound,
+                    "{way:?} {shape:?} c {strides:?} a {:?} b {:?} {update:?}: ({i}, {j}) is {got}, not {sum}",
+                    a.layout.strides,
+                    b.layout.strides,
+                );
+            }
+        }
+        for (place, written) in written.into_iter().enumerate() {
+            assert!(
+                written || data[place] == old[place],
+                "{way:?} {shape:?} {strides:?}: wrote outside of c, at {place}"
+            );
+        }
+    }
+
+    fn table<F: Float>(shapes: &[[usize; 3]], every: usize) {
+        let mut numbers = Numbers(1);
+        let mut turn = 0;
+        for &[m, k, n] in shapes {
+            let places = |shape| [arrangements(shape), broadcasts(shape)].concat();
+            for (a_len, a_offset, a_strides) in places([m, k]) {
+                let a: Vec<F> = (0..a_len.max(1)).map(|_| F::of(numbers.next())).collect();
+                let a = Mat::new(&a, a_offset, [m, k], a_strides);
+                for (b_len, b_offset, b_strides) in places([k, n]) {
+                    let b: Vec<F> = (0..b_len.max(1)).map(|_| F::of(numbers.next())).collect();
+                    let b = Mat::new(&b, b_offset, [k, n], b_strides);
+                    for c in arrangements([m, n]) {
+                        for &way in WAYS {
+                            for update in [Update::Set, Update::Add] {
+                                turn += 1;
+                                if turn % every == 0 {
+                                    check(way, [m, k, n], c, a, b, update);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn small_shapes_in_every_arrangement() {
+        let shapes = [
+            [1, 1, 1],
+            [2, 3, 1],
+            [1, 3, 2],
+            [3, 1, 4],
+            [1, 7, 5],
+            [5, 7, 1],
+            [7, 5, 3],
+            [9, 4, 10],
+            [4, 9, 17],
+            [15, 6, 33],
+            [3, 35, 8],
+        ];
+        table::<f32>(&shapes, 1);
+        table::<f64>(&shapes, 1);
+    }
+
+    #[test]
+    fn shapes_of_nets() {
+        let shapes = [
+            [32, 64, 32],
+            [32, 10, 32],
+            [64, 32, 10],
+            [16, 64, 64],
+            [4, 100, 66],
+            [1, 130, 70],
+            [130, 1, 70],
+            [70, 130, 1],
+            [61, 67, 71],
+        ];
+        // A prime: each arrangement meets each way in some shape.
+        table::<f32>(&shapes, 149);
+        table::<f64>(&shapes, 149);
+    }
+
+    #[test]
+    fn beyond_the_tiles() {
+        table::<f32>(&[[70, 90, 80]], 499);
+        table::<f64>(&[[70, 90, 80]], 499);
+    }
+
+    #[test]
+    fn an_empty_sum_is_zero() {
+        for shape in [[3, 0, 4], [1, 0, 5], [5, 0, 1]] {
+            table::<f32>(&[shape], 1);
+            table::<f64>(&[shape], 1);
+        }
+        let mut c = [f32::NAN; 6];
+        let (a, b) = (Mat::new(&[], 0, [2, 0], [0, 1]), Mat::new(&[], 0, [0, 3], [3, 1]));
+        matmul(MatMut::new(&mut c, 0, [2, 3], [3, 1]), a, b, Update::Set);
+        assert_eq!(c, [0.0; 6]);
+    }
+
+    #[test]
+    fn an_empty_product_writes_nothing() {
+        table::<f32>(&[[0, 3, 4], [4, 3, 0], [0, 0, 0], [0, 4, 1], [1, 4, 0]], 1);
+    }
+
+    #[test]
+    fn set_overwrites_nan() {
+        let (a, b) = (vec![1f32; 40 * 50], vec![1f32; 50 * 60]);
+        for [m, k, n] in [[2, 3, 4], [8, 20, 30], [40, 50, 60]] {
+            for &way in WAYS {
+                let mut c = vec![f32::NAN; m * n];
+                let (a, b) = (Mat::new(&a, 0, [m, k], [k as isize, 1]), Mat::new(&b, 0, [k, n], [n as isize, 1]));
+                way.go(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Update::Set);
+                assert!(c.iter().all(|&x| x == k as f32), "{way:?} {m} {k} {n}");
+            }
+        }
+    }
+
+    /// 0·NaN and 0·∞ are NaN, in the one row or column concerned and nowhere else; what lies
+    /// beside the operands in their slices does no harm.
+    #[test]
+    fn nan_and_infinity_follow_arithmetic() {
+        for [m, k, n] in [[1, 5, 9], [3, 4, 5], [9, 17, 21], [20, 30, 35], [70, 80, 90]] {
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                for flipped in [false, true] {
+                    for &way in WAYS {
+                        let row = |n: usize| {
+                            if flipped { [1, n as isize] } else { [n as isize + 1, 1] }
+                        };
+                        let mut a = vec![f64::NAN; (m + 1) * (k + 1)];
+                        let mut b = vec![f64::NAN; (k + 1) * (n + 1)];
+                        let a_layout = Layout::new(a.len(), 0, [m, k], if flipped { row(m) } else { row(k) });
+                        let b_layout = Layout::new(b.len(), 0, [k, n], if flipped { row(k) } else { row(n) });
+                        for p in 0..k {
+                            (0..m).for_each(|i| a[a_layout.at(i, p)] = 0.0);
+                            (0..n).for_each(|j| b[b_layout.at(p, j)] = 1.0);
+                        }
+                        b[b_layout.at(k / 2, n / 3)] = bad;
+                        a[a_layout.at(m / 2, k - 1)] = f64::NAN;
+                        let mut c = vec![0.0; m * n];
+                        way.go(
+                            MatMut::new(&mut c, 0, [m, n], [n as isize, 1]),
+                            Mat { data: &a, layout: a_layout },
+                            Mat { data: &b, layout: b_layout },
+                            Update::Add,
+                        );
+                        for (place, x) in c.into_iter().enumerate() {
+                            let hit = place / n == m / 2 || place % n == n / 3;
+                            assert!(if hit { x.is_nan() } else { x == 0.0 }, "{way:?} {m} {k} {n}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    impl GemmScalar for i64 {}
+
+    /// A number that has no lanes takes the provided methods.
+    #[test]
+    fn any_number_multiplies() {
+        let (x, y) = ([1i64, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]);
+        let (a, b) = (Mat::new(&x, 0, [2, 3], [3, 1]), Mat::new(&y, 0, [3, 2], [2, 1]));
+        let mut c = [1; 4];
+        matmul(MatMut::new(&mut c, 0, [2, 2], [2, 1]), a, b, Update::Add);
+        assert_eq!(c, [59, 65, 140, 155]);
+        matmul(MatMut::new(&mut c, 0, [2, 2], [1, 2]), b.t(), a.t(), Update::Set);
+        assert_eq!(c, [58, 64, 139, 154]);
+        assert_eq!(dot(&x, &y), 217);
+    }
+
+    #[test]
+    fn dot_products() {
+        fn each<F: Float>() {
+            let mut numbers = Numbers(5);
+            for len in (0..70).chain([127, 128, 129, 1000]) {
+                let a: Vec<F> = (0..len).map(|_| F::of(numbers.next())).collect();
+                let b: Vec<F> = (0..len).map(|_| F::of(numbers.next())).collect();
+                let terms = a.iter().zip(&b).map(|(&x, &y)| x.into() * y.into());
+                let (sum, size) = terms.fold((0.0, 0.0), |(s, t), x: f64| (s + x, t + x.abs()));
+                let got: f64 = dot(&a, &b).into();
+                assert!((got - sum).abs() <= (len + 2) as f64 * F::EPSILON * size, "{len}");
+            }
+            let mut a = vec![F::of(0.0); 77];
+            a[76] = F::of(f64::NAN);
+            let nan: f64 = dot(&a, &[F::of(0.0); 77]).into();
+            assert!(nan.is_nan());
+        }
+        each::<f32>();
+        each::<f64>();
+    }
+
+    #[test]
+    #[should_panic(expected = "exceeds its 6 elements")]
+    fn a_matrix_beyond_its_slice() {
+        Mat::new(&[0.0; 6], 1, [2, 3], [3, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "exceeds its 6 elements")]
+    fn a_matrix_before_its_slice() {
+        Mat::new(&[0.0; 6], 2, [2, 3], [-3, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "exceeds its 6 elements")]
+    fn a_stride_that_overflows() {
+        Mat::new(&[0.0; 6], 2, [3, 3], [isize::MAX, isize::MIN]);
+    }
+
+    #[test]
+    #[should_panic(expected = "may overlap")]
+    fn a_broadcast_destination() {
+        MatMut::new(&mut [0.0; 6], 0, [2, 3], [0, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "may overlap")]
+    fn interleaved_rows_of_a_destination() {
+        MatMut::new(&mut [0.0; 6], 0, [2, 3], [2, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot multiply 2×3 by 2×3 into 2×3")]
+    fn shapes_that_do_not_fit() {
+        let x = [1.0; 6];
+        let a = Mat::new(&x, 0, [2, 3], [3, 1]);
+        matmul(MatMut::new(&mut [0.0; 6], 0, [2, 3], [3, 1]), a, a, Update::Set);
+    }
+
+    #[test]
+    #[should_panic(expected = "different lengths")]
+    fn a_dot_product_of_different_lengths() {
+        dot(&[1.0], &[1.0, 2.0]);
     }
 }

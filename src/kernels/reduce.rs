@@ -122,9 +122,8 @@ fn run_fold<F: Scalar, L: Wrap<F>, const M: usize, S: Fold<F, M>>(
         for (i, out) in out.iter_mut().enumerate() {
             let x = x.map(|x| &x[i * n..][..n]);
             let given = given.map_or(L::zero(), |given| L::wrap(given[i]));
-            // Short rows: one chain each, and the processor overlaps those of several rows.
             *out = if n < 32 {
-                fold_row::<F, L, M, 1>(fold, x, n, given)
+                fold_short(fold, x, n, given)
             } else if !S::PLAIN {
                 fold_terms(fold, x, n, given)
             } else if n < 512 {
@@ -145,6 +144,16 @@ fn run_fold<F: Scalar, L: Wrap<F>, const M: usize, S: Fold<F, M>>(
             }
         }
     }
+}
+
+/// One short contiguous fibre: a single chain, which the processor overlaps with those of the next.
+#[inline(always)]
+fn fold_short<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
+    let mut total = fold.start();
+    for i in 0..n {
+        total = fold.join(total, fold.term(x.map(|x| L::wrap(x[i])), given));
+    }
+    total
 }
 
 /// One contiguous fibre, with W accumulators.

@@ -51,7 +51,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
             let to = Layout { offset: block.to, strides };
             let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
             transfer(block.shape, (cotangents.result, to), (cotangents.adjoints, from), |adjoint, cotangent| {
-                *adjoint += cotangent
+                *adjoint += cotangent;
             });
         }
     })

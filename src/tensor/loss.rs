@@ -13,6 +13,7 @@ use super::reduce::{Exponentials, Operand, exponentials};
 use crate::kernels::{self, Divide, Fibers, Fold, Sum, Update, Wrap, folds, updates};
 use crate::real::Scalar;
 use crate::sweep::Cotangents;
+use crate::tape::SINK;
 use crate::var::Var;
 
 /// What a loss compares a prediction with: a tensor or a borrowed array of the same shape, or a
@@ -56,8 +57,12 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
     #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
-        Var::constant(self).against(prediction, loss)
+    fn against(self, prediction: Tensor<'t, F, D>, _: &str) -> Tensor<'t, F, D> {
+        let tape = prediction.tape;
+        let storage = tape.arena().alloc_slice_fill_copy(prediction.len(), self);
+        let values = ArrayView::from_shape(prediction.dim(), &*storage);
+        let values = values.expect("as many elements as the prediction has");
+        Tensor::view(tape, values, storage, SINK)
     }
 }
 

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Edge points of the derivative rules: the oracle behind the constants in the rule table.
 
-Usage: pip install mpmath && python edges.py > edges.txt
+Run it from the root of the crate, with Python 3 and mpmath (pip install mpmath):
+
+    python tests/oracle/edges.py            computes every point and compares it with the files that hold it:
+                                            src/rules.rs and, for other parameters of a row, tests/rules.rs
+    python tests/oracle/edges.py --write    writes the points into those files
 
 Each row holds a function and its partials in closed form, written down from the textbook and not from the
 crate; an interval for random tests, on which the function is smooth; and its edge points. A point is either
@@ -19,12 +23,17 @@ Conventions for the points given in full:
   for -0.0 as for 0.0 (sqrt, ln). Outside the domain it is NaN.
 - At a jump or a kink: abs and relu have derivative 0; leaky_relu has the slope of its left side; step functions 0;
   fract 1; clamp 1 on the closed interval; a tie of max or min gives each operand one half.
-- At a pole, the limit if both sides agree (recip); else that of the side the sign of the zero selects (powi_m2).
+- At a pole, the limit if both sides agree (recip); else that of the side the sign of the zero selects (powi_m2,
+  digamma); NaN where no zero can select one (digamma at -1).
 - hypot and atan2 have gradient (0, 0) at the origin.
+- In gated_mul an exact zero wins over infinity and NaN.
 - A zero carries the sign that std or the limit gives it; compare zeros with ==.
 """
 
+import re
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 from mpmath import mp, mpf
 
@@ -178,12 +187,15 @@ UNARY = {
     "normal_cdf": (mp.ncdf, mp.npdf, (-3, 3),
         [0.7, -1.3, 1e-8, 9.0, -8.0, -37.0, 0.0, -0.0, (INF, 1, 0), (-INF, 0, 0)]),
     "ln_gamma": (ln_gamma, mp.digamma, (0.2, 4),
-        [0.7, 2.5, -1.3, -0.5, 1.0, 2.0, 1e-8, 1e100, (0.0, INF, NAN), (-0.0, INF, NAN), (-1.0, INF, NAN),
+        [0.7, 2.5, -1.3, -0.5, 1.0, 2.0, 1e-8, 1e100, (0.0, INF, -INF), (-0.0, INF, INF), (-1.0, INF, NAN),
          (INF, INF, INF)]),
     "digamma": (mp.digamma, lambda x: mp.psi(1, x), (0.2, 4),
         [0.7, 2.5, -1.3, -0.5, 1.0, 1e-8, 1e15, (0.0, -INF, INF), (-0.0, INF, INF), (-1.0, NAN, NAN), (INF, INF, 0)]),
+    "polygamma": (lambda x: mp.psi(1, x), lambda x: mp.psi(2, x), (0.2, 4),
+        [0.7, 2.5, -1.3, -0.5, 1.0, 1e-8, 1e15, -30.3, (0.0, INF, -INF), (-0.0, INF, INF), (-1.0, NAN, NAN),
+         (INF, 0, -0.0)]),
     "sinc": (mp.sinc, dsinc, (-3, 3),
-        [0.7, -1.3, 2.5, 1e-4, 1e-8, 1e22, (0.0, 1, 0), (-0.0, 1, 0), (INF, 0, 0), (-INF, 0, 0)]),
+        [0.7, -1.3, 2.5, 0.2499, 0.2501, 1e-4, 1e-8, 1e22, (0.0, 1, 0), (-0.0, 1, 0), (INF, 0, 0), (-INF, 0, 0)]),
     "floor": (mp.floor, constant(0), (2.1, 2.9),
         [0.7, -1.3, 1e-8, 1e300, (2.0, 2, 0), (-2.0, -2, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0), (INF, INF, 0),
          (-INF, -INF, 0)]),
@@ -198,7 +210,7 @@ UNARY = {
          (INF, INF, 0), (-INF, -INF, 0)]),
     "fract": (lambda x: x - trunc(x), constant(1), (2.1, 2.9),
         [0.7, -1.3, 2.5, 1e-8, 1e300, (2.0, 0.0, 1), (-2.0, 0.0, 1), (0.0, 0.0, 1), (-0.0, 0.0, 1), (INF, NAN, 1)]),
-    "powi_3": (lambda x: x**3, lambda x: 3 * x**2, (-3, 3),
+    "powi": (lambda x: x**3, lambda x: 3 * x**2, (-3, 3),
         [0.7, -1.3, 2.5, 1e-8, 1e100, 0.0, (-0.0, -0.0, 0), (INF, INF, INF), (-INF, -INF, INF)]),
     "powi_0": (constant(1), constant(0), (-3, 3),
         [0.7, -1.3, 1e-8, 1e300, (0.0, 1, 0), (-0.0, 1, 0), (INF, 1, 0), (-INF, 1, 0)]),
@@ -208,7 +220,7 @@ UNARY = {
         [0.7, 2.5, 1e-8, 1e100, (0.0, 0.0, 0), (-0.0, 0.0, 0), (-1.3, NAN, NAN), (INF, INF, INF)]),
     "powf_0": (constant(1), constant(0), (0.1, 4),
         [0.7, -1.3, 1e-8, 1e300, (0.0, 1, 0), (-0.0, 1, 0), (INF, 1, 0), (-INF, 1, 0)]),
-    "clamp_m1_2": (lambda x: min(max(x, mpf(-1)), mpf(2)), lambda x: mpf(-1 <= x <= 2), (-0.9, 1.9),
+    "clamp": (lambda x: min(max(x, mpf(-1)), mpf(2)), lambda x: mpf(-1 <= x <= 2), (-0.9, 1.9),
         [0.7, -1.3, 2.5, 1e-8, 1e300, (-1.0, -1, 1), (2.0, 2, 1), 0.0, (-0.0, -0.0, 1), (INF, 2, 0), (-INF, -1, 0)]),
 }  # fmt: skip
 
@@ -261,8 +273,12 @@ BINARY = {
         [(5.3, 2.0), (-5.3, 2.0), (5.3, -2.0), (1.0, 0.1), (1e17, 3.0), (0.7, 2.5, 0.7, 1, -0.0), (6.0, 2.0, 0, 1, -3),
          (-6.0, 2.0, -0.0, 1, 3), (0.0, 2.5, 0.0, 1, -0.0), (0.7, INF, 0.7, 1, -0.0)]),
     "xlogy": (xlogy, lambda x, y: mp.log(y), lambda x, y: x / y, (-3, 3), (0.1, 4),
-        [(0.7, 2.5), (-1.3, 0.7), (1e-8, 1e-8), (1e300, 1e-8), (0.0, 2.5), (0.0, 0.0, 0, -INF, 0),
+        [(0.7, 2.5), (-1.3, 0.7), (1e-8, 1e-8), (1e300, 1e-8), (1e-300, 1e-310), (0.0, 2.5), (0.0, 0.0, 0, -INF, 0),
          (2.0, 0.0, -INF, -INF, INF), (2.0, -1.3, NAN, NAN, NAN), (2.5, INF, INF, INF, 0), (0.0, INF, 0, INF, 0)]),
+    "gated_mul": (lambda x, y: x * y, lambda x, y: y, lambda x, y: x, (-3, 3), (-3, 3),
+        [(0.7, 2.5), (-1.3, 0.7), (1e200, 1e200), (0.0, 2.5), (0.0, INF, 0, INF, 0), (-0.0, INF, 0, INF, -0.0),
+         (INF, 0.0, 0, 0, INF), (0.0, NAN, 0, NAN, 0), (NAN, 0.0, 0, 0, NAN), (INF, 2.0, INF, 2, INF),
+         (NAN, 2.0, NAN, 2, NAN)]),
     "add": (lambda x, y: x + y, constant(1), constant(1), (-3, 3), (-3, 3),
         [(0.7, 2.5), (0.7, -1.3), (1e-8, 1e8), (1e300, -1e300), (0.0, -0.0), (INF, 1.0, INF, 1, 1),
          (INF, -INF, NAN, 1, 1)]),
@@ -326,7 +342,8 @@ def check_partials(name, f, partials, samples):
             assert mp.almosteq(numeric, partial(*args), rel_eps=1e-30, abs_eps=1e-30), f"{name}, partial {i}, at {args}"
 
 
-def line(name, f, partials, samples, points):
+def points_of(name, f, partials, samples, points):
+    """The points of a row as Rust tuples."""
     check_partials(name, f, partials, samples)
     arity = len(samples)
     rows = []
@@ -336,15 +353,57 @@ def line(name, f, partials, samples, points):
             point += tuple(evaluate(g, point) for g in (f, *partials))
         assert len(point) == 2 * arity + 1, f"{name}: {point}"
         rows.append(tuple_of(map(to_f64, point)))
-    return f"{name}: sample {' '.join(map(tuple_of, samples))}; points [{', '.join(rows)}]"
+    return rows
+
+
+def table():
+    """Name and points of every row."""
+    for name, (f, df, sample, points) in UNARY.items():
+        yield name, points_of(name, f, (df,), (sample,), points)
+    for name, (f, fx, fy, sample_x, sample_y, points) in BINARY.items():
+        yield name, points_of(name, f, (fx, fy), (sample_x, sample_y), points)
+
+
+FILES = [Path("src/rules.rs"), Path("tests/rules.rs")]
+
+# `fn name(` in the table, `"name"` elsewhere; then the next `points: [`, whose tuples hold no bracket.
+BLOCK = r"(?:\bfn {0}\(|\"{0}\")(?:(?!\bfn )[\s\S])*?\bpoints: &?\[([^\[\]]*)\]"
+
+
+def block(rows):
+    """The points as they stand in a file: filled lines."""
+    lines = [""]
+    for row in rows:
+        if lines[-1] and len(lines[-1]) + len(row) + 2 > 100:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{row},"
+    indent = "\n" + 16 * " "
+    return indent + indent.join(lines) + "\n" + 12 * " "
 
 
 def main():
-    for name, (f, df, sample, points) in UNARY.items():
-        print(line(name, f, (df,), (sample,), points))
-    print()
-    for name, (f, fx, fy, sample_x, sample_y, points) in BINARY.items():
-        print(line(name, f, (fx, fy), (sample_x, sample_y), points))
+    write = sys.argv[1:] == ["--write"]
+    texts = {file: file.read_text() for file in FILES}
+    wrong = 0
+    for name, rows in table():
+        places = [(file, m) for file, text in texts.items() for m in re.finditer(BLOCK.format(name), text)]
+        if len(places) != 1:
+            sys.exit(f"{name}: found {len(places)} times, should be once")
+        [(file, match)] = places
+        stored = re.findall(r"\([^()]*\)", match[1])
+        differing = sorted(set(stored) ^ set(rows)) if stored != rows else []
+        if differing:
+            wrong += 1
+            print(f"{file}, {name}: {' '.join(differing)}")
+        if write:
+            text = texts[file]
+            texts[file] = text[: match.start(1)] + block(rows) + text[match.end(1) :]
+    if write:
+        for file, text in texts.items():
+            file.write_text(text)
+    else:
+        print(f"{wrong} rows differ" if wrong else "every point agrees")
+        sys.exit(wrong > 0)
 
 
 if __name__ == "__main__":
