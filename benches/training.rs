@@ -2,6 +2,8 @@
 //!
 //! Each net's loss must fall while it warms up, or there is no time for it.
 
+#![allow(missing_docs)] // criterion's macros make public functions
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

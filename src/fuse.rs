@@ -216,9 +216,9 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
 ///
 /// ```
 /// let tape = wengert::Tape::new();
-/// let x = tape.vars([3e200, 4e200]);
+/// let x = tape.vars([3.0, 4.0]);
 /// let norm = wengert::norm(&x);
-/// assert_eq!(norm.value(), 5e200);
+/// assert_eq!(norm.value(), 5.0);
 /// assert_eq!(norm.backward().wrt(x), [0.6, 0.8]);
 /// ```
 #[track_caller]

@@ -3,7 +3,7 @@
 //! One row holds everything the crate knows of an elementary function: its name and doc line, the
 //! primal where `std` has none, the partial, the formula as a reader writes it, an interval on
 //! which it is smooth, and edge points with constants from mpmath. From the rows come the trait
-//! [`Real`](crate::Real), the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
+//! [`Real`], the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
 //! [`Tensor`](crate::Tensor), the rendered tables [`UNARY`] and [`BINARY`], and the tests.
 //!
 //! # Adding a function

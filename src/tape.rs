@@ -152,6 +152,9 @@ impl<F: Scalar> fmt::Debug for Tape<F> {
 
 impl<F: Scalar> Tape<F> {
     /// An empty tape.
+    ///
+    /// Its number type follows from what is put on it. Where literals leave that open and the
+    /// compiler asks for a type (as for the result of `2.0 * x`), write `Tape::<f64>::new()`.
     pub fn new() -> Self {
         Self::with_capacity(0)
     }

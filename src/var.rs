@@ -127,7 +127,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// Use the returned handle in what follows. An input or a constant is returned as it is.
     ///
     /// ```
-    /// let tape = wengert::Tape::new();
+    /// let tape = wengert::Tape::<f64>::new();
     /// let x = tape.var(2.0);
     /// let h = x.square().retain();
     /// let gradient = (3.0 * h).backward();

@@ -2,7 +2,12 @@
 //!
 //! Gradients are checked against the hand-written adjoint before anything is timed.
 
+#![allow(missing_docs)] // criterion's macros make public functions
+
+// Shared with `benches/peers`, hence `pub`.
+#[allow(unreachable_pub, elided_lifetimes_in_paths, clippy::wildcard_imports)]
 mod rows;
+#[allow(unreachable_pub, elided_lifetimes_in_paths, clippy::large_stack_arrays)]
 mod suite;
 
 use std::hint::black_box;

@@ -8,7 +8,7 @@ use wengert::{Tape, Var};
 
 pub type State = Tape;
 
-fn read(loss: Var<f64>, vars: &[Var<f64>], g: &mut [f64]) -> f64 {
+fn read(loss: Var<'_, f64>, vars: &[Var<'_, f64>], g: &mut [f64]) -> f64 {
     g.copy_from_slice(&loss.backward().wrt(vars));
     loss.value()
 }
@@ -37,16 +37,16 @@ pub mod plain {
     pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let p = net::Layers::new(&x);
+        let p = net::Layers::new(x);
         let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
             let h1 = from_fn(|i| (p.w1[i][0] * x0 + p.w1[i][1] * x1 + p.b1[i]).tanh());
             let h2 = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
             (dot(p.w3, &h2) + p.b3 - y).square()
         });
-        read(errors.sum::<Var<f64>>() / net::BATCH as f64, x, g)
+        read(errors.sum::<Var<'_, f64>>() / net::BATCH as f64, x, g)
     }
 
-    fn cdf(x: Var<f64>) -> Var<f64> {
+    fn cdf(x: Var<'_, f64>) -> Var<'_, f64> {
         0.5 * (x * -FRAC_1_SQRT_2).erfc()
     }
 
@@ -69,7 +69,7 @@ pub mod plain {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
         let (a, b) = x.split_at(N * N);
-        let entry = |i, j| (0..N).map(|k| a[N * i + k] * b[N * k + j]).sum::<Var<f64>>();
+        let entry = |i, j| (0..N).map(|k| a[N * i + k] * b[N * k + j]).sum::<Var<'_, f64>>();
         let entries = (0..N).flat_map(|i| (0..N).map(move |j| entry(i, j)));
         read(entries.sum(), x, g)
     }
@@ -92,7 +92,7 @@ pub mod plain {
     pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let prices = black_scholes::options(&x).iter().map(|&[s, k, t, r, sigma]| {
+        let prices = black_scholes::options(x).iter().map(|&[s, k, t, r, sigma]| {
             let sd = sigma * t.sqrt();
             let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
             s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
@@ -128,14 +128,14 @@ pub mod best {
     pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let p = net::Layers::new(&x);
+        let p = net::Layers::new(x);
         let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
             let h1: [_; net::WIDTH] =
                 from_fn(|i| fuse([p.w1[i][0], p.w1[i][1], p.b1[i]], |[w0, w1, b]| (w0 * x0 + w1 * x1 + b).tanh()));
             let h2: [_; net::WIDTH] = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
             (dot(p.w3, &h2) + p.b3 - y).square()
         });
-        read(errors.sum::<Var<f64>>() / net::BATCH as f64, x, g)
+        read(errors.sum::<Var<'_, f64>>() / net::BATCH as f64, x, g)
     }
 
     pub fn normal(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
@@ -176,7 +176,7 @@ pub mod best {
     pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
         let x = tape.vars_from(&inputs.x);
-        let prices = black_scholes::options(&x).iter().map(|&option| {
+        let prices = black_scholes::options(x).iter().map(|&option| {
             fuse(option, |[s, k, t, r, sigma]| {
                 let cdf = |d: Dual<f64, 5>| 0.5 * (d * -FRAC_1_SQRT_2).erfc();
                 let sd = sigma * t.sqrt();

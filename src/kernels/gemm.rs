@@ -968,7 +968,7 @@ mod tests {
                 let terms = a.iter().zip(&b).map(|(&x, &y)| x.into() * y.into());
                 let (sum, size) = terms.fold((0.0, 0.0), |(s, t), x: f64| (s + x, t + x.abs()));
                 let got: f64 = dot(&a, &b).into();
-                assert!((got - sum).abs() <= (len + 2) as f64 * F::EPSILON * size, "{len}");
+                assert!((got - sum).abs() <= f64::from(len + 2) * F::EPSILON * size, "{len}");
             }
             let mut a = vec![F::of(0.0); 77];
             a[76] = F::of(f64::NAN);
