@@ -78,36 +78,50 @@ pub(crate) fn zip<F: Scalar>(
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let Self { rule, shape, a, b, z } = self;
-            let eval = |a: F, b: F| rule.eval(L::wrap(a), L::wrap(b)).unwrap();
             let mut done = 0;
-            for_each_run(shape, [a.layout, b.layout], |n, [i, j], steps| {
-                let z = &mut z[done..done + n];
-                match steps {
-                    [1, 1] => {
-                        for ((z, &a), &b) in z.iter_mut().zip(a.run(n, i)).zip(b.run(n, j)) {
-                            *z = eval(a, b);
+            for_each_run(
+                shape,
+                [a.layout, b.layout],
+                #[inline(always)]
+                |n, [i, j], steps| {
+                    let z = &mut z[done..done + n];
+                    match steps {
+                        [1, 1] => {
+                            let (a, b) = (a.run(n, i), b.run(n, j));
+                            // Short runs (the rows of a narrow matrix and its bias) by eights: the
+                            // compiler's own vector loop starts at several times its width.
+                            let whole = if n < SHORT { n / 8 * 8 } else { 0 };
+                            for k in (0..whole).step_by(8) {
+                                let (z, a, b) = (eight_mut(z, k), eight(a, k), eight(b, k));
+                                for l in 0..8 {
+                                    z[l] = eval::<L, F>(rule, a[l], b[l]);
+                                }
+                            }
+                            for ((z, &a), &b) in z[whole..].iter_mut().zip(&a[whole..]).zip(&b[whole..]) {
+                                *z = eval::<L, F>(rule, a, b);
+                            }
+                        }
+                        [1, 0] => {
+                            let b = b.data[j];
+                            for (z, &a) in z.iter_mut().zip(a.run(n, i)) {
+                                *z = eval::<L, F>(rule, a, b);
+                            }
+                        }
+                        [0, 1] => {
+                            let a = a.data[i];
+                            for (z, &b) in z.iter_mut().zip(b.run(n, j)) {
+                                *z = eval::<L, F>(rule, a, b);
+                            }
+                        }
+                        [s, t] => {
+                            for (k, z) in z.iter_mut().enumerate() {
+                                *z = eval::<L, F>(rule, a.data[place(i, k, s)], b.data[place(j, k, t)]);
+                            }
                         }
                     }
-                    [1, 0] => {
-                        let b = b.data[j];
-                        for (z, &a) in z.iter_mut().zip(a.run(n, i)) {
-                            *z = eval(a, b);
-                        }
-                    }
-                    [0, 1] => {
-                        let a = a.data[i];
-                        for (z, &b) in z.iter_mut().zip(b.run(n, j)) {
-                            *z = eval(a, b);
-                        }
-                    }
-                    [s, t] => {
-                        for (k, z) in z.iter_mut().enumerate() {
-                            *z = eval(a.data[place(i, k, s)], b.data[place(j, k, t)]);
-                        }
-                    }
-                }
-                done += n;
-            });
+                    done += n;
+                },
+            );
         }
     }
     F::dispatch(Zip { rule, shape, a, b, z });
@@ -150,81 +164,119 @@ pub(crate) fn zip_pullback<F: Scalar>(
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let Self { rule, side, zipped: Zipped { shape, a, b, z, dz }, adjoints, shift } = self;
-            let pull = |a: F, b: F, z: F, dz: F| {
-                let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
-                let partial = if side == Side::A { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
-                L::wrap(dz).gated_mul(partial).unwrap()
-            };
             let mut done = 0;
-            for_each_run(shape, [a.layout, b.layout], |n, places, steps| {
-                let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
-                done += n;
-                let [i, j] = places;
-                let (own, step) = if side == Side::A { (i, steps[0]) } else { (j, steps[1]) };
-                match (step, steps) {
-                    (1, [1, 1]) => {
-                        let d = &mut adjoints[shift + own..shift + own + n];
-                        for ((((d, &a), &b), &z), &dz) in d.iter_mut().zip(a.run(n, i)).zip(b.run(n, j)).zip(z).zip(dz)
-                        {
-                            *d += pull(a, b, z, dz);
-                        }
-                    }
-                    (1, [0, 1]) => {
-                        let (d, a) = (&mut adjoints[shift + own..shift + own + n], a.data[i]);
-                        for (((d, &b), &z), &dz) in d.iter_mut().zip(b.run(n, j)).zip(z).zip(dz) {
-                            *d += pull(a, b, z, dz);
-                        }
-                    }
-                    (1, [1, 0]) => {
-                        let (d, b) = (&mut adjoints[shift + own..shift + own + n], b.data[j]);
-                        for (((d, &a), &z), &dz) in d.iter_mut().zip(a.run(n, i)).zip(z).zip(dz) {
-                            *d += pull(a, b, z, dz);
-                        }
-                    }
-                    (0, [1 | 0, 1 | 0]) => {
-                        let mut total = F::zero();
-                        let mut block = [F::zero(); BLOCK];
-                        for from in (0..n).step_by(BLOCK) {
-                            let len = BLOCK.min(n - from);
-                            let (z, dz) = (&z[from..from + len], &dz[from..from + len]);
-                            let block = &mut block[..len];
-                            match steps {
-                                [1, _] => {
-                                    let b = b.data[j];
-                                    for (((p, &a), &z), &dz) in block.iter_mut().zip(&a.data[i + from..]).zip(z).zip(dz)
-                                    {
-                                        *p = pull(a, b, z, dz);
-                                    }
-                                }
-                                [_, 1] => {
-                                    let a = a.data[i];
-                                    for (((p, &b), &z), &dz) in block.iter_mut().zip(&b.data[j + from..]).zip(z).zip(dz)
-                                    {
-                                        *p = pull(a, b, z, dz);
-                                    }
-                                }
-                                _ => {
-                                    let (a, b) = (a.data[i], b.data[j]);
-                                    for ((p, &z), &dz) in block.iter_mut().zip(z).zip(dz) {
-                                        *p = pull(a, b, z, dz);
-                                    }
+            for_each_run(
+                shape,
+                [a.layout, b.layout],
+                #[inline(always)]
+                |n, places, steps| {
+                    let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
+                    done += n;
+                    let [i, j] = places;
+                    let (own, step) = if side == Side::A { (i, steps[0]) } else { (j, steps[1]) };
+                    match (step, steps) {
+                        (1, [1, 1]) => {
+                            let d = &mut adjoints[shift + own..shift + own + n];
+                            let (a, b) = (a.run(n, i), b.run(n, j));
+                            let whole = if n < SHORT { n / 8 * 8 } else { 0 };
+                            for k in (0..whole).step_by(8) {
+                                let (d, a, b, z, dz) =
+                                    (eight_mut(d, k), eight(a, k), eight(b, k), eight(z, k), eight(dz, k));
+                                for l in 0..8 {
+                                    d[l] += pull::<L, F>(rule, side, a[l], b[l], z[l], dz[l]);
                                 }
                             }
-                            total += sum(block);
+                            for k in whole..n {
+                                d[k] += pull::<L, F>(rule, side, a[k], b[k], z[k], dz[k]);
+                            }
                         }
-                        adjoints[shift + own] += total;
-                    }
-                    (_, [s, t]) => {
-                        for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
-                            let partial = pull(a.data[place(i, k, s)], b.data[place(j, k, t)], z, dz);
-                            adjoints[place(shift + own, k, step)] += partial;
+                        (1, [0, 1]) => {
+                            let (d, a) = (&mut adjoints[shift + own..shift + own + n], a.data[i]);
+                            for (((d, &b), &z), &dz) in d.iter_mut().zip(b.run(n, j)).zip(z).zip(dz) {
+                                *d += pull::<L, F>(rule, side, a, b, z, dz);
+                            }
+                        }
+                        (1, [1, 0]) => {
+                            let (d, b) = (&mut adjoints[shift + own..shift + own + n], b.data[j]);
+                            for (((d, &a), &z), &dz) in d.iter_mut().zip(a.run(n, i)).zip(z).zip(dz) {
+                                *d += pull::<L, F>(rule, side, a, b, z, dz);
+                            }
+                        }
+                        (0, [1 | 0, 1 | 0]) => {
+                            let mut total = F::zero();
+                            let mut block = [F::zero(); BLOCK];
+                            for from in (0..n).step_by(BLOCK) {
+                                let len = BLOCK.min(n - from);
+                                let (z, dz) = (&z[from..from + len], &dz[from..from + len]);
+                                let block = &mut block[..len];
+                                match steps {
+                                    [1, _] => {
+                                        let b = b.data[j];
+                                        for (((p, &a), &z), &dz) in
+                                            block.iter_mut().zip(&a.data[i + from..]).zip(z).zip(dz)
+                                        {
+                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
+                                        }
+                                    }
+                                    [_, 1] => {
+                                        let a = a.data[i];
+                                        for (((p, &b), &z), &dz) in
+                                            block.iter_mut().zip(&b.data[j + from..]).zip(z).zip(dz)
+                                        {
+                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
+                                        }
+                                    }
+                                    _ => {
+                                        let (a, b) = (a.data[i], b.data[j]);
+                                        for ((p, &z), &dz) in block.iter_mut().zip(z).zip(dz) {
+                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
+                                        }
+                                    }
+                                }
+                                total += sum(block);
+                            }
+                            adjoints[shift + own] += total;
+                        }
+                        (_, [s, t]) => {
+                            for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
+                                let partial =
+                                    pull::<L, F>(rule, side, a.data[place(i, k, s)], b.data[place(j, k, t)], z, dz);
+                                adjoints[place(shift + own, k, step)] += partial;
+                            }
                         }
                     }
-                }
-            });
+                },
+            );
         }
     }
     F::dispatch(Pull { rule, side, zipped, adjoints, shift });
+}
+
+/// One element of [`zip`].
+#[inline(always)]
+fn eval<L: Wrap<F>, F: Scalar>(rule: impl Binary<F::Base>, a: F, b: F) -> F {
+    rule.eval(L::wrap(a), L::wrap(b)).unwrap()
+}
+
+/// One element of [`zip_pullback`].
+#[inline(always)]
+fn pull<L: Wrap<F>, F: Scalar>(rule: impl Binary<F::Base>, side: Side, a: F, b: F, z: F, dz: F) -> F {
+    let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
+    let partial = if side == Side::A { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
+    L::wrap(dz).gated_mul(partial).unwrap()
+}
+
+/// Runs below this length are taken by eights.
+const SHORT: usize = 128;
+
+#[inline(always)]
+fn eight<F>(x: &[F], from: usize) -> &[F; 8] {
+    x[from..from + 8].try_into().expect("eight elements")
+}
+
+#[inline(always)]
+fn eight_mut<F>(x: &mut [F], from: usize) -> &mut [F; 8] {
+    (&mut x[from..from + 8]).try_into().expect("eight elements")
 }
 
 const BLOCK: usize = 64;
