@@ -31,40 +31,28 @@
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function and every convention at special points: [`rules`].
 
-#![warn(missing_docs)]
+// What unsafe code there is, measured and argued for, is in two modules.
+#![deny(unsafe_code)]
 
 #[macro_use]
 mod ops;
-#[forbid(unsafe_code)]
 mod calculus;
-#[forbid(unsafe_code)]
 pub mod data;
-#[forbid(unsafe_code)]
 mod dual;
-#[forbid(unsafe_code)]
 mod fuse;
-#[forbid(unsafe_code)]
 pub mod gradcheck;
-#[forbid(unsafe_code)]
 pub mod init;
+#[allow(unsafe_code)]
 mod kernels;
-#[forbid(unsafe_code)]
 pub mod optim;
-#[forbid(unsafe_code)]
 mod params;
-#[forbid(unsafe_code)]
 mod real;
-#[forbid(unsafe_code)]
 pub mod rules;
-#[forbid(unsafe_code)]
 mod special;
-#[forbid(unsafe_code)]
 mod sweep;
+#[allow(unsafe_code)]
 mod tape;
-// (The `s!` of ndarray, in unit tests, allows what nothing may allow where it is forbidden.)
-#[cfg_attr(not(test), forbid(unsafe_code))]
 mod tensor;
-#[forbid(unsafe_code)]
 mod var;
 
 pub use calculus::{grad, value_and_grad};

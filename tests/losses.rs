@@ -1,7 +1,11 @@
 //! Losses against constants from mpmath and central differences through plain definitions, in every
 //! layout, then special points and bad input.
 
-use ndarray::{Array, Array1, Array2, ArrayD, Axis, Ix2, IxDyn, array};
+#[path = "support/arrays.rs"]
+mod arrays;
+
+use arrays::{LAYOUTS, lay_out};
+use ndarray::{Array, Array1, Array2, Axis, Ix2, IxDyn, array};
 use wengert::{BaseFloat, Tape, Target, Tensor, Var};
 
 fn close(case: &str, got: f64, want: f64, tolerance: f64) {
@@ -62,30 +66,6 @@ fn element(i: usize, phase: f64) -> f64 {
     2.0 * (1.7 * i as f64 + phase).sin()
 }
 
-fn lay_out<F: BaseFloat>(layout: &str, shape: &[usize], element: impl Fn(usize) -> f64) -> ArrayD<F> {
-    let fill = |shape: &[usize]| {
-        let mut i = 0;
-        ArrayD::from_shape_simple_fn(shape, || {
-            i += 1;
-            F::round_from(element(i))
-        })
-    };
-    match layout {
-        "contiguous" => fill(shape),
-        "transposed" => {
-            let reversed: Vec<_> = shape.iter().rev().copied().collect();
-            fill(&reversed).reversed_axes()
-        }
-        "flipped" => {
-            let mut a = fill(shape);
-            a.invert_axis(Axis(0));
-            a
-        }
-        _ => unreachable!("no such layout"),
-    }
-}
-
-const LAYOUTS: [&str; 3] = ["contiguous", "transposed", "flipped"];
 const SHAPES: [&[usize]; 6] = [&[1], &[37], &[5, 1], &[4, 9], &[3, 4, 50], &[2, 3, 2, 4]];
 
 fn check_pointwise<F: BaseFloat>(tolerance: f64) {

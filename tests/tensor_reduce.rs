@@ -1,7 +1,11 @@
 //! Reductions and softmax: every operation × element type × layout × shape against plain loops over
 //! fibres and central differences through them, then special points, ties and bad input.
 
-use ndarray::{Array, Array1, Array2, ArrayD, Axis, IxDyn, array};
+#[path = "support/arrays.rs"]
+mod arrays;
+
+use arrays::{LAYOUTS, lay_out};
+use ndarray::{Array, Array1, Array2, Axis, IxDyn, array};
 use wengert::{BaseFloat, Tape, Tensor, Var};
 
 type Whole<F> = for<'t> fn(Tensor<'t, F, IxDyn>) -> Var<'t, F>;
@@ -81,43 +85,6 @@ fn element(i: usize) -> f64 {
     if i * 7 % 3 == 1 { -size } else { size }
 }
 
-/// An array of the shape in one of several layouts.
-fn lay_out<F: BaseFloat>(layout: &str, shape: &[usize]) -> ArrayD<F> {
-    let fill = |shape: &[usize]| {
-        let mut i = 0;
-        ArrayD::from_shape_simple_fn(shape, || {
-            i += 1;
-            F::round_from(element(i))
-        })
-    };
-    match layout {
-        "contiguous" => fill(shape),
-        "transposed" => {
-            let reversed: Vec<_> = shape.iter().rev().copied().collect();
-            fill(&reversed).reversed_axes()
-        }
-        "flipped" => {
-            let mut a = fill(shape);
-            for axis in 0..shape.len() {
-                a.invert_axis(Axis(axis));
-            }
-            a
-        }
-        "flipped along the first axis, axes rotated" => {
-            let mut rotated = shape.to_vec();
-            rotated.rotate_left(1);
-            let mut axes: Vec<_> = (0..shape.len()).collect();
-            axes.rotate_right(1);
-            let mut a = fill(&rotated).permuted_axes(axes);
-            a.invert_axis(Axis(0));
-            a
-        }
-        _ => unreachable!("no such layout"),
-    }
-}
-
-const LAYOUTS: [&str; 4] = ["contiguous", "transposed", "flipped", "flipped along the first axis, axes rotated"];
-
 const SHAPES: [&[usize]; 12] = [
     &[1],
     &[7],
@@ -178,7 +145,7 @@ fn check_whole<F: BaseFloat>(tolerance: f64) {
         for shape in SHAPES {
             for layout in LAYOUTS {
                 let case = format!("{layout} {shape:?}");
-                let a = lay_out::<F>(layout, shape);
+                let a = lay_out::<F>(layout, shape, element);
                 let x: Vec<f64> = a.iter().map(|&x| to_f64(x)).collect();
                 if x.len() < reduction.least {
                     continue;
@@ -215,7 +182,7 @@ fn check_along<F: BaseFloat>(tolerance: f64) {
         for layout in LAYOUTS {
             for axis in 0..shape.len() {
                 let case = format!("{layout} {shape:?} along {axis}");
-                let a = lay_out::<F>(layout, shape);
+                let a = lay_out::<F>(layout, shape, element);
                 let x: Vec<f64> = a.iter().map(|&x| to_f64(x)).collect();
                 let fibers = fibers(shape, axis);
                 // Each result with a weight of its own.
