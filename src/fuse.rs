@@ -309,7 +309,12 @@ impl<'t, F: Scalar> Product for Var<'t, F> {
     #[inline]
     #[track_caller]
     fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
-        iter.fold(Var::constant(F::one()), |product, x| product * x)
+        // A loop, not a closure: that would hide the caller's line.
+        let mut product = Var::constant(F::one());
+        for x in iter {
+            product *= x;
+        }
+        product
     }
 }
 

@@ -20,7 +20,7 @@ use bumpalo::Bump;
 
 use crate::real::Scalar;
 use crate::sweep::{self, Cotangents};
-use crate::var::{Var, two_tapes};
+use crate::var::Var;
 
 /// The slot that stands for "no parent"; what is added to its adjoint is never read.
 pub(crate) const SINK: u32 = 0;
@@ -237,7 +237,9 @@ impl<F: Scalar> Tape<F> {
         let adjoints = match output.tape() {
             None => tape.arena.alloc_slice_fill_copy(tape.slots(), F::zero()),
             Some(own) if std::ptr::eq(own, tape) => sweep::backward(tape, output.slot() as usize, output.weight()),
-            Some(other) => two_tapes(tape, other),
+            Some(other) => panic!(
+                "value_and_grad: the loss belongs to tape {other:p}, not to the one it should be recorded on ({tape:p}); use `p.tape()`"
+            ),
         };
         (output.value(), adjoints)
     }
@@ -245,7 +247,7 @@ impl<F: Scalar> Tape<F> {
     /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
     ///
     /// This is the length of the buffer of adjoints. Views, constants and functions of one scalar
-    /// add nothing; a sum of n scalars counts n/2.
+    /// add nothing; a sum of n scalars counts about n/2.
     pub fn len(&self) -> usize {
         self.slots() - 1
     }
@@ -404,7 +406,8 @@ impl<F: Scalar> Tape<F> {
         // when the cotangent of its result is not all zero (`Op::pull`). That cotangent becomes
         // nonzero only from a handle of the result or of something computed from it, which exists
         // while the sweep is started and whose lifetime is at most 't, since every operation gives
-        // its result the shortest lifetime of its operands. So the captures are alive in any call.
+        // its result the shortest lifetime of its operands and refuses slots of another tape. So
+        // the captures are alive in any call.
         // Dropping it is safe too: captures are Copy, or dropped by `clear` without being read.
         let pullback = unsafe {
             std::mem::transmute::<NonNull<Pullback<'t, F>>, NonNull<Pullback<'static, F>>>(NonNull::from(pullback))

@@ -5,7 +5,7 @@
 mod arrays;
 
 use arrays::{LAYOUTS, lay_out};
-use ndarray::{Array, Array1, Array2, Axis, Ix2, IxDyn, array};
+use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
 use wengert::{BaseFloat, Tape, Target, Tensor, Var};
 
 fn close(case: &str, got: f64, want: f64, tolerance: f64) {
@@ -494,4 +494,24 @@ fn hessian_vector_products() {
     for (got, want) in loss(x).backward().wrt(x).iter().zip(&want) {
         close("hessian", got.tangents()[0], *want, 1e-8);
     }
+}
+
+/// A target of another implementation cannot smuggle slots of another tape into a pullback.
+#[test]
+fn a_foreign_target_is_checked_again() {
+    struct Given<'t>(Tensor<'t, f64, Ix1>);
+    impl<'t> Target<'t, f64, Ix1> for Given<'t> {
+        fn against(self, _: Tensor<'t, f64, Ix1>, _: &str) -> Tensor<'t, f64, Ix1> {
+            self.0
+        }
+    }
+    let (ours, theirs, long) = (array![1.0], array![3.0], array![3.0, 4.0]);
+    let (a, b) = (Tape::new(), Tape::new());
+    let loss = |target: &'static str| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match target {
+            "of another tape" => a.tensor(&ours).mse(Given(b.tensor(&theirs))).value(),
+            _ => a.tensor(&ours).mse(Given(a.tensor(&long))).value(),
+        }))
+    };
+    assert!(loss("of another tape").is_err() && loss("too long").is_err());
 }

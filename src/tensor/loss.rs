@@ -157,7 +157,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     #[track_caller]
     fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &str) -> Var<'t, F> {
         self.assert_prediction(name);
-        let target = Operand::new(target.against(self, name));
+        let target = Operand::new(self.target(target, name));
         let prediction = Operand::new(self);
         let (x, t) = (prediction.x, target.x);
         let fibers = Fibers::whole(x.len());
@@ -176,6 +176,14 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             });
         })
         .into_var()
+    }
+
+    /// The target as a tensor. `Target` can be implemented elsewhere, and pullbacks rely on slots
+    /// being of this tape, so what an implementation gives is checked again.
+    #[track_caller]
+    fn target(self, target: impl Target<'t, F, D>, loss: &str) -> Self {
+        let target = target.against(self, loss);
+        Target::against(target, self, loss)
     }
 
     #[track_caller]
@@ -378,7 +386,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     pub fn softmax_cross_entropy_with(self, probabilities: impl Target<'t, F, Ix2>) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy_with";
         self.assert_prediction(NAME);
-        let target = Operand::new(probabilities.against(self, NAME));
+        let target = Operand::new(self.target(probabilities, NAME));
         let prediction = Operand::new(self);
         let q = target.x;
         let fibers = Fibers::along(1, self.shape());
