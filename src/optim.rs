@@ -297,8 +297,8 @@ struct AdamStep<'a, F> {
 }
 
 /// 0 instead of a subnormal number: the moments of a weight that gets no gradient decay into those,
-/// on which arithmetic is tens of times slower (measured: a step of a dead layer took 15 times as
-/// long), and which change no weight.
+/// on which arithmetic is slow, and which change no weight. (Measured: the whole step of the benchmark's
+/// T8, whose gradients vanish as it overfits, takes 0.4 ms instead of 1.4.)
 #[inline(always)]
 fn flushed<L: Real>(x: L) -> L {
     if x.abs() < L::min_positive_value() { L::zero() } else { x }

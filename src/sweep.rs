@@ -33,6 +33,16 @@ pub(crate) struct Cotangents<'a, F> {
 /// assert_eq!(ds.wrt([x, y]), [1.0, 1.0]);
 /// assert_eq!(dp.wrt([x, y]), [3.0, 2.0]);
 /// ```
+///
+/// It does not outlive a clear, which would give its numbers to other handles:
+///
+/// ```compile_fail,E0502
+/// let mut tape = wengert::Tape::<f64>::new();
+/// let x = tape.var(1.0);
+/// let gradient = x.sin().backward();
+/// tape.clear();
+/// println!("{gradient:?}");
+/// ```
 pub struct Gradient<'t, F: Scalar> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) adjoints: &'t mut [F],

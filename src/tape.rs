@@ -320,7 +320,7 @@ impl<F: Scalar> Tape<F> {
         // SAFETY: below `limit`, `base + slot` is a place in the memory of `records` (`relocate`
         // keeps the three together), and nobody holds a reference to the records but
         // `with_records`, which does not come here. Measured against `Vec::push` in a `RefCell`:
-        // half the instructions.
+        // 20 instructions instead of 30 for a pushing loop's iteration (callgrind).
         unsafe { self.base.get().wrapping_add(slot as usize).write(Record { parents, partials }) };
         self.next.set(slot + 1);
         slot

@@ -15,7 +15,8 @@ pub(crate) struct Layout<'a> {
 ///
 /// Axes over which every operand moves evenly are merged, so contiguous operands make one run.
 /// Inlined with its one call of `f`, so that a kernel's loop is compiled for the dispatched target;
-/// give it `#[inline(always)]` closures for the same reason (measured: 2 times faster).
+/// give it `#[inline(always)]` closures for the same reason (measured: 7% fewer instructions in a
+/// whole training step of the net T2).
 #[inline(always)]
 pub(crate) fn for_each_run<const K: usize>(
     shape: &[usize],
