@@ -204,6 +204,15 @@ operators! { [F: Real, const N: usize] Dual<F, N>, F => Dual<F, N>, |rule, a, b|
 operators! { [const N: usize] f64, Dual<f64, N> => Dual<f64, N>, |rule, a, b| Dual::apply_right(rule, a, b) }
 operators! { [const N: usize] f32, Dual<f32, N> => Dual<f32, N>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
+macro_rules! nested {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        operators! { [$($generics)*] $number, $base => $number, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }
+        operators! { [$($generics)*] $base, $number => $number, |rule, a, b| Dual::apply_right(rule, Real::from_base(a), b) }
+        base_operands! { [$($generics)*] $base, $number }
+    };
+}
+for_each_nested_dual! { nested }
+
 impl<F: Real, const N: usize> std::ops::Neg for Dual<F, N> {
     type Output = Self;
     #[inline(always)]

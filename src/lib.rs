@@ -64,7 +64,7 @@ pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;
-pub use tensor::{Dot, IntoConstant, Operand, Target, Tensor};
+pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
 pub use var::Var;
 
 pub use ndarray;

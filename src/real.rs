@@ -359,16 +359,20 @@ macro_rules! number_traits {
             crate::real::number_traits! { @constants $V: E FRAC_1_PI FRAC_1_SQRT_2 FRAC_2_PI FRAC_2_SQRT_PI FRAC_PI_2
                 FRAC_PI_3 FRAC_PI_4 FRAC_PI_6 FRAC_PI_8 LN_10 LN_2 LOG10_E LOG2_E PI SQRT_2 TAU LOG10_2 LOG2_10 }
         }
-        crate::real::number_traits! { @assign [$($generics)*] $T, $V, AddAssign add_assign +, SubAssign sub_assign -, MulAssign mul_assign *, DivAssign div_assign /, RemAssign rem_assign % }
+        crate::real::number_traits! { @assign_each [$($generics)*] $T, $T }
+        crate::real::number_traits! { @assign_each [$($generics)*] $T, $V }
     };
     (@constants $V:ty: $($name:ident)+) => { $(
         #[inline(always)]
         fn $name() -> Self { Self::lift(<$V>::$name()) }
     )+ };
-    (@assign $generics:tt $T:ty, $V:ty, $($Trait:ident $method:ident $op:tt),+) => { $(
-        crate::real::number_traits! { @assign_one $generics $T, $T, $Trait $method $op }
-        crate::real::number_traits! { @assign_one $generics $T, $V, $Trait $method $op }
-    )+ };
+    (@assign_each $generics:tt $T:ty, $R:ty) => {
+        crate::real::number_traits! { @assign_one $generics $T, $R, AddAssign add_assign + }
+        crate::real::number_traits! { @assign_one $generics $T, $R, SubAssign sub_assign - }
+        crate::real::number_traits! { @assign_one $generics $T, $R, MulAssign mul_assign * }
+        crate::real::number_traits! { @assign_one $generics $T, $R, DivAssign div_assign / }
+        crate::real::number_traits! { @assign_one $generics $T, $R, RemAssign rem_assign % }
+    };
     (@assign_one [$($generics:tt)*] $T:ty, $R:ty, $Trait:ident $method:ident $op:tt) => {
         impl<$($generics)*> std::ops::$Trait<$R> for $T {
             #[inline(always)]

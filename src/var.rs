@@ -371,6 +371,16 @@ operators! { ['t] f64, Var<'t, f64> => Var<'t, f64>, |rule, a, b| Var::apply_rig
 operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
 
+// A function's literals, when it runs on a tape of dual numbers.
+macro_rules! literals {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        operators! { ['t, $($generics)*] Var<'t, $number>, $base => Var<'t, $number>, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }
+        operators! { ['t, $($generics)*] $base, Var<'t, $number> => Var<'t, $number>, |rule, a, b| Var::apply_right(rule, Real::from_base(a), b) }
+        base_operands! { ['t, $($generics)*] $base, Var<'t, $number> }
+    };
+}
+for_each_dual! { literals }
+
 impl<F: Scalar> std::ops::Neg for Var<'_, F> {
     type Output = Self;
     #[inline(always)]

@@ -468,7 +468,7 @@ fn zero_cotangents() {
 
 #[test]
 fn constants_record_nothing() {
-    let tape = Tape::new();
+    let tape = Tape::<f64>::new();
     let a = array![[1.0, 2.0], [3.0, 5.0]];
     let x = tape.constant(&a);
     assert!(x.sum().is_constant() && x.std(0.0).is_constant());

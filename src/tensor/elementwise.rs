@@ -1,11 +1,11 @@
 //! Elementwise functions and operators, with broadcasting as ndarray's.
 
-use ndarray::{ArrayBase, ArrayView, Data, DimMax, Dimension};
+use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
-use super::{Node, Tensor};
+use super::{Embed, Node, Tensor};
 use crate::dual::Dual;
 use crate::kernels::{self, Side, Zipped};
-use crate::real::{Scalar, parameter};
+use crate::real::{Real, Scalar, parameter};
 use crate::rules::{self, Binary, Unary, for_each_rule};
 use crate::tape::{SINK, Tape};
 use crate::var::Var;
@@ -72,8 +72,8 @@ fn zip<'t, F: Scalar, D: Dimension>(
 /// Two operands with one shape.
 type Pair<'t, F, D> = (&'t Node<'t, F, D>, &'t Node<'t, F, D>);
 
-/// What stands on the other side of a tensor of dimension `D`: a number, a [`Var`], a tensor, or a
-/// borrowed array as a constant.
+/// What stands on the other side of a tensor of dimension `D`: a number, a [`Var`], a tensor, or an
+/// array as a constant (see [`Tape::constant`]).
 pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// The dimension of the result.
     type Dim: Dimension + 't;
@@ -114,17 +114,39 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     }
 }
 
-impl<'t, F: Scalar, D: Dimension, E: Dimension, S: Data<Elem = F>> Operand<'t, F, D> for &'t ArrayBase<S, E>
-where
-    D: DimMax<E, Output: 't>,
-{
-    type Dim = <D as DimMax<E>>::Output;
-    #[track_caller]
-    #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
-        left.tape.constant(self).pair(left, operation)
-    }
+macro_rules! array_operand {
+    ([$($generics:tt)*] $array:ty) => {
+        impl<'t, F: Scalar, D: Dimension, E: Dimension + 't, A: Embed<F>, $($generics)*> Operand<'t, F, D> for $array
+        where
+            D: DimMax<E, Output: 't>,
+        {
+            type Dim = <D as DimMax<E>>::Output;
+            #[track_caller]
+            #[allow(private_interfaces)]
+            fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
+                left.tape.constant(self).pair(left, operation)
+            }
+        }
+    };
 }
+array_operand! { [S: Data<Elem = A>] &'t ArrayBase<S, E> }
+array_operand! { [] ArrayView<'t, A, E> }
+array_operand! { [] Array<A, E> }
+
+macro_rules! base_operand {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<'t, $($generics)*, D: Dimension + 't> Operand<'t, $number, D> for $base {
+            type Dim = D;
+            #[track_caller]
+            #[allow(private_interfaces)]
+            fn pair(self, left: Tensor<'t, $number, D>, operation: &str) -> Pair<'t, $number, D> {
+                <$number>::from_base(self).pair(left, operation)
+            }
+        }
+        operators! { ['t, $($generics)*, D: Dimension] $base, Tensor<'t, $number, D> => Tensor<'t, $number, D>, |rule, a, b| apply_right(rule, constant(b.tape, Real::from_base(a)), b) }
+    };
+}
+for_each_dual! { base_operand }
 
 /// A plain number as a tensor without axes.
 fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {

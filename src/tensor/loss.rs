@@ -5,18 +5,19 @@
 
 use std::fmt::Display;
 
-use ndarray::{ArrayBase, ArrayView, Axis, Data, Dimension, Ix0, Ix2};
+use ndarray::{Array, ArrayBase, ArrayView, Axis, Data, Dimension, Ix0, Ix2};
 use num_traits::{Float, PrimInt};
 
-use super::Tensor;
 use super::reduce::{Exponentials, Operand, exponentials};
+use super::{Embed, Tensor};
+use crate::dual::Dual;
 use crate::kernels::{self, Divide, Fibers, Fold, Sum, Update, Wrap, folds, updates};
-use crate::real::Scalar;
+use crate::real::{Real, Scalar};
 use crate::sweep::Cotangents;
 use crate::tape::SINK;
 use crate::var::Var;
 
-/// What a loss compares a prediction with: a tensor or a borrowed array of the same shape, or a
+/// What a loss compares a prediction with: a tensor or an array of the same shape, or a
 /// number or [`Var`] for every element.
 pub trait Target<'t, F: Scalar, D: Dimension> {
     /// The target with the prediction's shape.
@@ -38,12 +39,19 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Tensor<'t, F, D> {
     }
 }
 
-impl<'t, F: Scalar, D: Dimension, S: Data<Elem = F>> Target<'t, F, D> for &'t ArrayBase<S, D> {
-    #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
-        prediction.tape.constant(self).against(prediction, loss)
-    }
+macro_rules! array_target {
+    ([$($generics:tt)*] $array:ty) => {
+        impl<'t, F: Scalar, D: Dimension + 't, A: Embed<F>, $($generics)*> Target<'t, F, D> for $array {
+            #[track_caller]
+            fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
+                prediction.tape.constant(self).against(prediction, loss)
+            }
+        }
+    };
 }
+array_target! { [S: Data<Elem = A>] &'t ArrayBase<S, D> }
+array_target! { [] ArrayView<'t, A, D> }
+array_target! { [] Array<A, D> }
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
     #[track_caller]
@@ -65,6 +73,18 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
         Tensor::view(tape, values, storage, SINK)
     }
 }
+
+macro_rules! base_target {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<'t, $($generics)*, D: Dimension> Target<'t, $number, D> for $base {
+            #[track_caller]
+            fn against(self, prediction: Tensor<'t, $number, D>, loss: &str) -> Tensor<'t, $number, D> {
+                <$number>::from_base(self).against(prediction, loss)
+            }
+        }
+    };
+}
+for_each_dual! { base_target }
 
 /// The loss of one element.
 trait Pointwise<F: Scalar>: Copy {

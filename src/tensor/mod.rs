@@ -19,10 +19,11 @@ pub use loss::Target;
 
 use std::fmt;
 
-use ndarray::{ArrayView, Dimension, IntoDimension, Ix0};
+use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
 
+use crate::dual::Dual;
 use crate::kernels::{self, Layout, gather, scatter_add};
-use crate::real::Scalar;
+use crate::real::{Real, Scalar};
 use crate::sweep::{Cotangents, Gradient, Wrt};
 use crate::tape::{SINK, Tape};
 use crate::var::{Var, two_tapes};
@@ -305,7 +306,7 @@ impl<F: Scalar, D: Dimension> fmt::Display for Tensor<'_, F, D> {
 }
 
 impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
-    type Output = ndarray::Array<F, D>;
+    type Output = Array<F, D>;
     #[track_caller]
     fn read(self, gradient: &Gradient<'t, F>) -> Self::Output {
         gradient.assert_same_tape(self.tape);
@@ -315,7 +316,7 @@ impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
             self.shape()
         );
         let layout = self.node.layout();
-        let mut out = ndarray::Array::zeros(self.dim());
+        let mut out = Array::zeros(self.dim());
         if let Some(slots) = out.as_slice_mut()
             && !self.is_empty()
         {
@@ -328,6 +329,36 @@ impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
             );
         }
         out
+    }
+}
+
+/// A number that is a constant among numbers `F`: `F` itself, and the numbers below the dual numbers
+/// of a tape. So a function of `f64` data runs on a tape of dual numbers as it stands.
+pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
+    /// The constant.
+    #[doc(hidden)]
+    fn embed(self) -> F;
+    /// An array of constants.
+    #[doc(hidden)]
+    fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
+        let copy = tape.arena().alloc_slice_fill_iter(array.iter().map(|x| x.embed()));
+        let values = ArrayView::from_shape(array.raw_dim(), &*copy).expect("as many elements");
+        Tensor::view(tape, values, copy, SINK)
+    }
+}
+
+impl<F: Scalar> Embed<F> for F {
+    fn embed(self) -> F {
+        self
+    }
+    fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
+        tape.leaf(array, |_| SINK)
+    }
+}
+
+impl<F: Scalar, const N: usize> Embed<Dual<F, N>> for F {
+    fn embed(self) -> Dual<F, N> {
+        Dual::constant(self)
     }
 }
 
@@ -346,17 +377,47 @@ impl<'t, F: Scalar> IntoConstant<'t, F> for F {
     }
 }
 
-impl<'t, F: Scalar, S: ndarray::Data<Elem = F>, D: Dimension> IntoConstant<'t, F> for &'t ndarray::ArrayBase<S, D> {
+macro_rules! base_constants {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<'t, $($generics)*> IntoConstant<'t, $number> for $base {
+            type Handle = Var<'t, $number>;
+            fn into_constant(self, _: &'t Tape<$number>) -> Var<'t, $number> {
+                Var::from(self)
+            }
+        }
+    };
+}
+for_each_dual! { base_constants }
+
+macro_rules! embed_nested {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<$($generics)*> Embed<$number> for $base {
+            fn embed(self) -> $number {
+                Real::from_base(self)
+            }
+        }
+    };
+}
+for_each_nested_dual! { embed_nested }
+
+impl<'t, F: Scalar, A: Embed<F>, S: Data<Elem = A>, D: Dimension> IntoConstant<'t, F> for &'t ArrayBase<S, D> {
     type Handle = Tensor<'t, F, D>;
     fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
-        tape.leaf(self.view(), |_| SINK)
+        A::embed_array(tape, self.view())
     }
 }
 
-impl<'t, F: Scalar, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, F, D> {
+impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, A, D> {
     type Handle = Tensor<'t, F, D>;
     fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
-        tape.leaf(self, |_| SINK)
+        A::embed_array(tape, self)
+    }
+}
+
+impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Array<A, D> {
+    type Handle = Tensor<'t, F, D>;
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+        tape.alloc(self).into_constant(tape)
     }
 }
 
@@ -369,18 +430,22 @@ impl<F: Scalar> Tape<F> {
     /// let x = tape.tensor(&data);
     /// assert_eq!(x.square().sum().backward().wrt(x), ndarray::array![2.0, 4.0]);
     /// ```
-    pub fn tensor<'t, S, D>(&'t self, array: &'t ndarray::ArrayBase<S, D>) -> Tensor<'t, F, D>
+    pub fn tensor<'t, S, D>(&'t self, array: &'t ArrayBase<S, D>) -> Tensor<'t, F, D>
     where
-        S: ndarray::Data<Elem = F>,
+        S: Data<Elem = F>,
         D: Dimension,
     {
         self.leaf(array.view(), |len| self.input_slots(len))
     }
 
-    /// A constant: a number gives a [`Var`], a borrowed array a [`Tensor`]; nothing flows back to it.
+    /// A constant: a number gives a [`Var`], an array a [`Tensor`]; nothing flows back to it.
+    ///
+    /// A borrowed array or a view is read in place, an owned array is kept until
+    /// [`clear`](Tape::clear). On a tape of dual numbers, plain numbers are constants too; those
+    /// are copied.
     ///
     /// ```
-    /// let tape = wengert::Tape::new();
+    /// let tape = wengert::Tape::<f64>::new();
     /// let data = ndarray::array![[1.0, 2.0]];
     /// let (x, c) = (tape.constant(&data), tape.constant(3.0));
     /// assert_eq!((x * c).value(), ndarray::array![[3.0, 6.0]]);
