@@ -37,6 +37,8 @@
 #[macro_use]
 mod ops;
 mod calculus;
+mod checkpoint;
+mod custom;
 pub mod data;
 mod dual;
 mod fuse;
@@ -56,13 +58,15 @@ mod tensor;
 mod var;
 
 pub use calculus::{grad, value_and_grad};
+pub use checkpoint::Schedule;
+pub use custom::{Operands, Rule, apply, with_partials};
 pub use dual::Dual;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
-pub use sweep::{Gradient, Wrt};
+pub use sweep::{Gradient, Seed, Wrt};
 pub use tape::Tape;
 pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
 pub use var::Var;

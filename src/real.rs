@@ -64,6 +64,9 @@ macro_rules! real_trait {
                 Self::from_base(Self::Base::round_from(x))
             }
 
+            /// A [`Rule`](crate::Rule) of one's own: see [`apply`](crate::apply).
+            fn apply_rule<const N: usize>(rule: impl crate::Rule<Self::Base, N>, operands: [Self; N]) -> Self;
+
             $(
                 $( #[doc = $doc] )+
                 #[doc = concat!("\n\nDerivative: ", $formula, ".")]
@@ -135,6 +138,10 @@ macro_rules! base_float {
             fn from_base(x: $F) -> $F { x }
             #[inline(always)]
             fn to_base(self) -> $F { self }
+            #[inline(always)]
+            fn apply_rule<const N: usize>(rule: impl crate::Rule<$F, N>, operands: [$F; N]) -> $F {
+                rule.primal(operands)
+            }
             for_each_rule!(own_rules_of_base);
         }
         impl BaseFloat for $F {

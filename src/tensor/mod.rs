@@ -180,6 +180,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Self::view(tape, view, values, slot)
     }
 
+    pub(crate) fn node(self) -> &'t Node<'t, F, D> {
+        self.node
+    }
+
     /// The tape it is recorded on.
     pub fn tape(self) -> &'t Tape<F> {
         self.tape
