@@ -39,6 +39,8 @@ mod ops;
 mod calculus;
 pub mod data;
 mod dual;
+#[cfg(feature = "linalg")]
+mod error;
 mod fuse;
 pub mod gradcheck;
 pub mod init;
@@ -57,6 +59,8 @@ mod var;
 
 pub use calculus::{grad, value_and_grad};
 pub use dual::Dual;
+#[cfg(feature = "linalg")]
+pub use error::LinalgError;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
@@ -64,6 +68,8 @@ pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;
+#[cfg(feature = "linalg")]
+pub use tensor::{Columns, Diag, Lu, Uplo};
 pub use tensor::{Dot, IntoConstant, Operand, Target, Tensor};
 pub use var::Var;
 

@@ -12,10 +12,19 @@ mod linalg;
 mod loss;
 mod reduce;
 mod shape;
+#[cfg(feature = "linalg")]
+mod solve;
+#[cfg(feature = "linalg")]
+mod triangular;
 
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;
+#[cfg(feature = "linalg")]
+pub use {
+    solve::{Columns, Lu},
+    triangular::{Diag, Uplo},
+};
 
 use std::fmt;
 
