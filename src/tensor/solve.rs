@@ -197,7 +197,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// The solution of AX = B, by LU factors with partial pivoting; B has shape (n) or (n, k).
     ///
     /// Pullback: B' = A⁻ᵀX', A' = −B' Xᵀ, where ' marks a cotangent (Giles 2008, "Collected matrix
-    /// derivative results for forward and reverse mode algorithmic differentiation", section 2.2.3).
+    /// derivative results for forward and reverse mode algorithmic differentiation", section 2.3.1).
     /// It reuses the factors. A NaN in B spreads to its column of X.
     ///
     /// Needs the feature `linalg`. For Aᵀ X = B solve with `a.t()`, or with the same factors by

@@ -41,8 +41,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// does, as in JAX and torch.
     ///
     /// Pullback: A' = (S + Sᵀ)/2, S = L⁻ᵀ Φ(LᵀL') L⁻¹, where Φ takes the lower triangle and halves
-    /// its diagonal (Murray 2016, "Differentiation of the Cholesky decomposition",
-    /// arXiv:1602.07527, section 3.2).
+    /// its diagonal (Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527).
     ///
     /// Needs the feature `linalg`. The log-density of a normal distribution with mean μ and
     /// covariance Σ = L Lᵀ, −½|z|² − Σᵢ ln Lᵢᵢ − n/2 ln 2π with Lz = x − μ:
@@ -123,7 +122,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// Pullback: B' = T⁻ᵀX', T' = −B' Xᵀ on the elements that are read, zero elsewhere (Giles 2008,
     /// "Collected matrix derivative results for forward and reverse mode algorithmic
-    /// differentiation", section 2.2.3). A NaN in B spreads within its column of X.
+    /// differentiation", section 2.3.1). A NaN in B spreads within its column of X.
     ///
     /// Needs the feature `linalg`.
     ///
