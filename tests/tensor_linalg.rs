@@ -410,10 +410,10 @@ fn operands_that_share_slots() {
     let x = tape.tensor(&a);
     // A⁻¹A = I, A⁻¹ times a column of A is a unit vector, whatever A is.
     let identity = x.solve(x).unwrap();
-    assert_close("I", &identity.value(), &Array2::eye(3), 1e-15);
+    assert_close("I", identity.value(), &Array2::eye(3), 1e-15);
     assert_close("dI", &weigh(identity).backward().wrt(x), &[0.0; 9], 1e-15);
     let unit = x.solve(x.column(1)).unwrap();
-    assert_close("e", &unit.value(), &[0.0, 1.0, 0.0], 1e-15);
+    assert_close("e", unit.value(), &[0.0, 1.0, 0.0], 1e-15);
     assert_close("de", &unit.square().sum().backward().wrt(x), &[0.0; 9], 1e-15);
     // Against the same with copies.
     let copies = |f: Function<f64>| {
@@ -451,7 +451,7 @@ fn broadcast_operands() {
     assert_close("1/c", &scaled.solve(ones).unwrap().sum().backward().wrt(z), &[-1.0 / 3.0], 1e-15);
     // A triangle of one shared number: 3 x = 1, 3 x + 3 y = 1.
     let triangle = z.broadcast((3, 3)).solve_triangular(Uplo::Lower, Diag::NonUnit, ones).unwrap();
-    assert_close("triangle", &triangle.value(), &[1.0 / 3.0, 0.0, 0.0], 1e-15);
+    assert_close("triangle", triangle.value(), &[1.0 / 3.0, 0.0, 0.0], 1e-15);
     assert_close("triangle", &triangle.sum().backward().wrt(z), &[-1.0 / 9.0], 1e-15);
 }
 
@@ -465,7 +465,7 @@ fn hilbert() {
     let expected = [-216.0, 7350.0, -57120.0, 166320.0, -201600.0, 85932.0];
     let tolerance = 1e-8;
     let solution = x.solve(y).unwrap();
-    assert_close("solve", &solution.value(), &expected, tolerance);
+    assert_close("solve", solution.value(), &expected, tolerance);
     let inverse = x.inv().unwrap();
     assert_close("inv", [&inverse.value()[[0, 0]], &inverse.value()[[5, 5]]], [&36.0, &698544.0], tolerance);
     let ln_det = x.ln_det().unwrap();

@@ -177,7 +177,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// let (a, b) = (tape.tensor(&a), tape.tensor(&b));
     /// let lu = a.factorize()?;
     /// assert_eq!(lu.solve(b).value(), array![1.0, 1.0]);
-    /// assert_eq!(lu.solve_t(b).value(), array![1.0, 1.0]);
+    /// assert_eq!(lu.solve_t(b).value(), array![-1.0, 2.0]);
     /// assert_eq!(lu.det().value(), -2.0);
     /// # Ok::<(), wengert::LinalgError>(())
     /// ```

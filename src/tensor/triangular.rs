@@ -58,8 +58,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// let l = covariance.cholesky()?;
     /// let z = l.solve_triangular(Uplo::Lower, Diag::NonUnit, tape.constant(&x) - mean)?;
     /// let density = -0.5 * z.dot(z) - l.diag().ln().sum() - std::f64::consts::TAU.ln();
-    /// // Of (x − μ)ᵀ Σ⁻¹ (x − μ) = 1.85/1.64 and det Σ = 1.64.
-    /// let expected = -0.5 * (1.85 / 1.64 + 1.64_f64.ln()) - std::f64::consts::TAU.ln();
+    /// // Of (x − μ)ᵀ Σ⁻¹ (x − μ) = 2.85/1.64 and det Σ = 1.64.
+    /// let expected = -0.5 * (2.85 / 1.64 + 1.64_f64.ln()) - std::f64::consts::TAU.ln();
     /// assert!((density.value() - expected).abs() < 1e-14);
     ///
     /// // With respect to the mean it is Σ⁻¹(x − μ).
