@@ -20,7 +20,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum LinalgError {
     /// A pivot of the elimination, or an element on the diagonal of a triangular matrix, is zero or
-    /// so small that its reciprocal overflows. A matrix that is singular but for rounding passes.
+    /// so small that its reciprocal overflows. A matrix that is singular but for rounding passes: see
+    /// [`Lu::rcond`](crate::Lu::rcond).
     #[non_exhaustive]
     Singular {
         /// The method.

@@ -26,6 +26,8 @@
 //!   [`value_and_grad`] for closures; [`Real`] for functions that run on any number type.
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
+//! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
+//!   `cholesky`, `solve_triangular`, `factorize`.
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Forward mode: [`Dual`].

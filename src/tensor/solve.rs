@@ -1,14 +1,14 @@
 //! Linear systems, inverses and determinants by LU factors.
 
 use ndarray::{ArrayView, Dimension, Ix0, Ix1, Ix2};
-use num_traits::Float;
+use num_traits::{Float, One, Zero};
 
 use super::linalg::Matrix;
 use super::{Node, Tensor};
 use crate::error::LinalgError;
 use crate::kernels::gemm::Mat;
 use crate::kernels::{Defect, Triangle, cofactors, parity};
-use crate::real::Scalar;
+use crate::real::{Real, Scalar};
 use crate::sweep::Cotangents;
 use crate::tape::{SINK, Tape};
 use crate::var::Var;
@@ -220,8 +220,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// # Errors
     ///
     /// [`Singular`](LinalgError::Singular) or [`NotFinite`](LinalgError::NotFinite), of A. Nearly
-    /// singular matrices pass; the solution then has a relative error of about the condition
-    /// number times the machine epsilon, its gradient of the square of the former.
+    /// singular matrices pass: the relative error of the solution is about the condition number
+    /// times the machine epsilon, that of the gradient up to twice as large; see [`Lu::rcond`].
     ///
     /// # Panics
     ///
@@ -421,6 +421,60 @@ impl<'t, F: Scalar> Lu<'t, F> {
                 a.accumulate(cotangents, minus_db, x.t());
             }
         })
+    }
+
+    /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁), seldom too large by more
+    /// than a factor of 3: near the machine epsilon no digit of a solution is right. It costs a
+    /// few solutions.
+    ///
+    /// By Hager's method (1984, "Condition estimates") with Higham's safeguard (1988, "FORTRAN
+    /// codes for estimating the one-norm of a real or complex matrix", algorithm 674). Of dual
+    /// numbers it sees the primals.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let a = ndarray::array![[1.0, 1.0], [1.0, 1.0 + 1e-10]];
+    /// let rcond = tape.tensor(&a).factorize()?.rcond();
+    /// assert!(rcond > 2e-11 && rcond < 3e-11);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    pub fn rcond(self) -> F::Base {
+        let (n, arena) = (self.factors.order(), self.matrix.tape.arena());
+        let size = |x: &[F]| x.iter().map(|x| Float::abs(x.to_base())).sum::<F::Base>();
+        let columns = self.matrix.node.values.columns();
+        let norm = columns.into_iter().map(|column| column.iter().map(|x| Float::abs(x.to_base())).sum());
+        let norm = norm.fold(F::Base::zero(), Float::max);
+        if n == 0 {
+            return F::Base::one();
+        }
+        // ‖A⁻¹x‖₁ over ‖x‖₁ = 1 is convex, so greatest at a unit vector: climb from one to the next.
+        let mut x: Vec<F> = vec![F::lit(1.0 / n as f64); n];
+        let mut inverse_norm = F::Base::zero();
+        for _ in 0..5 {
+            let mut slope = x.clone();
+            self.factors.solve(&mut slope, 1, false, arena);
+            inverse_norm = Float::max(inverse_norm, size(&slope));
+            for y in &mut slope {
+                *y = F::from_base(Float::signum(y.to_base()));
+            }
+            self.factors.solve(&mut slope, 1, true, arena);
+            let here: F = slope.iter().zip(&x).map(|(&s, &x)| s * x).sum();
+            let largest = |best: usize, i| if Float::abs(slope[i]) > Float::abs(slope[best]) { i } else { best };
+            let next = (1..n).fold(0, largest);
+            if Float::abs(slope[next]) <= here {
+                break;
+            }
+            x.fill(F::zero());
+            x[next] = F::one();
+        }
+        // A vector that no cancellation in A⁻¹ is made for.
+        for (i, x) in x.iter_mut().enumerate() {
+            let size = 1.0 + i as f64 / (n as f64 - 1.0).max(1.0);
+            *x = F::lit(if i % 2 == 0 { size } else { -size });
+        }
+        self.factors.solve(&mut x, 1, false, arena);
+        let safeguard = size(&x) * F::Base::lit(2.0 / (3.0 * n as f64));
+        Float::recip(norm * Float::max(inverse_norm, safeguard))
     }
 
     /// The inverse: see [`Tensor::inv`].
