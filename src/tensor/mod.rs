@@ -10,6 +10,8 @@ mod assemble;
 mod elementwise;
 mod linalg;
 mod loss;
+#[cfg(feature = "linalg")]
+mod lu;
 mod reduce;
 mod shape;
 #[cfg(feature = "linalg")]
@@ -22,7 +24,8 @@ pub use linalg::Dot;
 pub use loss::Target;
 #[cfg(feature = "linalg")]
 pub use {
-    solve::{Columns, Lu},
+    lu::Lu,
+    solve::Columns,
     triangular::{Diag, Uplo},
 };
 
