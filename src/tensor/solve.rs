@@ -117,7 +117,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// It reuses the factors. A NaN in B spreads to its column of X.
     ///
     /// Needs the feature `linalg`. For Aᵀ X = B solve with `a.t()`, or with the same factors by
-    /// [`Lu::solve_t`].
+    /// [`Lu::solve_t`]. Batches are loops over [`outer_iter`](Self::outer_iter), joined by
+    /// [`Tape::stack`](crate::Tape::stack).
     ///
     /// ```
     /// use ndarray::array;
