@@ -7,7 +7,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
 
-use crate::kernels::{GemmScalar, Lanes};
+use crate::kernels::{Factor, GemmScalar, Lanes};
 use crate::rules::for_each_rule;
 
 /// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
@@ -90,7 +90,7 @@ pub trait BaseFloat: Scalar<Base = Self> {
 
 /// A number a [`Tape`](crate::Tape) can hold: `f32`, `f64` and [`Dual`](crate::Dual) numbers over
 /// them (forward over reverse). Sealed: the kernels know its representation.
-pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
+pub trait Scalar: Real + GemmScalar + Lanes + Factor + Default + Send + Sync + 'static {
     /// Whether every component is zero: such a factor silences any other.
     fn is_null(self) -> bool;
 

@@ -10,12 +10,24 @@ mod assemble;
 mod elementwise;
 mod linalg;
 mod loss;
+#[cfg(feature = "linalg")]
+mod lu;
 mod reduce;
 mod shape;
+#[cfg(feature = "linalg")]
+mod solve;
+#[cfg(feature = "linalg")]
+mod triangular;
 
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;
+#[cfg(feature = "linalg")]
+pub use {
+    lu::Lu,
+    solve::Columns,
+    triangular::{Diag, Uplo},
+};
 
 use std::fmt;
 
