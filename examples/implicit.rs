@@ -5,7 +5,7 @@
 //! that knows plain floats alone. Its derivative needs no look inside: with s = A⁻ᵀ t̄,
 //!
 //! ```text
-//! b̄ = s,    Ā = -s tᵀ    (M. Giles 2008, "Collected matrix derivative results", 2.2.3)
+//! b̄ = s,    Ā = -s tᵀ    (M. Giles 2008, "Collected matrix derivative results", 2.3.1)
 //! ```
 //!
 //! so one more solve gives the gradient with respect to all 41 conductivities. With the solver's
