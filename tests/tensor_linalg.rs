@@ -622,7 +622,7 @@ fn infinite_and_nan_elements() {
         assert!(x.det().backward().wrt(x).iter().all(|d| d.is_nan()));
     }
     // A NaN on the right spreads within its column, as far as the matrix carries it.
-    let tape = Tape::new();
+    let tape = Tape::<f64>::new();
     let (a, b) = (array![[2.0, 0.0], [1.0, 4.0]], array![[1.0, 1.0], [f64::NAN, 1.0]]);
     let x = tape.constant(&a).solve(tape.constant(&b)).unwrap();
     assert!(x.value()[[1, 0]].is_nan() && x.value().column(1).iter().all(|x| x.is_finite()));
