@@ -68,7 +68,7 @@ pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Seed, Wrt};
 pub use tape::Tape;
-pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
+pub use tensor::{Conv, Dot, Embed, IntoConstant, Lengths, Operand, Pool, Target, Tensor};
 pub use var::Var;
 
 pub use ndarray;

@@ -1,5 +1,6 @@
 //! The loops that decide the crate's speed, and the run-time choice of instructions for them.
 
+mod conv;
 mod elementwise;
 pub(crate) mod gemm;
 mod lane;
@@ -7,13 +8,16 @@ mod math;
 mod records;
 mod reduce;
 mod strided;
+mod window;
 
 // Supertraits of the public `Scalar`, which they seal: nobody else can name them.
 #[allow(unreachable_pub)]
 pub use {gemm::GemmScalar, lane::Lanes};
 
+pub(crate) use conv::Convolution;
 pub(crate) use elementwise::{Operand, Side, Zipped, map, map_pullback, zip, zip_pullback};
 pub(crate) use lane::{Kernel, Wrap};
 pub(crate) use records::sweep_records;
 pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, gap, update, updates};
 pub(crate) use strided::{Layout, for_each_run, gather, place, scatter_add};
+pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};

@@ -7,15 +7,21 @@
 //! Each operation computes its primal and, beside it in the same function, gives its pullback.
 
 mod assemble;
+mod conv;
 mod elementwise;
 mod linalg;
 mod loss;
+mod pool;
 mod reduce;
 mod shape;
+mod window;
 
+pub use conv::Conv;
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;
+pub use pool::Pool;
+pub use window::Lengths;
 
 use std::fmt;
 
