@@ -46,6 +46,7 @@ pub mod gradcheck;
 pub mod init;
 #[allow(unsafe_code)]
 mod kernels;
+pub mod nn;
 pub mod optim;
 mod params;
 mod real;

@@ -236,6 +236,16 @@ impl<F: Scalar> Params<F> {
         Some(self.id(index))
     }
 
+    /// The name of a weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn name<D>(&self, id: Param<D>) -> &str {
+        &self.entry(id).name
+    }
+
     /// The names, those of buffers among them, in the order of adding.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())

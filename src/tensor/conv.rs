@@ -75,6 +75,10 @@ impl<const N: usize> Conv<N> {
         let [groups] = Lengths::<1>::at_least_one(groups, "Conv::groups");
         Self { groups, ..self }
     }
+
+    pub(crate) fn group_count(self) -> usize {
+        self.groups
+    }
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix3> {

@@ -11,6 +11,7 @@ mod conv;
 mod elementwise;
 mod linalg;
 mod loss;
+mod normalize;
 mod pool;
 mod reduce;
 mod shape;
