@@ -74,7 +74,7 @@ fn future<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) 
 ///
 /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
 /// let attention = MultiHeadAttention::new(&mut params, "attention", 32, 4, &mut rng).causal();
-/// let (tape, tokens) = (Tape::new(), Array3::zeros((8, 16, 32)));
+/// let (tape, tokens) = (Tape::new(), Array3::<f32>::zeros((8, 16, 32)));
 /// let p = params.on(&tape);
 /// assert_eq!(attention.forward(p, p.constant(&tokens)).shape(), [8, 16, 32]);
 /// ```

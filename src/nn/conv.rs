@@ -105,7 +105,7 @@ convolutions! {
     ///
     /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
     /// let layer = Conv1d::new(&mut params, "conv", 2, 6, 3, Conv::new().dilation(2), &mut rng);
-    /// let (tape, signals) = (Tape::new(), Array3::zeros((4, 2, 20)));
+    /// let (tape, signals) = (Tape::new(), Array3::<f32>::zeros((4, 2, 20)));
     /// let p = params.on(&tape);
     /// assert_eq!(layer.forward(p, p.constant(&signals)).shape(), [4, 6, 16]);
     /// ```
@@ -119,7 +119,7 @@ convolutions! {
     ///
     /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
     /// let layer = Conv2d::new(&mut params, "conv", 3, 16, [3, 5], Conv::new().padding([1, 2]), &mut rng);
-    /// let (tape, images) = (Tape::new(), Array4::zeros((4, 3, 28, 28)));
+    /// let (tape, images) = (Tape::new(), Array4::<f32>::zeros((4, 3, 28, 28)));
     /// let p = params.on(&tape);
     /// assert_eq!(layer.forward(p, p.constant(&images)).shape(), [4, 16, 28, 28]);
     /// ```

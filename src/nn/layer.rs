@@ -25,7 +25,7 @@ use ndarray::{Dimension, Ix2, Ix3, Ix4};
 ///     Dropout::new(0.2),
 ///     Linear::new(&mut params, "out", 16 * 4 * 4, 10, rng),
 /// );
-/// let (tape, images) = (Tape::new(), Array4::zeros((32, 1, 8, 8)));
+/// let (tape, images) = (Tape::new(), Array4::<f32>::zeros((32, 1, 8, 8)));
 /// let p = params.on(&tape);
 /// let logits = net.forward(p, p.constant(&images), &mut Mode::train(0));
 /// assert_eq!(logits.shape(), [32, 10]);

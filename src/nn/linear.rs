@@ -18,7 +18,7 @@ use crate::tensor::Tensor;
 ///
 /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
 /// let layer = Linear::new(&mut params, "layer", 5, 3, &mut rng);
-/// let (tape, sequences) = (Tape::new(), Array3::zeros((2, 7, 5)));
+/// let (tape, sequences) = (Tape::new(), Array3::<f64>::zeros((2, 7, 5)));
 /// let p = params.on(&tape);
 /// assert_eq!(layer.forward(p, p.constant(&sequences)).shape(), [2, 7, 3]);
 /// ```

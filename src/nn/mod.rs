@@ -13,7 +13,7 @@
 //! let hidden = Linear::new(&mut params, "hidden", 64, 96, rng);
 //! let out = Linear::new(&mut params, "out", 96, 10, rng);
 //!
-//! let (images, labels) = (Array2::zeros((32, 64)), [3; 32]);
+//! let (images, labels) = (Array2::<f32>::zeros((32, 64)), [3; 32]);
 //! let (mut tape, mut adam) = (Tape::new(), Adam::new(1e-3));
 //! for _ in 0..3 {
 //!     let (loss, grad) = tape.value_and_grad(&params, |p| {

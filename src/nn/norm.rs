@@ -193,7 +193,7 @@ impl BatchNorm {
 /// use wengert::nn::{Dropout, Mode};
 /// use wengert::{Tape, ndarray::Array1};
 ///
-/// let (tape, ones) = (Tape::<f64>::new(), Array1::ones(1000));
+/// let (tape, ones) = (Tape::<f64>::new(), Array1::<f64>::ones(1000));
 /// let (dropout, x) = (Dropout::new(0.25), tape.constant(&ones));
 /// let y = dropout.forward(x, &mut Mode::train(7));
 /// assert!(y.value().iter().all(|&y| y == 0.0 || y == 1.0 / 0.75));

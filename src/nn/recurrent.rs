@@ -130,7 +130,7 @@ cells! {
     ///
     /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
     /// let cell = RnnCell::new(&mut params, "rnn", 3, 5, &mut rng);
-    /// let (tape, steps) = (Tape::new(), Array3::zeros((7, 2, 3)));
+    /// let (tape, steps) = (Tape::new(), Array3::<f64>::zeros((7, 2, 3)));
     /// let p = params.on(&tape);
     /// let (states, last) = cell.run(p, p.constant(&steps), None);
     /// assert_eq!((states.shape(), last.shape()), (&[7, 2, 5][..], &[2, 5][..]));
@@ -157,7 +157,7 @@ cells! {
     ///
     /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
     /// let cell = LstmCell::new(&mut params, "lstm", 3, 5, &mut rng);
-    /// let (tape, steps) = (Tape::new(), Array3::zeros((7, 2, 3)));
+    /// let (tape, steps) = (Tape::new(), Array3::<f64>::zeros((7, 2, 3)));
     /// let p = params.on(&tape);
     /// let (states, (h, c)) = cell.run(p, p.constant(&steps), None);
     /// assert_eq!(states.shape(), [7, 2, 5]);

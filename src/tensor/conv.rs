@@ -131,7 +131,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// use wengert::{Conv, Tape};
     ///
     /// let tape = Tape::<f64>::new();
-    /// let (images, kernel) = (Array4::ones((8, 3, 28, 28)), Array4::ones((16, 3, 3, 3)));
+    /// let (images, kernel) = (Array4::<f64>::ones((8, 3, 28, 28)), Array4::<f64>::ones((16, 3, 3, 3)));
     /// let (x, w) = (tape.tensor(&images), tape.tensor(&kernel));
     /// assert_eq!(x.conv2d(w, Conv::new().padding(1)).shape(), [8, 16, 28, 28]);
     /// assert_eq!(x.conv2d(w, Conv::new().stride(2)).shape(), [8, 16, 13, 13]);

@@ -149,7 +149,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// use wengert::{Pool, Tape};
     ///
     /// let tape = Tape::<f32>::new();
-    /// let images = Array4::zeros((8, 3, 28, 28));
+    /// let images = Array4::<f32>::zeros((8, 3, 28, 28));
     /// let x = tape.tensor(&images);
     /// assert_eq!(x.max_pool2d(2).shape(), [8, 3, 14, 14]);
     /// assert_eq!(x.max_pool2d(Pool::new(3).stride(2).padding(1)).shape(), [8, 3, 14, 14]);

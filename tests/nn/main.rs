@@ -9,8 +9,8 @@ mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ndarray::{Array, Dimension, IntoDimension, IxDyn};
-use wengert::{Params, Tape, Tensor};
+use ndarray::{Array, Dimension, IntoDimension};
+use wengert::{Params, Tensor};
 
 /// sin(seed + 1.7 i), as tests/oracle/nn.py fills its arrays.
 fn fill<Sh: IntoDimension>(shape: Sh, seed: usize) -> Array<f64, Sh::Dim> {
@@ -51,7 +51,7 @@ fn assert_close<'a>(name: &str, got: impl IntoIterator<Item = &'a f64>) {
 /// Compares `name y` and, from the cotangent that the oracle uses, `name dx` of every input with
 /// PyTorch, and whether constants record nothing.
 #[track_caller]
-fn check<'t, D: Dimension, E: Dimension>(
+fn check<'t, D: Dimension + 't, E: Dimension + 't>(
     name: &str,
     y: Tensor<'t, f64, D>,
     inputs: impl IntoIterator<Item = (&'static str, Tensor<'t, f64, E>)>,

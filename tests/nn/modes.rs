@@ -9,7 +9,7 @@ use wengert::{AdamW, Optimizer, Params, Tape};
 use super::{fill, panic_of};
 
 fn dropped(mode: &mut Mode<f64>, probability: f64, len: usize) -> Array1<f64> {
-    let (tape, ones) = (Tape::new(), Array1::ones(len));
+    let (tape, ones) = (Tape::new(), Array1::<f64>::ones(len));
     Dropout::new(probability).forward(tape.constant(&ones), mode).value().to_owned()
 }
 
@@ -24,9 +24,9 @@ fn dropout_keeps_the_mean_and_passes_in_evaluation() {
         assert!((zeros / n as f64 - probability).abs() < error, "{probability}: {zeros}");
         assert!(y.iter().all(|y| *y == 0.0 || (y - 1.0 / (1.0 - probability)).abs() < 1e-15));
     }
-    assert_eq!(dropped(&mut Mode::eval(), 0.5, 8), Array1::ones(8));
-    assert_eq!(dropped(&mut Mode::train(0), 0.0, 8), Array1::ones(8));
-    assert_eq!(dropped(&mut Mode::train(0), 1.0, 8), Array1::zeros(8));
+    assert_eq!(dropped(&mut Mode::eval(), 0.5, 8), Array1::<f64>::ones(8));
+    assert_eq!(dropped(&mut Mode::train(0), 0.0, 8), Array1::<f64>::ones(8));
+    assert_eq!(dropped(&mut Mode::train(0), 1.0, 8), Array1::<f64>::zeros(8));
     assert!(panic_of(|| Dropout::new(1.5)).contains("1.5"));
 
     // The gradient is the mask.
@@ -53,7 +53,7 @@ fn one_seed_governs_all_masks() {
     assert_eq!(dropped(&mut Mode::train_from(5, mode.draws()), 0.5, 64), b);
 
     // The same in f32.
-    let (tape, ones) = (Tape::new(), Array1::<f32>::ones(64));
+    let (tape, ones) = (Tape::<f32>::new(), Array1::<f32>::ones(64));
     let single = Dropout::new(0.5).forward(tape.constant(&ones), &mut Mode::train(5));
     assert_eq!(single.value().mapv(f64::from), a);
     assert!(Mode::<f64>::train(0).is_training() && !Mode::<f64>::eval().is_training());
@@ -69,8 +69,10 @@ fn running_statistics_are_no_weights() {
     let [zeros, ones] = [array![0.0, 0.0].into_dyn(), array![1.0, 1.0].into_dyn()];
     assert_eq!(buffers, [("norm.running_mean".into(), zeros), ("norm.running_var".into(), ones)]);
     assert_eq!(params.by_name("norm.running_mean"), Some(norm.running_mean));
-    assert!(params.to_string().contains("norm.running_var   2            2  buffer"), "{params}");
-    assert!(params.to_string().contains("total                       12"), "{params}");
+    assert!(
+        params.to_string().contains("norm.running_var   2            2  buffer\ntotal                          12"),
+        "{params}"
+    );
 
     let x = fill((16, 3), 1);
     let (mut tape, mut adam, mut train) = (Tape::new(), AdamW::new(0.1).weight_decay(0.5), Mode::train(0));
@@ -134,7 +136,8 @@ fn batch_norm_of_too_little() {
     let norm = BatchNorm::new(&mut params, "norm", 2);
     let tape = Tape::new();
     let p = params.on(&tape);
-    let (one, none, wrong) = (Array2::ones((1, 2)), Array3::zeros((0, 2, 4)), Array2::zeros((4, 3)));
+    let (one, none, wrong) =
+        (Array2::<f64>::ones((1, 2)), Array3::<f64>::zeros((0, 2, 4)), Array2::<f64>::zeros((4, 3)));
     let message = panic_of(|| norm.forward(p, p.constant(&one), &mut Mode::train(0)));
     assert!(["norm.weight", "[1, 2]", "Mode::eval"].iter().all(|part| message.contains(part)), "{message}");
     assert_eq!(norm.forward(p, p.constant(&one), &mut Mode::eval()).shape(), [1, 2]);

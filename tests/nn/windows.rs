@@ -1,6 +1,6 @@
 //! Convolutions and pooling.
 
-use ndarray::{Array, Array3, Array4, Axis, Dimension, Ix3, Ix4, array, s};
+use ndarray::{Array, Array3, Array4, Axis, Dimension, Ix3, array, s};
 use wengert::gradcheck::GradCheck;
 use wengert::{Conv, Dual, Pool, Tape, Tensor};
 
@@ -138,10 +138,10 @@ fn convolutions_in_blocks() {
 #[test]
 fn operands_that_are_views() {
     let (x, w) = (fill((6, 7, 5, 3), 1), fill((2, 3, 6, 8), 2));
-    let view_x = |x: Tensor<'_, f64, Ix4>| x.slice(s![..;-2, 1..6, .., ..]).permuted_axes([0, 3, 2, 1]);
     let run = |tape: &Tape<f64>, copied: bool| -> Vec<f64> {
         let (a, b) = (tape.tensor(&x), tape.tensor(&w));
-        let (mut u, mut v) = (view_x(a), b.t().slice(s![..4, 1..4, .., ..]));
+        let (mut u, mut v) =
+            (a.slice(s![..;-2, 1..6, .., ..]).permuted_axes([0, 3, 2, 1]), b.t().slice(s![..4, 1..4, .., ..]));
         if copied {
             (u, v) = (u.as_standard_layout(), v.as_standard_layout());
         }
@@ -197,8 +197,9 @@ fn empty_batches_and_constants() {
     assert!(y.is_constant() && y.max_pool2d(2).is_constant() && y.avg_pool2d(2).is_constant());
     assert_eq!(tape.len(), before);
     // A constant input needs no gradient of its own; the kernel's is the same.
-    let with = |x: Tensor<'_, f64, Ix4>| x.conv2d(w, Conv::new()).square().sum().backward().wrt(w);
-    assert_eq!(with(x), with(tape.tensor(&images)));
+    let [constant, input] =
+        [x, tape.tensor(&images)].map(|x| x.conv2d(w, Conv::new()).square().sum().backward().wrt(w));
+    assert_eq!(constant, input);
 }
 
 /// Tangents pass through every operation.
@@ -222,9 +223,9 @@ fn dual_numbers() {
 #[test]
 fn misuse_says_what_and_why() {
     let tape = Tape::<f64>::new();
-    let (signals, images) = (Array3::zeros((2, 3, 4)), Array4::zeros((2, 3, 4, 4)));
+    let (signals, images) = (Array3::<f64>::zeros((2, 3, 4)), Array4::<f64>::zeros((2, 3, 4, 4)));
     let (x, z) = (tape.tensor(&signals), tape.tensor(&images));
-    let kernel = |channels, size| tape.constant(Array3::zeros((6, channels, size)));
+    let kernel = |channels, size| tape.constant(Array3::<f64>::zeros((6, channels, size)));
     let says = |message: String, parts: &[&str]| {
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
     };
@@ -237,14 +238,14 @@ fn misuse_says_what_and_why() {
     says(panic_of(|| x.conv1d(kernel(3, 3), Conv::new().groups(4))), &["4 groups"]);
     says(panic_of(|| z.max_pool2d(5)), &["max_pool2d", "5 x 5", "4 x 4"]);
     says(panic_of(|| x.avg_pool1d(5)), &["avg_pool1d", "window of 5"]);
-    says(panic_of(|| z.conv2d(tape.constant(Array4::zeros((1, 3, 0, 1))), Conv::new())), &["window of 0 x 1"]);
+    says(panic_of(|| z.conv2d(tape.constant(Array4::<f64>::zeros((1, 3, 0, 1))), Conv::new())), &["window of 0 x 1"]);
     says(panic_of(|| Conv::<2>::new().stride([1, 0])), &["Conv::stride", "1 x 0"]);
     says(panic_of(|| Conv::<1>::new().dilation(0)), &["Conv::dilation"]);
     says(panic_of(|| Conv::<1>::new().groups(0)), &["Conv::groups"]);
     says(panic_of(|| Pool::<1>::new(0)), &["Pool::new"]);
     says(panic_of(|| Pool::<2>::new(3).padding([1, 2])), &["Pool::padding", "1 x 2", "half", "3 x 3"]);
     let other = Tape::new();
-    let foreign = Array3::zeros((6, 3, 3));
+    let foreign = Array3::<f64>::zeros((6, 3, 3));
     says(panic_of(|| x.conv1d(other.tensor(&foreign), Conv::new())), &["tape"]);
 }
 
