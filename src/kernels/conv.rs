@@ -33,17 +33,17 @@ struct Block {
 impl Convolution {
     /// y = x * w
     pub(crate) fn forward<F: Scalar>(self, arena: &Bump, x: &[F], w: &[F], y: &mut [F]) {
-        let mut columns = self.columns_room(arena);
-        let mut dense = self.dense_room(arena);
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
         for block in self.blocks() {
-            let columns = self.gather(&block, x, &mut columns);
+            let columns = self.gather(&block, x, columns);
             let kernel = self.kernel(block.group, w);
             if let Some((at, strides)) = self.in_place(&block) {
                 let y = MatMut::new(y, at, [self.outputs, self.width(&block)], strides);
                 matmul(y, kernel, columns, Update::Set);
             } else {
                 let width = self.width(&block);
-                let product = MatMut::new(&mut dense, 0, [self.outputs, width], [width as isize, 1]);
+                let product = MatMut::new(dense, 0, [self.outputs, width], [width as isize, 1]);
                 matmul(product, kernel, columns, Update::Set);
                 self.each_plane(&block, |plane, own| y[plane].copy_from_slice(&dense[own]));
             }
@@ -52,12 +52,12 @@ impl Convolution {
 
     /// dw += the correlation of x with dy
     pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Bump, x: &[F], dy: &[F], dw: &mut [F]) {
-        let mut columns = self.columns_room(arena);
-        let mut dense = self.dense_room(arena);
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
         let size = self.kernel_size();
         for block in self.blocks() {
-            let columns = self.gather(&block, x, &mut columns);
-            let dy = self.cotangent(&block, dy, &mut dense);
+            let columns = self.gather(&block, x, columns);
+            let dy = self.cotangent(&block, dy, dense);
             let at = block.group * self.outputs * size;
             let dw = MatMut::new(dw, at, [self.outputs, size], [size as isize, 1]);
             matmul(dw, dy, columns.t(), Update::Add);
@@ -66,18 +66,18 @@ impl Convolution {
 
     /// dx += dy * wᵀ, the transposed convolution
     pub(crate) fn pull_image<F: Scalar>(self, arena: &Bump, w: &[F], dy: &[F], dx: &mut [F]) {
-        let mut columns = self.columns_room(arena);
-        let mut dense = self.dense_room(arena);
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
         for block in self.blocks() {
-            let dy = self.cotangent(&block, dy, &mut dense);
+            let dy = self.cotangent(&block, dy, dense);
             let kernel = self.kernel(block.group, w).t();
             let (shape, width) = ([self.kernel_size(), self.width(&block)], self.width(&block) as isize);
             let first = self.image(&block);
             if self.windows.is_identity() {
                 matmul(MatMut::new(dx, first, shape, [width, 1]), kernel, dy, Update::Add);
             } else {
-                matmul(MatMut::new(&mut columns, 0, shape, [width, 1]), kernel, dy, Update::Set);
-                self.columns(&block, &mut columns).scatter_add(&mut dx[first..]);
+                matmul(MatMut::new(columns, 0, shape, [width, 1]), kernel, dy, Update::Set);
+                self.columns(&block, columns).scatter_add(&mut dx[first..]);
             }
         }
     }
@@ -143,7 +143,7 @@ impl Convolution {
             samples: block.samples.len(),
             sample: self.groups * self.inputs * self.windows.pixels(),
             channels: self.inputs,
-            columns,
+            matrix: columns,
         }
     }
 

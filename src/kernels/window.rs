@@ -100,7 +100,7 @@ pub(crate) struct Columns<'a, F> {
     pub(crate) samples: usize,
     pub(crate) sample: usize,
     pub(crate) channels: usize,
-    pub(crate) columns: &'a mut [F],
+    pub(crate) matrix: &'a mut [F],
 }
 
 impl<F: Scalar> Columns<'_, F> {
@@ -108,7 +108,7 @@ impl<F: Scalar> Columns<'_, F> {
     /// others follow by the stride; none where the tap falls on the padding.
     #[inline(always)]
     fn runs(&mut self, mut f: impl FnMut(&mut [F], Option<usize>)) {
-        let Self { windows, rows, samples, sample, channels, columns: out } = self;
+        let Self { windows, rows, samples, sample, channels, matrix } = self;
         let width = windows.out[1];
         let mut done = 0;
         for channel in 0..*channels {
@@ -120,7 +120,7 @@ impl<F: Scalar> Columns<'_, F> {
                     for b in 0..*samples {
                         let image = b * *sample + channel * windows.pixels() + shift;
                         for row in rows.clone() {
-                            let run = &mut out[done..done + width];
+                            let run = &mut matrix[done..done + width];
                             done += width;
                             if inside.contains(&row) && !columns.is_empty() {
                                 f(&mut run[..columns.start], None);

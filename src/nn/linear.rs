@@ -93,9 +93,7 @@ pub(super) fn affine<'t, F: Scalar, D: Dimension>(
 ) -> Tensor<'t, F, D> {
     let w = p.get(weight);
     let (inputs, outputs) = w.dim().into_pattern();
-    let mut shape = x.dim();
-    let last = shape.slice_mut().last_mut();
-    let Some(last) = last.filter(|last| **last == inputs) else {
+    let Some((_, leading)) = x.shape().split_last().filter(|(last, _)| **last == inputs) else {
         panic!(
             "{}: it takes tensors whose last axis has length {inputs}, and this one has shape {:?}; the weight has \
              shape {:?}",
@@ -104,8 +102,9 @@ pub(super) fn affine<'t, F: Scalar, D: Dimension>(
             w.shape()
         );
     };
-    *last = outputs;
-    let rows = if inputs == 0 { shape.size() / outputs.max(1) } else { x.len() / inputs };
+    let rows: usize = leading.iter().product();
+    let mut shape = x.dim();
+    shape[leading.len()] = outputs;
     let mut y = x.reshape((rows, inputs)).dot(w);
     if let Some(bias) = bias {
         y += p.get(bias);

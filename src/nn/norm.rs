@@ -20,7 +20,7 @@ const EPSILON: f64 = 1e-5;
 /// use wengert::nn::LayerNorm;
 /// use wengert::{Params, Tape, ndarray::array};
 ///
-/// let mut params = Params::new();
+/// let mut params = Params::<f64>::new();
 /// let norm = LayerNorm::new(&mut params, "norm", 2);
 /// let (tape, rows) = (Tape::new(), array![[1.0, 3.0], [-2.0, 2.0]]);
 /// let p = params.on(&tape);

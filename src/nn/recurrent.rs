@@ -42,17 +42,13 @@ impl Weights {
 
     /// What the input gives to each gate.
     #[track_caller]
-    fn from_input<'t, F: Scalar, D: ndarray::Dimension>(
-        self,
-        p: On<'t, '_, F>,
-        x: Tensor<'t, F, D>,
-    ) -> Tensor<'t, F, D> {
+    fn of_input<'t, F: Scalar, D: ndarray::Dimension>(self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
         affine(p, x, self.weight_ih, Some(self.bias_ih))
     }
 
     /// What the state gives to each gate.
     #[track_caller]
-    fn from_state<'t, F: Scalar>(self, p: On<'t, '_, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
+    fn of_state<'t, F: Scalar>(self, p: On<'t, '_, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         affine(p, h, self.weight_hh, Some(self.bias_hh))
     }
 
@@ -79,7 +75,7 @@ impl Weights {
         hidden: impl Fn(S) -> Matrix<'t, F>,
     ) -> (Tensor<'t, F, Ix3>, S) {
         // The products with all inputs are one.
-        let inputs = self.from_input(p, sequence);
+        let inputs = self.of_input(p, sequence);
         let (steps, samples) = (inputs.shape()[0], inputs.shape()[1]);
         if steps == 0 {
             return (p.constant(Array3::from_elem((0, samples, self.hidden), F::zero())), state);
@@ -175,7 +171,7 @@ impl RnnCell {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        self.step(p, self.0.from_input(p, x), h)
+        self.step(p, self.0.of_input(p, x), h)
     }
 
     /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
@@ -197,7 +193,7 @@ impl RnnCell {
 
     #[track_caller]
     fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        (input + self.0.from_state(p, h)).tanh()
+        (input + self.0.of_state(p, h)).tanh()
     }
 }
 
@@ -209,7 +205,7 @@ impl GruCell {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        self.step(p, self.0.from_input(p, x), h)
+        self.step(p, self.0.of_input(p, x), h)
     }
 
     /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
@@ -231,7 +227,7 @@ impl GruCell {
 
     #[track_caller]
     fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        let (weights, state) = (self.0, self.0.from_state(p, h));
+        let (weights, state) = (self.0, self.0.of_state(p, h));
         let both = |gate| weights.gate(input, gate) + weights.gate(state, gate);
         let (r, z) = (both(0).sigmoid(), both(1).sigmoid());
         let n = (weights.gate(input, 2) + r * weights.gate(state, 2)).tanh();
@@ -253,7 +249,7 @@ impl LstmCell {
         x: Matrix<'t, F>,
         state: (Matrix<'t, F>, Matrix<'t, F>),
     ) -> (Matrix<'t, F>, Matrix<'t, F>) {
-        self.step(p, self.0.from_input(p, x), state)
+        self.step(p, self.0.of_input(p, x), state)
     }
 
     /// The h of every state of a sequence (steps, samples, inputs), and the last state; from zeros
@@ -284,7 +280,7 @@ impl LstmCell {
         input: Matrix<'t, F>,
         (h, c): (Matrix<'t, F>, Matrix<'t, F>),
     ) -> (Matrix<'t, F>, Matrix<'t, F>) {
-        let gates = input + self.0.from_state(p, h);
+        let gates = input + self.0.of_state(p, h);
         let gate = |gate| self.0.gate(gates, gate);
         let (i, f, g, o) = (gate(0).sigmoid(), gate(1).sigmoid(), gate(2).tanh(), gate(3).sigmoid());
         let c = f * c + i * g;

@@ -177,8 +177,8 @@ fn check_batch_norm<D: Dimension + 'static>(name: &str, shape: impl ndarray::Int
     let next = fill(shape, 2);
     norm.forward(p, tape.constant(&next), &mut train);
     train.update_buffers(&mut params);
-    assert_close(&format!("batch_norm {name} running_mean"), &params.view(norm.running_mean));
-    assert_close(&format!("batch_norm {name} running_var"), &params.view(norm.running_var));
+    assert_close(&format!("batch_norm {name} running_mean"), params.view(norm.running_mean));
+    assert_close(&format!("batch_norm {name} running_var"), params.view(norm.running_var));
     let (tape, x) = (Tape::new(), fill(shape, 3));
     let (p, x) = (params.on(&tape), tape.tensor(&x));
     check(&format!("batch_norm {name} eval"), norm.forward(p, x, &mut Mode::eval()), [("x", x)]);
@@ -222,7 +222,8 @@ macro_rules! check_cell {
         assert_eq!(cell.run(p, x.slice(s![..0, .., ..]), None).0.shape(), [0, 2, 4]);
         let none = Array3::<f64>::zeros((5, 0, 3));
         assert_eq!(cell.run(p, p.constant(&none), None).0.shape(), [5, 0, 4]);
-        check_layer(&params, |p| cell.run(p, p.constant(sequence.clone()), None).0);
+        let short = sequence.slice(s![..2, .., ..]).to_owned();
+        check_layer(&params, |p| cell.run(p, p.constant(short.clone()), None).0);
         let message = panic_of(|| cell.run(p, p.constant(Array3::<f64>::zeros((5, 2, 4))), None));
         assert!(message.contains("cell.weight_ih") && message.contains("length 3"), "{message}");
     }};
@@ -240,7 +241,7 @@ fn recurrent_cells_as_pytorch() {
     let tape = Tape::new();
     let p = params.on(&tape);
     let (_, (_, c)) = cell.run(p, p.constant(fill((5, 2, 3), 1)), None);
-    assert_close("LSTM c", &c.value());
+    assert_close("LSTM c", c.value());
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn check<'t, D: Dimension + 't, E: Dimension + 't>(
     y: Tensor<'t, f64, D>,
     inputs: impl IntoIterator<Item = (&'static str, Tensor<'t, f64, E>)>,
 ) {
-    assert_close(&format!("{name} y"), &y.value());
+    assert_close(&format!("{name} y"), y.value());
     let weights = fill(y.dim(), 5);
     let gradient = (y * y.tape().constant(weights)).sum().backward();
     for (key, input) in inputs {

@@ -6,15 +6,16 @@ use wengert::{Conv, Dual, Pool, Tape, Tensor};
 
 use super::{check, fill, panic_of};
 
-const SIGNALS: [(&str, (usize, usize, usize)); 8] = [
-    ("plain", (6, 4, 3)),
-    ("stride 2", (6, 4, 3)),
-    ("padding 2", (6, 4, 3)),
-    ("dilation 2", (6, 4, 3)),
-    ("stride 4 padding 1", (6, 4, 3)),
-    ("groups 2", (6, 2, 3)),
-    ("depthwise", (4, 1, 2)),
-    ("size 1", (2, 4, 1)),
+/// Options by name, and the kernel's shape.
+const SIGNALS: [(&str, [usize; 3]); 8] = [
+    ("plain", [6, 4, 3]),
+    ("stride 2", [6, 4, 3]),
+    ("padding 2", [6, 4, 3]),
+    ("dilation 2", [6, 4, 3]),
+    ("stride 4 padding 1", [6, 4, 3]),
+    ("groups 2", [6, 2, 3]),
+    ("depthwise", [4, 1, 2]),
+    ("size 1", [2, 4, 1]),
 ];
 
 fn signal_options(name: &str) -> Conv<1> {
@@ -29,15 +30,15 @@ fn signal_options(name: &str) -> Conv<1> {
     }
 }
 
-const IMAGES: [(&str, (usize, usize, usize, usize)); 8] = [
-    ("plain", (3, 2, 3, 2)),
-    ("stride 2 padding 1", (3, 2, 3, 2)),
-    ("uneven", (3, 2, 3, 2)),
-    ("stride 3 size 2", (3, 2, 2, 2)),
-    ("groups 2", (4, 1, 3, 3)),
-    ("size 1", (3, 2, 1, 1)),
-    ("size 1 stride 2", (3, 2, 1, 1)),
-    ("whole image", (3, 2, 5, 6)),
+const IMAGES: [(&str, [usize; 4]); 8] = [
+    ("plain", [3, 2, 3, 2]),
+    ("stride 2 padding 1", [3, 2, 3, 2]),
+    ("uneven", [3, 2, 3, 2]),
+    ("stride 3 size 2", [3, 2, 2, 2]),
+    ("groups 2", [4, 1, 3, 3]),
+    ("size 1", [3, 2, 1, 1]),
+    ("size 1 stride 2", [3, 2, 1, 1]),
+    ("whole image", [3, 2, 5, 6]),
 ];
 
 fn image_options(name: &str) -> Conv<2> {
