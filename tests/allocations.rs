@@ -12,7 +12,7 @@ use wengert::nn::{
     Relu,
 };
 use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
-use wengert::{Params, Schedule, Tape, Var, fuse, init};
+use wengert::{Conv, Params, Schedule, Tape, Var, fuse, init};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
