@@ -50,6 +50,7 @@ pub mod gradcheck;
 pub mod init;
 #[allow(unsafe_code)]
 mod kernels;
+pub mod nn;
 pub mod optim;
 mod params;
 mod real;
@@ -76,7 +77,7 @@ pub use sweep::{Gradient, Seed, Wrt};
 pub use tape::Tape;
 #[cfg(feature = "linalg")]
 pub use tensor::{Columns, Diag, Lu, Uplo};
-pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
+pub use tensor::{Conv, Dot, Embed, IntoConstant, Lengths, Operand, Pool, Target, Tensor};
 pub use var::Var;
 
 pub use ndarray;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, Ix1};
+use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension, Ix1};
 use smallvec::SmallVec;
 
 use crate::real::Scalar;
@@ -53,13 +53,19 @@ use crate::var::Var;
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
     values: Vec<F>,
+    /// What belongs to the model but is not learnt: see [`Params::add_buffer`].
+    buffers: Vec<F>,
     entries: Vec<Entry>,
+    /// Counts the borrows of `values` for change.
+    version: u64,
 }
 
 #[derive(Clone)]
 struct Entry {
     name: String,
     shape: SmallVec<[usize; 4]>,
+    /// Whether it stands in `buffers`, not in `values`.
+    buffer: bool,
     start: usize,
     len: usize,
     /// What only the ids of this entry carry; clones of the parameters keep it.
@@ -131,7 +137,7 @@ impl<F: Scalar> Default for Params<F> {
 impl<F: Scalar> Params<F> {
     /// No parameters.
     pub fn new() -> Self {
-        Self { values: Vec::new(), entries: Vec::new() }
+        Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0 }
     }
 
     /// Adds a weight with the values of an array of any memory layout.
@@ -145,21 +151,57 @@ impl<F: Scalar> Params<F> {
         S: Data<Elem = F>,
         D: Dimension,
     {
+        self.push(name.into(), array.view().into_dyn(), false)
+    }
+
+    /// Adds an array that belongs to the model but is not learnt, as the running statistics of a
+    /// [`BatchNorm`](crate::nn::BatchNorm).
+    ///
+    /// It has a name, an id and a view as a weight has, and on a tape it is a constant; but it is
+    /// no part of [`values`](Self::values), of a gradient or of [`iter`](Self::iter), so that no
+    /// optimiser and no weight decay touches it. [`buffers`](Self::buffers) lists it.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let scale = params.add_buffer("scale", ndarray::array![10.0, 20.0]);
+    /// assert_eq!(params.values(), [1.0, 2.0]);
+    ///
+    /// let mut tape = wengert::Tape::new();
+    /// let (_, grad) = tape.value_and_grad(&params, |p| (p.get(w) * p.get(scale)).sum());
+    /// assert_eq!(grad, [10.0, 20.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is a weight or a buffer of this name.
+    #[track_caller]
+    pub fn add_buffer<S, D>(&mut self, name: impl Into<String>, array: ArrayBase<S, D>) -> Param<D>
+    where
+        S: Data<Elem = F>,
+        D: Dimension,
+    {
+        self.push(name.into(), array.view().into_dyn(), true)
+    }
+
+    #[track_caller]
+    fn push<D>(&mut self, name: String, array: ArrayViewD<'_, F>, buffer: bool) -> Param<D> {
         static STAMPS: AtomicU64 = AtomicU64::new(0);
 
-        let name = name.into();
         assert!(
             self.find(&name).is_none(),
             "Params::add: there is a parameter named {name:?} already; names are unique"
         );
-        let start = self.values.len();
+        let store = if buffer { &mut self.buffers } else { &mut self.values };
+        let start = store.len();
         match array.as_slice() {
-            Some(values) => self.values.extend_from_slice(values),
-            None => self.values.extend(array.iter()),
+            Some(values) => store.extend_from_slice(values),
+            None => store.extend(array.iter()),
         }
         self.entries.push(Entry {
             name,
             shape: array.shape().into(),
+            buffer,
             start,
             len: array.len(),
             stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
@@ -194,7 +236,17 @@ impl<F: Scalar> Params<F> {
         Some(self.id(index))
     }
 
-    /// The names, in the order of adding.
+    /// The name of a weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn name<D>(&self, id: Param<D>) -> &str {
+        &self.entry(id).name
+    }
+
+    /// The names, those of buffers among them, in the order of adding.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
@@ -209,8 +261,17 @@ impl<F: Scalar> Params<F> {
     ///     assert_eq!((weight.shape, weight.range), (&[2][..], 6..8));
     /// }
     /// ```
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = ParamInfo<'_>> {
-        self.entries.iter().map(|entry| ParamInfo { name: &entry.name, shape: &entry.shape, range: entry.range() })
+    pub fn iter(&self) -> impl Iterator<Item = ParamInfo<'_>> {
+        let weights = self.entries.iter().filter(|entry| !entry.buffer);
+        weights.map(|entry| ParamInfo { name: &entry.name, shape: &entry.shape, range: entry.range() })
+    }
+
+    /// Name and values of every [buffer](Self::add_buffer), in the order of adding.
+    pub fn buffers(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, F>)> {
+        self.entries.iter().filter(|entry| entry.buffer).map(|entry| {
+            let array = ArrayView::from_shape(&entry.shape[..], self.store(entry));
+            (entry.name.as_str(), array.expect("as many numbers as the shape has"))
+        })
     }
 
     /// How many numbers there are in all.
@@ -230,7 +291,19 @@ impl<F: Scalar> Params<F> {
 
     /// All numbers, to change them.
     pub fn values_mut(&mut self) -> &mut [F] {
+        self.version += 1;
         &mut self.values
+    }
+
+    /// Another number after every change of the weights.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where the numbers of an entry stand.
+    fn store(&self, entry: &Entry) -> &[F] {
+        let store = if entry.buffer { &self.buffers } else { &self.values };
+        &store[entry.range()]
     }
 
     /// A weight.
@@ -241,7 +314,7 @@ impl<F: Scalar> Params<F> {
     #[track_caller]
     pub fn view<D: Dimension>(&self, id: Param<D>) -> ArrayView<'_, F, D> {
         let entry = self.entry(id);
-        ArrayView::from_shape(entry.dim::<D>(), &self.values[entry.range()]).expect("as many numbers as the shape has")
+        ArrayView::from_shape(entry.dim::<D>(), self.store(entry)).expect("as many numbers as the shape has")
     }
 
     /// A weight, to change it.
@@ -252,8 +325,9 @@ impl<F: Scalar> Params<F> {
     #[track_caller]
     pub fn view_mut<D: Dimension>(&mut self, id: Param<D>) -> ArrayViewMut<'_, F, D> {
         let entry = self.entry(id);
-        let (dim, range) = (entry.dim::<D>(), entry.range());
-        ArrayViewMut::from_shape(dim, &mut self.values[range]).expect("as many numbers as the shape has")
+        let (dim, range, buffer) = (entry.dim::<D>(), entry.range(), entry.buffer);
+        let values = if buffer { &mut self.buffers[range] } else { &mut self.values_mut()[range] };
+        ArrayViewMut::from_shape(dim, values).expect("as many numbers as the shape has")
     }
 
     /// The weights as one differentiable input of a tape.
@@ -300,7 +374,7 @@ impl<F: Scalar> Params<F> {
 }
 
 impl<F: Scalar> fmt::Display for Params<F> {
-    /// A table of name, shape and count.
+    /// A table of name, shape and count; the total is that of weights, without buffers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
         let total = self.len().to_string();
@@ -311,7 +385,8 @@ impl<F: Scalar> fmt::Display for Params<F> {
 
         writeln!(f, "{:names$}  {:axes$}  {:>count$}", "parameter", "shape", "numbers")?;
         for (entry, shape) in self.entries.iter().zip(&shapes) {
-            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}", entry.name, entry.len)?;
+            let mark = if entry.buffer { "  buffer" } else { "" };
+            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{}", entry.name, entry.len, mark)?;
         }
         write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")
     }
@@ -329,8 +404,7 @@ impl<F: Scalar> fmt::Debug for Params<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
             .entries(self.entries.iter().map(|entry| {
-                let values = &self.values[entry.range()];
-                let array = ArrayView::from_shape(&entry.shape[..], values);
+                let array = ArrayView::from_shape(&entry.shape[..], self.store(entry));
                 (&entry.name, array.expect("as many numbers as the shape has"))
             }))
             .finish()
@@ -366,7 +440,7 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         On { tape, slot: SINK, params, env: PhantomData }
     }
 
-    /// A weight as a tensor, read in place. Used twice, it is a shared weight.
+    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer is a constant.
     ///
     /// # Panics
     ///
@@ -374,7 +448,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     #[track_caller]
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
-        self.weights(entry.start, self.params.view(id))
+        let on = if entry.buffer { Self { slot: SINK, ..self } } else { self };
+        on.weights(entry.start, self.params.view(id))
     }
 
     /// All weights as one tensor, as for a penalty on their size.

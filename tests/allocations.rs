@@ -3,12 +3,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use ndarray::{Array1, Array2, Array3, Axis, s};
+use ndarray::{Array1, Array2, Array3, Array4, Axis, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
+use wengert::nn::{
+    BatchNorm, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm, LstmCell, MaxPool2d, Mode, MultiHeadAttention,
+    Relu,
+};
 use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
-use wengert::{Params, Schedule, Tape, Var, fuse, init};
+use wengert::{Conv, Params, Schedule, Tape, Var, fuse, init};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -216,4 +220,38 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     // A hundred times the steps: ten times the snapshots, or none more.
     assert!(sqrt < 15 * with(n / 100, Schedule::Sqrt));
     assert!(binomial < 2 * with(n / 100, Schedule::Binomial { snapshots: 17 }));
+}
+
+/// A small convolutional net with every kind of layer, in training.
+#[test]
+fn layers_training_step() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut params = Params::<f32>::new();
+    let convolution = Conv::new().padding(1);
+    let net = (
+        Conv2d::new(&mut params, "conv", 1, 4, 3, convolution, &mut rng),
+        BatchNorm::new(&mut params, "norm", 4),
+        Relu,
+        MaxPool2d::new(2),
+        Conv2d::new(&mut params, "wide", 4, 4, 3, convolution.stride(2), &mut rng),
+        Flatten,
+        Dropout::new(0.5),
+        LayerNorm::new(&mut params, "layer", 16),
+    );
+    let cell = LstmCell::new(&mut params, "cell", 4, 6, &mut rng);
+    let attention = MultiHeadAttention::new(&mut params, "attention", 6, 2, &mut rng).causal();
+    let table = Embedding::new(&mut params, "table", 5, 6, &mut rng);
+    let images: Array4<f32> = init::normal((9, 1, 8, 8), 0.0, 1.0, &mut rng);
+    let (mut tape, mut adam, mut train) = (Tape::new(), Adam::new(1e-3), Mode::train(0));
+    assert_allocates_nothing(|| {
+        let (loss, grad) = tape.value_and_grad(&params, |p| {
+            let features = net.forward(p, p.constant(&images), &mut train);
+            let (states, _) = cell.run(p, features.reshape((9, 4, 4)), None);
+            let tokens = attention.forward(p, states) + table.forward(p, &[0, 3, 3, 1]);
+            tokens.square().mean()
+        });
+        assert!(loss.is_finite() && grad.iter().all(|g| g.is_finite()));
+        adam.step(&mut params, grad);
+        train.update_buffers(&mut params);
+    });
 }

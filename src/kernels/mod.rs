@@ -1,5 +1,6 @@
 //! The loops that decide the crate's speed, and the run-time choice of instructions for them.
 
+mod conv;
 mod elementwise;
 #[cfg(feature = "linalg")]
 mod factor;
@@ -11,6 +12,7 @@ mod reduce;
 mod strided;
 #[cfg(feature = "linalg")]
 mod triangular;
+mod window;
 
 // Supertraits of the public `Scalar`, which they seal: nobody else can name them.
 #[allow(unreachable_pub)]
@@ -26,11 +28,13 @@ pub trait Factor {}
 #[cfg(not(feature = "linalg"))]
 impl<F> Factor for F {}
 
+pub(crate) use conv::Convolution;
 pub(crate) use elementwise::{Operand, Side, Zipped, map, map_pullback, zip, zip_pullback};
 pub(crate) use lane::{Kernel, Wrap};
 pub(crate) use records::sweep_records;
 pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, gap, update, updates};
 pub(crate) use strided::{Layout, for_each_run, gather, place, scatter_add};
+pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};
 #[cfg(feature = "linalg")]
 pub(crate) use {
     factor::{Defect, cofactors, parity},

@@ -7,21 +7,28 @@
 //! Each operation computes its primal and, beside it in the same function, gives its pullback.
 
 mod assemble;
+mod conv;
 mod elementwise;
 mod linalg;
 mod loss;
 #[cfg(feature = "linalg")]
 mod lu;
+mod normalize;
+mod pool;
 mod reduce;
 mod shape;
 #[cfg(feature = "linalg")]
 mod solve;
 #[cfg(feature = "linalg")]
 mod triangular;
+mod window;
 
+pub use conv::Conv;
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;
+pub use pool::Pool;
+pub use window::Lengths;
 #[cfg(feature = "linalg")]
 pub use {
     lu::Lu,

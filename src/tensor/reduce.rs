@@ -633,9 +633,9 @@ folds! {
     /// How many elements are the extreme; all, if it is NaN.
     struct Ties<1>: term |[x], extreme| if x == extreme || extreme.is_nan() { L::one() } else { L::zero() };
     /// Σ(x - centre)²
-    struct SquaredDistance<1>: term |[x], center| (x - center) * (x - center);
+    pub(super) struct SquaredDistance<1>: term |[x], center| (x - center) * (x - center);
     /// Σab, 0 · inf = 0
-    struct GatedDot<2>: term |[a, b], _| a.gated_mul(b);
+    pub(super) struct GatedDot<2>: term |[a, b], _| a.gated_mul(b);
 }
 
 updates! {

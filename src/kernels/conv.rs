@@ -1,0 +1,190 @@
+//! Convolutions as matrix products: patches become columns, a block at a time.
+
+use std::ops::Range;
+
+use bumpalo::Bump;
+
+use super::gemm::{Mat, MatMut, Update, matmul};
+use super::window::{Columns, Windows};
+use crate::real::Scalar;
+
+/// Numbers in a block of columns: what stays in a core's second-level cache beside the rest.
+const ROOM: usize = 1 << 15;
+
+/// Images of `groups * inputs` channels, kernels of `inputs`, results of `groups * outputs`; all in
+/// row-major order.
+#[derive(Clone, Copy)]
+pub(crate) struct Convolution {
+    pub(crate) windows: Windows,
+    pub(crate) samples: usize,
+    pub(crate) groups: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+}
+
+/// Some output rows of some samples: many samples with all rows, or one with as many as have room.
+#[derive(Clone)]
+struct Block {
+    samples: Range<usize>,
+    rows: Range<usize>,
+    group: usize,
+}
+
+impl Convolution {
+    /// y = x * w
+    pub(crate) fn forward<F: Scalar>(self, arena: &Bump, x: &[F], w: &[F], y: &mut [F]) {
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
+        for block in self.blocks() {
+            let columns = self.gather(&block, x, columns);
+            let kernel = self.kernel(block.group, w);
+            if let Some((at, strides)) = self.in_place(&block) {
+                let y = MatMut::new(y, at, [self.outputs, self.width(&block)], strides);
+                matmul(y, kernel, columns, Update::Set);
+            } else {
+                let width = self.width(&block);
+                let product = MatMut::new(dense, 0, [self.outputs, width], [width as isize, 1]);
+                matmul(product, kernel, columns, Update::Set);
+                self.each_plane(&block, |plane, own| y[plane].copy_from_slice(&dense[own]));
+            }
+        }
+    }
+
+    /// dw += the correlation of x with dy
+    pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Bump, x: &[F], dy: &[F], dw: &mut [F]) {
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
+        let size = self.kernel_size();
+        for block in self.blocks() {
+            let columns = self.gather(&block, x, columns);
+            let dy = self.cotangent(&block, dy, dense);
+            let at = block.group * self.outputs * size;
+            let dw = MatMut::new(dw, at, [self.outputs, size], [size as isize, 1]);
+            matmul(dw, dy, columns.t(), Update::Add);
+        }
+    }
+
+    /// dx += dy * wᵀ, the transposed convolution
+    pub(crate) fn pull_image<F: Scalar>(self, arena: &Bump, w: &[F], dy: &[F], dx: &mut [F]) {
+        let columns = self.columns_room(arena);
+        let dense = self.dense_room(arena);
+        for block in self.blocks() {
+            let dy = self.cotangent(&block, dy, dense);
+            let kernel = self.kernel(block.group, w).t();
+            let (shape, width) = ([self.kernel_size(), self.width(&block)], self.width(&block) as isize);
+            let first = self.image(&block);
+            if self.windows.is_identity() {
+                matmul(MatMut::new(dx, first, shape, [width, 1]), kernel, dy, Update::Add);
+            } else {
+                matmul(MatMut::new(columns, 0, shape, [width, 1]), kernel, dy, Update::Set);
+                self.columns(&block, columns).scatter_add(&mut dx[first..]);
+            }
+        }
+    }
+
+    fn kernel_size(self) -> usize {
+        self.inputs * self.windows.taps()
+    }
+
+    /// Samples and output rows of a block.
+    fn block_size(self) -> [usize; 2] {
+        let rows = (ROOM / (self.kernel_size() * self.windows.out[1]).max(1)).max(1);
+        if self.windows.is_identity() {
+            [1, self.windows.out[0]]
+        } else {
+            [(rows / self.windows.out[0].max(1)).clamp(1, self.samples.max(1)), rows.min(self.windows.out[0])]
+        }
+    }
+
+    fn blocks(self) -> impl Iterator<Item = Block> {
+        let [samples, rows] = self.block_size();
+        let ranges = |len: usize, step: usize| (0..len).step_by(step.max(1)).map(move |i| i..(i + step).min(len));
+        ranges(self.samples, samples).flat_map(move |samples| {
+            ranges(self.windows.out[0], rows).flat_map(move |rows| {
+                let samples = samples.clone();
+                (0..self.groups).map(move |group| Block { samples: samples.clone(), rows: rows.clone(), group })
+            })
+        })
+    }
+
+    /// The number of columns of a block.
+    fn width(self, block: &Block) -> usize {
+        block.samples.len() * block.rows.len() * self.windows.out[1]
+    }
+
+    fn columns_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
+        let [samples, rows] = self.block_size();
+        let len =
+            if self.windows.is_identity() { 0 } else { self.kernel_size() * samples * rows * self.windows.out[1] };
+        arena.alloc_slice_fill_copy(len, F::zero())
+    }
+
+    /// Room for a block's outputs where they do not stand as one matrix.
+    fn dense_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
+        let [samples, _] = self.block_size();
+        let len = if samples == 1 { 0 } else { self.outputs * samples * self.windows.count() };
+        arena.alloc_slice_fill_copy(len, F::zero())
+    }
+
+    fn kernel<F: Scalar>(self, group: usize, w: &[F]) -> Mat<'_, F> {
+        let size = self.kernel_size();
+        Mat::new(w, group * self.outputs * size, [self.outputs, size], [size as isize, 1])
+    }
+
+    /// The place in the images of a block's first pixel.
+    fn image(self, block: &Block) -> usize {
+        (block.samples.start * self.groups + block.group) * self.inputs * self.windows.pixels()
+    }
+
+    fn columns<'a, F>(self, block: &Block, columns: &'a mut [F]) -> Columns<'a, F> {
+        Columns {
+            windows: self.windows,
+            rows: block.rows.clone(),
+            samples: block.samples.len(),
+            sample: self.groups * self.inputs * self.windows.pixels(),
+            channels: self.inputs,
+            matrix: columns,
+        }
+    }
+
+    /// What the block's windows see: row (channel, tap), column (sample, window).
+    fn gather<'a, F: Scalar>(self, block: &Block, x: &'a [F], columns: &'a mut [F]) -> Mat<'a, F> {
+        let (shape, strides) = ([self.kernel_size(), self.width(block)], [self.width(block) as isize, 1]);
+        if self.windows.is_identity() {
+            return Mat::new(x, self.image(block), shape, strides);
+        }
+        self.columns(block, columns).gather(&x[self.image(block)..]);
+        Mat::new(columns, 0, shape, strides)
+    }
+
+    /// Place and strides of a block's outputs where they stand as a matrix (output, window).
+    fn in_place(self, block: &Block) -> Option<(usize, [isize; 2])> {
+        let channels = (block.samples.start * self.groups + block.group) * self.outputs;
+        let count = self.windows.count();
+        let at = channels * count + block.rows.start * self.windows.out[1];
+        (block.samples.len() == 1).then_some((at, [count as isize, 1]))
+    }
+
+    /// A block's cotangent as a matrix (output, column).
+    fn cotangent<'a, F: Scalar>(self, block: &Block, dy: &'a [F], dense: &'a mut [F]) -> Mat<'a, F> {
+        let width = self.width(block);
+        if let Some((at, strides)) = self.in_place(block) {
+            return Mat::new(dy, at, [self.outputs, width], strides);
+        }
+        self.each_plane(block, |plane, own| dense[own].copy_from_slice(&dy[plane]));
+        Mat::new(dense, 0, [self.outputs, width], [width as isize, 1])
+    }
+
+    /// Calls `f(plane, own)` for each output plane of a block of whole samples: where it stands
+    /// among all outputs, and where in a matrix (output, column).
+    fn each_plane(self, block: &Block, mut f: impl FnMut(Range<usize>, Range<usize>)) {
+        let (count, width) = (self.windows.count(), self.width(block));
+        for (i, sample) in block.samples.clone().enumerate() {
+            for output in 0..self.outputs {
+                let plane = ((sample * self.groups + block.group) * self.outputs + output) * count;
+                let own = output * width + i * count;
+                f(plane..plane + count, own..own + count);
+            }
+        }
+    }
+}

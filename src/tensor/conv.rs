@@ -1,0 +1,183 @@
+//! Convolutions.
+
+use ndarray::{Dimension, Ix3, Ix4};
+
+use super::Tensor;
+use super::window::{Extent, Lengths};
+use crate::kernels::Convolution;
+use crate::real::Scalar;
+
+/// How a convolution's kernel moves over its input, in `N` directions: stride 1, no padding, no
+/// dilation, one group, unless said otherwise.
+///
+/// A length is a number for all directions or an array of one for each.
+///
+/// ```
+/// use wengert::Conv;
+///
+/// let same = Conv::<2>::new().padding(1);
+/// let wide = Conv::new().stride([1, 2]).dilation(3);
+/// assert_ne!(same, wide);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv<const N: usize> {
+    stride: [usize; N],
+    padding: [usize; N],
+    dilation: [usize; N],
+    groups: usize,
+}
+
+impl<const N: usize> Default for Conv<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Conv<N> {
+    /// Every place of the kernel that lies inside the input, and no other.
+    pub fn new() -> Self {
+        Self { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1 }
+    }
+
+    /// The step from one place of the kernel to the next.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    #[track_caller]
+    pub fn stride(self, stride: impl Lengths<N>) -> Self {
+        Self { stride: stride.at_least_one("Conv::stride"), ..self }
+    }
+
+    /// How many zeros stand before and after the input.
+    pub fn padding(self, padding: impl Lengths<N>) -> Self {
+        Self { padding: padding.lengths(), ..self }
+    }
+
+    /// The step from one element of the kernel to the next, as seen on the input.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    #[track_caller]
+    pub fn dilation(self, dilation: impl Lengths<N>) -> Self {
+        Self { dilation: dilation.at_least_one("Conv::dilation"), ..self }
+    }
+
+    /// Splits the channels, in order, into groups that do not see each other; as many groups as
+    /// input channels make a depthwise convolution.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    #[track_caller]
+    pub fn groups(self, groups: usize) -> Self {
+        let [groups] = Lengths::<1>::at_least_one(groups, "Conv::groups");
+        Self { groups, ..self }
+    }
+
+    pub(crate) fn group_count(self) -> usize {
+        self.groups
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
+    /// The convolution, as neural nets call it (the cross-correlation), of signals of shape
+    /// (samples, channels, length) with kernels of shape (outputs, channels / groups, size):
+    ///
+    /// y`[n, o, i]` = Σ w`[o, c, k]` x`[n, c, s i + d k - p]` over c and k, with stride s, padding p
+    /// and dilation d, where x is 0 beyond its ends. The result has shape (samples, outputs, m),
+    ///
+    /// m = ⌊(length + 2p - d(size - 1) - 1) / s⌋ + 1
+    ///
+    /// (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning",
+    /// arXiv:1603.07285, section 5.1). Pullbacks: the transposed convolution of the cotangent for x,
+    /// the correlation of x with the cotangent for w.
+    ///
+    /// ```
+    /// use wengert::ndarray::array;
+    /// use wengert::{Conv, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let (signal, kernel) = (array![[[1.0, 2.0, 4.0, 8.0]]], array![[[-1.0, 1.0]]]);
+    /// let (x, w) = (tape.tensor(&signal), tape.tensor(&kernel));
+    /// assert_eq!(x.conv1d(w, Conv::new()).value(), array![[[1.0, 2.0, 4.0]]]);
+    /// let y = x.conv1d(w, Conv::new().padding(1).stride(2));
+    /// assert_eq!(y.value(), array![[[1.0, 2.0, -8.0]]]);
+    /// assert_eq!(y.sum().backward().wrt(w), array![[[10.0, 5.0]]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the channels do not fit the kernel and the groups, the kernel is longer than the padded
+    /// signal, or the tapes differ.
+    #[track_caller]
+    pub fn conv1d(self, kernel: Self, conv: Conv<1>) -> Self {
+        convolve(self, kernel, conv, "conv1d")
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
+    /// The convolution of images of shape (samples, channels, height, width) with kernels of shape
+    /// (outputs, channels / groups, rows, columns); the result has shape
+    /// (samples, outputs, m₁, m₂). See [`conv1d`](Tensor::conv1d), whose formulas hold in each
+    /// direction.
+    ///
+    /// It is a matrix product with the image's patches as columns (im2col), which are made in
+    /// blocks, anew in the backward sweep: the tape keeps no copy for each element of the kernel.
+    ///
+    /// ```
+    /// use wengert::ndarray::{Array4, array};
+    /// use wengert::{Conv, Tape};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let (images, kernel) = (Array4::<f64>::ones((8, 3, 28, 28)), Array4::<f64>::ones((16, 3, 3, 3)));
+    /// let (x, w) = (tape.tensor(&images), tape.tensor(&kernel));
+    /// assert_eq!(x.conv2d(w, Conv::new().padding(1)).shape(), [8, 16, 28, 28]);
+    /// assert_eq!(x.conv2d(w, Conv::new().stride(2)).shape(), [8, 16, 13, 13]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the channels do not fit the kernel and the groups, the kernel is larger than the padded
+    /// image, or the tapes differ.
+    #[track_caller]
+    pub fn conv2d(self, kernel: Self, conv: Conv<2>) -> Self {
+        convolve(self, kernel, conv, "conv2d")
+    }
+}
+
+/// y = x * w, the last `N` axes being those the kernel moves along.
+#[track_caller]
+fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
+    x: Tensor<'t, F, D>,
+    w: Tensor<'t, F, D>,
+    conv: Conv<N>,
+    operation: &str,
+) -> Tensor<'t, F, D> {
+    x.assert_same_tape(w);
+    let (image, kernel, groups) = (x.shape(), w.shape(), conv.groups);
+    assert!(
+        image[1] == kernel[1] * groups && kernel[0] % groups == 0,
+        "{operation}: input of shape {image:?} and kernel of shape {kernel:?} do not fit: with {groups} groups \
+         (see `Conv::groups`) it takes a kernel of {} channels, axis 1, and a multiple of {groups} outputs, axis 0",
+        image[1] / groups
+    );
+    let extent = Extent { stride: conv.stride, padding: conv.padding, dilation: conv.dilation };
+    let windows = extent.windows(operation, image, &kernel[2..]);
+    let convolution =
+        Convolution { windows, samples: image[0], groups, inputs: kernel[1], outputs: kernel[0] / groups };
+    let mut shape = x.dim();
+    shape[1] = kernel[0];
+    shape.slice_mut()[2..].copy_from_slice(&windows.out[2 - N..]);
+
+    let (tape, a, b) = (x.tape, x.node, w.node);
+    let (x, w) = (a.to_slice(tape), b.to_slice(tape));
+    let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    convolution.forward(tape.arena(), x, w, y);
+    Tensor::result(tape, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
+        let arena = cotangents.arena;
+        b.accumulate_with(cotangents, |dy, dw| convolution.pull_kernel(arena, x, dy, dw));
+        a.accumulate_with(cotangents, |dy, dx| convolution.pull_image(arena, w, dy, dx));
+    })
+}

@@ -1,0 +1,175 @@
+//! Normalisation: elements shifted and scaled by the statistics of their group.
+
+use bumpalo::Bump;
+use ndarray::Dimension;
+use num_traits::Float;
+
+use super::Tensor;
+use super::reduce::{GatedDot, Operand, SquaredDistance};
+use crate::kernels::{self, Fibers, Fold, Sum, updates};
+use crate::real::Scalar;
+
+/// The groups of elements that are normalised together: fibres, or the fibres that have the same
+/// number modulo `count`.
+#[derive(Clone, Copy)]
+struct Groups {
+    fibers: Fibers,
+    count: usize,
+}
+
+impl Groups {
+    /// The number of elements of a group.
+    fn size(self) -> usize {
+        self.fibers.n * self.repeats()
+    }
+
+    /// The number of fibres of a group.
+    fn repeats(self) -> usize {
+        self.fibers.count() / self.count.max(1)
+    }
+
+    /// The fold over each group, times `scale`.
+    fn fold<'a, F: Scalar, const M: usize>(
+        self,
+        arena: &'a Bump,
+        fold: impl Fold<F, M>,
+        x: [&[F]; M],
+        given: Option<&[F]>,
+        scale: F,
+    ) -> &'a mut [F] {
+        let given = given.map(|given| self.spread(arena, given));
+        let parts = arena.alloc_slice_fill_copy(self.fibers.count(), F::zero());
+        kernels::fold(fold, self.fibers, x, given, parts);
+        let sums = if self.repeats() <= 1 {
+            parts
+        } else {
+            let sums = arena.alloc_slice_fill_copy(self.count, F::zero());
+            kernels::fold(Sum, Fibers { outer: 1, n: self.repeats(), inner: self.count }, [parts], None, sums);
+            sums
+        };
+        for sum in &mut *sums {
+            *sum *= scale;
+        }
+        sums
+    }
+
+    /// Each group's number for each of its fibres.
+    fn spread<'a, F: Scalar>(self, arena: &'a Bump, x: &'a [F]) -> &'a [F] {
+        if self.repeats() <= 1 { x } else { arena.alloc_slice_fill_with(self.fibers.count(), |i| x[i % self.count]) }
+    }
+}
+
+/// A normalised tensor and what was found on the way.
+pub(crate) struct Normalized<'t, F: Scalar, D> {
+    pub(crate) y: Tensor<'t, F, D>,
+    /// The mean of each group.
+    pub(crate) mean: &'t [F],
+    /// The mean squared distance from it.
+    pub(crate) variance: &'t [F],
+}
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// Each element less the mean of its row, divided by the row's standard deviation: with the mean
+    /// μ and the variance v = Σ(xᵢ - μ)²/n along the last axis
+    ///
+    /// yᵢ = (xᵢ - μ) r, r = 1/√(v + ε)
+    ///
+    /// (Ba, Kiros and Hinton 2016, "Layer normalization", arXiv:1607.06450, equation 3; gain and
+    /// bias are those of [`nn::LayerNorm`](crate::nn::LayerNorm)). ε keeps r finite.
+    ///
+    /// Pullback: dxᵢ = r (dyᵢ - mean dy - yᵢ mean(dy y)).
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let rows = ndarray::array![[1.0, 3.0], [-2.0, 2.0]];
+    /// assert_eq!(tape.tensor(&rows).layer_norm(0.0).value(), ndarray::array![[-1.0, 1.0], [-1.0, 1.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no axis.
+    #[track_caller]
+    pub fn layer_norm(self, epsilon: F::Base) -> Self {
+        let groups = self.rows("layer_norm");
+        self.normalized(groups, true, epsilon).y
+    }
+
+    /// Each element divided by the root mean square of its row: along the last axis
+    ///
+    /// yᵢ = xᵢ r, r = 1/√(Σxⱼ²/n + ε)
+    ///
+    /// (Zhang and Sennrich 2019, "Root mean square layer normalization", arXiv:1910.07467,
+    /// equation 4).
+    ///
+    /// Pullback: dxᵢ = r (dyᵢ - yᵢ mean(dy y)).
+    ///
+    /// # Panics
+    ///
+    /// If there is no axis.
+    #[track_caller]
+    pub fn rms_norm(self, epsilon: F::Base) -> Self {
+        let groups = self.rows("rms_norm");
+        self.normalized(groups, false, epsilon).y
+    }
+
+    /// As [`layer_norm`](Self::layer_norm), over all axes but the second, of channels.
+    pub(crate) fn channel_norm(self, epsilon: F::Base) -> Normalized<'t, F, D> {
+        let (samples, channels) = (self.shape()[0], self.shape()[1]);
+        let inner = self.shape()[2..].iter().product();
+        let fibers = if inner == 1 {
+            Fibers { outer: 1, n: samples, inner: channels }
+        } else {
+            Fibers { outer: samples * channels, n: inner, inner: 1 }
+        };
+        self.normalized(Groups { fibers, count: channels }, true, epsilon)
+    }
+
+    /// The rows along the last axis.
+    #[track_caller]
+    fn rows(self, operation: &str) -> Groups {
+        let Some((&n, outer)) = self.shape().split_last() else {
+            panic!("{operation}: it takes the last axis, and a tensor of one element without axes has none");
+        };
+        let count = outer.iter().product();
+        Groups { fibers: Fibers { outer: count, n, inner: 1 }, count }
+    }
+
+    fn normalized(self, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
+        let operand = Operand::new(self);
+        let (x, arena) = (operand.x, self.tape.arena());
+        let share = F::lit(groups.size() as f64).recip();
+        let mean = if centered {
+            groups.fold(arena, Sum, [x], None, share)
+        } else {
+            arena.alloc_slice_fill_copy(groups.count, F::zero())
+        };
+        let (mean, fibers) = (&*mean, groups.fibers);
+        let variance = &*groups.fold(arena, SquaredDistance, [x], Some(mean), share);
+        let epsilon = F::from_base(epsilon);
+        let r = &*arena.alloc_slice_fill_with(variance.len(), |i| Float::sqrt(variance[i] + epsilon).recip());
+        let y = operand.zeros(x.len());
+        kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
+        let y = &*y;
+        let result = Self::result(self.tape, self.dim(), y, operand.is_constant(), move |cotangents| {
+            let arena = cotangents.arena;
+            operand.accumulate_with(cotangents, |dy, dx| {
+                let flow = if centered {
+                    groups.fold(arena, Sum, [dy], None, share)
+                } else {
+                    arena.alloc_slice_fill_copy(groups.count, F::zero())
+                };
+                let along = groups.fold(arena, GatedDot, [dy, y], None, share);
+                let given = [r, flow, along].map(|given| groups.spread(arena, given));
+                kernels::update(Restandardize, fibers, dx, [dy, y], given);
+            });
+        });
+        Normalized { y: result, mean, variance }
+    }
+}
+
+updates! {
+    /// y = (x - mean) r
+    struct Standardize<1, 2>, |_, [x], [mean, r]| (x - mean) * r;
+    /// dx += r (dy - mean dy - y mean(dy y))
+    struct Restandardize<2, 3>, |dx, [dy, y], [r, flow, along]| dx + (dy - flow - along.gated_mul(y)).gated_mul(r);
+}

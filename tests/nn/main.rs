@@ -1,0 +1,72 @@
+//! Convolutions, pooling, and the layers of `nn`.
+//!
+//! Values and gradients are compared with PyTorch's, which tests/oracle/nn.py wrote into
+//! tests/oracle/nn.txt; the gradient of every layer's weights is checked against differences.
+
+mod layers;
+mod modes;
+mod windows;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ndarray::{Array, Dimension, IntoDimension};
+use wengert::{Params, Tensor};
+
+/// sin(seed + 1.7 i), as tests/oracle/nn.py fills its arrays.
+fn fill<Sh: IntoDimension>(shape: Sh, seed: usize) -> Array<f64, Sh::Dim> {
+    let mut i = 0;
+    Array::from_shape_simple_fn(shape.into_dimension(), || {
+        i += 1;
+        (seed as f64 + 1.7 * f64::from(i - 1)).sin()
+    })
+}
+
+/// Every weight by [`fill`], with its number as seed; buffers stay.
+fn fill_params(params: &mut Params<f64>) {
+    let weights: Vec<_> = params.iter().map(|weight| weight.range).collect();
+    for (seed, range) in weights.into_iter().enumerate() {
+        let values = fill(range.len(), seed);
+        params.values_mut()[range].copy_from_slice(values.as_slice().unwrap());
+    }
+}
+
+/// The numbers of a name in the oracle's file.
+#[track_caller]
+fn expected(name: &str) -> Vec<f64> {
+    let lines = include_str!("../oracle/nn.txt").lines();
+    let found = lines.filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name);
+    let Some((_, numbers)) = found else { panic!("the oracle knows no {name:?}") };
+    numbers.split(' ').map(|number| number.parse().unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_close<'a>(name: &str, got: impl IntoIterator<Item = &'a f64>) {
+    let (got, want) = (Vec::from_iter(got), expected(name));
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (i, (got, want)) in got.into_iter().zip(want).enumerate() {
+        assert!((got - want).abs() < 1e-10 * (1.0 + want.abs()), "{name}: element {i} is {got}, torch says {want}");
+    }
+}
+
+/// Compares `name y` and, from the cotangent that the oracle uses, `name dx` of every input with
+/// PyTorch, and whether constants record nothing.
+#[track_caller]
+fn check<'t, D: Dimension + 't, E: Dimension + 't>(
+    name: &str,
+    y: Tensor<'t, f64, D>,
+    inputs: impl IntoIterator<Item = (&'static str, Tensor<'t, f64, E>)>,
+) {
+    assert_close(&format!("{name} y"), y.value());
+    let weights = fill(y.dim(), 5);
+    let gradient = (y * y.tape().constant(weights)).sum().backward();
+    for (key, input) in inputs {
+        assert_close(&format!("{name} d{key}"), &gradient.wrt(input));
+    }
+}
+
+/// The message of a panic.
+#[track_caller]
+fn panic_of<T>(work: impl FnOnce() -> T) -> String {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(work()))) else { panic!("it should have panicked") };
+    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap().to_string())
+}

@@ -1,0 +1,110 @@
+"""Values and gradients of tests/nn.rs by PyTorch, in float64: `python nn.py > nn.txt`."""
+
+import torch
+import torch.nn.functional as f
+
+torch.set_default_dtype(torch.float64)
+
+
+def fill(shape, seed):
+    """What the test fills its arrays with."""
+    n = torch.Size(shape).numel()
+    return torch.sin(seed + 1.7 * torch.arange(n)).reshape(shape)
+
+
+def show(name, x):
+    print(f"{name}:", *(f"{v:.12g}" for v in x.detach().flatten().tolist()))
+
+
+def show_with_gradients(name, function, inputs):
+    for x in inputs.values():
+        x.requires_grad_()
+    y = function(*inputs.values())
+    show(f"{name} y", y)
+    gradients = torch.autograd.grad((y * fill(y.shape, 5)).sum(), list(inputs.values()))
+    for key, gradient in zip(inputs, gradients):
+        show(f"{name} d{key}", gradient)
+
+
+print(f"# torch {torch.__version__}, float64, by tests/oracle/nn.py")
+
+for name, kernel, options in [
+    ("plain", (6, 4, 3), {}),
+    ("stride 2", (6, 4, 3), dict(stride=2)),
+    ("padding 2", (6, 4, 3), dict(padding=2)),
+    ("dilation 2", (6, 4, 3), dict(dilation=2)),
+    ("stride 4 padding 1", (6, 4, 3), dict(stride=4, padding=1)),
+    ("groups 2", (6, 2, 3), dict(groups=2, padding=1)),
+    ("depthwise", (4, 1, 2), dict(groups=4)),
+    ("size 1", (2, 4, 1), {}),
+]:
+    inputs = dict(x=fill((2, 4, 7), 1), w=fill(kernel, 2))
+    show_with_gradients(f"conv1d {name}", lambda x, w: f.conv1d(x, w, **options), inputs)
+
+for name, kernel, options in [
+    ("plain", (3, 2, 3, 2), {}),
+    ("stride 2 padding 1", (3, 2, 3, 2), dict(stride=2, padding=1)),
+    ("uneven", (3, 2, 3, 2), dict(stride=(1, 3), padding=(2, 0), dilation=(2, 1))),
+    ("stride 3 size 2", (3, 2, 2, 2), dict(stride=3)),
+    ("groups 2", (4, 1, 3, 3), dict(groups=2, padding=1)),
+    ("size 1", (3, 2, 1, 1), {}),
+    ("size 1 stride 2", (3, 2, 1, 1), dict(stride=2)),
+    ("whole image", (3, 2, 5, 6), {}),
+]:
+    inputs = dict(x=fill((2, 2, 5, 6), 1), w=fill(kernel, 2))
+    show_with_gradients(f"conv2d {name}", lambda x, w: f.conv2d(x, w, **options), inputs)
+
+for name, size, options in [
+    ("side by side", 2, {}),
+    ("overlapping", 3, dict(stride=2, padding=1)),
+    ("apart", 2, dict(stride=3)),
+    ("whole", 7, {}),
+]:
+    for kind in "max", "avg":
+        pool = getattr(f, f"{kind}_pool1d")
+        show_with_gradients(f"{kind}_pool1d {name}", lambda x: pool(x, size, **options), dict(x=fill((2, 3, 7), 1)))
+
+for name, size, options in [
+    ("side by side", 2, {}),
+    ("overlapping", 3, dict(stride=2, padding=1)),
+    ("uneven", (2, 3), dict(stride=(1, 2), padding=(1, 0))),
+]:
+    x = fill((2, 2, 5, 6), 1)
+    for kind in "max", "avg":
+        pool = getattr(f, f"{kind}_pool2d")
+        show_with_gradients(f"{kind}_pool2d {name}", lambda x: pool(x, size, **options), dict(x=x))
+    pool = lambda x: f.avg_pool2d(x, size, count_include_pad=False, **options)
+    show_with_gradients(f"avg_pool2d without padding {name}", pool, dict(x=x))
+
+x = fill((3, 2, 5), 1)
+show_with_gradients("layer_norm", lambda x: f.layer_norm(x, (5,), fill((5,), 0), fill((5,), 1)), dict(x=x))
+show_with_gradients("rms_norm", lambda x: torch.nn.functional.rms_norm(x, (5,), fill((5,), 0)), dict(x=x))
+for name, shape in [("rows", (4, 3)), ("signals", (4, 3, 2)), ("images", (2, 3, 2, 2)), ("one sample", (1, 3, 4))]:
+    norm = torch.nn.modules.batchnorm._BatchNorm(3)
+    norm._check_input_dim = lambda _: None
+    norm.weight.data, norm.bias.data = fill((3,), 0), fill((3,), 1)
+    show_with_gradients(f"batch_norm {name}", norm, dict(x=fill(shape, 1)))
+    norm(fill(shape, 2))
+    show(f"batch_norm {name} running_mean", norm.running_mean)
+    show(f"batch_norm {name} running_var", norm.running_var)
+    norm.eval()
+    show_with_gradients(f"batch_norm {name} eval", norm, dict(x=fill(shape, 3)))
+
+for name in "RNN", "GRU", "LSTM":
+    run = getattr(torch.nn, name)(3, 4)
+    gates = run.weight_ih_l0.shape[0]
+    run.weight_ih_l0.data, run.weight_hh_l0.data = fill((3, gates), 0).T, fill((4, gates), 1).T
+    run.bias_ih_l0.data, run.bias_hh_l0.data = fill((gates,), 2), fill((gates,), 3)
+    show_with_gradients(name, lambda x: run(x)[0], dict(x=fill((5, 2, 3), 1)))
+    if name == "LSTM":
+        show("LSTM c", run(fill((5, 2, 3), 1))[1][1])
+
+attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+attention.in_proj_weight.data, attention.in_proj_bias.data = fill((4, 12), 0).T, fill((12,), 1)
+attention.out_proj.weight.data, attention.out_proj.bias.data = fill((4, 4), 2).T, fill((4,), 3)
+mask = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
+x = fill((2, 3, 4), 1)
+show_with_gradients("attention", lambda x: attention(x, x, x)[0], dict(x=x))
+show_with_gradients("attention causal", lambda x: attention(x, x, x, attn_mask=mask)[0], dict(x=x))
+memory = fill((2, 5, 4), 2)
+show_with_gradients("attention to memory", lambda x, m: attention(x, m, m)[0], dict(x=x, m=memory))
