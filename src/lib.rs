@@ -60,7 +60,7 @@ pub use dual::Dual;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
-pub use params::{On, Param, ParamInfo, Params};
+pub use params::{Group, On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};
 pub use tape::Tape;

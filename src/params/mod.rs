@@ -1,5 +1,7 @@
 //! [`Params`]: the parameters of a model as one flat vector, and the closure form of the gradient.
 
+mod group;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -12,6 +14,10 @@ use crate::real::Scalar;
 use crate::tape::{SINK, Scope, Tape};
 use crate::tensor::{IntoConstant, Tensor};
 use crate::var::Var;
+
+pub use group::Group;
+pub(crate) use group::Span;
+use group::Training;
 
 /// The parameters of a model: one flat vector, of which every weight is a named view.
 ///
@@ -50,10 +56,14 @@ use crate::var::Var;
 /// hidden.b   32            32
 /// total                  2080");
 /// ```
+///
+/// A [group](Self::group_mut) of weights can be frozen, or trained at its own rate.
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
     values: Vec<F>,
     entries: Vec<Entry>,
+    /// What optimisers walk over: the trained ranges, joined where they are alike.
+    spans: Vec<Span>,
 }
 
 #[derive(Clone)]
@@ -64,9 +74,15 @@ struct Entry {
     len: usize,
     /// What only the ids of this entry carry; clones of the parameters keep it.
     stamp: u64,
+    training: Training,
 }
 
 impl Entry {
+    fn info(&self) -> ParamInfo<'_> {
+        let Training { frozen, rate, decay } = self.training;
+        ParamInfo { name: &self.name, shape: &self.shape, range: self.range(), frozen, rate, decay }
+    }
+
     fn range(&self) -> Range<usize> {
         self.start..self.start + self.len
     }
@@ -111,7 +127,7 @@ impl<D> fmt::Debug for Param<D> {
 }
 
 /// One weight as [`Params::iter`] gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParamInfo<'a> {
     /// The name.
@@ -120,6 +136,12 @@ pub struct ParamInfo<'a> {
     pub shape: &'a [usize],
     /// Where its numbers stand in [`Params::values`], and in a gradient.
     pub range: Range<usize>,
+    /// Whether training leaves it as it is; see [`Group::freeze`].
+    pub frozen: bool,
+    /// The factor of the learning rate; see [`Group::rate`].
+    pub rate: f64,
+    /// The factor of the weight decay; see [`Group::decay`].
+    pub decay: f64,
 }
 
 impl<F: Scalar> Default for Params<F> {
@@ -131,7 +153,7 @@ impl<F: Scalar> Default for Params<F> {
 impl<F: Scalar> Params<F> {
     /// No parameters.
     pub fn new() -> Self {
-        Self { values: Vec::new(), entries: Vec::new() }
+        Self { values: Vec::new(), entries: Vec::new(), spans: Vec::new() }
     }
 
     /// Adds a weight with the values of an array of any memory layout.
@@ -163,7 +185,9 @@ impl<F: Scalar> Params<F> {
             start,
             len: array.len(),
             stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
+            training: Training::default(),
         });
+        self.join_spans();
         self.id(self.entries.len() - 1)
     }
 
@@ -210,7 +234,7 @@ impl<F: Scalar> Params<F> {
     /// }
     /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ParamInfo<'_>> {
-        self.entries.iter().map(|entry| ParamInfo { name: &entry.name, shape: &entry.shape, range: entry.range() })
+        self.entries.iter().map(Entry::info)
     }
 
     /// How many numbers there are in all.
@@ -300,7 +324,7 @@ impl<F: Scalar> Params<F> {
 }
 
 impl<F: Scalar> fmt::Display for Params<F> {
-    /// A table of name, shape and count.
+    /// A table of name, shape and count, and of what is frozen or has its own rate or decay.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
         let total = self.len().to_string();
@@ -309,11 +333,23 @@ impl<F: Scalar> fmt::Display for Params<F> {
         let axes = width("shape", &mut shapes.iter().map(String::len));
         let count = width("numbers", &mut std::iter::once(total.len()));
 
-        writeln!(f, "{:names$}  {:axes$}  {:>count$}", "parameter", "shape", "numbers")?;
+        // The column of what is special appears when something is.
+        let notes = self.entries.iter().any(|e| e.training != Training::default());
+        let note = |text: String| if text.is_empty() { text } else { format!("  {text}") };
+        writeln!(
+            f,
+            "{:names$}  {:axes$}  {:>count$}{}",
+            "parameter",
+            "shape",
+            "numbers",
+            if notes { "  training" } else { "" }
+        )?;
         for (entry, shape) in self.entries.iter().zip(&shapes) {
-            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}", entry.name, entry.len)?;
+            let note = note(entry.training.to_string());
+            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{note}", entry.name, entry.len)?;
         }
-        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")
+        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")?;
+        if notes { write!(f, "  {} trained", self.trained_len()) } else { Ok(()) }
     }
 }
 
@@ -361,7 +397,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         On { tape, slot: tape.input_slots(params.len()), params, env: PhantomData }
     }
 
-    /// A weight as a tensor, read in place. Used twice, it is a shared weight.
+    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A
+    /// [frozen](Group::freeze) one is a constant.
     ///
     /// # Panics
     ///
@@ -369,17 +406,20 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     #[track_caller]
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
-        self.weights(entry.start, self.params.view(id))
+        let slot = if entry.training.frozen { SINK } else { self.slot };
+        self.weights(slot, entry.start, self.params.view(id))
     }
 
-    /// All weights as one tensor, as for a penalty on their size.
+    /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
+    /// of its gradient.
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
-        self.weights(0, ArrayView::from(self.params.values()))
+        self.weights(self.slot, 0, ArrayView::from(self.params.values()))
     }
 
-    fn weights<D: Dimension>(self, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
+    /// A view of weights of which the first number has the slot `first + start`.
+    fn weights<D: Dimension>(self, first: u32, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
         let storage = view.to_slice().expect("weights stand in row-major order");
-        let slot = match self.slot {
+        let slot = match first {
             SINK => SINK,
             first => first + start as u32,
         };
