@@ -44,10 +44,13 @@ pub mod gradcheck;
 pub mod init;
 #[allow(unsafe_code)]
 mod kernels;
+pub mod metrics;
 pub mod optim;
 mod params;
 mod real;
 pub mod rules;
+#[cfg(feature = "io")]
+pub mod save;
 mod special;
 mod sweep;
 #[allow(unsafe_code)]

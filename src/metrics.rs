@@ -18,7 +18,6 @@
 use std::fmt;
 
 use ndarray::{ArrayBase, Data, Dimension, Ix2};
-use num_traits::ToPrimitive;
 
 use crate::real::BaseFloat;
 

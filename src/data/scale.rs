@@ -1,7 +1,6 @@
 //! Scaling of columns, and labels as vectors.
 
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
-use num_traits::ToPrimitive;
 
 use crate::real::BaseFloat;
 
