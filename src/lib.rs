@@ -46,6 +46,8 @@ pub mod init;
 mod kernels;
 pub mod metrics;
 pub mod optim;
+#[cfg(feature = "parallel")]
+mod parallel;
 mod params;
 mod real;
 pub mod rules;
@@ -57,12 +59,16 @@ mod sweep;
 mod tape;
 mod tensor;
 mod var;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use calculus::{grad, value_and_grad};
 pub use dual::Dual;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
+#[cfg(feature = "parallel")]
+pub use parallel::Parallel;
 pub use params::{Group, On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Wrt};

@@ -27,7 +27,7 @@
 //! | [`RmsProp`] | recurrent networks, moving targets | 1, or 2 with momentum |
 //! | [`Adagrad`] | sparse gradients | 1 |
 //! | [`Lion`] | large models; takes about a tenth of Adam's rate | 1 |
-//! | L-BFGS and others of `argmin`, by [`Objective`](argmin::Objective) (feature `argmin`) | the whole data at once, few parameters | |
+//! | L-BFGS, Newton-CG, trust regions | the whole data at once; see `Objective` (feature `argmin`) | |
 //!
 //! In the formulas θ are the parameters, g the gradient after clipping, lr the learning rate times
 //! the factor of a weight's [group](Params::group_mut), and operations go number by number.
@@ -37,6 +37,8 @@ mod adam;
 mod average;
 mod clip;
 mod lion;
+#[cfg(feature = "argmin")]
+mod objective;
 mod rmsprop;
 mod schedule;
 mod sgd;
@@ -45,9 +47,13 @@ mod stop;
 
 pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
+#[cfg(feature = "parallel")]
+pub(crate) use average::mix;
 pub use average::{Accumulator, Ema};
 pub use clip::{Clip, norm};
 pub use lion::Lion;
+#[cfg(feature = "argmin")]
+pub use objective::{HessianProduct, Objective};
 pub use rmsprop::RmsProp;
 pub use schedule::{Plateau, Schedule};
 pub use sgd::Sgd;

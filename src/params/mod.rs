@@ -300,7 +300,7 @@ impl<F: Scalar> Params<F> {
 
     /// The weights as constants of a tape: to evaluate a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On { tape, slot: SINK, params: self, env: PhantomData }
+        On { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -380,6 +380,8 @@ impl<F: Scalar> fmt::Debug for Params<F> {
 pub struct On<'t, 'env: 't, F: Scalar = f64> {
     tape: &'t Tape<F>,
     params: &'t Params<F>,
+    /// All numbers: those of `params`, or others in their place.
+    values: &'t [F],
     /// The slot of the first number, or the sink for constants.
     slot: u32,
     env: PhantomData<&'env ()>,
@@ -394,7 +396,12 @@ impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
 impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     /// The parameters as the next input of a tape.
     pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
-        On { tape, slot: tape.input_slots(params.len()), params, env: PhantomData }
+        Self::at(tape, params, &params.values)
+    }
+
+    /// The parameters with other values as the next input of a tape.
+    fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
+        On { tape, slot: tape.input_slots(params.len()), params, values, env: PhantomData }
     }
 
     /// A weight as a tensor, read in place. Used twice, it is a shared weight. A
@@ -407,13 +414,14 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
         let slot = if entry.training.frozen { SINK } else { self.slot };
-        self.weights(slot, entry.start, self.params.view(id))
+        let view = ArrayView::from_shape(entry.dim::<D>(), &self.values[entry.range()]);
+        self.weights(slot, entry.start, view.expect("as many numbers as the shape has"))
     }
 
     /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
     /// of its gradient.
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
-        self.weights(self.slot, 0, ArrayView::from(self.params.values()))
+        self.weights(self.slot, 0, ArrayView::from(self.values))
     }
 
     /// A view of weights of which the first number has the slot `first + start`.
@@ -524,6 +532,40 @@ impl<F: Scalar> Tape<F> {
     ) -> (F, &[F]) {
         let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)));
         // The parameters are the first input of the cleared tape, after the sink.
+        (loss, &adjoints[1..][..params.len()])
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), with other values in place of the parameters'
+    /// own, as a line search needs it.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let mut tape = wengert::Tape::new();
+    /// let (loss, grad) = tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.get(w).square().sum());
+    /// assert_eq!((loss, grad), (25.0, &[6.0, 8.0][..]));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer values than parameters, or the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad_at<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        values: &[F],
+        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        assert!(
+            values.len() == params.len(),
+            "value_and_grad_at: {} values do not fit {} parameters",
+            values.len(),
+            params.len()
+        );
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
+            // The copy lives as long as the handles.
+            f(On::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values)))
+        });
         (loss, &adjoints[1..][..params.len()])
     }
 }
