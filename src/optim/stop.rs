@@ -82,6 +82,16 @@ impl<F: Scalar> EarlyStopping<F> {
         self.waited
     }
 
+    /// The weights with the best loss; empty before the first.
+    pub fn weights(&self) -> &[F] {
+        &self.weights
+    }
+
+    /// Goes on from where a saved run was.
+    pub fn resume(&mut self, best: f64, waited: u32, weights: Vec<F>) {
+        (self.best, self.waited, self.weights) = (best, waited, weights);
+    }
+
     /// Sets the weights to those with the best loss, if there was any.
     ///
     /// # Panics
