@@ -65,7 +65,9 @@ fn weights_come_back_bit_for_bit() {
 fn names_decide_not_places() {
     let (mut one, mut two) = (Params::new(), Params::new());
     for (params, names) in [(&mut one, ["a", "b"]), (&mut two, ["b", "a"])] {
-        names.map(|name| params.add(name, if name == "a" { array![1.0, 2.0] } else { array![3.0, 4.0] }));
+        for name in names {
+            params.add(name, if name == "a" { array![1.0, 2.0] } else { array![3.0, 4.0] });
+        }
     }
     let mut rms = RmsProp::new(0.1).momentum(0.5);
     rms.step(&mut one, &[0.1, 0.2, 0.3, 0.4]);

@@ -199,18 +199,6 @@ impl TableError {
     }
 }
 
-impl From<csv::Error> for TableError {
-    fn from(error: csv::Error) -> Self {
-        let line = error.position().map(csv::Position::line);
-        let source = match error.into_kind() {
-            csv::ErrorKind::Io(source) => source,
-            csv::ErrorKind::Utf8 { err, .. } => io::Error::new(io::ErrorKind::InvalidData, err),
-            _ => io::Error::new(io::ErrorKind::InvalidData, "not a CSV record"),
-        };
-        Self::Read { file: None, line, source }
-    }
-}
-
 impl Default for Csv {
     fn default() -> Self {
         Self::new()
@@ -261,19 +249,29 @@ impl Csv {
     /// As [`open`](Self::open).
     pub fn read<F: BaseFloat>(&self, reader: impl Read) -> Result<Table<F>, TableError> {
         let mut reader = BufReader::new(reader);
-        let start = reader.fill_buf().map_err(|source| TableError::Read { file: None, line: None, source })?;
-        if start.starts_with(&[0x1f, 0x8b]) { self.parse(MultiGzDecoder::new(reader)) } else { self.parse(reader) }
+        let mut text = Vec::new();
+        let read = reader.fill_buf().map(|start| start.starts_with(&[0x1f, 0x8b])).and_then(|zipped| {
+            if zipped { MultiGzDecoder::new(reader).read_to_end(&mut text) } else { reader.read_to_end(&mut text) }
+        });
+        read.map_err(|source| TableError::Read { file: None, line: None, source })?;
+        self.parse(&text)
     }
 
-    fn parse<F: BaseFloat>(&self, reader: impl Read) -> Result<Table<F>, TableError> {
+    fn parse<F: BaseFloat>(&self, text: &[u8]) -> Result<Table<F>, TableError> {
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(self.header)
             .delimiter(self.delimiter)
             .trim(csv::Trim::All)
             .flexible(true)
-            .from_reader(reader);
+            .from_reader(text);
+        let line = |position: Option<&csv::Position>| line_at(text, position.map_or(0, |p| p.byte() as usize));
+        let refused = |error: csv::Error| TableError::Read {
+            file: None,
+            line: Some(line(error.position())),
+            source: io::Error::new(io::ErrorKind::InvalidData, reason(&error)),
+        };
         // Without a header this is the first row, which `records` gives again.
-        let first = reader.headers()?;
+        let first = reader.headers().map_err(refused)?;
         let mut names: Vec<String> = if self.header {
             first.iter().map(Into::into).collect()
         } else {
@@ -291,9 +289,9 @@ impl Csv {
 
         let (mut values, mut texts, mut rows) = (Vec::new(), Vec::new(), 0);
         let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record)? {
-            let line = record.position().map_or(0, csv::Position::line);
+        while reader.read_record(&mut record).map_err(refused)? {
             if record.len() != width {
+                let line = line(record.position());
                 return Err(TableError::Fields { file: None, line, expected: width, found: record.len() });
             }
             for (column, field) in record.iter().enumerate() {
@@ -304,7 +302,7 @@ impl Csv {
                 let number = field.parse().ok().map(F::lit).filter(|x| x.is_finite());
                 values.push(number.ok_or_else(|| TableError::Number {
                     file: None,
-                    line,
+                    line: line(record.position()),
                     column: column + 1,
                     name: self.header.then(|| names[column].clone()),
                     found: field.into(),
@@ -323,6 +321,22 @@ impl Csv {
             names,
             classes,
         })
+    }
+}
+
+/// The line of the record that is read from this place on. (Not the reader's own count: that is of
+/// the line where the search for the record began, before empty lines.)
+fn line_at(text: &[u8], place: usize) -> u64 {
+    let rest = text.get(place..).unwrap_or_default();
+    let start = place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + text.iter().take(start).filter(|&&byte| byte == b'\n').count() as u64
+}
+
+/// What the reader has against the text, less its own account of the place.
+fn reason(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { err, .. } => err.to_string(),
+        _ => error.to_string(),
     }
 }
 

@@ -17,8 +17,8 @@ const INK: RGBColor = RGBColor(70, 70, 70);
 
 /// Lines and dots over two axes, as PNG or SVG.
 ///
-/// Labels in a PNG need a TrueType font: the usual system folders are searched, or it is named in
-/// the environment variable `FONT`. Without one a PNG is drawn without text; an SVG always has it.
+/// Labels need a TrueType font, an SVG's to be measured: the usual system folders are searched, or
+/// it is named in the environment variable `FONT`. Without one a chart is drawn without text.
 ///
 /// ```
 /// use wengert::watch::Chart;
@@ -28,7 +28,7 @@ const INK: RGBColor = RGBColor(70, 70, 70);
 /// # let folder = std::env::temp_dir().join(format!("wengert-doc-chart-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// chart.save(folder.join("parabola.svg"))?;
-/// # assert!(std::fs::read_to_string(folder.join("parabola.svg"))?.contains("A parabola"));
+/// # assert!(std::fs::read_to_string(folder.join("parabola.svg"))?.contains("<circle"));
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -193,11 +193,12 @@ impl Chart {
 
         let path = path.as_ref();
         let ranges = self.ranges().ok_or_else(|| ChartError::Empty { title: self.title.clone() })?;
+        let text = has_font();
         let drawn = match path.extension().and_then(|e| e.to_str()) {
-            Some("svg") => self.draw(&SVGBackend::new(path, SIZE).into_drawing_area(), ranges, 1, true),
+            Some("svg") => self.draw(&SVGBackend::new(path, SIZE).into_drawing_area(), ranges, 1, text),
             Some("png") => {
                 let area = BitMapBackend::new(path, (2 * SIZE.0, 2 * SIZE.1)).into_drawing_area();
-                self.draw(&area, ranges, 2, has_font())
+                self.draw(&area, ranges, 2, text)
             }
             _ => return Err(ChartError::Extension { file: path.into() }),
         };
@@ -309,7 +310,7 @@ fn tick(log: bool, range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     }
 }
 
-/// Whether some font of this machine is known to the bitmap backend.
+/// Whether some font of this machine is known to the backends.
 fn has_font() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -318,7 +319,7 @@ fn has_font() -> bool {
         let Some(file) = named.or_else(|| folders.iter().find_map(|folder| plain_font(Path::new(folder)))) else {
             return false;
         };
-        // The backend keeps fonts for the life of the program.
+        // The backends keep fonts for the life of the program.
         let Ok(bytes) = std::fs::read(file) else { return false };
         plotters::style::register_font("sans-serif", FontStyle::Normal, bytes.leak()).is_ok()
     })
