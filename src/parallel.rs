@@ -10,6 +10,9 @@ use crate::real::Scalar;
 use crate::tape::Tape;
 use crate::var::Var;
 
+/// How many numbers of the parts' gradients are summed at once: they fit a core's nearest caches.
+const BLOCK: usize = 4096;
+
 /// Tapes for the parts of a batch, which run on rayon's threads and share the parameters; needs the
 /// feature `parallel`.
 ///
@@ -101,8 +104,6 @@ impl<F: Scalar> Parallel<F> {
             })
             .collect();
 
-        // Numbers that fit a core's nearest caches, so that each is written to memory once.
-        const BLOCK: usize = 4096;
         self.grad.resize(params.len(), F::zero());
         self.grad.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
             let range = block * BLOCK..block * BLOCK + sum.len();
