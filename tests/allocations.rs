@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
-use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
+use wengert::optim::{
+    Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
+};
 use wengert::{Params, Tape, Var, fuse, init};
 
 thread_local! {
@@ -170,4 +172,43 @@ fn perceptron_training_step() {
             }
         });
     }
+}
+
+/// Every optimiser, over groups, and what goes with them.
+#[test]
+fn optimizers_and_averages() {
+    let mut params = Params::<f32>::new();
+    params.add("frozen", Array1::ones(10));
+    params.add("w", Array1::ones(100));
+    params.add("b", Array1::ones(7));
+    params.group_mut("frozen").freeze();
+    params.group_mut("b").rate(0.5).decay(0.0);
+    let grad: Vec<f32> = (0..117).map(|i| (i as f32).sin()).collect();
+    let mut optimizers: [Box<dyn Optimizer<f32>>; 7] = [
+        Box::new(Sgd::new(1e-3).clip_value(0.5)),
+        Box::new(Sgd::new(1e-3).momentum(0.9).nesterov(true)),
+        Box::new(Adam::new(1e-3).clip_norm(1.0)),
+        Box::new(AdamW::new(1e-3)),
+        Box::new(RmsProp::new(1e-3).momentum(0.9)),
+        Box::new(Adagrad::new(1e-3)),
+        Box::new(Lion::new(1e-4)),
+    ];
+    let (mut micro, mut ema) = (Accumulator::new(3), Ema::new(0.99));
+    let (mut stopping, mut plateau) = (EarlyStopping::new(1_000_000), Plateau::new(1e-3, 5));
+    let schedule = Schedule::one_cycle(1e-3, 100);
+    let mut step = 0;
+    assert_allocates_nothing(|| {
+        step += 1;
+        if let Some(grad) = micro.add(&grad) {
+            for optimizer in &mut optimizers {
+                optimizer.set_lr(schedule.at(step).min(plateau.observe(1.0 / step as f64)));
+                optimizer.step(&mut params, grad);
+            }
+            ema.update(&params);
+            assert!(!stopping.observe(1.0 / step as f64, &params));
+            ema.swap(&mut params);
+            ema.swap(&mut params);
+        }
+    });
+    assert_eq!(params.values()[..10], [1.0; 10]);
 }

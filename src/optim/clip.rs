@@ -4,7 +4,7 @@ use num_traits::ToPrimitive;
 
 use crate::kernels::{Kernel, Wrap};
 use crate::params::Span;
-use crate::real::Scalar;
+use crate::real::{Scalar, binade};
 
 /// How an optimiser bounds the gradient before it uses it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,13 +50,14 @@ fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<u
     if plain.is_normal() && plain < f64::MAX || plain.is_nan() {
         return plain.sqrt();
     }
-    // Zero, out of range, or next to it: once more, relative to the largest number.
+    // Zero, out of range, or next to it: once more, in units of the largest number.
     let size = |x: &F| x.to_base().to_f64().map_or(f64::NAN, f64::abs);
     let largest = ranges.clone().flat_map(|range| &grad[range]).map(size).fold(0.0, f64::max);
     if largest == 0.0 || largest.is_infinite() {
         return largest;
     }
-    largest * squares(largest.recip().min(f64::MAX)).sqrt()
+    let unit = binade(largest);
+    unit * squares(unit.recip()).sqrt()
 }
 
 /// Σ (xᵢ · scale)² in `f64`.
