@@ -26,7 +26,10 @@
 //!   [`value_and_grad`] for closures; [`Real`] for functions that run on any number type.
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
-//! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
+//! - Training: [`Params`], [`Tape::value_and_grad`], [`optim`], [`init`], [`data`], [`metrics`].
+//! - With a feature: files of weights and tables (`io`: `save`, `data::Csv`), progress bars and
+//!   charts (`watch`), several threads (`parallel`: `Parallel`), L-BFGS and its like (`argmin`:
+//!   `optim::Objective`).
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function and every convention at special points: [`rules`].

@@ -32,13 +32,12 @@
 //! let batches = Batches::new(1000, 32, rng.random());
 //! ```
 //!
-//! Nothing else is left to chance: the tape, the optimisers and
-//! [parallel](https://docs.rs/wengert/latest/wengert/parallel) training (for one number of shards)
-//! compute the same bits each time on one machine. A run resumed at an epoch calls
-//! [`Batches::skip`] with the number of epochs done.
+//! Nothing else is left to chance: the tape, the optimisers and data-parallel training (`Parallel`,
+//! for one number of shards) compute the same bits each time on one machine. A run resumed at an
+//! epoch calls [`Batches::skip`] with the number of epochs done.
 //!
 //! Rows in the order of the array are borrowed by ndarray's own
-//! [`axis_chunks_iter`](ndarray::ArrayBase::axis_chunks_iter); shuffled ones are gathered into a
+//! [`axis_chunks_iter`](ndarray::ArrayRef::axis_chunks_iter); shuffled ones are gathered into a
 //! buffer that is used again.
 
 #[cfg(feature = "io")]
