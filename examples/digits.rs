@@ -5,51 +5,23 @@
 //! ```
 
 use std::error::Error;
-use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use flate2::read::GzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
-use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
+use ndarray::{Array1, Ix1, Ix2};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use wengert::data::{Batches, gather, gather_rows, train_test_split};
-use wengert::optim::{AdamW, Optimizer};
+use wengert::data::{Batches, Column, Csv, gather, gather_rows};
+use wengert::metrics::{Confusion, argmax_rows};
+use wengert::optim::{AdamW, Optimizer, Schedule};
+use wengert::watch::Progress;
 use wengert::{On, Param, Params, Tape, Tensor, init};
 
 const HIDDEN: usize = 96;
-const EPOCHS: u32 = 40;
+const EPOCHS: u64 = 40;
 const BATCH: usize = 32;
 const TEST: usize = 360;
 /// The learning rate of the first epoch; it falls linearly to zero.
 const RATE: f64 = 5e-3;
-
-/// Images, one a row, with pixels in 0..=1, and their labels.
-struct Digits {
-    images: Array2<f32>,
-    labels: Vec<usize>,
-}
-
-impl Digits {
-    /// Reads 64 pixels and a label a line.
-    fn read(csv: impl Read) -> Result<Self, Box<dyn Error>> {
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for row in csv::ReaderBuilder::new().has_headers(false).from_reader(csv).deserialize() {
-            let row: Vec<u8> = row?;
-            let Some((&label, image)) = row.split_last().filter(|(label, _)| **label < 10) else {
-                return Err(format!("line {}: the label is not a digit", labels.len() + 1).into());
-            };
-            pixels.extend(image.iter().map(|&pixel| f32::from(pixel) / 16.0));
-            labels.push(usize::from(label));
-        }
-        let images = Array2::from_shape_vec((labels.len(), 64), pixels)?;
-        Ok(Self { images, labels })
-    }
-
-    fn select(&self, rows: &[usize]) -> Self {
-        Self { images: self.images.select(Axis(0), rows), labels: rows.iter().map(|&row| self.labels[row]).collect() }
-    }
-}
 
 /// 64 pixels, a hidden layer of relu units, 10 classes.
 struct Perceptron {
@@ -73,13 +45,6 @@ impl Perceptron {
         let hidden = (images.dot(p.get(self.w1)) + p.get(self.b1)).relu();
         hidden.dot(p.get(self.w2)) + p.get(self.b2)
     }
-
-    /// The share of images it reads as their label says.
-    fn accuracy(&self, params: &Params<f32>, tape: &mut Tape<f32>, digits: &Digits) -> f64 {
-        tape.clear();
-        let p = params.frozen_on(tape);
-        self.logits(p, p.constant(&digits.images)).accuracy(&digits.labels)
-    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -87,17 +52,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => text.parse().map_err(|_| format!("the seed must be a whole number, not {text:?}"))?,
         None => 0,
     };
-    let digits = Digits::read(GzDecoder::new(&include_bytes!("data/digits.csv.gz")[..]))?;
+    // 64 pixels in 0..=16 and a label a line.
+    let csv = Csv::new().header(false).labels(Column::Last);
+    let mut digits = csv.read::<f32>(&include_bytes!("data/digits.csv.gz")[..])?;
+    digits.values /= 16.0;
 
     // The rows stand by writer: the last ones are digits of people who wrote none of the first, so
     // that to test on the last rows is harder than on rows drawn at random, as here.
-    let (train, test) = train_test_split(digits.labels.len(), TEST, seed);
-    let (train, test) = (digits.select(&train), digits.select(&test));
+    let (train, test) = digits.split(TEST, seed);
     println!(
         "{} digits to learn, {} to test, shuffled with seed {seed}.\n\
          (The last rows of the file are other writers' digits; shuffled, both parts have digits of all writers.)\n",
-        train.labels.len(),
-        test.labels.len()
+        train.len(),
+        test.len()
     );
 
     let mut params = Params::new();
@@ -105,37 +72,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{params}\n");
 
     let mut adam = AdamW::new(RATE).weight_decay(0.1);
-    let mut batches = Batches::new(train.labels.len(), BATCH, seed);
-    let mut tape = Tape::new();
-    let (mut images, mut labels) = (Vec::new(), Vec::new());
-    let bar = ProgressBar::new(EPOCHS.into());
-    bar.set_style(ProgressStyle::with_template("{bar:40} epoch {pos} of {len}, {eta} left")?);
-    let mut training = Duration::ZERO;
+    let schedule = Schedule::linear(RATE, EPOCHS);
+    let mut batches = Batches::new(train.len(), BATCH, seed);
+    let (mut tape, mut images, mut labels) = (Tape::new(), Vec::new(), Vec::new());
+    let progress = Progress::new("epoch", EPOCHS);
+    let start = Instant::now();
     for epoch in 0..EPOCHS {
-        let start = Instant::now();
-        adam.lr = RATE * (1.0 - f64::from(epoch) / f64::from(EPOCHS));
-        let (mut loss_sum, mut hits) = (0.0, 0.0);
+        adam.lr = schedule.at(epoch);
+        let mut sum = 0.0;
         for rows in batches.shuffle() {
-            let x = gather_rows(&train.images, rows, &mut images);
+            let x = gather_rows(&train.values, rows, &mut images);
             let y = gather(&train.labels, rows, &mut labels);
-            let n = rows.len() as f64;
-            let (loss, grad) = tape.value_and_grad(&params, |p| {
-                let logits = model.logits(p, p.constant(x));
-                hits += logits.accuracy(y) * n;
-                logits.softmax_cross_entropy(y)
-            });
+            let (loss, grad) =
+                tape.value_and_grad(&params, |p| model.logits(p, p.constant(x)).softmax_cross_entropy(y));
             adam.step(&mut params, grad);
-            loss_sum += f64::from(loss) * n;
+            sum += f64::from(loss) * rows.len() as f64;
         }
-        training += start.elapsed();
-        let n = train.labels.len() as f64;
-        let line = format!("epoch {:2}   loss {:.4}   accuracy {:6.2}%", epoch + 1, loss_sum / n, 100.0 * hits / n);
-        bar.suspend(|| println!("{line}"));
-        bar.inc(1);
+        let loss = sum / train.len() as f64;
+        progress.println(format!("epoch {:2}   loss {loss:.4}", epoch + 1));
+        progress.step(loss, adam.lr);
     }
-    bar.finish_and_clear();
+    progress.finish();
+    let seconds = start.elapsed().as_secs_f64();
 
-    let accuracy = model.accuracy(&params, &mut tape, &test);
-    println!("\ntest accuracy {:.2}%, {:.3} s of training", 100.0 * accuracy, training.as_secs_f64());
+    tape.clear();
+    let p = params.frozen_on(&tape);
+    let read = argmax_rows(&model.logits(p, p.constant(&test.values)).value());
+    let confusion = Confusion::new(10, &read, &test.labels);
+    println!("\n{confusion}\n\ntest accuracy {:.2}%, {seconds:.3} s of training", 100.0 * confusion.accuracy());
     Ok(())
 }

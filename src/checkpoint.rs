@@ -26,7 +26,7 @@ fn with_spare<F: Scalar, T>(spare: &Spare<F>, work: impl FnOnce(&Tape<F>) -> T) 
 /// Where the snapshots of [`Tape::checkpoint_loop`] stand: memory against recomputation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Schedule {
+pub enum Snapshots {
     /// A snapshot every √n steps: memory for √n states and the recording of √n steps; each step is
     /// computed twice.
     Sqrt,
@@ -36,11 +36,11 @@ pub enum Schedule {
     /// log₂ n snapshots need about log₂ n / 2 repetitions.
     Binomial {
         /// States kept at any time, the initial one included.
-        snapshots: usize,
+        count: usize,
     },
 }
 
-impl Schedule {
+impl Snapshots {
     /// How many steps are recorded at once.
     fn leaf(self, steps: usize) -> usize {
         match self {
@@ -62,7 +62,7 @@ impl Schedule {
     fn snapshots(self, steps: usize) -> usize {
         match self {
             Self::Sqrt => steps.div_ceil(self.leaf(steps)).max(1),
-            Self::Binomial { snapshots } => snapshots,
+            Self::Binomial { count } => count,
         }
     }
 }
@@ -207,16 +207,16 @@ impl<F: Scalar> Tape<F> {
     /// tape keeps a few snapshots: the sweep computes the steps between them again.
     ///
     /// A recurrence of n steps, such as an integrator of a differential equation, then takes memory
-    /// in proportion to √n or log n instead of n, see [`Schedule`].
+    /// in proportion to √n or log n instead of n, see [`Snapshots`].
     ///
     /// ```
-    /// use wengert::{Schedule, Tape};
+    /// use wengert::{Snapshots, Tape};
     ///
     /// // The explicit Euler method for y' = -k y over t = 1.
     /// let tape = Tape::new();
     /// let [k, start] = tape.vars([0.5_f64, 2.0]);
     /// let n = 10_000;
-    /// let end = tape.checkpoint_loop(n, Schedule::Sqrt, &[k], &[start], |_, inputs, state| {
+    /// let end = tape.checkpoint_loop(n, Snapshots::Sqrt, &[k], &[start], |_, inputs, state| {
     ///     vec![state[0] - inputs[0] * state[0] / n as f64]
     /// });
     /// let gradient = end[0].backward();
@@ -233,7 +233,7 @@ impl<F: Scalar> Tape<F> {
     pub fn checkpoint_loop<'t>(
         &'t self,
         steps: usize,
-        schedule: Schedule,
+        schedule: Snapshots,
         inputs: &[Var<'t, F>],
         state: &[Var<'t, F>],
         step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,

@@ -28,7 +28,10 @@
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
 //!   `cholesky`, `solve_triangular`, `factorize`.
-//! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
+//! - Training: [`Params`], [`Tape::value_and_grad`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`].
+//! - With a feature: files of weights and tables (`io`: `save`, `data::Csv`), progress bars and
+//!   charts (`watch`), several threads (`parallel`: `Parallel`), L-BFGS and its like (`argmin`:
+//!   `optim::Objective`).
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function and every convention at special points: [`rules`].
@@ -50,20 +53,27 @@ pub mod gradcheck;
 pub mod init;
 #[allow(unsafe_code)]
 mod kernels;
+pub mod metrics;
 pub mod nn;
 pub mod optim;
+#[cfg(feature = "parallel")]
+mod parallel;
 mod params;
 mod real;
 pub mod rules;
+#[cfg(feature = "io")]
+pub mod save;
 mod special;
 mod sweep;
 #[allow(unsafe_code)]
 mod tape;
 mod tensor;
 mod var;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use calculus::{grad, value_and_grad};
-pub use checkpoint::Schedule;
+pub use checkpoint::Snapshots;
 pub use custom::{Operands, Rule, apply, with_partials};
 pub use dual::Dual;
 #[cfg(feature = "linalg")]
@@ -71,7 +81,9 @@ pub use error::LinalgError;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
-pub use params::{On, Param, ParamInfo, Params};
+#[cfg(feature = "parallel")]
+pub use parallel::Parallel;
+pub use params::{Group, On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Seed, Wrt};
 pub use tape::Tape;

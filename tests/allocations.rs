@@ -11,8 +11,10 @@ use wengert::nn::{
     BatchNorm, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm, LstmCell, MaxPool2d, Mode, MultiHeadAttention,
     Relu,
 };
-use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
-use wengert::{Conv, Params, Schedule, Tape, Var, fuse, init};
+use wengert::optim::{
+    Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
+};
+use wengert::{Conv, Params, Snapshots, Tape, Var, fuse, init};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -206,20 +208,20 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
         let x = (0..n).fold(v[2..].to_vec(), |x, _| step(&v[..2], &x));
         x[0].backward();
     });
-    let with = |n: usize, schedule: Schedule| {
+    let with = |n: usize, schedule: Snapshots| {
         peak(|| {
             let tape = Tape::new();
             let v = tape.vars_from(&at);
             tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
         })
     };
-    let (sqrt, binomial) = (with(n, Schedule::Sqrt), with(n, Schedule::Binomial { snapshots: 17 }));
+    let (sqrt, binomial) = (with(n, Snapshots::Sqrt), with(n, Snapshots::Binomial { count: 17 }));
     println!("{n} steps: {stored} bytes stored, {sqrt} with sqrt(n), {binomial} with log2(n) snapshots");
     assert!(stored > 100 * n as isize);
     assert!(sqrt < 150_000 && binomial < 12_000, "{sqrt} {binomial}");
     // A hundred times the steps: ten times the snapshots, or none more.
-    assert!(sqrt < 15 * with(n / 100, Schedule::Sqrt));
-    assert!(binomial < 2 * with(n / 100, Schedule::Binomial { snapshots: 17 }));
+    assert!(sqrt < 15 * with(n / 100, Snapshots::Sqrt));
+    assert!(binomial < 2 * with(n / 100, Snapshots::Binomial { count: 17 }));
 }
 
 /// A small convolutional net with every kind of layer, in training.
@@ -254,4 +256,43 @@ fn layers_training_step() {
         adam.step(&mut params, grad);
         train.update_buffers(&mut params);
     });
+}
+
+/// Every optimiser, over groups, and what goes with them.
+#[test]
+fn optimizers_and_averages() {
+    let mut params = Params::<f32>::new();
+    params.add("frozen", Array1::ones(10));
+    params.add("w", Array1::ones(100));
+    params.add("b", Array1::ones(7));
+    params.group_mut("frozen").freeze();
+    params.group_mut("b").rate(0.5).decay(0.0);
+    let grad: Vec<f32> = (0..117).map(|i| (i as f32).sin()).collect();
+    let mut optimizers: [Box<dyn Optimizer<f32>>; 7] = [
+        Box::new(Sgd::new(1e-3).clip_value(0.5)),
+        Box::new(Sgd::new(1e-3).momentum(0.9).nesterov(true)),
+        Box::new(Adam::new(1e-3).clip_norm(1.0)),
+        Box::new(AdamW::new(1e-3)),
+        Box::new(RmsProp::new(1e-3).momentum(0.9)),
+        Box::new(Adagrad::new(1e-3)),
+        Box::new(Lion::new(1e-4)),
+    ];
+    let (mut micro, mut ema) = (Accumulator::new(3), Ema::new(0.99));
+    let (mut stopping, mut plateau) = (EarlyStopping::new(1_000_000), Plateau::new(1e-3, 5));
+    let schedule = Schedule::one_cycle(1e-3, 100);
+    let mut step = 0;
+    assert_allocates_nothing(|| {
+        step += 1;
+        if let Some(grad) = micro.add(&grad) {
+            for optimizer in &mut optimizers {
+                optimizer.set_lr(schedule.at(step).min(plateau.observe(1.0 / step as f64)));
+                optimizer.step(&mut params, grad);
+            }
+            ema.update(&params);
+            assert!(!stopping.observe(1.0 / step as f64, &params));
+            ema.swap(&mut params);
+            ema.swap(&mut params);
+        }
+    });
+    assert_eq!(params.values()[..10], [1.0; 10]);
 }

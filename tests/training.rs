@@ -1,4 +1,4 @@
-//! Parameters, optimisers, initial values, batches and the one-call gradients.
+//! Parameters, initial values, batches and the one-call gradients.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,8 +6,8 @@ use ndarray::{Array, Array1, Array2, Array3, ArrayD, Axis, Ix1, Ix2, IxDyn, arra
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{self, Batches};
-use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
-use wengert::{Params, Real, Scalar, Tape, grad, init, value_and_grad};
+use wengert::optim::{Adam, Optimizer};
+use wengert::{Params, Real, Tape, grad, init, value_and_grad};
 
 fn message(f: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic");
@@ -41,7 +41,7 @@ mod one_call {
         assert_eq!(value_and_grad(|_| 7.0.into(), &[1.0, 2.0]), (7.0, vec![0.0; 2]));
         assert_eq!(grad(|x| x[1].detach(), &[1.0, 2.0]), [0.0; 2]);
         assert_eq!(value_and_grad(|_| 7.0.into(), &[]), (7.0, vec![]));
-        assert_eq!(grad(|x| wengert::sum(x), &[0.0_f64; 0]), []);
+        assert!(grad(|x| wengert::sum(x), &[0.0_f64; 0]).is_empty());
     }
 
     #[test]
@@ -311,135 +311,6 @@ mod closure_form {
     }
 }
 
-/// The formulas of the papers in 50-digit arithmetic (mpmath 1.3): six steps from (0.5, -2, 3.25)
-/// on f(x) = x₀²x₁ + x₂²/2 + x₀x₂ with a learning rate of 0.05.
-mod optimizers {
-    use super::*;
-
-    fn run<F: Scalar>(mut optimizer: impl Optimizer<F>) -> Vec<F> {
-        let mut params = Params::new();
-        let id = params.add("x", array![0.5, -2.0, 3.25].mapv(F::lit));
-        let mut tape = Tape::new();
-        for _ in 0..6 {
-            let (_, grad) = tape.value_and_grad(&params, |p| {
-                let x = p.get(id);
-                let [a, b, c] = [0, 1, 2].map(|i| x.at([i]));
-                a.square() * b + c.square() * F::lit(0.5) + a * c
-            });
-            optimizer.step(&mut params, grad);
-        }
-        params.values().to_vec()
-    }
-
-    fn check(optimizer: impl Optimizer<f64>, single: impl Optimizer<f32>, expected: [f64; 3]) {
-        for (x, e) in run(optimizer).into_iter().zip(expected) {
-            assert!((x - e).abs() < 1e-14 * e.abs().max(1.0), "{x} is not {e}");
-        }
-        for (x, e) in run(single).into_iter().zip(expected) {
-            assert!((f64::from(x) - e).abs() < 4e-6 * e.abs().max(1.0), "{x} is not {e}");
-        }
-    }
-
-    macro_rules! check {
-        ($optimizer:expr, $expected:expr) => {
-            check($optimizer, $optimizer, $expected)
-        };
-    }
-
-    #[test]
-    fn sgd() {
-        check!(Sgd::new(0.05), [0.054712275526812680871, -2.037294577332930411, 2.3040441347217686663]);
-        check!(
-            Sgd::new(0.05).weight_decay(0.1),
-            [0.045137373300066669014, -1.9765709955620814843, 2.2323913732995969307]
-        );
-    }
-
-    #[test]
-    fn sgd_with_momentum() {
-        check!(Sgd::new(0.05).momentum(0.9), [-0.89586374259532403463, -2.1285364415337692873, 0.61990112335557833794]);
-        check!(
-            Sgd::new(0.05).momentum(0.9).nesterov(true).weight_decay(0.1),
-            [-1.636647554787643243, -1.9911954717894142314, 0.3394544560948006357]
-        );
-    }
-
-    #[test]
-    fn adam() {
-        check!(Adam::new(0.05), [0.1981781422114123026, -2.2820576037463550241, 2.9511755242963136484]);
-        check!(
-            Adam::new(0.05).betas(0.8, 0.95).epsilon(1e-2),
-            [0.19849106212318244677, -2.2632226092234253743, 2.9526246947055789409]
-        );
-    }
-
-    #[test]
-    fn adamw() {
-        check!(
-            AdamW::new(0.05).weight_decay(0.1),
-            [0.18710197776937788704, -2.2178948216898113888, 2.8588588954633282669]
-        );
-        // Without decay it is Adam.
-        let (adam, adamw) = (Adam::<f64>::new(0.05), AdamW::new(0.05).weight_decay(0.0));
-        assert_eq!(run(adam), run(adamw));
-    }
-
-    /// Every number of a long vector takes the step of a short one, whatever the vector width.
-    #[test]
-    fn long_vectors() {
-        fn step(optimizer: &mut impl Optimizer<f32>, x: Array1<f32>, grad: &[f32]) -> Vec<f32> {
-            let mut params = Params::new();
-            params.add("x", x);
-            optimizer.step(&mut params, grad);
-            optimizer.step(&mut params, grad);
-            params.values().to_vec()
-        }
-        let n = 1031;
-        let x = Array1::from_shape_fn(n, |i| (i as f32 * 0.7).sin());
-        let g = Array1::from_shape_fn(n, |i| (i as f32 * 1.3).cos());
-        let long = [
-            step(&mut Sgd::new(0.1).momentum(0.9).nesterov(true), x.clone(), g.as_slice().unwrap()),
-            step(&mut AdamW::new(0.1), x.clone(), g.as_slice().unwrap()),
-        ];
-        for i in 0..n {
-            let (x, g) = (array![x[i]], [g[i]]);
-            let sgd = step(&mut Sgd::new(0.1).momentum(0.9).nesterov(true), x.clone(), &g);
-            assert_eq!(long[0][i], sgd[0], "{i}");
-            assert_eq!(long[1][i], step(&mut AdamW::new(0.1), x, &g)[0], "{i}");
-        }
-    }
-
-    #[test]
-    fn a_rate_can_change_between_steps() {
-        let mut params = Params::new();
-        params.add("x", array![0.0]);
-        let mut sgd = Sgd::new(1.0).momentum(0.5);
-        sgd.step(&mut params, &[1.0]);
-        sgd.lr = 0.1;
-        sgd.step(&mut params, &[1.0]);
-        assert_eq!(params.values(), [-1.0 - 0.1 * 1.5]);
-    }
-
-    #[test]
-    fn lengths_must_agree() {
-        let text = message(|| {
-            let mut params = Params::new();
-            params.add("x", array![0.0, 1.0]);
-            Sgd::new(0.1).step(&mut params, &[1.0, 2.0, 3.0]);
-        });
-        assert_eq!(text, "step: the gradient has 3 numbers, the parameters have 2");
-        let text = message(|| {
-            let mut params = Params::new();
-            params.add("x", array![0.0, 1.0]);
-            let mut adam = Adam::new(0.1);
-            adam.step(&mut params, &[1.0, 2.0]);
-            params.add("y", array![0.0]);
-            adam.step(&mut params, &[1.0, 2.0, 3.0]);
-        });
-        assert!(text.contains("state for 2 numbers, the parameters have 3"), "{text}");
-    }
-}
-
 /// Sample statistics of 120,000 draws; the bounds are at five standard errors or more, and the seed
 /// is fixed.
 mod initial_values {
@@ -568,8 +439,8 @@ mod batching {
         let mut all = [train, test].concat();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..1797));
-        assert_eq!(data::train_test_split(3, 0, 0).1, []);
-        assert_eq!(data::train_test_split(3, 3, 0).0, []);
+        assert!(data::train_test_split(3, 0, 0).1.is_empty());
+        assert!(data::train_test_split(3, 3, 0).0.is_empty());
     }
 
     #[test]

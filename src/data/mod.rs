@@ -1,4 +1,4 @@
-//! Splitting, shuffling and batching of examples, by index and by seed.
+//! Reading, splitting, shuffling, batching and scaling of examples.
 //!
 //! ```
 //! use ndarray::array;
@@ -16,6 +16,37 @@
 //! ```
 //!
 //! A seed gives the same order on every machine, for one version of the crate `rand`.
+//!
+//! # One seed for a whole run
+//!
+//! Everything random is drawn from a [`StdRng`] that is handed on, or from a seed drawn from it:
+//!
+//! ```
+//! use rand::rngs::StdRng;
+//! use rand::{Rng, SeedableRng};
+//! use wengert::{data::Batches, init, Params};
+//!
+//! let mut rng = StdRng::seed_from_u64(42);
+//! let mut params = Params::<f32>::new();
+//! params.add("w", init::he_normal((8, 4), &mut rng));
+//! let batches = Batches::new(1000, 32, rng.random());
+//! ```
+//!
+//! Nothing else is left to chance: the tape, the optimisers and data-parallel training (`Parallel`,
+//! for one number of shards) compute the same bits each time on one machine. A run resumed at an
+//! epoch calls [`Batches::skip`] with the number of epochs done.
+//!
+//! Rows in the order of the array are borrowed by ndarray's own
+//! [`axis_chunks_iter`](ndarray::ArrayRef::axis_chunks_iter); shuffled ones are gathered into a
+//! buffer that is used again.
+
+#[cfg(feature = "io")]
+mod csv;
+mod scale;
+
+#[cfg(feature = "io")]
+pub use csv::{Column, Csv, Table, TableError};
+pub use scale::{Scaling, one_hot};
 
 use ndarray::{ArrayBase, ArrayView, Axis, Data, RemoveAxis};
 use rand::SeedableRng;
@@ -43,6 +74,25 @@ impl Batches {
     pub fn new(len: usize, size: usize, seed: u64) -> Self {
         assert!(size > 0, "Batches: a batch of {len} examples needs a size of at least 1");
         Self { order: (0..len).collect(), size, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    /// Draws the orders of some epochs and forgets them: a resumed run goes on as one that was not
+    /// interrupted.
+    ///
+    /// ```
+    /// use wengert::data::Batches;
+    ///
+    /// let (mut whole, mut resumed) = (Batches::new(100, 8, 7), Batches::new(100, 8, 7));
+    /// for _ in 0..3 {
+    ///     whole.shuffle();
+    /// }
+    /// resumed.skip(3);
+    /// assert!(whole.shuffle().eq(resumed.shuffle()));
+    /// ```
+    pub fn skip(&mut self, epochs: usize) {
+        for _ in 0..epochs {
+            let _ = self.shuffle();
+        }
     }
 
     /// Draws a new order, each of the len! equally likely, and gives the batches of this epoch.

@@ -1,5 +1,7 @@
 //! [`Params`]: the parameters of a model as one flat vector, and the closure form of the gradient.
 
+mod group;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -12,6 +14,10 @@ use crate::real::Scalar;
 use crate::tape::{SINK, Scope, Tape};
 use crate::tensor::{IntoConstant, Tensor};
 use crate::var::Var;
+
+pub use group::Group;
+pub(crate) use group::Span;
+use group::Training;
 
 /// The parameters of a model: one flat vector, of which every weight is a named view.
 ///
@@ -50,6 +56,8 @@ use crate::var::Var;
 /// hidden.b   32            32
 /// total                  2080");
 /// ```
+///
+/// A [group](Self::group_mut) of weights can be frozen, or trained at its own rate.
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
     values: Vec<F>,
@@ -58,6 +66,8 @@ pub struct Params<F: Scalar = f64> {
     entries: Vec<Entry>,
     /// Counts the borrows of `values` for change.
     version: u64,
+    /// What optimisers walk over: the trained ranges, joined where they are alike.
+    spans: Vec<Span>,
 }
 
 #[derive(Clone)]
@@ -70,9 +80,15 @@ struct Entry {
     len: usize,
     /// What only the ids of this entry carry; clones of the parameters keep it.
     stamp: u64,
+    training: Training,
 }
 
 impl Entry {
+    fn info(&self) -> ParamInfo<'_> {
+        let Training { frozen, rate, decay } = self.training;
+        ParamInfo { name: &self.name, shape: &self.shape, range: self.range(), frozen, rate, decay }
+    }
+
     fn range(&self) -> Range<usize> {
         self.start..self.start + self.len
     }
@@ -117,7 +133,7 @@ impl<D> fmt::Debug for Param<D> {
 }
 
 /// One weight as [`Params::iter`] gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParamInfo<'a> {
     /// The name.
@@ -126,6 +142,12 @@ pub struct ParamInfo<'a> {
     pub shape: &'a [usize],
     /// Where its numbers stand in [`Params::values`], and in a gradient.
     pub range: Range<usize>,
+    /// Whether training leaves it as it is; see [`Group::freeze`].
+    pub frozen: bool,
+    /// The factor of the learning rate; see [`Group::rate`].
+    pub rate: f64,
+    /// The factor of the weight decay; see [`Group::decay`].
+    pub decay: f64,
 }
 
 impl<F: Scalar> Default for Params<F> {
@@ -137,7 +159,7 @@ impl<F: Scalar> Default for Params<F> {
 impl<F: Scalar> Params<F> {
     /// No parameters.
     pub fn new() -> Self {
-        Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0 }
+        Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0, spans: Vec::new() }
     }
 
     /// Adds a weight with the values of an array of any memory layout.
@@ -205,7 +227,9 @@ impl<F: Scalar> Params<F> {
             start,
             len: array.len(),
             stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
+            training: Training::default(),
         });
+        self.join_spans();
         self.id(self.entries.len() - 1)
     }
 
@@ -262,8 +286,7 @@ impl<F: Scalar> Params<F> {
     /// }
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = ParamInfo<'_>> {
-        let weights = self.entries.iter().filter(|entry| !entry.buffer);
-        weights.map(|entry| ParamInfo { name: &entry.name, shape: &entry.shape, range: entry.range() })
+        self.entries.iter().filter(|entry| !entry.buffer).map(Entry::info)
     }
 
     /// Name and values of every [buffer](Self::add_buffer), in the order of adding.
@@ -374,7 +397,8 @@ impl<F: Scalar> Params<F> {
 }
 
 impl<F: Scalar> fmt::Display for Params<F> {
-    /// A table of name, shape and count; the total is that of weights, without buffers.
+    /// A table of name, shape and count, and of what is a buffer, frozen or has its own rate or
+    /// decay; the total is that of weights, without buffers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
         let total = self.len().to_string();
@@ -383,12 +407,23 @@ impl<F: Scalar> fmt::Display for Params<F> {
         let axes = width("shape", &mut shapes.iter().map(String::len));
         let count = width("numbers", &mut std::iter::once(total.len()));
 
-        writeln!(f, "{:names$}  {:axes$}  {:>count$}", "parameter", "shape", "numbers")?;
+        // The column of what is special appears when something is.
+        let notes = self.entries.iter().any(|e| e.buffer || e.training != Training::default());
+        let note = |text: String| if text.is_empty() { text } else { format!("  {text}") };
+        writeln!(
+            f,
+            "{:names$}  {:axes$}  {:>count$}{}",
+            "parameter",
+            "shape",
+            "numbers",
+            if notes { "  training" } else { "" }
+        )?;
         for (entry, shape) in self.entries.iter().zip(&shapes) {
-            let mark = if entry.buffer { "  buffer" } else { "" };
-            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{}", entry.name, entry.len, mark)?;
+            let note = note(if entry.buffer { "buffer".into() } else { entry.training.to_string() });
+            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{note}", entry.name, entry.len)?;
         }
-        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")
+        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")?;
+        if notes { write!(f, "  {} trained", self.trained_len()) } else { Ok(()) }
     }
 }
 
@@ -418,6 +453,8 @@ impl<F: Scalar> fmt::Debug for Params<F> {
 pub struct On<'t, 'env: 't, F: Scalar = f64> {
     tape: &'t Tape<F>,
     params: &'t Params<F>,
+    /// All numbers: those of `params`, or others in their place.
+    values: &'t [F],
     /// The slot of the first number, or the sink for constants.
     slot: u32,
     env: PhantomData<&'env ()>,
@@ -432,15 +469,21 @@ impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
 impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     /// The parameters as the next input of a tape.
     pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
-        On { tape, slot: tape.input_slots(params.len()), params, env: PhantomData }
+        Self::at(tape, params, &params.values)
     }
 
     /// The parameters as constants.
     pub(crate) fn frozen(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
-        On { tape, slot: SINK, params, env: PhantomData }
+        On { tape, slot: SINK, params, values: &params.values, env: PhantomData }
     }
 
-    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer is a constant.
+    /// The parameters with other values as the next input of a tape.
+    fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
+        On { tape, slot: tape.input_slots(params.len()), params, values, env: PhantomData }
+    }
+
+    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer and a
+    /// [frozen](Group::freeze) weight are constants.
     ///
     /// # Panics
     ///
@@ -448,18 +491,23 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     #[track_caller]
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
-        let on = if entry.buffer { Self { slot: SINK, ..self } } else { self };
-        on.weights(entry.start, self.params.view(id))
+        let constant = entry.buffer || entry.training.frozen;
+        let store = if entry.buffer { &self.params.buffers[..] } else { self.values };
+        let view = ArrayView::from_shape(entry.dim::<D>(), &store[entry.range()]);
+        let first = if constant { SINK } else { self.slot };
+        self.weights(first, entry.start, view.expect("as many numbers as the shape has"))
     }
 
-    /// All weights as one tensor, as for a penalty on their size.
+    /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
+    /// of its gradient.
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
-        self.weights(0, ArrayView::from(self.params.values()))
+        self.weights(self.slot, 0, ArrayView::from(self.values))
     }
 
-    fn weights<D: Dimension>(self, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
+    /// A view of weights of which the first number has the slot `first + start`.
+    fn weights<D: Dimension>(self, first: u32, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
         let storage = view.to_slice().expect("weights stand in row-major order");
-        let slot = match self.slot {
+        let slot = match first {
             SINK => SINK,
             first => first + start as u32,
         };
@@ -569,6 +617,40 @@ impl<F: Scalar> Tape<F> {
     ) -> (F, &[F]) {
         let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)));
         // The parameters are the first input of the cleared tape, after the sink.
+        (loss, &adjoints[1..][..params.len()])
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), with other values in place of the parameters'
+    /// own, as a line search needs it.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let mut tape = wengert::Tape::new();
+    /// let (loss, grad) = tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.get(w).square().sum());
+    /// assert_eq!((loss, grad), (25.0, &[6.0, 8.0][..]));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer values than parameters, or the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad_at<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        values: &[F],
+        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        assert!(
+            values.len() == params.len(),
+            "value_and_grad_at: {} values do not fit {} parameters",
+            values.len(),
+            params.len()
+        );
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
+            // The copy lives as long as the handles.
+            f(On::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values)))
+        });
         (loss, &adjoints[1..][..params.len()])
     }
 }

@@ -1,0 +1,190 @@
+//! Groups of weights: frozen, or with their own rate and decay.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::{Entry, ParamInfo, Params};
+use crate::real::Scalar;
+
+/// How a weight takes part in training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Training {
+    pub(super) frozen: bool,
+    pub(super) rate: f64,
+    pub(super) decay: f64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self { frozen: false, rate: 1.0, decay: 1.0 }
+    }
+}
+
+impl fmt::Display for Training {
+    /// What differs from the default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.frozen {
+            return f.write_str("frozen");
+        }
+        let mut notes = Vec::new();
+        if self.rate != 1.0 {
+            notes.push(format!("rate × {}", self.rate));
+        }
+        if self.decay == 0.0 {
+            notes.push("no decay".into());
+        } else if self.decay != 1.0 {
+            notes.push(format!("decay × {}", self.decay));
+        }
+        f.write_str(&notes.join(", "))
+    }
+}
+
+/// A range of numbers that are trained alike.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) range: Range<usize>,
+    pub(crate) rate: f64,
+    pub(crate) decay: f64,
+}
+
+/// Weights that are to be trained in their own way; see [`Params::group_mut`].
+///
+/// The settings belong to the parameters, so that every [optimiser](crate::optim) heeds them.
+#[derive(Debug)]
+pub struct Group<'a, F: Scalar> {
+    params: &'a mut Params<F>,
+    members: Vec<usize>,
+}
+
+impl<F: Scalar> Group<'_, F> {
+    /// Leaves the weights as they are: on a tape they are constants, whose gradient costs nothing,
+    /// and an optimiser passes them over.
+    pub fn freeze(self) -> Self {
+        self.set(|training| training.frozen = true)
+    }
+
+    /// Trains the weights again. An optimiser goes on from the state it had for them.
+    pub fn unfreeze(self) -> Self {
+        self.set(|training| training.frozen = false)
+    }
+
+    /// Multiplies the optimiser's learning rate by a factor of their own.
+    ///
+    /// # Panics
+    ///
+    /// If the factor is negative or not finite.
+    #[track_caller]
+    pub fn rate(self, factor: f64) -> Self {
+        assert!(factor >= 0.0 && factor.is_finite(), "Group::rate: the factor must be at least 0, it is {factor}");
+        self.set(|training| training.rate = factor)
+    }
+
+    /// Multiplies the optimiser's weight decay by a factor of their own; 0 exempts them from it.
+    ///
+    /// # Panics
+    ///
+    /// If the factor is negative or not finite.
+    #[track_caller]
+    pub fn decay(self, factor: f64) -> Self {
+        assert!(factor >= 0.0 && factor.is_finite(), "Group::decay: the factor must be at least 0, it is {factor}");
+        self.set(|training| training.decay = factor)
+    }
+
+    /// The weights.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ParamInfo<'_>> {
+        self.members.iter().map(|&index| self.params.entries[index].info())
+    }
+
+    fn set(self, change: impl Fn(&mut Training)) -> Self {
+        for &index in &self.members {
+            change(&mut self.params.entries[index].training);
+        }
+        self.params.join_spans();
+        self
+    }
+}
+
+impl<F: Scalar> Params<F> {
+    /// The weights whose name begins with a prefix.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::<f32>::new();
+    /// params.add("encoder.w", ndarray::Array2::zeros((8, 4)));
+    /// params.add("encoder.b", ndarray::Array1::zeros(4));
+    /// params.add("head.w", ndarray::Array2::zeros((4, 2)));
+    /// assert_eq!(params.group("encoder.").map(|w| w.range.len()).sum::<usize>(), 36);
+    /// ```
+    pub fn group(&self, prefix: &str) -> impl Iterator<Item = ParamInfo<'_>> {
+        self.iter().filter(move |weight| weight.name.starts_with(prefix))
+    }
+
+    /// The weights whose name begins with a prefix, to be trained in their own way.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::<f32>::new();
+    /// params.add("encoder.w", ndarray::Array2::zeros((8, 4)));
+    /// params.add("encoder.b", ndarray::Array1::zeros(4));
+    /// params.add("head.w", ndarray::Array2::zeros((4, 2)));
+    /// params.add("head.b", ndarray::Array1::zeros(2));
+    /// params.group_mut("encoder.").freeze();
+    /// params.group_mut("head.").rate(0.1);
+    /// params.group_where(|weight| weight.shape.len() < 2).decay(0.0);
+    /// assert_eq!(params.to_string(), "\
+    /// parameter  shape  numbers  training
+    /// encoder.w  8 x 4       32  frozen
+    /// encoder.b  4            4  frozen
+    /// head.w     4 x 2        8  rate × 0.1
+    /// head.b     2            2  rate × 0.1, no decay
+    /// total                  46  10 trained");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn group_mut(&mut self, prefix: &str) -> Group<'_, F> {
+        assert!(
+            self.group(prefix).next().is_some(),
+            "Params::group_mut: no parameter's name begins with {prefix:?}; the names are {}",
+            self.names().collect::<Vec<_>>().join(", ")
+        );
+        self.group_where(|weight| weight.name.starts_with(prefix))
+    }
+
+    /// The weights that fulfil a condition, to be trained in their own way; there may be none.
+    pub fn group_where(&mut self, is_member: impl Fn(&ParamInfo<'_>) -> bool) -> Group<'_, F> {
+        let is_member = |entry: &Entry| !entry.buffer && is_member(&entry.info());
+        let members = (0..self.entries.len()).filter(|&index| is_member(&self.entries[index])).collect();
+        Group { params: self, members }
+    }
+
+    /// How many numbers are trained: all but the [frozen](Group::freeze) ones.
+    pub fn trained_len(&self) -> usize {
+        self.spans.iter().map(|span| span.range.len()).sum()
+    }
+
+    /// The ranges that are trained, in ascending order.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// All numbers, to change those in the spans.
+    pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[Span]) {
+        self.version += 1;
+        (&mut self.values, &self.spans)
+    }
+
+    /// Derives the spans from the entries: as few as can be, so that an optimiser's loops are long.
+    pub(super) fn join_spans(&mut self) {
+        self.spans.clear();
+        for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {
+            let Training { rate, decay, .. } = entry.training;
+            match self.spans.last_mut() {
+                Some(last) if last.range.end == entry.start && (last.rate, last.decay) == (rate, decay) => {
+                    last.range.end += entry.len;
+                }
+                _ => self.spans.push(Span { range: entry.range(), rate, decay }),
+            }
+        }
+    }
+}

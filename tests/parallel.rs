@@ -1,0 +1,96 @@
+//! Data-parallel gradients: those of the whole batch, whatever the number of threads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ndarray::{Array1, Array2, s};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rayon::ThreadPoolBuilder;
+use wengert::optim::{Adam, Optimizer};
+use wengert::{Parallel, Params, Tape, init};
+
+struct Data {
+    x: Array2<f64>,
+    labels: Vec<usize>,
+}
+
+fn data(n: usize) -> Data {
+    let x = init::normal((n, 12), 0.0, 1.0, &mut StdRng::seed_from_u64(1));
+    Data { x, labels: (0..n).map(|i| i * i % 5).collect() }
+}
+
+/// Losses and the last weights of some steps; the model has more numbers than a block of the sum.
+fn train(shards: usize, threads: usize, data: &Data) -> (Vec<f64>, Vec<f64>) {
+    let mut rng = StdRng::seed_from_u64(2);
+    let mut params = Params::new();
+    let w1 = params.add("w1", init::he_uniform((12, 300), &mut rng));
+    let b1 = params.add("b1", Array1::zeros(300));
+    let w2 = params.add("w2", init::he_uniform((300, 5), &mut rng));
+    let mut adam = Adam::new(1e-2);
+    let mut parallel = Parallel::new(shards);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let losses = (0..5).map(|_| {
+        pool.install(|| {
+            let (loss, grad) = parallel.value_and_grad(&params, data.labels.len(), |p, rows| {
+                let x = p.constant(data.x.slice(s![rows.clone(), ..]));
+                let hidden = (x.dot(p.get(w1)) + p.get(b1)).relu();
+                hidden.dot(p.get(w2)).softmax_cross_entropy(&data.labels[rows])
+            });
+            adam.step(&mut params, grad);
+            loss
+        })
+    });
+    (losses.collect(), params.values().to_vec())
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let data = data(50);
+    let one = train(4, 1, &data);
+    for threads in [2, 3, 8] {
+        assert_eq!(train(4, threads, &data), one, "{threads} threads");
+    }
+}
+
+/// Also with parts of different length, and with parts that have no example.
+#[test]
+fn the_number_of_shards_changes_only_rounding() {
+    let data = data(50);
+    let (losses, weights) = train(1, 2, &data);
+    for shards in [2, 3, 7, 64] {
+        let (l, w) = train(shards, 2, &data);
+        assert!(l.iter().zip(&losses).all(|(a, b)| (a - b).abs() < 1e-12), "{shards} shards: {l:?}");
+        assert!(w.iter().zip(&weights).all(|(a, b)| (a - b).abs() < 1e-8), "{shards} shards");
+    }
+}
+
+#[test]
+fn one_shard_is_the_plain_gradient() {
+    let mut params = Params::new();
+    let w = params.add("w", ndarray::array![1.0, -2.0, 3.0]);
+    let mut parallel = Parallel::new(1);
+    let (value, grad) = parallel.value_and_grad(&params, 10, |p, rows| {
+        assert_eq!(rows, 0..10);
+        p.get(w).square().sum()
+    });
+    let mut tape = Tape::new();
+    assert_eq!((value, grad), tape.value_and_grad(&params, |p| p.get(w).square().sum()));
+}
+
+#[test]
+fn a_panic_of_a_part_is_passed_on() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", ndarray::array![1.0]);
+    let mut parallel = Parallel::new(3);
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        parallel.value_and_grad(&params, 9, |p, rows| {
+            assert!(rows.start == 0, "this part fails");
+            p.get(w).sum()
+        });
+    }));
+    assert!(failed.is_err());
+    let (_, grad) = parallel.value_and_grad(&params, 9, |p, _| p.get(w).sum());
+    assert!((grad[0] - 1.0).abs() < 1e-15);
+    let empty = catch_unwind(AssertUnwindSafe(|| _ = parallel.value_and_grad(&params, 0, |p, _| p.get(w).sum())));
+    assert!(empty.is_err());
+}

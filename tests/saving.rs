@@ -1,0 +1,326 @@
+//! Files of weights and training state: whole, resumable, and refused with a reason.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ndarray::{Array0, Array1, Array2, Array3, Ix1, Ix2, array};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wengert::data::{Batches, gather, gather_rows};
+use wengert::optim::{AdamW, EarlyStopping, Ema, Optimizer, RmsProp, Sgd};
+use wengert::save::{Checkpoint, SaveError, Saved, Stored};
+use wengert::{Params, Tape, init};
+
+/// A folder of this test alone, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("wengert-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for temporary files");
+        Self(folder)
+    }
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn model<F: Stored>() -> Params<F> {
+    let mut params = Params::new();
+    let number = |i: usize| F::lit((i as f64 * 0.7).sin());
+    params.add("hidden.w", Array2::from_shape_fn((3, 2), |(i, j)| number(2 * i + j)));
+    params.add("hidden.b", Array1::from_elem(2, F::lit(0.1)));
+    params.add("ln γ", Array0::from_elem((), F::min_positive_value()));
+    params.add("empty", Array3::from_elem((2, 0, 3), F::zero()));
+    params
+}
+
+#[test]
+fn weights_come_back_bit_for_bit() {
+    fn check<F: Stored>() {
+        let mut params = model::<F>();
+        let odd = [F::neg_zero(), F::infinity(), F::lit(1.0) / F::lit(3.0), F::epsilon()];
+        params.values_mut()[..4].copy_from_slice(&odd);
+        let bytes = Checkpoint::of(&params).to_bytes();
+        let mut loaded = model::<F>();
+        loaded.values_mut().fill(F::zero());
+        Saved::from_bytes(bytes.clone()).unwrap().load(&mut loaded).unwrap();
+        assert_eq!(format!("{:?}", params.values()), format!("{:?}", loaded.values()));
+        assert_eq!(bytes, Checkpoint::of(&loaded).to_bytes(), "the same contents, the same bytes");
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// The order of weights is the program's affair; names decide.
+#[test]
+fn names_decide_not_places() {
+    let (mut one, mut two) = (Params::new(), Params::new());
+    for (params, names) in [(&mut one, ["a", "b"]), (&mut two, ["b", "a"])] {
+        for name in names {
+            params.add(name, if name == "a" { array![1.0, 2.0] } else { array![3.0, 4.0] });
+        }
+    }
+    let mut rms = RmsProp::new(0.1).momentum(0.5);
+    rms.step(&mut one, &[0.1, 0.2, 0.3, 0.4]);
+    let saved = Saved::from_bytes(Checkpoint::of(&one).optimizer(&rms).to_bytes()).unwrap();
+    saved.load(&mut two).unwrap();
+    let mut restored = RmsProp::new(0.1).momentum(0.5);
+    saved.load_optimizer(&mut restored, &two).unwrap();
+    rms.step(&mut one, &[0.1, 0.2, 0.3, 0.4]);
+    restored.step(&mut two, &[0.3, 0.4, 0.1, 0.2]);
+    for name in ["a", "b"] {
+        assert_eq!(one.view(one.by_name::<Ix1>(name).unwrap()), two.view(two.by_name::<Ix1>(name).unwrap()));
+    }
+}
+
+/// A run with everything that has a state, for some epochs, saved to and resumed from a file.
+fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f64) {
+    let mut rng = StdRng::seed_from_u64(3);
+    let inputs: Array2<f32> = init::normal((40, 6), 0.0, 1.0, &mut rng);
+    let labels: Vec<usize> = (0..40).map(|i| i % 3).collect();
+    let mut params = Params::<f32>::new();
+    let w1 = params.add("w1", init::he_uniform((6, 8), &mut rng));
+    let w2 = params.add("w2", init::he_uniform((8, 3), &mut rng));
+    let mut adam = AdamW::new(1e-2).clip_norm(1.0);
+    let mut ema = Ema::new(0.9);
+    let mut stopping = EarlyStopping::new(1000);
+    let mut batches = Batches::new(40, 7, 11);
+    if epochs.start > 0 {
+        let saved = Saved::open(file).unwrap();
+        saved.load(&mut params).unwrap();
+        saved.load_optimizer(&mut adam, &params).unwrap();
+        ema.restore(saved.vector("ema", &params).unwrap());
+        let (best, waited) = (saved.note("best").unwrap(), saved.note("waited").unwrap());
+        stopping.resume(best, waited, saved.vector("best", &params).unwrap());
+        assert_eq!(saved.note::<usize>("epoch").unwrap(), epochs.start);
+        batches.skip(epochs.start);
+    }
+    let (mut tape, mut x, mut y) = (Tape::new(), Vec::new(), Vec::new());
+    for epoch in epochs.clone() {
+        let mut sum = 0.0;
+        for rows in batches.shuffle() {
+            let x = gather_rows(&inputs, rows, &mut x);
+            let y = gather(&labels, rows, &mut y);
+            let (loss, grad) = tape.value_and_grad(&params, |p| {
+                p.constant(x).dot(p.get(w1)).tanh().dot(p.get(w2)).softmax_cross_entropy(y)
+            });
+            adam.lr = 1e-2 / (1.0 + epoch as f64);
+            adam.step(&mut params, grad);
+            ema.update(&params);
+            sum += f64::from(loss);
+        }
+        assert!(!stopping.observe(sum, &params));
+    }
+    Checkpoint::of(&params)
+        .optimizer(&adam)
+        .vector("ema", ema.values())
+        .vector("best", stopping.weights())
+        .note("epoch", epochs.end)
+        .note("best", stopping.best())
+        .note("waited", stopping.waited())
+        .save(file)
+        .unwrap();
+    (params.values().to_vec(), ema.values().to_vec(), stopping.best())
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one() {
+    let folder = Folder::new("resume");
+    let (whole, parts) = (folder.file("whole.safetensors"), folder.file("parts.safetensors"));
+    let uninterrupted = train(&whole, 0..6);
+    train(&parts, 0..2);
+    train(&parts, 2..3);
+    assert_eq!(train(&parts, 3..6), uninterrupted);
+    assert_eq!(fs::read(whole).unwrap(), fs::read(parts).unwrap());
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let mut params = model::<f32>();
+    let bytes = Checkpoint::of(&params).to_bytes();
+    let saved = Saved::from_bytes(bytes).unwrap();
+    let before = params.values().to_vec();
+
+    let mut other = Params::<f32>::new();
+    other.add("hidden.w", Array2::zeros((3, 2)));
+    other.add("head", Array1::zeros(4));
+    assert_eq!(
+        saved.load(&mut other).unwrap_err().to_string(),
+        "the names in the file are not those of the parameters: missing head; unexpected empty, hidden.b, ln γ"
+    );
+    assert_eq!(other.values(), [0.0; 10]);
+    let partial = saved.load_partial(&mut other).unwrap();
+    assert_eq!((partial.loaded, partial.missing), (vec!["hidden.w".into()], vec!["head".into()]));
+    assert_eq!(partial.unexpected, ["empty", "hidden.b", "ln γ"]);
+    assert_eq!((&other.values()[..6], &other.values()[6..]), (&before[..6], &[0.0; 4][..]));
+
+    let mut wide = Params::<f32>::new();
+    wide.add("empty", Array1::ones(1));
+    wide.add("hidden.w", Array2::ones((2, 3)));
+    let text = saved.load_partial(&mut wide).unwrap_err().to_string();
+    assert_eq!(text, r#"tensor "empty" has shape [2, 0, 3], the parameter has [1]"#);
+    let text = saved.load(&mut model::<f64>()).unwrap_err().to_string();
+    assert_eq!(text, r#"tensor "hidden.w" has type F32, the parameter has F64"#);
+    assert_eq!(wide.values(), [1.0; 7]);
+
+    let text = saved.load_optimizer(&mut Sgd::new(0.1), &params).unwrap_err().to_string();
+    assert_eq!(text, "the file has no optimizer's state, so none for Sgd");
+    let mut adam = AdamW::new(0.1);
+    adam.step(&mut params, &[0.5; 9]);
+    let saved = Saved::from_bytes(Checkpoint::of(&params).optimizer(&adam).note("seed", 7).to_bytes()).unwrap();
+    let text = saved.load_optimizer(&mut Sgd::new(0.1), &params).unwrap_err().to_string();
+    assert_eq!(text, "the file has the state of AdamW, not of Sgd");
+    assert_eq!(saved.note::<u64>("seed").unwrap(), 7);
+    assert_eq!(saved.note::<u64>("sede").unwrap_err().to_string(), r#"the file has no note "sede""#);
+    let text = saved.note::<u64>("optimizer").unwrap_err().to_string();
+    assert_eq!(text, r#"the note "optimizer" is "AdamW", no u64"#);
+    // Weights alone are loaded from a file with more.
+    saved.load(&mut model::<f32>()).unwrap();
+}
+
+/// Every way to cut a file, and every byte of it changed: an error, or what was saved.
+#[test]
+fn truncated_and_corrupt_files_are_refused() {
+    let folder = Folder::new("corrupt");
+    let file = folder.file("model.safetensors");
+    let params = model::<f32>();
+    params.save(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let data = bytes.len() - 4 * params.len();
+
+    for end in 0..bytes.len() {
+        match Saved::from_bytes(bytes[..end].to_vec()).unwrap_err() {
+            SaveError::Truncated { tensor, expected, found, .. } => {
+                // By type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
+                let cut = match end.checked_sub(data) {
+                    None => None,
+                    Some(0..8) => Some("hidden.b"),
+                    Some(8..32) => Some("hidden.w"),
+                    Some(_) => Some("ln γ"),
+                };
+                assert_eq!((tensor.as_deref(), found), (cut, end as u64));
+                assert!(end < 8 || expected >= end as u64);
+            }
+            other => panic!("{end}: {other}"),
+        }
+    }
+    for place in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x10;
+        match Saved::from_bytes(changed) {
+            Err(SaveError::Corrupt { tensor, .. }) if place >= data => {
+                let expected =
+                    ["hidden.b", "hidden.w", "ln γ"][usize::from(place >= data + 8) + usize::from(place >= data + 32)];
+                assert_eq!(tensor, expected);
+            }
+            other if place >= data => panic!("{place}: {other:?}"),
+            // In the header: refused here, or by its names, shapes and types.
+            Ok(saved) => assert!(
+                saved.load(&mut model::<f32>()).is_err()
+                    || saved.metadata() != Saved::from_bytes(bytes.clone()).unwrap().metadata()
+            ),
+            Err(_) => {}
+        }
+    }
+
+    fs::write(&file, &bytes[..bytes.len() - 6]).unwrap();
+    let text = Saved::open(&file).unwrap_err().to_string();
+    let size = bytes.len();
+    assert_eq!(
+        text,
+        format!(
+            "{}: the file ends within tensor \"hidden.w\": expected {size} bytes, found {}",
+            file.display(),
+            size - 6
+        )
+    );
+    fs::write(&file, [bytes.as_slice(), b"more"].concat()).unwrap();
+    assert!(Saved::open(&file).unwrap_err().to_string().ends_with("4 bytes follow the last tensor"));
+    fs::write(&file, "not a model, some text").unwrap();
+    assert!(matches!(Saved::open(&file), Err(SaveError::Format { .. })));
+    let none = folder.file("none");
+    assert!(Saved::open(&none).unwrap_err().to_string().starts_with(&none.display().to_string()));
+    assert!(matches!(params.save(folder.file("no/such/folder")), Err(SaveError::Io { .. })));
+}
+
+/// A file of another program has no check sums, and perhaps no metadata.
+#[test]
+fn files_of_other_programs_are_read() {
+    let header = br#"{"w":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#;
+    let numbers = [1.5_f64, -2.0].map(f64::to_le_bytes).concat();
+    let bytes = [&(header.len() as u64).to_le_bytes(), &header[..], &numbers].concat();
+    let mut params = Params::<f64>::new();
+    params.add("w", Array1::zeros(2));
+    let saved = Saved::from_bytes(bytes).unwrap();
+    saved.load(&mut params).unwrap();
+    assert_eq!(params.values(), [1.5, -2.0]);
+    assert_eq!(saved.names().collect::<Vec<_>>(), ["w"]);
+}
+
+const CHILD: &str = "WENGERT_TEST_SAVES_FOREVER";
+
+/// A child process, which is this test again, saves one model and another in turn until it is
+/// killed; the file is then one of them.
+#[test]
+fn a_process_killed_while_saving_leaves_a_whole_file() {
+    let filled = |value: f32| {
+        let mut params = Params::new();
+        params.add("w", Array2::from_elem((500, 400), value));
+        params
+    };
+    if let Some(file) = std::env::var_os(CHILD) {
+        let models = [filled(1.0), filled(2.0)];
+        for model in models.iter().cycle() {
+            model.save(&file).unwrap();
+        }
+    }
+    let folder = Folder::new("kill");
+    let file = folder.file("model.safetensors");
+    filled(1.0).save(&file).unwrap();
+    for round in 0..6 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["a_process_killed_while_saving_leaves_a_whole_file", "--exact"])
+            .env(CHILD, &file)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(40 + 7 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut params = filled(0.0);
+        params.load(&file).unwrap();
+        let first = params.values()[0];
+        assert!(first == 1.0 || first == 2.0);
+        assert!(params.values().iter().all(|&x| x == first));
+    }
+}
+
+#[test]
+fn names_with_a_meaning_are_refused() {
+    let message = |f: &dyn Fn()| {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("a panic");
+        payload.downcast_ref::<String>().expect("a formatted text").clone()
+    };
+    let text = message(&|| {
+        let mut params = Params::<f32>::new();
+        params.add("state/w", Array1::zeros(1));
+        let _ = Checkpoint::of(&params);
+    });
+    assert!(text.contains(r#"the parameter name "state/w" has another meaning"#), "{text}");
+    let params = model::<f32>();
+    let text = message(&|| _ = Checkpoint::of(&params).note("crc32", 1));
+    assert!(text.contains(r#"there is a note named "crc32" already"#), "{text}");
+    let text = message(&|| _ = Checkpoint::of(&params).vector("ema", &[1.0]));
+    assert!(text.contains(r#""ema" has 1 numbers, the parameters have 9"#), "{text}");
+    let view = params.view(params.by_name::<Ix2>("hidden.w").unwrap());
+    assert_eq!(view.len(), 6);
+}
