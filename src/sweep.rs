@@ -210,6 +210,12 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
     }
 }
 
+/// Sweeps from the seeds in `adjoints`, which has a number for every slot; pullbacks' temporaries go
+/// to `arena`.
+pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
+    tape.with_records(|records, ops| run(arena, records, ops, tape.slots() - 1, adjoints));
+}
+
 /// The number of slots a sweep from `output` needs: all of the run it stands in.
 fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     let last = ops.iter().rfind(|op| op.first <= output);
@@ -229,7 +235,7 @@ fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: us
 
 /// One operation and the scalar records that follow it.
 #[inline(always)]
-fn run_section<F: Scalar>(arena: &Bump, records: &[Record<F>], op: &Op<F>, output: usize, adjoints: &mut [F]) {
+pub(crate) fn run_section<F: Scalar>(arena: &Bump, records: &[Record<F>], op: &Op<F>, output: usize, adjoints: &mut [F]) {
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);

@@ -1,5 +1,8 @@
 //! Derivatives of a function in one call: [`grad`] and [`value_and_grad`].
 
+pub(crate) mod lanes;
+pub(crate) mod recording;
+
 use crate::real::Scalar;
 use crate::tape::Tape;
 use crate::var::{Var, two_tapes};
