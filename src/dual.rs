@@ -43,6 +43,13 @@ impl<F: Real, const N: usize> Dual<F, N> {
         Self { primal, tangents: [F::zero(); N] }
     }
 
+    /// The number with a unit tangent in direction `i`.
+    pub(crate) fn along(primal: F, i: usize) -> Self {
+        let mut x = Self::constant(primal);
+        x.tangents[i] = F::one();
+        x
+    }
+
     /// The value.
     #[inline(always)]
     pub fn primal(self) -> F {
@@ -115,10 +122,7 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
 impl<F: Real, const N: usize> Dual<F, N> {
     /// N numbers, the i-th with a unit tangent in direction i.
     pub fn seeded(primals: [F; N]) -> [Self; N] {
-        std::array::from_fn(|i| Self {
-            primal: primals[i],
-            tangents: std::array::from_fn(|j| if i == j { F::one() } else { F::zero() }),
-        })
+        std::array::from_fn(|i| Self::along(primals[i], i))
     }
 }
 

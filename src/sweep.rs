@@ -235,7 +235,13 @@ fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: us
 
 /// One operation and the scalar records that follow it.
 #[inline(always)]
-pub(crate) fn run_section<F: Scalar>(arena: &Bump, records: &[Record<F>], op: &Op<F>, output: usize, adjoints: &mut [F]) {
+pub(crate) fn run_section<F: Scalar>(
+    arena: &Bump,
+    records: &[Record<F>],
+    op: &Op<F>,
+    output: usize,
+    adjoints: &mut [F],
+) {
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);

@@ -1,7 +1,25 @@
-//! Derivatives of a function in one call: [`grad`] and [`value_and_grad`].
+//! Derivatives of a function in one call.
+//!
+//! | | | |
+//! |---|---|---|
+//! | [`grad`], [`value_and_grad`] | ∇f | reverse |
+//! | [`vjp`] | Jᵀw for any number of w | reverse |
+//! | [`jvp`] | Jv | forward, no tape |
+//! | [`jacobian`] | J | eight rows or eight columns a sweep, the cheaper by shape |
+//! | [`divergence`] | tr J | |
+//! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse |
+//! | [`hessian`], [`laplacian`] | H, tr H | forward over reverse, several columns at a time |
+//!
+//! The same for arrays is in [`arrays`](crate::arrays).
 
+pub mod arrays;
+mod first;
 pub(crate) mod lanes;
 pub(crate) mod recording;
+mod second;
+
+pub use first::{Pullback, divergence, jacobian, jacobian_forward, jacobian_reverse, jvp, vjp};
+pub use second::{hessian, hvp, laplacian, value_grad_hvp};
 
 use crate::real::Scalar;
 use crate::tape::Tape;
@@ -56,4 +74,22 @@ pub fn value_and_grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t
         Some(other) => two_tapes(&tape, other),
     };
     (y.value(), gradient)
+}
+
+/// Panics if a direction does not fit the point.
+#[track_caller]
+fn assert_direction(operation: &str, direction: usize, point: usize) {
+    assert!(
+        direction == point,
+        "{operation}: the tangent has {direction} numbers, the point has {point}; a direction has one number for each input"
+    );
+}
+
+/// Panics if a function whose trace is asked is not from R^n to R^n.
+#[track_caller]
+fn assert_square(outputs: usize, inputs: usize) {
+    assert!(
+        outputs == inputs,
+        "divergence: the function has {outputs} outputs and {inputs} inputs; a vector field has as many of both"
+    );
 }

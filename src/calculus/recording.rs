@@ -72,14 +72,14 @@ impl<F: Scalar> Recording<F> {
     pub(crate) fn seed_output(&self, sweep: &mut MultiSweep<F>, i: usize, lane: usize, cotangent: F) {
         let (slot, weight) = self.outputs[i];
         if slot != SINK {
-            sweep.seed(slot, lane, gated(weight, cotangent));
+            sweep.seed(slot, lane, weight.gated_mul(cotangent));
         }
     }
 
     /// The tangent of output `i` after a forward pass.
     pub(crate) fn tangent(&self, sweep: &MultiSweep<F>, i: usize, lane: usize) -> F {
         let (slot, weight) = self.outputs[i];
-        if slot == SINK { F::zero() } else { gated(weight, sweep.get(slot, lane)) }
+        if slot == SINK { F::zero() } else { weight.gated_mul(sweep.get(slot, lane)) }
     }
 
     /// Sweeps from every output, [`LANES`] at a time: `read(i, lane, sweep)` finds row i of the
@@ -117,33 +117,39 @@ impl<F: Scalar> Recording<F> {
     }
 
     /// Whether the columns take fewer passes than the rows, and the recording can be pushed forward.
-    pub(crate) fn is_wide(&self) -> bool {
+    pub(crate) fn is_tall(&self) -> bool {
         self.inputs.div_ceil(LANES) < self.outputs().div_ceil(LANES) && !self.tape.has_operations()
     }
 
     /// The Jacobian, m × n, by the cheaper way.
     pub(crate) fn jacobian(&self) -> Array2<F> {
+        if self.is_tall() { self.jacobian_by_columns() } else { self.jacobian_by_rows() }
+    }
+
+    pub(crate) fn jacobian_by_rows(&self) -> Array2<F> {
         let mut jacobian = Array2::zeros((self.outputs(), self.inputs));
-        if self.is_wide() {
-            self.for_each_column(|j, lane, sweep| {
-                for (i, entry) in jacobian.column_mut(j).iter_mut().enumerate() {
-                    *entry = self.tangent(sweep, i, lane);
-                }
-            });
-        } else {
-            self.for_each_row(|i, lane, sweep| {
-                for (slot, entry) in self.input_slots().zip(jacobian.row_mut(i)) {
-                    *entry = sweep.get(slot, lane);
-                }
-            });
-        }
+        self.for_each_row(|i, lane, sweep| {
+            for (slot, entry) in self.input_slots().zip(jacobian.row_mut(i)) {
+                *entry = sweep.get(slot, lane);
+            }
+        });
+        jacobian
+    }
+
+    fn jacobian_by_columns(&self) -> Array2<F> {
+        let mut jacobian = Array2::zeros((self.outputs(), self.inputs));
+        self.for_each_column(|j, lane, sweep| {
+            for (i, entry) in jacobian.column_mut(j).iter_mut().enumerate() {
+                *entry = self.tangent(sweep, i, lane);
+            }
+        });
         jacobian
     }
 
     /// The trace of a square Jacobian.
     pub(crate) fn trace(&self) -> F {
         let mut trace = F::zero();
-        if self.is_wide() {
+        if self.is_tall() {
             self.for_each_column(|j, lane, sweep| trace += self.tangent(sweep, j, lane));
         } else {
             self.for_each_row(|i, lane, sweep| trace += sweep.get(1 + i as u32, lane));
@@ -159,7 +165,7 @@ impl<F: Scalar> Recording<F> {
         arena.reset();
         for (&(slot, weight), cotangent) in self.outputs.iter().zip(cotangents) {
             if slot != SINK {
-                adjoints[slot as usize] += gated(weight, cotangent);
+                adjoints[slot as usize] += weight.gated_mul(cotangent);
             }
         }
         sweep::backward_from(&self.tape, adjoints, arena);
@@ -167,14 +173,9 @@ impl<F: Scalar> Recording<F> {
     }
 }
 
-/// weight · x, 0 where a factor is 0.
-fn gated<F: Scalar>(weight: F, x: F) -> F {
-    if weight.is_null() || x.is_null() { F::zero() } else { weight * x }
-}
-
 /// Slot and weight of an output.
 #[track_caller]
-fn place<F: Scalar>(y: Var<'_, F>, tape: &Tape<F>) -> (u32, F) {
+pub(super) fn place<F: Scalar>(y: Var<'_, F>, tape: &Tape<F>) -> (u32, F) {
     match y.tape() {
         None => (SINK, F::zero()),
         Some(own) if std::ptr::eq(own, tape) => (y.slot(), y.weight()),
