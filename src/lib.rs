@@ -59,7 +59,7 @@ pub use calculus::{
     Pullback, arrays, divergence, grad, hessian, hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian,
     value_and_grad, value_grad_hvp, vjp,
 };
-pub use dual::Dual;
+pub use dual::{Brand, Dual};
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};

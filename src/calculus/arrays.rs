@@ -8,13 +8,13 @@
 //! Hessian of a function of shape `[p, q]` the shape `[p, q, p, q]`: output axes, then input axes.
 //!
 //! ```
-//! use ndarray::array;
+//! use ndarray::{Axis, array};
 //! use wengert::arrays;
 //!
 //! let x = array![[1.0, 2.0], [3.0, 4.0]];
 //! assert_eq!(arrays::grad(|x| x.square().sum(), &x), array![[2.0, 4.0], [6.0, 8.0]]);
 //!
-//! let j = arrays::jacobian(|x| x.sum_axis(0), &x);
+//! let j = arrays::jacobian(|x| x.sum_axis(Axis(0)), &x);
 //! assert_eq!(j.shape(), [2, 2, 2]);
 //! assert_eq!(j[[1, 0, 1]], 1.0);
 //! ```
@@ -76,9 +76,9 @@ pub fn value_and_grad<F: Scalar, S: Data<Elem = F>, D: Dimension>(
 /// The value of `f` at `point`, and the function w ↦ Jᵀw: see [`crate::vjp`].
 ///
 /// ```
-/// use ndarray::array;
+/// use ndarray::{Axis, array};
 ///
-/// let (y, pullback) = wengert::arrays::vjp(|x| x.sum_axis(1), &array![[1.0, 2.0], [3.0, 4.0]]);
+/// let (y, pullback) = wengert::arrays::vjp(|x| x.sum_axis(Axis(1)), &array![[1.0, 2.0], [3.0, 4.0]]);
 /// assert_eq!(y, array![3.0, 7.0]);
 /// assert_eq!(pullback.call(&array![1.0, -1.0]), array![[1.0, 1.0], [-1.0, -1.0]]);
 /// ```

@@ -7,9 +7,12 @@ use ndarray::Array2;
 use super::lanes::LANES;
 use super::recording::Recording;
 use super::{assert_direction, assert_square};
-use crate::dual::Dual;
+use crate::dual::{Brand, Dual};
 use crate::real::{Real, Scalar};
 use crate::var::Var;
+
+/// A number of [`jvp`] and [`jacobian_forward`], whose tangents belong to one call.
+type DualOf<'b, F, const N: usize> = Dual<F, N, Brand<'b>>;
 
 /// The values of `f` at `point`, and the function w ↦ Jᵀw, to be called any number of times.
 ///
@@ -90,9 +93,13 @@ impl<F: Scalar> fmt::Debug for Pullback<F> {
 ///
 /// If `tangent` has not the length of `point`.
 #[track_caller]
-pub fn jvp<F: Real>(f: impl FnOnce(&[Dual<F>]) -> Vec<Dual<F>>, point: &[F], tangent: &[F]) -> (Vec<F>, Vec<F>) {
+pub fn jvp<F: Real>(
+    f: impl for<'b> FnOnce(&[DualOf<'b, F, 1>]) -> Vec<DualOf<'b, F, 1>>,
+    point: &[F],
+    tangent: &[F],
+) -> (Vec<F>, Vec<F>) {
     assert_direction("jvp", tangent.len(), point.len());
-    let x: Vec<_> = point.iter().zip(tangent).map(|(&x, &v)| Dual::new(x, [v])).collect();
+    let x: Vec<_> = point.iter().zip(tangent).map(|(&x, &v)| Dual::with_parts(x, [v])).collect();
     f(&x).into_iter().map(|y| (y.primal(), y.tangents()[0])).unzip()
 }
 
@@ -146,9 +153,12 @@ pub fn jacobian_reverse<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<
 ///
 /// If two calls of `f` return different numbers of outputs.
 #[track_caller]
-pub fn jacobian_forward<F: Real>(f: impl Fn(&[Dual<F, LANES>]) -> Vec<Dual<F, LANES>>, point: &[F]) -> Array2<F> {
+pub fn jacobian_forward<F: Real>(
+    f: impl for<'b> Fn(&[DualOf<'b, F, LANES>]) -> Vec<DualOf<'b, F, LANES>>,
+    point: &[F],
+) -> Array2<F> {
     let n = point.len();
-    let mut x: Vec<Dual<F, LANES>> = point.iter().map(|&x| Dual::constant(x)).collect();
+    let mut x: Vec<DualOf<'_, F, LANES>> = point.iter().map(|&x| Dual::from(x)).collect();
     if n == 0 {
         return Array2::from_elem((f(&x).len(), 0), F::zero());
     }
@@ -172,7 +182,7 @@ pub fn jacobian_forward<F: Real>(f: impl Fn(&[Dual<F, LANES>]) -> Vec<Dual<F, LA
             for (entry, y) in jacobian.column_mut(j).iter_mut().zip(&y) {
                 *entry = y.tangents()[j - first];
             }
-            x[j] = Dual::constant(point[j]);
+            x[j] = Dual::from(point[j]);
         }
     }
     jacobian
