@@ -163,10 +163,10 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     }
 }
 
-/// Whether all are finite, by their sum: a product that is not shows there.
+/// Whether all are finite. Without a branch, so that it vectorises.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
-    tangents.iter().fold(F::zero(), |sum, &t| sum + t).is_finite()
+    tangents.iter().fold(true, |all, t| all & t.is_finite())
 }
 
 /// The functions of the [table](crate::rules).
@@ -219,15 +219,19 @@ impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
     fn is_null(self) -> bool {
-        self.primal.is_null() && self.tangents.iter().all(|t| t.is_null())
+        self.primal.is_null() && self.tangents.iter().fold(true, |all, t| all & t.is_null())
     }
     #[inline(always)]
     fn is_regular(self) -> bool {
-        self.primal.is_regular() && self.tangents.iter().all(|t| t.is_finite())
+        self.primal.is_regular() && all_finite(&self.tangents)
     }
     #[inline(always)]
     fn is_active(self) -> bool {
-        !self.is_null() && self.primal.is_finite() && self.tangents.iter().all(|t| t.is_finite())
+        self.primal.is_active() && all_finite(&self.tangents)
+    }
+    #[inline(always)]
+    fn weigh(self, unit: bool, partial: Self) -> Self {
+        if unit { partial } else { self * partial }
     }
 }
 

@@ -41,9 +41,8 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
     }
 }
 
-/// `adjoints[parent] += cotangent · partial`, 0 where the partial is 0.
+/// `adjoints[parent] += cotangent · partial`, 0 where a factor is 0.
 #[inline(always)]
 fn add<F: Scalar>(adjoints: &mut [F], parent: u32, cotangent: F, partial: F) {
-    let product = cotangent * partial;
-    adjoints[parent as usize] += if partial.is_null() { F::zero() } else { product };
+    adjoints[parent as usize] += cotangent.gated_mul(partial);
 }
