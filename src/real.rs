@@ -58,6 +58,13 @@ macro_rules! real_trait {
             /// The value, without tangents or tape.
             fn to_base(self) -> Self::Base;
 
+            /// Whether this is 0 and nothing can come of it: no tangent, no variable.
+            #[doc(hidden)]
+            #[inline(always)]
+            fn is_known_zero(self) -> bool {
+                false
+            }
+
             /// The constant `x`, rounded to the base float: how a generic function writes literals.
             #[inline(always)]
             fn lit(x: f64) -> Self {
@@ -103,6 +110,12 @@ pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
         let _ = unit;
         self * partial
     }
+
+    /// self += a · b.
+    #[inline(always)]
+    fn add_product(&mut self, a: Self, b: Self) {
+        *self += a * b;
+    }
 }
 
 /// A power of two near a positive number: scaling by it rounds nothing.
@@ -142,6 +155,8 @@ macro_rules! base_float {
             fn from_base(x: $F) -> $F { x }
             #[inline(always)]
             fn to_base(self) -> $F { self }
+            #[inline(always)]
+            fn is_known_zero(self) -> bool { self == 0.0 }
             for_each_rule!(own_rules_of_base);
         }
         impl BaseFloat for $F {

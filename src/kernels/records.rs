@@ -16,16 +16,16 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
         let [p, q] = record.parents;
         if cotangent.is_active() && q & WIDE == 0 {
             let [d, e] = record.partials;
-            adjoints[p as usize] += cotangent * d;
-            adjoints[q as usize] += cotangent * e;
+            adjoints[p as usize].add_product(cotangent, d);
+            adjoints[q as usize].add_product(cotangent, e);
         } else if q & WIDE != 0 {
             let cells = &records[i - (q & !WIDE) as usize..i];
             i -= cells.len();
             if cotangent.is_active() {
-                adjoints[p as usize] += cotangent * record.partials[0];
+                adjoints[p as usize].add_product(cotangent, record.partials[0]);
                 for Record { parents: [p, q], partials: [d, e] } in cells {
-                    adjoints[*p as usize] += cotangent * *d;
-                    adjoints[*q as usize] += cotangent * *e;
+                    adjoints[*p as usize].add_product(cotangent, *d);
+                    adjoints[*q as usize].add_product(cotangent, *e);
                 }
             } else if !cotangent.is_null() {
                 add(adjoints, p, cotangent, record.partials[0]);
