@@ -37,6 +37,12 @@ macro_rules! for_each_dual {
     ($callback:ident) => {
         $callback! { [const N: usize] f64, Dual<f64, N> }
         $callback! { [const N: usize] f32, Dual<f32, N> }
+        crate::ops::for_each_nested_dual! { $callback }
+    };
+}
+
+macro_rules! for_each_nested_dual {
+    ($callback:ident) => {
         $callback! { [const N: usize, const M: usize] f64, Dual<Dual<f64, M>, N> }
         $callback! { [const N: usize, const M: usize] f32, Dual<Dual<f32, M>, N> }
     };
@@ -67,4 +73,4 @@ macro_rules! base_operands {
     };
 }
 
-pub(crate) use operator;
+pub(crate) use {for_each_nested_dual, operator};
