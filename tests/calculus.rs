@@ -1,5 +1,8 @@
 //! Derivatives of functions in one call: Jacobians, Hessians, their products and traces.
 
+// A method's path is not a function for every life of a handle.
+#![allow(clippy::redundant_closure_for_method_calls)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::{Array2, array, s};
@@ -89,11 +92,12 @@ fn tall_and_wide_jacobians_agree() {
     }
 }
 
+fn squares<R: Real>(f: Vec<R>) -> R {
+    f.into_iter().map(|f| f * f).sum()
+}
+
 #[test]
 fn hessians_of_fourteen_sums_of_squares_agree() {
-    fn squares<R: Real>(f: Vec<R>) -> R {
-        f.into_iter().map(|f| f * f).sum()
-    }
     for problem in problems() {
         for x in points(&problem) {
             let ours = hessian(|x| squares((problem.on_var_of_dual)(x)), &x);
@@ -177,25 +181,23 @@ fn a_pullback_is_called_many_times() {
 // ---------------------------------------------------------------------------------------------
 // Shapes of results at their edges
 
+/// A constant, an input itself, one handle twice, a weighted one, weights that cancel.
+fn every_kind<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
+    let product = x[0] * x[1];
+    vec![Var::constant(7.0), x[1], product, product, -3.0 * product, x[0] + -x[0]]
+}
+
 #[test]
 fn outputs_of_every_kind() {
-    // A constant, an input itself, the same handle twice, a weighted one, a function of nothing.
     let expected = array![[0.0, 0.0], [0.0, 1.0], [5.0, 2.0], [5.0, 2.0], [-15.0, -6.0], [0.0, 0.0]];
-    fn same<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
-        let product = x[0] * x[1];
-        vec![Var::constant(7.0), x[1], product, product, -3.0 * product, x[0] - x[0]]
-    }
-    assert_eq!(jacobian(same, &[2.0, 5.0]), expected);
-    let (y, pullback) = vjp(same, &[2.0, 5.0]);
+    assert_eq!(jacobian(every_kind, &[2.0, 5.0]), expected);
+    let (y, pullback) = vjp(every_kind, &[2.0, 5.0]);
     assert_eq!(y, [7.0, 5.0, 10.0, 10.0, -30.0, 0.0]);
     // Cotangents of one handle add.
     assert_eq!(pullback.call(&[1.0, 0.0, 1.0, 1.0, 1.0, 1.0]), [-5.0, -2.0]);
 
     // More outputs than eight, so that the columns are pushed forward.
-    fn many<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
-        [same(x), same(x), same(x)].concat()
-    }
-    let j = jacobian(many, &[2.0, 5.0]);
+    let j = jacobian(|x| [every_kind(x), every_kind(x), every_kind(x)].concat(), &[2.0, 5.0]);
     assert_eq!(j.slice(s![6..12, ..]), expected);
     assert_eq!(j.slice(s![12.., ..]), expected);
 }
@@ -217,45 +219,43 @@ fn no_inputs_or_no_outputs() {
 
 #[test]
 fn wrong_lengths_name_both() {
-    let cases: [(&str, Box<dyn Fn()>); 8] = [
-        (
-            "jvp: the tangent has 1 numbers, the point has 2",
-            Box::new(|| drop(jvp(|x| x.to_vec(), &[1.0, 2.0], &[1.0]))),
-        ),
+    type Case = (&'static str, fn());
+    let cases: [Case; 8] = [
+        ("jvp: the tangent has 1 numbers, the point has 2", (|| drop(jvp(|x| x.to_vec(), &[1.0, 2.0], &[1.0])))),
         (
             "pullback: the cotangent has 3 numbers, the function has 2 outputs",
-            Box::new(|| {
+            (|| {
                 drop(vjp(|x| x.to_vec(), &[1.0, 2.0]).1.call(&[1.0; 3]));
             }),
         ),
-        ("hvp: the tangent has 3 numbers, the point has 2", Box::new(|| drop(hvp(|x| x[0], &[1.0, 2.0], &[1.0; 3])))),
+        ("hvp: the tangent has 3 numbers, the point has 2", (|| drop(hvp(|x| x[0], &[1.0, 2.0], &[1.0; 3])))),
         (
             "value_grad_hvp: the tangent has 0 numbers, the point has 2",
-            Box::new(|| {
+            (|| {
                 drop(value_grad_hvp(|x| x[0], &[1.0, 2.0], &[]));
             }),
         ),
         (
             "divergence: the function has 1 outputs and 2 inputs",
-            Box::new(|| {
+            (|| {
                 divergence(|x| vec![x[0]], &[1.0, 2.0]);
             }),
         ),
         (
             "divergence: the output has shape [1], the input [2]",
-            Box::new(|| {
+            (|| {
                 arrays::divergence(|x| x.slice(s![..1]), &array![1.0, 2.0]);
             }),
         ),
         (
             "pullback: the cotangent has shape [3], the output of the function [2]",
-            Box::new(|| {
+            (|| {
                 drop(arrays::vjp(|x| x.sin(), &array![1.0, 2.0]).1.call(&array![1.0, 2.0, 3.0]));
             }),
         ),
         (
             "hvp: the tangent has shape [1], the point [2]",
-            Box::new(|| {
+            (|| {
                 drop(arrays::hvp(|x| x.sum(), &array![1.0, 2.0], &array![1.0]));
             }),
         ),
@@ -286,6 +286,15 @@ fn outputs_of_another_tape_are_refused() {
 // ---------------------------------------------------------------------------------------------
 // Arrays
 
+/// yᵢ = tanh Σⱼ xᵢⱼ².
+fn rows<R: Real>(x: &[R]) -> Vec<R> {
+    x.chunks(3).map(|row| row.iter().map(|x| *x * *x).sum::<R>().tanh()).collect()
+}
+
+fn total<R: Real>(x: &[R]) -> R {
+    rows(x).into_iter().map(|y| y * y * y).sum()
+}
+
 #[test]
 fn array_forms_agree_with_slices() {
     let x = array![[0.3, -0.7, 1.1], [0.5, 0.2, -0.4]];
@@ -293,13 +302,6 @@ fn array_forms_agree_with_slices() {
     // The layout does not matter: here the columns are contiguous.
     let x = x.t().as_standard_layout().into_owned().reversed_axes();
     let flat: Vec<f64> = x.iter().copied().collect();
-    // yᵢ = tanh Σⱼ xᵢⱼ², in both forms.
-    fn rows<R: Real>(x: &[R]) -> Vec<R> {
-        x.chunks(3).map(|row| row.iter().map(|x| *x * *x).sum::<R>().tanh()).collect()
-    }
-    fn total<R: Real>(x: &[R]) -> R {
-        rows(x).into_iter().map(|y| y * y * y).sum()
-    }
     let axis = ndarray::Axis(1);
 
     let (y, pullback) = arrays::vjp(|x| x.square().sum_axis(axis).tanh(), &x);
@@ -451,21 +453,21 @@ fn nested_derivatives_do_not_confuse_their_perturbations() {
     assert_eq!(third, [60.0 * 4.0]);
 }
 
+fn wave<R: Real>(x: R, y: R) -> R {
+    x.sin() * y.exp() + x.powi(3) * y.powi(2)
+}
+
 #[test]
 fn third_derivatives() {
     type Second = Dual<Dual<f64>>;
     let (x, y) = (0.7_f64, 1.3_f64);
-    // f = sin(x) e^y / (1 + x²) + x³ y²; its derivative f_xxy from sympy, and d³/dx³ of tan.
-    fn f<R: Real>(x: R, y: R) -> R {
-        x.sin() * y.exp() + x.powi(3) * y.powi(2)
-    }
     let unit = Dual::constant(1.0);
     let along = |x: f64, outer: f64, inner: f64| Dual::new(Dual::new(x, [outer]), [Dual::constant(inner)]);
 
     // Along x twice, then the gradient over the tape: f_xxx and f_xxy.
     let tape = Tape::<Second>::new();
     let [vx, vy] = tape.vars([along(x, 1.0, 1.0), along(y, 0.0, 0.0)]);
-    let gradient = f(vx, vy).backward();
+    let gradient = wave(vx, vy).backward();
     let third = [gradient[vx], gradient[vy]].map(|g| g.tangents()[0].tangents()[0]);
     let expected = [-x.cos() * y.exp() + 6.0 * y * y, -x.sin() * y.exp() + 12.0 * x * y];
     assert!((third[0] - expected[0]).abs() < 1e-14 && (third[1] - expected[1]).abs() < 1e-14);
@@ -477,7 +479,7 @@ fn third_derivatives() {
     assert!((t - (2.0 * s * s + 4.0 * x.tan().powi(2) * s)).abs() < 1e-12);
 
     // The Hessian over dual numbers: its derivative along x.
-    let h = hessian(|v| f(v[0], v[1]), &[Dual::new(x, [1.0]), Dual::constant(y)]);
+    let h = hessian(|v| wave(v[0], v[1]), &[Dual::new(x, [1.0]), Dual::constant(y)]);
     let expected =
         array![[-x.cos() * y.exp() + 6.0 * y * y, expected[1]], [expected[1], x.cos() * y.exp() + 6.0 * x * x]];
     assert_close("dH/dx", &h.map(|h| h.tangents()[0]), &expected, 1e-14);
@@ -487,8 +489,7 @@ fn third_derivatives() {
 // Special points
 
 /// What the table of rules decides at special points, it decides for derivatives of any order: here
-/// value, gradient and Hessian of functions of (x, y), one after the other.
-
+/// value, gradient and Hessian of functions of (x, y).
 #[test]
 fn special_points_at_second_order() {
     const ZERO: [[f64; 2]; 2] = [[0.0; 2]; 2];
