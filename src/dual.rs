@@ -9,6 +9,7 @@ use num_traits::{Float, One, Zero};
 use crate::kernels::GemmScalar;
 use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
+use crate::var::Var;
 
 /// A number a + b₁ε₁ + b₂ε₂ + ... with products of the ε all zero: a primal and its N tangents, pushed
 /// through every operation of the table.
@@ -290,6 +291,10 @@ operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, Dual<F, N, B> => 
 operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F => Dual<F, N, B>, |rule, a, b| a.apply_left(rule, b) }
 operators! { [const N: usize, B: Copy] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 operators! { [const N: usize, B: Copy] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+
+// A number of an outer derivative on the left of one of an inner.
+operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
 macro_rules! nested {
     ([$($generics:tt)*] $base:ty, $number:ty) => {

@@ -164,6 +164,15 @@ proptest! {
 }
 
 #[test]
+fn single_precision() {
+    let x = [0.5_f32, -1.5];
+    assert_eq!(jacobian(|x| vec![x[0] * x[1], x[0]], &x), array![[-1.5, 0.5], [1.0, 0.0]]);
+    assert_eq!(hessian(|x| x[0] * x[0] * x[1], &x), array![[-3.0, 1.0], [1.0, 0.0]]);
+    assert_eq!(hvp(|x| x[0] * x[0] * x[1], &x, &[1.0, 2.0]), [-1.0, 1.0]);
+    assert_eq!(arrays::hessian(|x| x.powi(3).sum(), &array![2.0_f32]), array![[12.0]].into_dyn());
+}
+
+#[test]
 fn a_pullback_is_called_many_times() {
     let x = [0.3, -0.7, 1.1];
     let (_, pullback) = vjp(|x| mixed(x), &x);
@@ -397,7 +406,7 @@ fn nested_derivatives_do_not_confuse_their_perturbations() {
     let (_, d) = jvp(
         |x| {
             let one = Dual::from(1.0);
-            let (_, d) = jvp(|y| vec![y[0] + x[0]], &[one], &[one]);
+            let (_, d) = jvp(|y| vec![x[0] + y[0]], &[one], &[one]);
             vec![x[0] * d[0]]
         },
         &[1.0],

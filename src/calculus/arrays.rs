@@ -1,8 +1,25 @@
 //! Derivatives of functions of one array, in one call: ndarray in, ndarray out.
 //!
-//! The functions are those at the crate's root, for closures over a [`Tensor`]. Data that a closure
-//! uses beside its argument goes onto the tape by value, `x.tape().constant(array)`. Several arrays
-//! are differentiated at once as [`Params`](crate::Params).
+//! The functions are those at the crate's root, for closures over a [`Tensor`]. Several arrays are
+//! differentiated at once as [`Params`](crate::Params).
+//!
+//! Data that a closure uses beside its argument goes onto the tape by value:
+//!
+//! ```
+//! use ndarray::array;
+//!
+//! let (x, data) = (array![1.0, 2.0], array![3.0, 4.0]);
+//! let g = wengert::arrays::grad(|x| (x * x.tape().constant(data.clone())).sum(), &x);
+//! assert_eq!(g, data);
+//! ```
+//!
+//! A borrow would have to live as long as the recording, which [`vjp`] keeps:
+//!
+//! ```compile_fail
+//! # use ndarray::array;
+//! # let (x, data) = (array![1.0, 2.0], array![3.0, 4.0]);
+//! let g = wengert::arrays::grad(|x| (x * &data).sum(), &x);
+//! ```
 //!
 //! The Jacobian of a function from shape `[p, q]` to shape `[r]` has the shape `[r, p, q]`, and the
 //! Hessian of a function of shape `[p, q]` the shape `[p, q, p, q]`: output axes, then input axes.

@@ -34,6 +34,28 @@ use crate::var::{Var, two_tapes};
 /// assert_eq!(g, [2.0 * 2_f64.cos(), 2_f64.cos()]);
 /// ```
 ///
+/// A derivative inside `f` cannot take a variable of `f` for a constant, which would give a wrong number: no
+/// variable passes into the inner closure,
+///
+/// ```compile_fail
+/// # use wengert::grad;
+/// grad(|x| { let inner = grad(|y| x[0] * y[0], &[2.0]); x[0] * inner[0] }, &[3.0_f64]);
+/// ```
+///
+/// unless that works on numbers of the outer one, as [`jvp`] does on any, and then it is right:
+///
+/// ```
+/// use wengert::{Var, grad, jvp};
+///
+/// // d/dx (x · d/dy (x y)) = d/dx x² = 2x.
+/// let g = grad(|x| {
+///     let (y, dy) = (Var::constant(2.0), Var::constant(1.0));
+///     let (_, inner) = jvp(|y| vec![x[0] * y[0]], &[y], &[dy]);
+///     x[0] * inner[0]
+/// }, &[3.0_f64]);
+/// assert_eq!(g, [6.0]);
+/// ```
+///
 /// What `f` does not depend on has derivative 0. Each call makes a tape; a loop that must not
 /// allocate keeps one and calls [`Tape::clear`].
 ///
