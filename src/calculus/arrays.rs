@@ -15,7 +15,7 @@
 //!
 //! A borrow would have to live as long as the recording, which [`vjp`] keeps:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0597
 //! # use ndarray::array;
 //! # let (x, data) = (array![1.0, 2.0], array![3.0, 4.0]);
 //! let g = wengert::arrays::grad(|x| (x * &data).sum(), &x);
