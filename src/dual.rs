@@ -113,20 +113,10 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         self.tangents
     }
 
-    /// Whether all tangents are known to be zero. Of many tangents most numbers of a function have
-    /// none, and their products need not be formed.
-    #[inline(always)]
-    fn is_still(&self) -> bool {
-        N >= 4 && self.tangents.iter().fold(true, |all, t| all & t.is_known_zero())
-    }
-
     /// partial · tangents, an exact zero winning over inf and NaN. (The rare branch is inline: a
     /// call would take the tangents' address and keep them in memory.)
     #[inline(always)]
     fn push(self, partial: F) -> [F; N] {
-        if self.is_still() {
-            return [F::zero(); N];
-        }
         let tangents = self.tangents.map(|t| partial * t);
         if all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
@@ -142,12 +132,6 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
         let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
-        if self.is_still() {
-            return Self::with_parts(z, other.push(q));
-        }
-        if other.is_still() {
-            return Self::with_parts(z, self.push(p));
-        }
         let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
         if all_finite(&tangents) {
             return Self::with_parts(z, tangents);
@@ -230,10 +214,6 @@ impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
     fn to_base(self) -> F::Base {
         self.primal.to_base()
     }
-    #[inline(always)]
-    fn is_known_zero(self) -> bool {
-        self.tangents.iter().fold(self.primal.is_known_zero(), |all, t| all & t.is_known_zero())
-    }
     for_each_rule!(own_rules_by_apply);
 }
 
@@ -250,11 +230,11 @@ impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     fn is_null(self) -> bool {
         self.primal.is_null() && self.tangents.iter().fold(true, |all, t| all & t.is_null())
     }
-    // Products of tangents look after themselves, see `push`.
     #[inline(always)]
     fn is_regular(self) -> bool {
-        self.primal.is_regular()
+        self.primal.is_regular() && all_finite(&self.tangents)
     }
+    // Products of tangents look after themselves, see `push`.
     #[inline(always)]
     fn is_active(self) -> bool {
         self.primal.is_active()
@@ -267,10 +247,8 @@ impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     fn add_product(&mut self, a: Self, b: Self) {
         let product = a * b;
         self.primal += product.primal;
-        if !product.is_still() {
-            for (sum, t) in self.tangents.iter_mut().zip(product.tangents) {
-                *sum += t;
-            }
+        for (sum, t) in self.tangents.iter_mut().zip(product.tangents) {
+            *sum += t;
         }
     }
 }

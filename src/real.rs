@@ -58,13 +58,6 @@ macro_rules! real_trait {
             /// The value, without tangents or tape.
             fn to_base(self) -> Self::Base;
 
-            /// Whether this is 0 and nothing can come of it: no tangent, no variable.
-            #[doc(hidden)]
-            #[inline(always)]
-            fn is_known_zero(self) -> bool {
-                false
-            }
-
             /// The constant `x`, rounded to the base float: how a generic function writes literals.
             #[inline(always)]
             fn lit(x: f64) -> Self {
@@ -155,8 +148,6 @@ macro_rules! base_float {
             fn from_base(x: $F) -> $F { x }
             #[inline(always)]
             fn to_base(self) -> $F { self }
-            #[inline(always)]
-            fn is_known_zero(self) -> bool { self == 0.0 }
             for_each_rule!(own_rules_of_base);
         }
         impl BaseFloat for $F {

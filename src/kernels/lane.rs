@@ -167,10 +167,6 @@ impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
     fn to_base(self) -> T {
         self.0
     }
-    #[inline(always)]
-    fn is_known_zero(self) -> bool {
-        self.0.is_known_zero()
-    }
     for_each_rule!(own_rules_of_base);
 }
 
