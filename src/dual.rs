@@ -214,6 +214,17 @@ impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
     fn to_base(self) -> F::Base {
         self.primal.to_base()
     }
+    #[inline(always)]
+    fn apply_rule<const K: usize>(rule: impl crate::Rule<F::Base, K>, operands: [Self; K]) -> Self {
+        let primals = operands.map(Self::primal);
+        let primal = F::apply_rule(rule, primals);
+        let partials = rule.partials(primals, primal);
+        let tangent = |i: usize| {
+            let terms = partials.iter().zip(&operands);
+            terms.fold(F::zero(), |sum, (partial, operand)| sum + partial.gated_mul(operand.tangents[i]))
+        };
+        Self::with_parts(primal, std::array::from_fn(tangent))
+    }
     for_each_rule!(own_rules_by_apply);
 }
 

@@ -8,19 +8,19 @@ use crate::tape::{SINK, Tape};
 use crate::var::{Var, two_tapes};
 
 /// Terms of one node, collected while their operands may still be recording.
-struct Terms<'t, F: Scalar> {
+pub(crate) struct Terms<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
     terms: Vec<(u32, F)>,
 }
 
 impl<'t, F: Scalar> Terms<'t, F> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { tape: None, terms: Vec::new() }
     }
 
     #[inline(always)]
     #[track_caller]
-    fn add(&mut self, operand: Var<'t, F>, partial: F) {
+    pub(crate) fn add(&mut self, operand: Var<'t, F>, partial: F) {
         let Some(tape) = operand.tape() else { return };
         match self.tape {
             Some(mine) if std::ptr::eq(mine, tape) => {}
@@ -34,7 +34,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
     }
 
     #[inline(always)]
-    fn record(self, value: F) -> Var<'t, F> {
+    pub(crate) fn record(self, value: F) -> Var<'t, F> {
         let Some(tape) = self.tape else { return Var::constant(value) };
         let node = Var::on(tape, tape.push_wide(&self.terms), value);
         tape.return_terms(self.terms);

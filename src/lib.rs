@@ -26,6 +26,8 @@
 //!   [`value_and_grad`] for closures; [`Real`] for functions that run on any number type.
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
+//! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
+//!   `cholesky`, `solve_triangular`, `factorize`.
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`Adam`], [`Sgd`], [`init`], [`data`].
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Forward mode: [`Dual`].
@@ -37,8 +39,12 @@
 #[macro_use]
 mod ops;
 mod calculus;
+mod checkpoint;
+mod custom;
 pub mod data;
 mod dual;
+#[cfg(feature = "linalg")]
+mod error;
 mod fuse;
 pub mod gradcheck;
 pub mod init;
@@ -59,14 +65,20 @@ pub use calculus::{
     Pullback, arrays, divergence, grad, hessian, hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian,
     value_and_grad, value_grad_hvp, vjp,
 };
+pub use checkpoint::Schedule;
+pub use custom::{Operands, Rule, apply, with_partials};
 pub use dual::{Brand, Dual};
+#[cfg(feature = "linalg")]
+pub use error::LinalgError;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 pub use gradcheck::check_gradient;
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
-pub use sweep::{Gradient, Wrt};
+pub use sweep::{Gradient, Seed, Wrt};
 pub use tape::Tape;
+#[cfg(feature = "linalg")]
+pub use tensor::{Columns, Diag, Lu, Uplo};
 pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
 pub use var::Var;
 

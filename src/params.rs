@@ -277,7 +277,7 @@ impl<F: Scalar> Params<F> {
 
     /// The weights as constants of a tape: to evaluate a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On { tape, slot: SINK, params: self, env: PhantomData }
+        On::frozen(tape, self)
     }
 
     /// The same parameters over dual numbers, with a tangent each: a direction for
@@ -392,6 +392,11 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         On { tape, slot: tape.input_slots(params.len()), params, env: PhantomData }
     }
 
+    /// The parameters as constants.
+    pub(crate) fn frozen(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
+        On { tape, slot: SINK, params, env: PhantomData }
+    }
+
     /// A weight as a tensor, read in place. Used twice, it is a shared weight.
     ///
     /// # Panics
@@ -425,6 +430,11 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     /// A constant on the tape, as by [`Tape::constant`].
     pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
         self.tape.constant(value)
+    }
+
+    /// The slot of the first weight; the sink where they are constants.
+    pub(crate) fn first_slot(self) -> u32 {
+        self.slot
     }
 
     /// The parameters.

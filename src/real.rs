@@ -7,7 +7,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
 
-use crate::kernels::{GemmScalar, Lanes};
+use crate::kernels::{Factor, GemmScalar, Lanes};
 use crate::rules::for_each_rule;
 
 /// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
@@ -64,6 +64,9 @@ macro_rules! real_trait {
                 Self::from_base(Self::Base::round_from(x))
             }
 
+            /// A [`Rule`](crate::Rule) of one's own: see [`apply`](crate::apply).
+            fn apply_rule<const N: usize>(rule: impl crate::Rule<Self::Base, N>, operands: [Self; N]) -> Self;
+
             $(
                 $( #[doc = $doc] )+
                 #[doc = concat!("\n\nDerivative: ", $formula, ".")]
@@ -87,7 +90,7 @@ pub trait BaseFloat: Scalar<Base = Self> {
 
 /// A number a [`Tape`](crate::Tape) can hold: `f32`, `f64` and [`Dual`](crate::Dual) numbers over
 /// them (forward over reverse). Sealed: the kernels know its representation.
-pub trait Scalar: Real + GemmScalar + Lanes + Default + Send + Sync + 'static {
+pub trait Scalar: Real + GemmScalar + Lanes + Factor + Default + Send + Sync + 'static {
     /// Whether every component is zero: such a factor silences any other.
     fn is_null(self) -> bool;
 
@@ -148,6 +151,10 @@ macro_rules! base_float {
             fn from_base(x: $F) -> $F { x }
             #[inline(always)]
             fn to_base(self) -> $F { self }
+            #[inline(always)]
+            fn apply_rule<const N: usize>(rule: impl crate::Rule<$F, N>, operands: [$F; N]) -> $F {
+                rule.primal(operands)
+            }
             for_each_rule!(own_rules_of_base);
         }
         impl BaseFloat for $F {

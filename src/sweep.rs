@@ -1,23 +1,28 @@
 //! The backward sweep and its result, the [`Gradient`].
 
 use std::fmt;
-use std::ops::Index;
+use std::ops::{AddAssign, Index};
 
 use bumpalo::Bump;
+use ndarray::{ArrayBase, Data, Dimension};
 
-use crate::kernels::sweep_records;
+use crate::checkpoint::Spare;
+use crate::kernels::{Layout, scatter_add, sweep_records};
 use crate::real::Scalar;
 use crate::tape::{Op, Record, Tape};
+use crate::tensor::Tensor;
 use crate::var::Var;
 
 /// What a pullback works on: the cotangent of its result, and the adjoints of all slots before it.
-pub(crate) struct Cotangents<'a, F> {
+pub(crate) struct Cotangents<'a, F: Scalar> {
     /// The cotangent of the result, in row-major order.
     pub(crate) result: &'a [F],
     /// The adjoints of every slot below the result's.
     pub(crate) adjoints: &'a mut [F],
     /// Room for temporaries.
     pub(crate) arena: &'a Bump,
+    /// Tapes to compute again on.
+    pub(crate) spare: &'a Spare<F>,
 }
 
 /// The adjoints of one output with respect to everything recorded before it.
@@ -183,12 +188,158 @@ impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
     }
 }
 
+/// An output and its cotangent, for [`Tape::backward_with`]: from [`Var::seed`] or [`Tensor::seed`].
+#[derive(Clone, Copy)]
+pub struct Seed<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    shape: &'t [usize],
+    /// Where the elements' adjoints stand.
+    place: Layout<'t>,
+    cotangents: &'t [F],
+}
+
+impl<F: Scalar> fmt::Debug for Seed<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").field("shape", &self.shape).field("cotangents", &self.cotangents).finish()
+    }
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// The variable as an output with a cotangent, for [`Tape::backward_with`].
+    pub fn seed(self, cotangent: F) -> Seed<'t, F> {
+        let (place, cotangents) = match self.tape() {
+            Some(tape) => {
+                (self.slot() as usize, &*tape.arena().alloc_slice_copy(&[cotangent.gated_mul(self.weight())]))
+            }
+            None => (0, &[][..]),
+        };
+        Seed { tape: self.tape(), shape: &[], place: Layout { offset: place, strides: &[] }, cotangents }
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The tensor as an output with a cotangent for each element, for [`Tape::backward_with`].
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn seed<S: Data<Elem = F>>(self, cotangent: &ArrayBase<S, D>) -> Seed<'t, F> {
+        assert!(
+            self.shape() == cotangent.shape(),
+            "seed: the tensor has shape {:?} and the cotangent {:?}",
+            self.shape(),
+            cotangent.shape()
+        );
+        let (tape, node) = (self.tape(), self.node());
+        if node.is_constant() {
+            return Seed { tape: None, shape: &[], place: Layout { offset: 0, strides: &[] }, cotangents: &[] };
+        }
+        let layout = node.layout();
+        Seed {
+            tape: Some(tape),
+            shape: self.shape(),
+            place: Layout { offset: node.slot() + layout.offset, ..layout },
+            cotangents: tape.arena().alloc_slice_fill_iter(cotangent.iter().copied()),
+        }
+    }
+
+    /// Sweeps backward from all elements with these cotangents: the vector-Jacobian product.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![1.0, 2.0, 3.0];
+    /// let x = tape.tensor(&data);
+    /// let gradient = x.square().backward_with(&array![1.0, 0.0, -1.0]);
+    /// assert_eq!(gradient.wrt(x), array![2.0, 0.0, -6.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ or the tensor is a constant.
+    #[track_caller]
+    pub fn backward_with<S: Data<Elem = F>>(self, cotangent: &ArrayBase<S, D>) -> Gradient<'t, F> {
+        assert!(
+            !self.is_constant() || self.is_empty(),
+            "backward_with: the tensor of shape {:?} is a constant, computed from no input of a tape; make its inputs with `Tape::tensor`",
+            self.shape()
+        );
+        self.tape().backward_with([self.seed(cotangent)])
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// One sweep from several outputs: the gradient of Σ cotangentᵢ · outputᵢ.
+    ///
+    /// Constants among them add nothing. Without outputs the gradient is zero.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![1.0, 2.0];
+    /// let (x, w) = (tape.tensor(&data), tape.var(3.0));
+    /// let (y, z) = (x * w, w * w);
+    /// let gradient = tape.backward_with([y.seed(&array![1.0, 10.0]), z.seed(100.0)]);
+    /// assert_eq!(gradient[w], 1.0 + 20.0 + 600.0);
+    /// assert_eq!(gradient.wrt(x), array![3.0, 30.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If an output is of another tape.
+    #[track_caller]
+    pub fn backward_with<'t>(&'t self, seeds: impl IntoIterator<Item = Seed<'t, F>>) -> Gradient<'t, F> {
+        let adjoints = self.arena().alloc_slice_fill_copy(self.slots(), F::zero());
+        for seed in seeds {
+            let Some(tape) = seed.tape else { continue };
+            assert!(
+                std::ptr::eq(self, tape),
+                "backward_with: an output belongs to tape {tape:p}, the sweep is of tape {self:p}"
+            );
+            scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
+        }
+        self.with_records(|records, ops| run(self, self.arena(), records, ops, self.slots() - 1, adjoints));
+        Gradient { tape: self, adjoints }
+    }
+}
+
+impl<F: Scalar> AddAssign<&Gradient<'_, F>> for Gradient<'_, F> {
+    /// Accumulates another sweep of the same tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, y] = tape.vars([2.0, 3.0]);
+    /// let mut total = (x * y).backward();
+    /// total += &x.square().backward();
+    /// assert_eq!(total.wrt([x, y]), [7.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the other is of another tape.
+    #[track_caller]
+    fn add_assign(&mut self, other: &Gradient<'_, F>) {
+        self.assert_same_tape(other.tape);
+        if self.adjoints.len() < other.adjoints.len() {
+            let longer = self.tape.arena().alloc_slice_fill_copy(other.adjoints.len(), F::zero());
+            longer[..self.adjoints.len()].copy_from_slice(self.adjoints);
+            self.adjoints = longer;
+        }
+        for (mine, theirs) in self.adjoints.iter_mut().zip(&*other.adjoints) {
+            *mine += *theirs;
+        }
+    }
+}
+
 /// Sweeps backward from slot `output` with cotangent `seed` into a fresh buffer of the arena.
 pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
     tape.with_records(|records, ops| {
         let adjoints = tape.arena().alloc_slice_fill_copy(covered(ops, output), F::zero());
         adjoints[output] = seed;
-        run(tape.arena(), records, ops, output, adjoints);
+        run(tape, tape.arena(), records, ops, output, adjoints);
         adjoints
     })
 }
@@ -201,7 +352,7 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
         if fits {
             adjoints.fill(F::zero());
             adjoints[output] = seed;
-            run(tape.arena(), records, ops, output, adjoints);
+            run(tape, tape.arena(), records, ops, output, adjoints);
         }
         fits
     });
@@ -213,7 +364,7 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
 /// Sweeps from the seeds in `adjoints`, which has a number for every slot; pullbacks' temporaries go
 /// to `arena`.
 pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
-    tape.with_records(|records, ops| run(arena, records, ops, tape.slots() - 1, adjoints));
+    tape.with_records(|records, ops| run(tape, arena, records, ops, tape.slots() - 1, adjoints));
 }
 
 /// The number of slots a sweep from `output` needs: all of the run it stands in.
@@ -223,11 +374,18 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
 }
 
 /// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
-fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut [F]) {
+fn run<F: Scalar>(
+    tape: &Tape<F>,
+    arena: &Bump,
+    records: &[Record<F>],
+    ops: &[Op<F>],
+    output: usize,
+    adjoints: &mut [F],
+) {
     let mut end = records.len();
     for op in ops.iter().rev() {
         if op.first <= output {
-            run_section(arena, &records[op.records..end], op, output, adjoints);
+            run_section(tape, arena, &records[op.records..end], op, output, adjoints);
         }
         end = op.records;
     }
@@ -236,6 +394,7 @@ fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: us
 /// One operation and the scalar records that follow it.
 #[inline(always)]
 pub(crate) fn run_section<F: Scalar>(
+    tape: &Tape<F>,
     arena: &Bump,
     records: &[Record<F>],
     op: &Op<F>,
@@ -246,5 +405,5 @@ pub(crate) fn run_section<F: Scalar>(
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);
     let (below, rest) = adjoints.split_at_mut(op.first);
-    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena });
+    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena, spare: tape.spare() });
 }

@@ -10,7 +10,7 @@
 //! slots    0 1 2 3 4 5 6 7 8 9 ...     (0 is a sink: the parent where a record has only one)
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 
 use bumpalo::Bump;
 
+use crate::checkpoint::Spare;
 use crate::real::Scalar;
 use crate::sweep::{self, Cotangents};
 use crate::var::Var;
@@ -116,11 +117,15 @@ pub struct Tape<F: Scalar = f64> {
     drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
     /// Spare memory for the terms of a sum.
     terms: Cell<Vec<(u32, F)>>,
+    /// Whether records are being read.
+    sweeping: Cell<bool>,
+    /// For what is computed again in a sweep.
+    spare: Spare<F>,
 }
 
 // SAFETY: what makes the fields not Send is pointers into the tape's own arena, which moves along.
-// The pullbacks behind them capture shared references to numbers (`Scalar: Sync`) and are called
-// only through a handle, and no handle outlives a move of the tape.
+// The pullbacks behind them capture shared references to numbers (`Scalar: Sync`) or what is Send
+// (`Tape::custom`), are called only through a handle, and no handle outlives a move of the tape.
 unsafe impl<F: Scalar> Send for Tape<F> {}
 
 impl<F: Scalar> Default for Tape<F> {
@@ -171,6 +176,8 @@ impl<F: Scalar> Tape<F> {
             arena: Bump::new(),
             drops: RefCell::default(),
             terms: Cell::default(),
+            sweeping: Cell::default(),
+            spare: Spare::default(),
         };
         tape.set_records(ManuallyDrop::new(Vec::with_capacity(operations)));
         tape.input_slots(1);
@@ -330,6 +337,7 @@ impl<F: Scalar> Tape<F> {
     #[cold]
     #[inline(never)]
     fn grow(&self) {
+        self.assert_not_sweeping();
         assert_room(self.slots(), 1);
         let mut records = self.records();
         records.reserve(64);
@@ -390,7 +398,7 @@ impl<F: Scalar> Tape<F> {
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
         let records = self.record_count();
         {
-            let mut ops = self.ops.borrow_mut();
+            let mut ops = self.ops_mut();
             match ops.last_mut() {
                 Some(last) if last.pullback.is_none() && last.records == records => last.len += len,
                 _ => ops.push(Op { records, first: self.slots(), len, pullback: None }),
@@ -416,8 +424,17 @@ impl<F: Scalar> Tape<F> {
             std::mem::transmute::<NonNull<Pullback<'t, F>>, NonNull<Pullback<'static, F>>>(NonNull::from(pullback))
         };
         let op = Op { records: self.record_count(), first: self.slots(), len, pullback: Some(pullback) };
-        self.ops.borrow_mut().push(op);
+        self.ops_mut().push(op);
         self.take_slots(len)
+    }
+
+    fn ops_mut(&self) -> RefMut<'_, Vec<Op<F>>> {
+        self.assert_not_sweeping();
+        self.ops.borrow_mut()
+    }
+
+    fn assert_not_sweeping(&self) {
+        assert!(!self.sweeping.get(), "a pullback must not record on the tape that is being swept; use another tape");
     }
 
     fn take_slots(&self, len: usize) -> u32 {
@@ -451,15 +468,25 @@ impl<F: Scalar> Tape<F> {
         self.ops.borrow().iter().any(|op| op.pullback.is_some())
     }
 
-    /// Reads records and operations; `f` must not record on this tape.
+    pub(crate) fn spare(&self) -> &Spare<F> {
+        &self.spare
+    }
+
+    /// Reads records and operations; recording meanwhile panics.
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
+        struct Resume<'a, F: Scalar>(&'a Tape<F>, bool);
+        impl<F: Scalar> Drop for Resume<'_, F> {
+            fn drop(&mut self) {
+                self.0.sweeping.set(self.1);
+                self.0.relocate();
+            }
+        }
+        // A pullback of the user's may reach the tape. Without room `push` goes to `grow`, which
+        // refuses; everything else that records asks for `ops_mut` first.
         let ops = self.ops.borrow();
-        let next = self.next.get();
-        // The vector is not changed meanwhile: `push` would need a handle or the tape inside `f`;
-        // the sweep, its caller, gives pullbacks neither, and the crate's own capture none.
-        let result = f(&self.records(), &ops);
-        debug_assert_eq!(next, self.next.get(), "recorded during a sweep");
-        result
+        let _resume = Resume(self, self.sweeping.replace(true));
+        self.limit.set(self.next.get());
+        f(&self.records(), &ops)
     }
 }
 

@@ -201,7 +201,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
     /// The handle with this value whose derivative from `self` is `partial`.
     #[inline(always)]
-    fn chain(self, partial: F, value: F) -> Self {
+    pub(crate) fn chain(self, partial: F, value: F) -> Self {
         let (slot, weight) = self.weighted(partial);
         Self { tape: self.tape, slot, node: false, weight, value }
     }
@@ -361,6 +361,14 @@ impl<F: Scalar> Real for Var<'_, F> {
     #[inline(always)]
     fn to_base(self) -> F::Base {
         self.value.to_base()
+    }
+    #[inline]
+    #[track_caller]
+    fn apply_rule<const N: usize>(rule: impl crate::Rule<F::Base, N>, operands: [Self; N]) -> Self {
+        let values = operands.map(Self::value);
+        let value = F::apply_rule(rule, values);
+        let partials = rule.partials(values, value);
+        fuse::record::<_, N>(value, std::array::from_fn(|i| (operands[i], partials[i])))
     }
     for_each_rule!(own_rules_by_apply);
 }

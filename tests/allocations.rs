@@ -8,38 +8,47 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
 use wengert::optim::{Adam, AdamW, Optimizer, Sgd};
-use wengert::{Params, Tape, Var, fuse, init};
+use wengert::{Params, Schedule, Tape, Var, fuse, init};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 /// The system's allocator; counts what the thread asks of it.
 struct Counting;
 
-fn count() {
-    // A thread that is ending counts nothing.
+/// Counts an allocation that adds so many bytes. (A thread that is ending counts nothing.)
+fn count(bytes: isize) {
     let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+    hold(bytes);
+}
+
+fn hold(bytes: isize) {
+    let _ = BYTES.try_with(|n| n.set(n.get() + bytes));
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(BYTES.get())));
 }
 
 // SAFETY: every call is passed to the system's allocator as it is; counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size() as isize);
         // SAFETY: the caller's promises are `System`'s.
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size() as isize);
         // SAFETY: as in `alloc`.
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size as isize - layout.size() as isize);
         // SAFETY: as in `alloc`.
         unsafe { System.realloc(place, layout, size) }
     }
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         // SAFETY: as in `alloc`.
         unsafe { System.dealloc(place, layout) }
     }
@@ -170,4 +179,41 @@ fn perceptron_training_step() {
             }
         });
     }
+}
+
+/// The most that `work` holds at a time, in bytes.
+fn peak(work: impl FnOnce()) -> isize {
+    let before = BYTES.get();
+    PEAK.set(before);
+    work();
+    PEAK.get() - before
+}
+
+#[test]
+fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
+    fn step<'s>(k: &[Var<'s>], x: &[Var<'s>]) -> Vec<Var<'s>> {
+        vec![x[0] + x[1] * 0.01, x[1] - (x[0].sin() * k[0] + x[1] * k[1]) * 0.01]
+    }
+    let at = [1.3, 0.2, 0.5, -0.1];
+    let n = 100_000;
+    let stored = peak(|| {
+        let tape = Tape::new();
+        let v = tape.vars_from(&at);
+        let x = (0..n).fold(v[2..].to_vec(), |x, _| step(&v[..2], &x));
+        x[0].backward();
+    });
+    let with = |n: usize, schedule: Schedule| {
+        peak(|| {
+            let tape = Tape::new();
+            let v = tape.vars_from(&at);
+            tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
+        })
+    };
+    let (sqrt, binomial) = (with(n, Schedule::Sqrt), with(n, Schedule::Binomial { snapshots: 17 }));
+    println!("{n} steps: {stored} bytes stored, {sqrt} with sqrt(n), {binomial} with log2(n) snapshots");
+    assert!(stored > 100 * n as isize);
+    assert!(sqrt < 150_000 && binomial < 12_000, "{sqrt} {binomial}");
+    // A hundred times the steps: ten times the snapshots, or none more.
+    assert!(sqrt < 15 * with(n / 100, Schedule::Sqrt));
+    assert!(binomial < 2 * with(n / 100, Schedule::Binomial { snapshots: 17 }));
 }

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use ndarray::{Array2, arr1, arr2};
-use wengert::{Dual, Tape, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum};
+use wengert::{Diag, Dual, Tape, Uplo, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 
 thread_local! {
     /// File, line and message of this thread's last panic inside `panic_of`.
@@ -229,6 +229,33 @@ fn shapes_that_do_not_broadcast() {
     assert_eq!(tape.len(), before);
     // An empty operand broadcasts as ndarray's does.
     assert_eq!((x + z).shape(), [0, 3]);
+}
+
+#[test]
+fn matrices_of_wrong_shapes() {
+    let (tape, other) = (Tape::<f64>::new(), Tape::new());
+    let (square, wide, three) = (arr2(&[[1.0, 2.0], [3.0, 4.0]]), arr2(&[[1.0, 2.0, 3.0]; 2]), arr1(&[1.0; 3]));
+    let (a, w, b) = (tape.tensor(&square), tape.tensor(&wide), tape.tensor(&three));
+    assert_panics_here!(w.solve(b), "solve: ", "[2, 3] is not square");
+    assert_panics_here!(w.inv(), "inv: ", "[2, 3] is not square");
+    assert_panics_here!(w.det(), "det: ", "[2, 3] is not square");
+    assert_panics_here!(w.sln_det(), "sln_det: ", "[2, 3] is not square");
+    assert_panics_here!(w.ln_det(), "ln_det: ", "[2, 3] is not square");
+    assert_panics_here!(w.factorize(), "factorize: ", "[2, 3] is not square");
+    assert_panics_here!(w.cholesky(), "cholesky: ", "[2, 3] is not square");
+    assert_panics_here!(w.solve_triangular(Uplo::Lower, Diag::Unit, b), "solve_triangular: ", "[2, 3] is not square");
+    assert_panics_here!(a.solve(b), "solve: shapes [2, 2] and [3] do not fit", "`t`");
+    assert_panics_here!(a.solve(w.t()), "solve: shapes [2, 2] and [3, 2] do not fit");
+    assert_panics_here!(a.solve_triangular(Uplo::Upper, Diag::NonUnit, b), "shapes [2, 2] and [3] do not fit");
+    let lu = a.factorize().expect("it is regular");
+    assert_panics_here!(lu.solve(b), "solve: shapes [2, 2] and [3] do not fit");
+    assert_panics_here!(lu.solve_t(w.t()), "solve_t: shapes [2, 2] and [3, 2] do not fit");
+    let c = other.tensor(&square);
+    assert_panics_here!(a.solve(c), "two tapes");
+    assert_panics_here!(lu.solve(c), "two tapes");
+    assert_panics_here!(lu.solve_t(c), "two tapes");
+    assert_panics_here!(a.solve_triangular(Uplo::Lower, Diag::NonUnit, c), "two tapes");
+    assert_eq!(a.solve(w).expect("it is regular").shape(), [2, 3]);
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl<F: Scalar> MultiSweep<F> {
                 } else {
                     let slots = numbers.len();
                     for adjoints in numbers.as_flattened_mut().chunks_exact_mut(slots).take(self.used) {
-                        sweep::run_section(arena, section, op, top, adjoints);
+                        sweep::run_section(tape, arena, section, op, top, adjoints);
                     }
                 }
             }

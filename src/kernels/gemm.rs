@@ -4,7 +4,7 @@
 //! - plain loops, right for every number type, fastest for a few dozen multiplications;
 //! - register tiles at the sizes of small nets, compiled for AVX-512, AVX2, NEON and the
 //!   baseline and chosen at run time;
-//! - the `gemm` crate beyond, which blocks for the caches.
+//! - the kernels of the `gemm` crate beyond, which block for the caches.
 //!
 //! All follow plain arithmetic: no factor is skipped for being zero, so `0·NaN` and `0·∞` give
 //! NaN. Only the order of summation differs.
@@ -14,7 +14,8 @@ use std::cell::RefCell;
 use std::ops::Mul;
 use std::sync::LazyLock;
 
-use num_traits::Zero;
+use gemm_common::Parallelism;
+use num_traits::{Float, Zero};
 use pulp::bytemuck::{self, Pod};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -65,6 +66,14 @@ impl Layout {
     fn t(self) -> Self {
         let ([m, n], [row, col]) = (self.shape, self.strides);
         Self { shape: [n, m], strides: [col, row], ..self }
+    }
+
+    /// The same elements, those along one axis from the last to the first. Not for an empty matrix.
+    fn reversed(mut self, axis: usize) -> Self {
+        let reach = (self.shape[axis] as isize - 1).wrapping_mul(self.strides[axis]);
+        self.offset = self.offset.wrapping_add_signed(reach);
+        self.strides[axis] = -self.strides[axis];
+        self
     }
 
     /// The place of an element. `new` has checked that it does not wrap.
@@ -247,7 +256,7 @@ fn vectors<S: Simd, F: Lanes>(x: &[F]) -> &[F::Vector<S>] {
 macro_rules! float {
     (
         $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident,
-        $mask:ident, $transpose:ident, columns up to $columns:expr
+        $mask:ident, $transpose:ident, $gemm:ident, columns up to $columns:expr
     ) => {
         impl Lanes for $f {
             type Vector<S: Simd> = S::$v;
@@ -300,7 +309,7 @@ macro_rules! float {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
                     });
                 } else {
-                    large(c, a, b, update, 1.0);
+                    large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
                 }
             }
 
@@ -313,11 +322,11 @@ macro_rules! float {
 
 float!(
     f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s, select_f32s,
-    mask_between_m32s, transpose_f32, columns up to 1 << 16
+    mask_between_m32s, transpose_f32, gemm_f32, columns up to 1 << 16
 );
 float!(
     f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s,
-    mask_between_m64s, transpose, columns up to 1 << 13
+    mask_between_m64s, transpose, gemm_f64, columns up to 1 << 13
 );
 
 /// The instruction set to use; to ask the processor each time costs as much as a small product.
@@ -326,36 +335,52 @@ fn arch() -> Arch {
     *ARCH
 }
 
-/// The product by the `gemm` crate, for `f32` and `f64` (it panics for what it does not know) and
-/// no dimension of zero; `one` is 1.
-fn large<F: 'static + Copy>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, one: F) {
+/// The product by `gemm-f32` or `gemm-f64`, whose kernel `run` is, with no dimension of zero.
+///
+/// These are the parts of the `gemm` crate for real numbers; what it does in front of them is done
+/// here. The complex parts would double the time of a first build.
+fn large<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
     // The one place to switch threads on.
-    const PARALLELISM: ::gemm::Parallelism = ::gemm::Parallelism::None;
-    let MatMut { data, layout } = c;
-    let ([m, n], k) = (layout.shape, a.layout.shape[1]);
-    assert!(a.layout.shape[0] == m && b.layout.shape == [k, n]);
+    const PARALLELISM: Parallelism = Parallelism::None;
+    // The kernels like columns of c to be contiguous,
+    let [row, col] = c.layout.strides.map(isize::unsigned_abs);
+    let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
+    let (data, [mut z, mut x, mut y]) = (c.data, [c.layout, a.layout, b.layout]);
+    // and c and the rows of a to run upward.
+    if z.strides[0] < 0 {
+        (z, x) = (z.reversed(0), x.reversed(0));
+    }
+    if z.strides[1] < 0 {
+        (z, y) = (z.reversed(1), y.reversed(1));
+    }
+    if x.strides[1] < 0 {
+        (x, y) = (x.reversed(1), y.reversed(0));
+    }
+    let ([m, n], k) = (z.shape, x.shape[1]);
+    assert!(x.shape[0] == m && y.shape == [k, n]);
     assert!(m > 0 && n > 0 && k > 0);
-    // SAFETY: `Layout::new`, the only way to a layout, has checked that every element of each
-    // matrix lies inside its slice; with no dimension zero that holds for (0, 0) at `offset`. The
-    // shapes fit, so `gemm` touches no other elements. `data` is borrowed mutably, so `c` overlaps
-    // neither `a` nor `b`, and by `MatMut::new` not itself.
+    // SAFETY: `Layout::new` has checked that every element of each matrix lies inside its slice;
+    // transposed and reversed layouts have the same elements, and with no dimension zero one of
+    // them stands at `offset`. The shapes fit, so `run`, which computes c = αc + βab on these
+    // elements, touches no others. `data` is borrowed mutably, so `c` overlaps neither `a` nor `b`,
+    // and by `MatMut::new` not itself.
     unsafe {
-        ::gemm::gemm(
+        run(
             m,
             n,
             k,
-            data.as_mut_ptr().add(layout.offset),
-            layout.strides[1],
-            layout.strides[0],
+            data.as_mut_ptr().add(z.offset),
+            z.strides[1],
+            z.strides[0],
             update == Update::Add, // whether to read c at all
-            a.data.as_ptr().add(a.layout.offset),
-            a.layout.strides[1],
-            a.layout.strides[0],
-            b.data.as_ptr().add(b.layout.offset),
-            b.layout.strides[1],
-            b.layout.strides[0],
-            one, // times the old c
-            one, // times a·b
+            a.data.as_ptr().add(x.offset),
+            x.strides[1],
+            x.strides[0],
+            b.data.as_ptr().add(y.offset),
+            y.strides[1],
+            y.strides[0],
+            F::one(), // times the old c
+            F::one(), // times a·b
             false,
             false,
             false,
@@ -363,6 +388,30 @@ fn large<F: 'static + Copy>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, upda
         );
     }
 }
+
+/// The signature of the kernels: m, n, k; c, a and b, each with the strides of its columns and rows,
+/// after c whether to read it; the factors of c and of a·b; what to conjugate; threads.
+type Gemm<F> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut F,
+    isize,
+    isize,
+    bool,
+    *const F,
+    isize,
+    isize,
+    *const F,
+    isize,
+    isize,
+    F,
+    F,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 /// The product in tiles of a few rows by one or two vectors, each summed in registers. Needs
 /// contiguous rows of `c`, contiguous rows or columns of `a`, and `k > 0`.
@@ -653,15 +702,15 @@ mod tests {
         }
     }
 
-    trait Float: GemmScalar + Lanes + Into<f64> + PartialEq + std::fmt::Debug {
+    trait Float: GemmScalar + num_traits::Float + Lanes + Into<f64> + PartialEq + std::fmt::Debug {
         const EPSILON: f64;
-        const ONE: Self;
+        const GEMM: fn() -> Gemm<Self>;
         fn of(x: f64) -> Self;
     }
 
     impl Float for f32 {
         const EPSILON: f64 = f32::EPSILON as f64;
-        const ONE: f32 = 1.0;
+        const GEMM: fn() -> Gemm<f32> = || gemm_f32::gemm::f32::get_gemm_fn();
         fn of(x: f64) -> f32 {
             x as f32
         }
@@ -669,7 +718,7 @@ mod tests {
 
     impl Float for f64 {
         const EPSILON: f64 = f64::EPSILON;
-        const ONE: f64 = 1.0;
+        const GEMM: fn() -> Gemm<f64> = || gemm_f64::gemm::f64::get_gemm_fn();
         fn of(x: f64) -> f64 {
             x
         }
@@ -717,7 +766,7 @@ mod tests {
             match self {
                 Way::Chosen => matmul(c, a, b, update),
                 Way::Loops => loops(c, a, b, update),
-                Way::Large => large(c, a, b, update, F::ONE),
+                Way::Large => large(c, a, b, update, F::GEMM()),
                 Way::Tiles(isa) => {
                     let tiles = Tiles { c, a, b, update, scratch };
                     match isa {

@@ -167,6 +167,10 @@ impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
     fn to_base(self) -> T {
         self.0
     }
+    #[inline(always)]
+    fn apply_rule<const N: usize>(rule: impl crate::Rule<T, N>, operands: [Self; N]) -> Self {
+        Self(rule.primal(operands.map(Self::value)))
+    }
     for_each_rule!(own_rules_of_base);
 }
 

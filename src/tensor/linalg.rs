@@ -12,7 +12,7 @@ use crate::var::Var;
 
 /// A node's elements as a matrix: storage, its slot, and where element (i, j) stands in it.
 #[derive(Clone, Copy)]
-struct Matrix<'t, F> {
+pub(super) struct Matrix<'t, F> {
     storage: &'t [F],
     slot: u32,
     offset: usize,
@@ -22,7 +22,7 @@ struct Matrix<'t, F> {
 
 impl<'t, F: Scalar> Matrix<'t, F> {
     /// The matrix of the given axes of a node; `None` stands for a new axis of length 1.
-    fn new<D: Dimension>(node: &Node<'t, F, D>, axes: [Option<usize>; 2]) -> Self {
+    pub(super) fn new<D: Dimension>(node: &Node<'t, F, D>, axes: [Option<usize>; 2]) -> Self {
         let (shape, strides) = (node.shape(), node.values.strides());
         Self {
             storage: node.storage,
@@ -33,7 +33,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
         }
     }
 
-    fn is_constant(self) -> bool {
+    pub(super) fn is_constant(self) -> bool {
         self.slot == SINK
     }
 
@@ -42,7 +42,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
     }
 
     /// Adds a·b to the adjoints of the matrix.
-    fn accumulate(self, cotangents: &mut Cotangents<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>) {
+    pub(super) fn accumulate(self, cotangents: &mut Cotangents<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>) {
         let place = self.slot as usize + self.offset;
         let [rows, columns] = self.shape;
         let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;

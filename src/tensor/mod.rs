@@ -10,12 +10,24 @@ mod assemble;
 mod elementwise;
 mod linalg;
 mod loss;
+#[cfg(feature = "linalg")]
+mod lu;
 mod reduce;
 mod shape;
+#[cfg(feature = "linalg")]
+mod solve;
+#[cfg(feature = "linalg")]
+mod triangular;
 
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;
+#[cfg(feature = "linalg")]
+pub use {
+    lu::Lu,
+    solve::Columns,
+    triangular::{Diag, Uplo},
+};
 
 use std::fmt;
 
@@ -178,6 +190,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let slot = if constant || values.is_empty() { SINK } else { tape.push_op(values.len(), pullback) };
         let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
         Self::view(tape, view, values, slot)
+    }
+
+    pub(crate) fn node(self) -> &'t Node<'t, F, D> {
+        self.node
     }
 
     /// The tape it is recorded on.

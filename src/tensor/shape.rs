@@ -66,6 +66,20 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.reviewed(self.value().reversed_axes())
     }
 
+    /// The elements whose indices are all equal, a view; the diagonal of a matrix.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&a);
+    /// let trace = x.diag().sum();
+    /// assert_eq!(trace.value(), 5.0);
+    /// assert_eq!(trace.backward().wrt(x), ndarray::array![[1.0, 0.0], [0.0, 1.0]]);
+    /// ```
+    pub fn diag(self) -> Tensor<'t, F, Ix1> {
+        self.reviewed(self.value().into_diag())
+    }
+
     /// The axes in another order: axis j of the view is axis `axes[j]` of the tensor.
     ///
     /// # Panics

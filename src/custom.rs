@@ -1,0 +1,434 @@
+//! Operations whose derivative is given, not derived: rules and pullbacks of your own, and the
+//! identities that treat values and cotangents differently.
+
+use ndarray::{Array, ArrayView, Dimension};
+use num_traits::Zero;
+
+use crate::fuse;
+use crate::real::{BaseFloat, Real, Scalar};
+use crate::rules::Unary;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::Var;
+
+/// A function of N numbers by its value and its partials: a row for the [table](crate::rules) of
+/// your own.
+///
+/// The value is computed on base floats by any means; the partials are written with numbers
+/// `R: Real`, so that they differentiate too, and the function works in every mode and order:
+/// through [`apply`] on [`Var`], [`Dual`](crate::Dual) and floats, through [`Tensor::apply_rule`] on
+/// each element of a tensor.
+///
+/// ```
+/// use wengert::{BaseFloat, Dual, Real, Rule, Tape, apply};
+///
+/// /// The principal branch of Lambert's W: W e^W = x, by Halley's iteration. (Corless et al. 1996,
+/// /// "On the Lambert W function", Advances in Computational Mathematics 5, (5.9) and (3.2).)
+/// #[derive(Clone, Copy)]
+/// struct LambertW;
+///
+/// impl<B: BaseFloat> Rule<B, 1> for LambertW {
+///     fn primal(self, [x]: [B; 1]) -> B {
+///         let mut w = x.ln_1p();
+///         for _ in 0..8 {
+///             let (e, two) = (w.exp(), B::lit(2.0));
+///             let f = w * e - x;
+///             w -= f / (e * (w + B::one()) - (w + two) * f / (two * w + two));
+///         }
+///         w
+///     }
+///     // W' = W / (x (1 + W)) = 1 / (x + e^W), which has no 0/0 at 0.
+///     fn partials<R: Real<Base = B>>(self, [x]: [R; 1], w: R) -> [R; 1] {
+///         [(x + w.exp()).recip()]
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.var(1.0);
+/// let w = apply(LambertW, [x]); // the omega constant
+/// assert!((w.value() - 0.567143290409783873).abs() < 1e-15);
+/// assert!((w.backward()[x] - 1.0 / (1.0 + w.value().exp())).abs() < 1e-15);
+///
+/// // The second derivative, by dual numbers over dual numbers: W'' = -(1 + e^W W') W'².
+/// let second = apply(LambertW, [Dual::new(Dual::new(1.0, [1.0]), [Dual::constant(1.0)])]);
+/// let (e, d) = (w.value().exp(), 1.0 / (1.0 + w.value().exp()));
+/// assert!((second.tangents()[0].tangents()[0] + (1.0 + e * d) * d * d).abs() < 1e-15);
+/// ```
+pub trait Rule<B: BaseFloat, const N: usize>: Copy + Send + Sync {
+    /// The value.
+    fn primal(self, x: [B; N]) -> B;
+    /// The partials with respect to each operand, from the operands and the value `y`.
+    fn partials<R: Real<Base = B>>(self, x: [R; N], y: R) -> [R; N];
+}
+
+/// The value of a [`Rule`] on any numbers: floats, dual numbers, handles.
+///
+/// On a tape it is one operation, however the value was computed.
+///
+/// # Panics
+///
+/// If the operands belong to different tapes.
+#[inline]
+#[track_caller]
+pub fn apply<R: Real, const N: usize>(rule: impl Rule<R::Base, N>, operands: [R; N]) -> R {
+    R::apply_rule(rule, operands)
+}
+
+/// A value with the partials you computed beside it, as one operation of any number of operands.
+///
+/// For what is differentiated once: on a tape of dual numbers value and partials must be dual, or
+/// use a [`Rule`].
+///
+/// ```
+/// use wengert::{Tape, with_partials};
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([2.0_f64, 3.0]);
+/// // A value from elsewhere, say from a library in C.
+/// let z = with_partials(x.value().powf(y.value()), [(x, 12.0), (y, 8.0 * 2_f64.ln())]);
+/// let gradient = (2.0 * z).backward();
+/// assert_eq!(gradient[x], 24.0);
+/// ```
+///
+/// # Panics
+///
+/// If the operands belong to different tapes.
+#[track_caller]
+pub fn with_partials<'t, F: Scalar>(value: F, operands: impl IntoIterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    // A loop, not a closure: that would hide the caller's line.
+    let mut terms = fuse::Terms::new();
+    for (operand, partial) in operands {
+        terms.add(operand, partial);
+    }
+    terms.record(value)
+}
+
+/// A rule of one operand as the tensors' kernels take it.
+#[derive(Clone, Copy)]
+struct Elementwise<U>(U);
+
+impl<B: BaseFloat, U: Rule<B, 1>> Unary<B> for Elementwise<U> {
+    #[inline(always)]
+    fn eval<R: Real<Base = B>>(self, x: R) -> R {
+        R::apply_rule(self.0, [x])
+    }
+    #[inline(always)]
+    fn partial<R: Real<Base = B>>(self, x: R, y: R) -> R {
+        let [partial] = self.0.partials([x], y);
+        partial
+    }
+}
+
+/// Operands of [`Tape::custom`]: a tensor, a [`Var`], a tuple of up to four of these, or a slice of
+/// tensors.
+pub trait Operands<'t, F: Scalar> {
+    /// Their values in the same arrangement: an array view for a tensor, a number for a variable.
+    type Values;
+    /// Their cotangents in the same arrangement: an array of the tensor's shape, a number.
+    type Cotangents;
+    #[doc(hidden)]
+    type Kept: Copy + 't;
+    /// The operands as the pullback keeps them.
+    #[doc(hidden)]
+    fn keep(self, tape: &'t Tape<F>, operation: &str) -> Self::Kept;
+    #[doc(hidden)]
+    fn values(kept: Self::Kept) -> Self::Values;
+    #[doc(hidden)]
+    fn is_constant(kept: Self::Kept) -> bool;
+    /// Adds the cotangents to the adjoints of the operands.
+    #[doc(hidden)]
+    fn add(kept: Self::Kept, adjoints: &mut [F], cotangents: Self::Cotangents, operation: &str);
+}
+
+impl<'t, F: Scalar> Operands<'t, F> for Var<'t, F> {
+    type Values = F;
+    type Cotangents = F;
+    type Kept = Self;
+    #[track_caller]
+    fn keep(self, tape: &'t Tape<F>, operation: &str) -> Self {
+        if let Some(own) = self.tape() {
+            assert_one_tape(tape, own, operation);
+        }
+        self.retain()
+    }
+    fn values(kept: Self) -> F {
+        kept.value()
+    }
+    fn is_constant(kept: Self) -> bool {
+        Var::is_constant(kept)
+    }
+    fn add(kept: Self, adjoints: &mut [F], cotangent: F, _: &str) {
+        if !Var::is_constant(kept) {
+            adjoints[kept.slot() as usize] += cotangent;
+        }
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for Tensor<'t, F, D> {
+    type Values = ArrayView<'t, F, D>;
+    type Cotangents = Array<F, D>;
+    type Kept = Self;
+    #[track_caller]
+    fn keep(self, tape: &'t Tape<F>, operation: &str) -> Self {
+        assert_one_tape(tape, self.tape(), operation);
+        self
+    }
+    fn values(kept: Self) -> ArrayView<'t, F, D> {
+        kept.value()
+    }
+    fn is_constant(kept: Self) -> bool {
+        Tensor::is_constant(kept)
+    }
+    fn add(kept: Self, adjoints: &mut [F], cotangent: Array<F, D>, operation: &str) {
+        assert!(
+            cotangent.shape() == kept.shape(),
+            "{operation}: its pullback gave a cotangent of shape {:?} for an operand of shape {:?}",
+            cotangent.shape(),
+            kept.shape()
+        );
+        let cotangent = cotangent.as_standard_layout();
+        kept.node().accumulate(adjoints, cotangent.as_slice().expect("standard layout is contiguous"));
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
+    type Values = Vec<ArrayView<'t, F, D>>;
+    type Cotangents = Vec<Array<F, D>>;
+    type Kept = &'t [Tensor<'t, F, D>];
+    #[track_caller]
+    fn keep(self, tape: &'t Tape<F>, operation: &str) -> Self::Kept {
+        for tensor in self {
+            assert_one_tape(tape, tensor.tape(), operation);
+        }
+        tape.arena().alloc_slice_copy(self)
+    }
+    fn values(kept: Self::Kept) -> Vec<ArrayView<'t, F, D>> {
+        kept.iter().map(|tensor| tensor.value()).collect()
+    }
+    fn is_constant(kept: Self::Kept) -> bool {
+        kept.iter().all(|tensor| Tensor::is_constant(*tensor))
+    }
+    fn add(kept: Self::Kept, adjoints: &mut [F], cotangents: Vec<Array<F, D>>, operation: &str) {
+        assert!(
+            cotangents.len() == kept.len(),
+            "{operation}: its pullback gave {} cotangents for {} operands",
+            cotangents.len(),
+            kept.len()
+        );
+        for (tensor, cotangent) in kept.iter().zip(cotangents) {
+            <Tensor<'t, F, D> as Operands<'t, F>>::add(*tensor, adjoints, cotangent, operation);
+        }
+    }
+}
+
+macro_rules! tuple_operands {
+    ($($T:ident $t:ident $c:ident),+) => {
+        impl<'t, F: Scalar, $($T: Operands<'t, F>),+> Operands<'t, F> for ($($T,)+) {
+            type Values = ($($T::Values,)+);
+            type Cotangents = ($($T::Cotangents,)+);
+            type Kept = ($($T::Kept,)+);
+            #[track_caller]
+            fn keep(self, tape: &'t Tape<F>, operation: &str) -> Self::Kept {
+                let ($($t,)+) = self;
+                ($($t.keep(tape, operation),)+)
+            }
+            fn values(($($t,)+): Self::Kept) -> Self::Values {
+                ($($T::values($t),)+)
+            }
+            fn is_constant(($($t,)+): Self::Kept) -> bool {
+                $($T::is_constant($t))&&+
+            }
+            // One operand after the other: they may share slots.
+            fn add(($($t,)+): Self::Kept, adjoints: &mut [F], ($($c,)+): Self::Cotangents, operation: &str) {
+                $($T::add($t, adjoints, $c, operation);)+
+            }
+        }
+    };
+}
+tuple_operands! { A a x }
+tuple_operands! { A a x, B b y }
+tuple_operands! { A a x, B b y, C c z }
+tuple_operands! { A a x, B b y, C c z, D d w }
+
+fn shaped<'a, F, E: Dimension>(shape: &E, values: &'a [F]) -> ArrayView<'a, F, E> {
+    ArrayView::from_shape(shape.clone(), values).expect("as many elements as the shape has")
+}
+
+#[track_caller]
+fn assert_one_tape<F: Scalar>(tape: &Tape<F>, operand: &Tape<F>, operation: &str) {
+    assert!(
+        std::ptr::eq(tape, operand),
+        "{operation}: an operand belongs to tape {operand:p}, the operation is recorded on tape {tape:p}"
+    );
+}
+
+impl<F: Scalar> Tape<F> {
+    /// Records an operation on tensors by its value and its pullback.
+    ///
+    /// The value was computed from `operands.value()` by any means. In a sweep, `pullback` is called
+    /// as `pullback(cotangent, operands, value)` and returns the cotangents of the operands: for
+    /// y = f(x) that is ȳ ↦ J(x)ᵀȳ. It may own what the computation left behind, such as a
+    /// factorisation. `operation` names it in messages.
+    ///
+    /// On a tape of dual numbers the value carries its tangent (the operation's jvp) and the
+    /// pullback works on dual arrays, which gives second derivatives; `examples/implicit.rs` shows it.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use wengert::Tape;
+    ///
+    /// // The cumulative sum: its pullback is the cumulative sum from the end.
+    /// let tape = Tape::new();
+    /// let data = array![1.0, 2.0, 3.0];
+    /// let x = tape.tensor(&data);
+    /// let mut sums = x.value().to_owned();
+    /// sums.accumulate_axis_inplace(ndarray::Axis(0), |&before, sum| *sum += before);
+    /// let y = tape.custom("cumsum", x, sums, |cotangent, _x, _y| {
+    ///     let mut out = cotangent.to_owned();
+    ///     out.invert_axis(ndarray::Axis(0));
+    ///     out.accumulate_axis_inplace(ndarray::Axis(0), |&before, sum| *sum += before);
+    ///     out.invert_axis(ndarray::Axis(0));
+    ///     out
+    /// });
+    /// assert_eq!(y.value(), array![1.0, 3.0, 6.0]);
+    /// assert_eq!(y.sum().backward().wrt(x), array![3.0, 2.0, 1.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If an operand is of another tape; in a sweep, if the pullback gives a cotangent of another
+    /// shape than its operand's or, for a slice, another number of them, or records on this tape.
+    #[track_caller]
+    pub fn custom<'t, I: Operands<'t, F>, E: Dimension + 't>(
+        &'t self,
+        operation: &'static str,
+        operands: I,
+        value: Array<F, E>,
+        pullback: impl Fn(ArrayView<'_, F, E>, I::Values, ArrayView<'t, F, E>) -> I::Cotangents + Send + 'static,
+    ) -> Tensor<'t, F, E> {
+        let kept = operands.keep(self, operation);
+        let dim = value.raw_dim();
+        let value =
+            self.alloc(if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() });
+        let values = value.as_slice().expect("standard layout is contiguous");
+        let shape = self.alloc(dim.clone());
+        Tensor::result(self, dim, values, I::is_constant(kept), move |cotangents| {
+            let result = pullback(shaped(shape, cotangents.result), I::values(kept), shaped(shape, values));
+            I::add(kept, cotangents.adjoints, result, operation);
+        })
+    }
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// The value `f(x)` with the derivative of x itself (the straight-through estimator of Bengio,
+    /// Léonard and Courville 2013, arXiv:1308.3432): how gradients pass a step function.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.var(1.7_f64);
+    /// let y = x.straight_through(f64::round) * 3.0;
+    /// assert_eq!((y.value(), y.backward()[x]), (6.0, 3.0));
+    /// ```
+    #[inline]
+    pub fn straight_through(self, f: impl FnOnce(F) -> F) -> Self {
+        self.chain(F::one(), f(self.value()))
+    }
+
+    /// The same value; in a sweep its cotangent is cut off to [-limit, limit].
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let y = x.clip_cotangent(1.0) * 100.0;
+    /// assert_eq!(y.backward()[x], 1.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the limit is negative or NaN.
+    #[track_caller]
+    pub fn clip_cotangent(self, limit: F::Base) -> Self {
+        match self.tape() {
+            Some(tape) => self.to_tensor(tape).clip_cotangent(limit).into_var(),
+            None => self,
+        }
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
+    /// yᵢ = rule(xᵢ) by a [`Rule`] of your own.
+    pub fn apply_rule(self, rule: impl Rule<F::Base, 1> + 't) -> Self {
+        self.apply(Elementwise(rule))
+    }
+
+    /// The values `f(xᵢ)` with the derivatives of x itself: see [`Var::straight_through`].
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![0.2_f64, 0.7];
+    /// let x = tape.tensor(&data);
+    /// let bits = x.straight_through(f64::round);
+    /// assert_eq!(bits.value(), ndarray::array![0.0, 1.0]);
+    /// assert_eq!(bits.square().sum().backward().wrt(x), ndarray::array![0.0, 2.0]);
+    /// ```
+    pub fn straight_through(self, f: impl FnMut(F) -> F) -> Self {
+        let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().copied().map(f));
+        self.identity(values, |_| |cotangent| cotangent)
+    }
+
+    /// The same values; in a sweep each element's cotangent is cut off to [-limit, limit].
+    ///
+    /// # Panics
+    ///
+    /// If the limit is negative or NaN.
+    #[track_caller]
+    pub fn clip_cotangent(self, limit: F::Base) -> Self {
+        assert!(limit >= F::Base::zero(), "clip_cotangent: the limit is {limit}, it must not be negative");
+        let limit = F::from_base(limit);
+        self.identity(self.node().to_slice(self.tape()), move |_| {
+            move |cotangent| match cotangent {
+                c if c > limit => limit,
+                c if c < -limit => -limit,
+                c => c,
+            }
+        })
+    }
+
+    /// The same values; in a sweep a cotangent whose Euclidean norm exceeds `limit` is scaled to it.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![1.0, 1.0];
+    /// let x = tape.tensor(&data);
+    /// let loss = x.clip_cotangent_norm(1.0).dot(tape.constant(ndarray::array![3.0, 4.0]));
+    /// assert_eq!(loss.backward().wrt(x), ndarray::array![0.6, 0.8]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the limit is negative or NaN.
+    #[track_caller]
+    pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
+        assert!(limit >= F::Base::zero(), "clip_cotangent_norm: the limit is {limit}, it must not be negative");
+        let limit = F::from_base(limit);
+        self.identity(self.node().to_slice(self.tape()), move |cotangent| {
+            let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + c * c).sqrt();
+            let scale = if norm > limit { limit / norm } else { F::one() };
+            move |c| c * scale
+        })
+    }
+
+    /// An operation with these values whose pullback maps each element of the cotangent by what
+    /// `map` makes of all of them.
+    fn identity<G: Fn(F) -> F>(self, values: &'t [F], map: impl Fn(&[F]) -> G + 't) -> Self {
+        let node = self.node();
+        Tensor::result(self.tape(), self.dim(), values, node.is_constant(), move |cotangents| {
+            let map = map(cotangents.result);
+            node.accumulate_with(cotangents, |from, to| {
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to += map(*from);
+                }
+            });
+        })
+    }
+}
