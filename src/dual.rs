@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::marker::PhantomData;
 
 use num_traits::{Float, One, Zero};
 
 use crate::kernels::GemmScalar;
 use crate::real::{Real, Scalar, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
 use crate::rules::{Binary, Unary, for_each_rule};
+use crate::var::Var;
 
 /// A number a + b₁ε₁ + b₂ε₂ + ... with products of the ε all zero: a primal and its N tangents, pushed
 /// through every operation of the table.
@@ -24,23 +26,79 @@ use crate::rules::{Binary, Unary, for_each_rule};
 /// assert_eq!(f.primal(), 2.0 + 1_f64.sin());
 /// assert_eq!(f.tangents(), [2.0 + 1_f64.cos(), 1.0]);
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Dual<F, const N: usize = 1> {
+/// `B` says whose ε it is: `()` for numbers that you make yourself; the closure of
+/// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so
+/// that the tangents of two nested calls do not mix.
+#[derive(Clone, Copy)]
+pub struct Dual<F, const N: usize = 1, B = ()> {
     primal: F,
     tangents: [F; N],
+    brand: PhantomData<B>,
 }
+
+/// Says that a [`Dual`] number belongs to one call of a forward-mode function, for the life `'b` of
+/// its closure's argument.
+///
+/// The tangents of two calls are derivatives along different directions. To add them is to confuse
+/// perturbations (Siskind and Pearlmutter, "Perturbation confusion and referential transparency",
+/// IFL 2005), and does not compile:
+///
+/// ```compile_fail
+/// use wengert::jvp;
+///
+/// // d/dx (x · d/dy (x + y)) is 1. Taken for one, the two ε would give 2.
+/// jvp(|x| {
+///     let (_, inner) = jvp(|y| vec![x[0] + y[0]], &[1.0], &[1.0]);
+///     vec![x[0] * inner[0]]
+/// }, &[1.0_f64], &[1.0]);
+/// ```
+///
+/// The inner function is one of the outer call's numbers too. Given a point of these, it knows its
+/// own ε from theirs:
+///
+/// ```
+/// use wengert::{Dual, jvp};
+///
+/// let (_, outer) = jvp(|x| {
+///     let one = Dual::from(1.0);
+///     let (_, inner) = jvp(|y| vec![y[0] + x[0]], &[one], &[one]);
+///     vec![x[0] * inner[0]]
+/// }, &[1.0_f64], &[1.0]);
+/// assert_eq!(outer, [1.0]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Brand<'b>(PhantomData<fn(&'b ()) -> &'b ()>);
 
 impl<F: Real, const N: usize> Dual<F, N> {
     /// The number with these parts.
     #[inline(always)]
     pub fn new(primal: F, tangents: [F; N]) -> Self {
-        Self { primal, tangents }
+        Self::with_parts(primal, tangents)
     }
 
     /// A number whose tangents are zero.
     #[inline(always)]
     pub fn constant(primal: F) -> Self {
-        Self { primal, tangents: [F::zero(); N] }
+        Self::lift(primal)
+    }
+
+    /// N numbers, the i-th with a unit tangent in direction i.
+    pub fn seeded(primals: [F; N]) -> [Self; N] {
+        std::array::from_fn(|i| Self::along(primals[i], i))
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
+    #[inline(always)]
+    pub(crate) fn with_parts(primal: F, tangents: [F; N]) -> Self {
+        Self { primal, tangents, brand: PhantomData }
+    }
+
+    /// The number with a unit tangent in direction `i`.
+    pub(crate) fn along(primal: F, i: usize) -> Self {
+        let mut x = Self::lift(primal);
+        x.tangents[i] = F::one();
+        x
     }
 
     /// The value.
@@ -66,7 +124,7 @@ impl<F: Real, const N: usize> Dual<F, N> {
     #[inline(always)]
     pub(crate) fn apply(self, rule: impl Unary<F::Base>) -> Self {
         let y = rule.eval(self.primal);
-        Self { primal: y, tangents: self.push(rule.partial(self.primal, y)) }
+        Self::with_parts(y, self.push(rule.partial(self.primal, y)))
     }
 
     #[inline(always)]
@@ -76,23 +134,23 @@ impl<F: Real, const N: usize> Dual<F, N> {
         let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
         let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
         if all_finite(&tangents) {
-            return Self { primal: z, tangents };
+            return Self::with_parts(z, tangents);
         }
         let gated = |i: usize| p.gated_mul(self.tangents[i]) + q.gated_mul(other.tangents[i]);
-        Self { primal: z, tangents: std::array::from_fn(gated) }
+        Self::with_parts(z, std::array::from_fn(gated))
     }
 
     /// `apply2` with an operand whose tangents are zero.
     #[inline(always)]
     fn apply_left(self, rule: impl Binary<F::Base>, b: F) -> Self {
         let z = rule.eval(self.primal, b);
-        Self { primal: z, tangents: self.push(rule.partial_a(self.primal, b, z)) }
+        Self::with_parts(z, self.push(rule.partial_a(self.primal, b, z)))
     }
 
     #[inline(always)]
     fn apply_right(rule: impl Binary<F::Base>, a: F, other: Self) -> Self {
         let z = rule.eval(a, other.primal);
-        Self { primal: z, tangents: other.push(rule.partial_b(a, other.primal, z)) }
+        Self::with_parts(z, other.push(rule.partial_b(a, other.primal, z)))
     }
 
     #[inline(always)]
@@ -102,40 +160,38 @@ impl<F: Real, const N: usize> Dual<F, N> {
 
     #[inline(always)]
     fn lift(x: F) -> Self {
-        Self::constant(x)
+        Self::with_parts(x, [F::zero(); N])
     }
 }
 
-/// Whether all are finite, by their sum: a product that is not shows there.
+/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
-    tangents.iter().fold(F::zero(), |sum, &t| sum + t).is_finite()
-}
-
-impl<F: Real, const N: usize> Dual<F, N> {
-    /// N numbers, the i-th with a unit tangent in direction i.
-    pub fn seeded(primals: [F; N]) -> [Self; N] {
-        std::array::from_fn(|i| Self {
-            primal: primals[i],
-            tangents: std::array::from_fn(|j| if i == j { F::one() } else { F::zero() }),
-        })
+    let (mut sums, mut len) = (*tangents, N);
+    while len > 1 {
+        let half = len.div_ceil(2);
+        for i in half..len {
+            sums[i - half] += sums[i];
+        }
+        len = half;
     }
+    sums.first().is_none_or(|sum| sum.is_finite())
 }
 
 /// The functions of the [table](crate::rules).
-impl<F: Real, const N: usize> Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     for_each_rule!(inherent_rules);
 }
 
-impl<F: Real, const N: usize> From<F> for Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> From<F> for Dual<F, N, B> {
     fn from(primal: F) -> Self {
-        Self::constant(primal)
+        Self::lift(primal)
     }
 }
 
-number_traits! { [F: Real, const N: usize] Dual<F, N>, F }
+number_traits! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F }
 
-impl<F: Real, const N: usize> Float for Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> Float for Dual<F, N, B> {
     for_each_rule!(std_rules_by_apply);
     float_methods!(F);
 
@@ -144,15 +200,15 @@ impl<F: Real, const N: usize> Float for Dual<F, N> {
     fn mul_add(self, b: Self, c: Self) -> Self {
         let primal = self.primal.mul_add(b.primal, c.primal);
         let tangents = (self * b + c).tangents;
-        Self { primal, tangents }
+        Self::with_parts(primal, tangents)
     }
 }
 
-impl<F: Real, const N: usize> Real for Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
     type Base = F::Base;
     #[inline(always)]
     fn from_base(x: F::Base) -> Self {
-        Self::constant(F::from_base(x))
+        Self::lift(F::from_base(x))
     }
     #[inline(always)]
     fn to_base(self) -> F::Base {
@@ -167,12 +223,12 @@ impl<F: Real, const N: usize> Real for Dual<F, N> {
             let terms = partials.iter().zip(&operands);
             terms.fold(F::zero(), |sum, (partial, operand)| sum + partial.gated_mul(operand.tangents[i]))
         };
-        Self { primal, tangents: std::array::from_fn(tangent) }
+        Self::with_parts(primal, std::array::from_fn(tangent))
     }
     for_each_rule!(own_rules_by_apply);
 }
 
-impl<F: Real, const N: usize> Default for Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> Default for Dual<F, N, B> {
     fn default() -> Self {
         Self::zero()
     }
@@ -183,19 +239,38 @@ impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
     fn is_null(self) -> bool {
-        self.primal.is_null() && self.tangents.iter().all(|t| t.is_null())
+        self.primal.is_null() && self.tangents.iter().fold(true, |all, t| all & t.is_null())
     }
     #[inline(always)]
     fn is_regular(self) -> bool {
-        self.primal.is_regular() && self.tangents.iter().all(|t| t.is_finite())
+        self.primal.is_regular() && all_finite(&self.tangents)
     }
+    // Products of tangents look after themselves, see `push`.
     #[inline(always)]
     fn is_active(self) -> bool {
-        !self.is_null() && self.primal.is_finite() && self.tangents.iter().all(|t| t.is_finite())
+        self.primal.is_active()
+    }
+    #[inline(always)]
+    fn weigh(self, unit: bool, partial: Self) -> Self {
+        if unit { partial } else { self * partial }
+    }
+    #[inline(always)]
+    fn add_product(&mut self, a: Self, b: Self) {
+        let product = a * b;
+        self.primal += product.primal;
+        for (sum, t) in self.tangents.iter_mut().zip(product.tangents) {
+            *sum += t;
+        }
     }
 }
 
-impl<F: Real, const N: usize> fmt::Display for Dual<F, N> {
+impl<F: fmt::Debug, const N: usize, B> fmt::Debug for Dual<F, N, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dual").field("primal", &self.primal).field("tangents", &self.tangents).finish()
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> fmt::Display for Dual<F, N, B> {
     /// The primal, then the tangents: `0.5 + [1.0, 0.0]ε`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.primal, f)?;
@@ -210,10 +285,14 @@ impl<F: Real, const N: usize> fmt::Display for Dual<F, N> {
     }
 }
 
-operators! { [F: Real, const N: usize] Dual<F, N>, Dual<F, N> => Dual<F, N>, |rule, a, b| a.apply2(rule, b) }
-operators! { [F: Real, const N: usize] Dual<F, N>, F => Dual<F, N>, |rule, a, b| a.apply_left(rule, b) }
-operators! { [const N: usize] f64, Dual<f64, N> => Dual<f64, N>, |rule, a, b| Dual::apply_right(rule, a, b) }
-operators! { [const N: usize] f32, Dual<f32, N> => Dual<f32, N>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, Dual<F, N, B> => Dual<F, N, B>, |rule, a, b| a.apply2(rule, b) }
+operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F => Dual<F, N, B>, |rule, a, b| a.apply_left(rule, b) }
+operators! { [const N: usize, B: Copy] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [const N: usize, B: Copy] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+
+// A number of an outer derivative on the left of one of an inner.
+operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
 macro_rules! nested {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
@@ -222,12 +301,13 @@ macro_rules! nested {
         base_operands! { [$($generics)*] $base, $number }
     };
 }
-for_each_nested_dual! { nested }
+nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f64, Dual<Dual<f64, M, C>, N, B> }
+nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f32, Dual<Dual<f32, M, C>, N, B> }
 
-impl<F: Real, const N: usize> std::ops::Neg for Dual<F, N> {
+impl<F: Real, const N: usize, B: Copy> std::ops::Neg for Dual<F, N, B> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self { primal: -self.primal, tangents: self.tangents.map(|t| -t) }
+        Self::with_parts(-self.primal, self.tangents.map(|t| -t))
     }
 }

@@ -326,13 +326,13 @@ impl<'a, 't: 'a, F: Scalar> Product<&'a Var<'t, F>> for Var<'t, F> {
     }
 }
 
-impl<F: crate::Real, const N: usize> Sum for Dual<F, N> {
+impl<F: crate::Real, const N: usize, B: Copy> Sum for Dual<F, N, B> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(num_traits::Zero::zero(), |sum, x| sum + x)
     }
 }
 
-impl<F: crate::Real, const N: usize> Product for Dual<F, N> {
+impl<F: crate::Real, const N: usize, B: Copy> Product for Dual<F, N, B> {
     fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(num_traits::One::one(), |product, x| product * x)
     }

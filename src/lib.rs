@@ -72,10 +72,13 @@ mod var;
 #[cfg(feature = "watch")]
 pub mod watch;
 
-pub use calculus::{grad, value_and_grad};
+pub use calculus::{
+    Pullback, arrays, divergence, grad, hessian, hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian,
+    value_and_grad, value_grad_hvp, vjp,
+};
 pub use checkpoint::Snapshots;
 pub use custom::{Operands, Rule, apply, with_partials};
-pub use dual::Dual;
+pub use dual::{Brand, Dual};
 #[cfg(feature = "linalg")]
 pub use error::LinalgError;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};

@@ -97,8 +97,21 @@ pub trait Scalar: Real + GemmScalar + Lanes + Factor + Default + Send + Sync + '
     /// Whether products have neither over- nor underflowed to get here.
     fn is_regular(self) -> bool;
 
-    /// Whether it is finite and not null.
+    /// Whether a product with it needs no care: its value is finite and not 0.
     fn is_active(self) -> bool;
+
+    /// self · partial for a weight that is known to be 1 if `unit`.
+    #[inline(always)]
+    fn weigh(self, unit: bool, partial: Self) -> Self {
+        let _ = unit;
+        self * partial
+    }
+
+    /// self += a · b.
+    #[inline(always)]
+    fn add_product(&mut self, a: Self, b: Self) {
+        *self += a * b;
+    }
 }
 
 /// A power of two near a positive number: scaling by it rounds nothing.

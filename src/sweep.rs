@@ -301,7 +301,7 @@ impl<F: Scalar> Tape<F> {
             );
             scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
         }
-        self.with_records(|records, ops| run(self, records, ops, self.slots() - 1, adjoints));
+        self.with_records(|records, ops| run(self, self.arena(), records, ops, self.slots() - 1, adjoints));
         Gradient { tape: self, adjoints }
     }
 }
@@ -339,7 +339,7 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
     tape.with_records(|records, ops| {
         let adjoints = tape.arena().alloc_slice_fill_copy(covered(ops, output), F::zero());
         adjoints[output] = seed;
-        run(tape, records, ops, output, adjoints);
+        run(tape, tape.arena(), records, ops, output, adjoints);
         adjoints
     })
 }
@@ -352,13 +352,19 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
         if fits {
             adjoints.fill(F::zero());
             adjoints[output] = seed;
-            run(tape, records, ops, output, adjoints);
+            run(tape, tape.arena(), records, ops, output, adjoints);
         }
         fits
     });
     if !fits {
         gradient.adjoints = backward(tape, output, seed);
     }
+}
+
+/// Sweeps from the seeds in `adjoints`, which has a number for every slot; pullbacks' temporaries go
+/// to `arena`.
+pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
+    tape.with_records(|records, ops| run(tape, arena, records, ops, tape.slots() - 1, adjoints));
 }
 
 /// The number of slots a sweep from `output` needs: all of the run it stands in.
@@ -368,11 +374,18 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
 }
 
 /// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
-fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut [F]) {
+fn run<F: Scalar>(
+    tape: &Tape<F>,
+    arena: &Bump,
+    records: &[Record<F>],
+    ops: &[Op<F>],
+    output: usize,
+    adjoints: &mut [F],
+) {
     let mut end = records.len();
     for op in ops.iter().rev() {
         if op.first <= output {
-            run_section(tape, &records[op.records..end], op, output, adjoints);
+            run_section(tape, arena, &records[op.records..end], op, output, adjoints);
         }
         end = op.records;
     }
@@ -380,10 +393,17 @@ fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: 
 
 /// One operation and the scalar records that follow it.
 #[inline(always)]
-fn run_section<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], op: &Op<F>, output: usize, adjoints: &mut [F]) {
+pub(crate) fn run_section<F: Scalar>(
+    tape: &Tape<F>,
+    arena: &Bump,
+    records: &[Record<F>],
+    op: &Op<F>,
+    output: usize,
+    adjoints: &mut [F],
+) {
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);
     let (below, rest) = adjoints.split_at_mut(op.first);
-    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena: tape.arena(), spare: tape.spare() });
+    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena, spare: tape.spare() });
 }

@@ -416,6 +416,9 @@ impl<F: Scalar> Tape<F> {
         // while the sweep is started and whose lifetime is at most 't, since every operation gives
         // its result the shortest lifetime of its operands and refuses slots of another tape. So
         // the captures are alive in any call.
+        // A `Recording` sweeps when the handles are gone, from slots of handles that a closure
+        // returned which works for any 't. By the above only operations whose captures live for
+        // every such 't take part: static ones, and what is in the arena, which it keeps.
         // Dropping it is safe too: captures are Copy, or dropped by `clear` without being read.
         let pullback = unsafe {
             std::mem::transmute::<NonNull<Pullback<'t, F>>, NonNull<Pullback<'static, F>>>(NonNull::from(pullback))
@@ -458,6 +461,11 @@ impl<F: Scalar> Tape<F> {
 
     pub(crate) fn arena(&self) -> &Bump {
         &self.arena
+    }
+
+    /// Whether there is a tensor operation: such a recording is swept backward only.
+    pub(crate) fn has_operations(&self) -> bool {
+        self.ops.borrow().iter().any(|op| op.pullback.is_some())
     }
 
     pub(crate) fn spare(&self) -> &Spare<F> {

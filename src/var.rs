@@ -209,7 +209,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// Slot and weight of `partial · self`.
     #[inline(always)]
     pub(crate) fn weighted(self, partial: F) -> (u32, F) {
-        let weight = self.weight * partial;
+        let weight = self.weight.weigh(self.node, partial);
         if weight.is_regular() { (self.slot, weight) } else { settle(self.tape, self.slot, self.weight, partial) }
     }
 
@@ -222,7 +222,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         match (self.tape, other.tape) {
             (Some(tape), Some(other_tape)) if std::ptr::eq(tape, other_tape) => {
                 let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
-                let (v, w) = (self.weight * p, other.weight * q);
+                let (v, w) = (self.weight.weigh(self.node, p), other.weight.weigh(other.node, q));
                 if self.slot == other.slot {
                     let weight = v + w;
                     if weight.is_regular() {

@@ -16,16 +16,16 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
         let [p, q] = record.parents;
         if cotangent.is_active() && q & WIDE == 0 {
             let [d, e] = record.partials;
-            adjoints[p as usize] += cotangent * d;
-            adjoints[q as usize] += cotangent * e;
+            adjoints[p as usize].add_product(cotangent, d);
+            adjoints[q as usize].add_product(cotangent, e);
         } else if q & WIDE != 0 {
             let cells = &records[i - (q & !WIDE) as usize..i];
             i -= cells.len();
             if cotangent.is_active() {
-                adjoints[p as usize] += cotangent * record.partials[0];
+                adjoints[p as usize].add_product(cotangent, record.partials[0]);
                 for Record { parents: [p, q], partials: [d, e] } in cells {
-                    adjoints[*p as usize] += cotangent * *d;
-                    adjoints[*q as usize] += cotangent * *e;
+                    adjoints[*p as usize].add_product(cotangent, *d);
+                    adjoints[*q as usize].add_product(cotangent, *e);
                 }
             } else if !cotangent.is_null() {
                 add(adjoints, p, cotangent, record.partials[0]);
@@ -41,9 +41,8 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
     }
 }
 
-/// `adjoints[parent] += cotangent · partial`, 0 where the partial is 0.
+/// `adjoints[parent] += cotangent · partial`, 0 where a factor is 0.
 #[inline(always)]
 fn add<F: Scalar>(adjoints: &mut [F], parent: u32, cotangent: F, partial: F) {
-    let product = cotangent * partial;
-    adjoints[parent as usize] += if partial.is_null() { F::zero() } else { product };
+    adjoints[parent as usize] += cotangent.gated_mul(partial);
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension, Ix1};
 use smallvec::SmallVec;
 
+use crate::dual::Dual;
 use crate::real::Scalar;
 use crate::tape::{SINK, Scope, Tape};
 use crate::tensor::{IntoConstant, Tensor};
@@ -374,6 +375,42 @@ impl<F: Scalar> Params<F> {
     /// The weights as constants of a tape: to evaluate a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
         On::frozen(tape, self)
+    }
+
+    /// The same parameters over dual numbers, with a tangent each: a direction for
+    /// [`Tape::value_and_grad`] on a tape of dual numbers, whose gradient then has the product of the
+    /// Hessian with that direction as its tangents. Ids stay valid.
+    ///
+    /// ```
+    /// use wengert::{Dual, Params, Tape};
+    ///
+    /// let mut params = Params::<f64>::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let params = params.with_tangents(&[1.0, 10.0]);
+    /// let mut tape = Tape::new();
+    /// let (_, gradient) = tape.value_and_grad(&params, |p| p.get(w).powi(3).sum());
+    /// assert_eq!(gradient.iter().map(|g| g.tangents()[0]).collect::<Vec<_>>(), [6.0, 120.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is not one tangent for each number.
+    #[track_caller]
+    pub fn with_tangents(&self, tangents: &[F]) -> Params<Dual<F>> {
+        assert!(
+            tangents.len() == self.len(),
+            "Params::with_tangents: {} tangents for {} parameters; give one for each",
+            tangents.len(),
+            self.len()
+        );
+        let values = self.values.iter().zip(tangents).map(|(&x, &v)| Dual::new(x, [v])).collect();
+        Params {
+            values,
+            buffers: self.buffers.iter().map(|&x| Dual::constant(x)).collect(),
+            entries: self.entries.clone(),
+            version: self.version,
+            spans: self.spans.clone(),
+        }
     }
 
     fn find(&self, name: &str) -> Option<usize> {

@@ -6,6 +6,12 @@
 
 use ndarray::Array2;
 use num_traits::Float;
+use wengert::{Brand, Dual, Var};
+
+/// A number of `jacobian_forward`.
+pub(crate) type Forward<'b> = Dual<f64, 8, Brand<'b>>;
+/// A variable of `hessian`.
+pub(crate) type Second<'t> = Var<'t, Dual<f64, 8>>;
 
 /// One system at its standard starting point.
 pub(crate) struct Problem {
@@ -13,11 +19,22 @@ pub(crate) struct Problem {
     pub(crate) start: Vec<f64>,
     pub(crate) function: fn(&[f64]) -> Vec<f64>,
     pub(crate) jacobian: fn(&[f64]) -> Array2<f64>,
+    pub(crate) on_var: for<'t> fn(&[Var<'t>]) -> Vec<Var<'t>>,
+    pub(crate) on_dual: for<'b> fn(&[Forward<'b>]) -> Vec<Forward<'b>>,
+    pub(crate) on_var_of_dual: for<'t> fn(&[Second<'t>]) -> Vec<Second<'t>>,
 }
 
 macro_rules! problems {
     ($($name:literal, $function:ident, $jacobian:ident, $start:expr;)*) => {
-        vec![$(Problem { name: $name, start: $start, function: $function::<f64>, jacobian: $jacobian },)*]
+        vec![$(Problem {
+            name: $name,
+            start: $start,
+            function: $function::<f64>,
+            jacobian: $jacobian,
+            on_var: |x| $function(x),
+            on_dual: |x| $function(x),
+            on_var_of_dual: |x| $function(x),
+        },)*]
     };
 }
 
