@@ -56,8 +56,9 @@ mod tensor;
 mod var;
 
 pub use calculus::{
-    Pullback, arrays, divergence, grad, hessian, hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian,
-    value_and_grad, value_grad_hvp, vjp,
+    Pullback, SparseHessian, SparseJacobian, SparseMatrix, arrays, divergence, grad, hessian, hvp, jacobian,
+    jacobian_forward, jacobian_reverse, jvp, laplacian, sparse_hessian, sparse_jacobian, value_and_grad,
+    value_grad_hvp, vjp,
 };
 pub use dual::{Brand, Dual};
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum};

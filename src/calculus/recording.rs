@@ -68,6 +68,11 @@ impl<F: Scalar> Recording<F> {
         self.outputs.len()
     }
 
+    /// Slot and weight of each output; the sink for a constant.
+    pub(crate) fn places(&self) -> &[(u32, F)] {
+        &self.outputs
+    }
+
     /// Seeds output `i` for a reverse sweep.
     pub(crate) fn seed_output(&self, sweep: &mut MultiSweep<F>, i: usize, lane: usize, cotangent: F) {
         let (slot, weight) = self.outputs[i];

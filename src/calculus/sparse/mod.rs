@@ -1,0 +1,445 @@
+//! Sparse derivatives: [`SparseJacobian`] and [`SparseHessian`].
+
+mod coloring;
+mod detect;
+mod matrix;
+
+use std::collections::HashSet;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use self::coloring::Coloring;
+use self::matrix::Pattern;
+use super::lanes::{LANES, MultiSweep};
+use super::recording::Recording;
+use crate::dual::Dual;
+use crate::real::Scalar;
+use crate::var::Var;
+
+pub use self::matrix::SparseMatrix;
+
+/// A variable with eight tangents: what a function is given for its Hessian.
+type Lane<'t, F> = Var<'t, Dual<F, LANES>>;
+
+const OPAQUE: &str = "the function has tensor operations, through which no pattern is seen; write it on scalars \
+    (`Tensor::at`, `sum`, `dot`), or take the dense derivative";
+
+/// The Jacobian of a function of many variables, each output of which depends on a few: pattern from
+/// the tape, colours, and a few sweeps for all entries.
+///
+/// Columns that share no row (or rows that share no column, whichever take fewer colours) are swept
+/// together, eight colours at a time: a matrix of bandwidth b takes b colours whatever its
+/// size (A. R. Curtis, M. J. D. Powell, J. K. Reid, IMA J. Appl. Math. 13, 1974; colouring after
+/// A. H. Gebremedhin, F. Manne, A. Pothen, SIAM Review 47, 2005).
+///
+/// ```
+/// use wengert::{SparseJacobian, Var};
+///
+/// /// Broyden's tridiagonal system.
+/// fn residuals<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
+///     let at = |i: usize| x.get(i).copied().unwrap_or(Var::constant(0.0));
+///     (0..x.len()).map(|i| (3.0 - 2.0 * x[i]) * x[i] - at(i.wrapping_sub(1)) - 2.0 * at(i + 1) + 1.0).collect()
+/// }
+/// let mut x = vec![-1.0; 1000];
+/// let mut jacobian = SparseJacobian::detect(residuals, &x);
+/// assert_eq!((jacobian.nnz(), jacobian.colors(), jacobian.sweeps()), (2998, 3, 1));
+/// x[1] = 0.5;
+/// let j = jacobian.evaluate(residuals, &x);
+/// assert_eq!((j.get(1, 0), j.get(1, 1), j.get(1, 2)), (-1.0, 3.0 - 4.0 * 0.5, -2.0));
+/// ```
+///
+/// The pattern is that of the recording: an entry stays in it where its value is 0 for the time being
+/// (an inactive `relu`). A function that takes another branch makes another recording; `evaluate`
+/// compares what depends on what, exactly, and a recording not seen before extends the pattern.
+/// So values are right at every point.
+#[derive(Clone, Debug)]
+pub struct SparseJacobian<F: Scalar = f64> {
+    matrix: SparseMatrix<F>,
+    schedule: Schedule,
+    by_columns: bool,
+    structures: HashSet<u64>,
+}
+
+impl<F: Scalar> SparseJacobian<F> {
+    /// Finds the pattern at `x` and colours it.
+    ///
+    /// # Panics
+    ///
+    /// If an output depends on a tensor operation, or is a variable of another tape.
+    #[track_caller]
+    pub fn detect(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> Self {
+        Self::of(&Recording::new(f, x).1)
+    }
+
+    #[track_caller]
+    fn of(recording: &Recording<F>) -> Self {
+        let mut new = Self {
+            matrix: SparseMatrix::zeros(Pattern::empty(recording.inputs())),
+            schedule: Schedule::default(),
+            by_columns: true,
+            structures: HashSet::new(),
+        };
+        new.see(recording, true);
+        new
+    }
+
+    /// Puts what the recording shows into the pattern.
+    #[track_caller]
+    fn see(&mut self, recording: &Recording<F>, first: bool) {
+        if !self.structures.insert(detect::structure(recording)) {
+            return;
+        }
+        let Some(seen) = detect::jacobian(recording) else { panic!("sparse Jacobian: {OPAQUE}") };
+        let pattern = if first { seen } else { self.matrix.pattern.union(&seen) };
+        if first || pattern != self.matrix.pattern {
+            self.plan(pattern);
+        }
+    }
+
+    /// Colours columns or rows, whichever take fewer.
+    fn plan(&mut self, pattern: Pattern) {
+        let transposed = pattern.transposed();
+        let color = |columns: bool| Coloring::of_rows(if columns { &transposed } else { &pattern });
+        // No colouring of the columns beats the longest row, and the other way round.
+        let (row, column) = (pattern.longest_row(), transposed.longest_row());
+        self.by_columns = row <= column;
+        let mut coloring = color(self.by_columns);
+        if coloring.count > row.max(column) {
+            let other = color(!self.by_columns);
+            if other.count < coloring.count {
+                (self.by_columns, coloring) = (!self.by_columns, other);
+            }
+        }
+        let seed_and_read = |(i, j)| if self.by_columns { (coloring.of[j], i) } else { (coloring.of[i], j) };
+        let reads = pattern.places().map(seed_and_read).collect();
+        self.schedule = Schedule::new(coloring, reads);
+        self.matrix = SparseMatrix::zeros(pattern);
+    }
+
+    /// The Jacobian at `x`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` or what `f` returns has another length than at the detection; as [`detect`](Self::detect).
+    #[track_caller]
+    pub fn evaluate(&mut self, f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> &SparseMatrix<F> {
+        let (m, n) = self.matrix.shape();
+        assert!(x.len() == n, "evaluate: the pattern was detected with {n} inputs, x has {}", x.len());
+        let (_, recording) = Recording::new(f, x);
+        let outputs = recording.outputs();
+        assert!(outputs == m, "evaluate: the pattern was detected with {m} outputs, f now returned {outputs}");
+        self.see(&recording, false);
+        self.sweep(&recording);
+        &self.matrix
+    }
+
+    fn sweep(&mut self, recording: &Recording<F>) {
+        let mut sweep = MultiSweep::new();
+        for pass in 0..self.schedule.passes() {
+            sweep.clear(recording.tape());
+            for (index, lane) in self.schedule.seeds(pass) {
+                if self.by_columns {
+                    sweep.seed(1 + index as u32, lane, F::one());
+                } else {
+                    recording.seed_output(&mut sweep, index, lane, F::one());
+                }
+            }
+            if self.by_columns {
+                sweep.forward(recording.tape());
+            } else {
+                sweep.reverse(recording.tape());
+            }
+            for (entry, lane, at) in self.schedule.reads(pass) {
+                self.matrix.values[entry] =
+                    if self.by_columns { recording.tangent(&sweep, at, lane) } else { sweep.get(1 + at as u32, lane) };
+            }
+        }
+    }
+}
+
+/// The Hessian of a function of many variables, each term of which depends on a few: pattern from the
+/// tape, a star colouring, and forward over reverse with eight tangents at a time.
+///
+/// Forward over reverse with a tangent of ones for all columns of one colour gives the sum of these
+/// columns; by the colouring, and by symmetry, each entry stands alone in one of the sums (T. F. Coleman,
+/// J. J. Moré, Math. Programming 28, 1984; A. H. Gebremedhin, F. Manne, A. Pothen, SIAM Review 47, 2005).
+///
+/// ```
+/// use wengert::{Real, SparseHessian};
+///
+/// fn rosenbrock<R: Real>(x: &[R]) -> R {
+///     x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
+/// }
+/// let x = vec![0.5; 1000];
+/// let mut hessian = SparseHessian::detect(|x| rosenbrock(x), &x);
+/// assert_eq!((hessian.nnz(), hessian.colors(), hessian.sweeps()), (2998, 3, 1));
+/// let h = hessian.evaluate(|x| rosenbrock(x), &x);
+/// assert_eq!((h.get(0, 0), h.get(0, 1), h.get(1, 0)), (1200.0 * 0.25 - 400.0 * 0.5 + 2.0, -200.0, -200.0));
+/// ```
+///
+/// The pattern is of the curvature that the tape shows at a point; a second derivative that is 0 there
+/// (x³ at 0) is not in it. So each evaluation carries one more tangent, in a random direction r, and
+/// compares H·r with the product of matrix and r; where they differ, or where the function recorded
+/// something not seen before (another branch), the pattern is extended by what the tape shows at that
+/// point, and the Hessian evaluated again. What is below ε^(2/3) of its row can escape that.
+#[derive(Clone, Debug)]
+pub struct SparseHessian<F: Scalar = f64> {
+    matrix: SparseMatrix<F>,
+    schedule: Schedule,
+    structures: HashSet<u64>,
+}
+
+impl<F: Scalar> SparseHessian<F> {
+    /// Finds the pattern at `x` and colours it.
+    ///
+    /// # Panics
+    ///
+    /// If the function has a tensor operation, or returns a variable of another tape.
+    #[track_caller]
+    pub fn detect(f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> Self {
+        let mut pattern = Pattern::empty(x.len());
+        x.iter().for_each(|_| pattern.push([]));
+        let mut new =
+            Self { matrix: SparseMatrix::zeros(pattern), schedule: Schedule::default(), structures: HashSet::new() };
+        new.extend(f, x);
+        new
+    }
+
+    /// Adds the pattern at `x`; says whether it had something new.
+    #[track_caller]
+    fn extend(&mut self, f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
+        let mut random = Random::new(DETECTION);
+        let x: Vec<_> = x.iter().map(|x| Dual::new(*x, std::array::from_fn(|_| random.number()))).collect();
+        let (_, recording) = Recording::new(|x| vec![f(x)], &x);
+        self.structures.insert(detect::structure(&recording));
+        let Some(seen) = detect::hessian(&recording, &x) else { panic!("sparse Hessian: {OPAQUE}") };
+        let pattern = self.matrix.pattern.union(&seen);
+        let grown = pattern != self.matrix.pattern;
+        if grown {
+            let coloring = Coloring::star(&pattern);
+            // The entry stands alone in the row of its end with the greater colour.
+            let of = |i: usize| coloring.of[i];
+            let seed_and_read = |(i, j)| if of(i) >= of(j) { (of(j), i) } else { (of(i), j) };
+            let reads = pattern.places().map(seed_and_read).collect();
+            self.schedule = Schedule::new(coloring, reads);
+            self.matrix = SparseMatrix::zeros(pattern);
+        }
+        grown
+    }
+
+    /// The Hessian at `x`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another length than at the detection; as [`detect`](Self::detect).
+    #[track_caller]
+    pub fn evaluate(&mut self, f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> &SparseMatrix<F> {
+        let n = self.matrix.pattern.columns();
+        assert!(x.len() == n, "evaluate: the pattern was detected with {n} inputs, x has {}", x.len());
+        // This ends: a pattern does not grow for ever.
+        while !self.sweep(&f, x) && self.extend(&f, x) {}
+        &self.matrix
+    }
+
+    /// Evaluates the entries of the pattern; says whether they are the whole Hessian.
+    #[track_caller]
+    fn sweep(&mut self, f: &impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
+        let mut random = Random::new(CHECK);
+        let direction: Vec<F> = x.iter().map(|_| random.number()).collect();
+        let mut product = vec![F::zero(); x.len()];
+        let mut seen = true;
+        // The colour after the last one is the random direction.
+        let (last, check) = (self.schedule.colors / LANES, self.schedule.colors % LANES);
+        for pass in 0..=last {
+            let mut tangents = vec![[F::zero(); LANES]; x.len()];
+            for (j, lane) in self.schedule.seeds(pass) {
+                tangents[j][lane] = F::one();
+            }
+            if pass == last {
+                tangents.iter_mut().zip(&direction).for_each(|(t, r)| t[check] = *r);
+            }
+            let point: Vec<_> = x.iter().zip(tangents).map(|(x, t)| Dual::new(*x, t)).collect();
+            let (_, recording) = Recording::new(|x| vec![f(x)], &point);
+            seen = seen && self.structures.contains(&detect::structure(&recording));
+            let gradient = recording.pull([Dual::constant(F::one())]);
+            for (entry, lane, i) in self.schedule.reads(pass) {
+                self.matrix.values[entry] = gradient[i].tangents()[lane];
+            }
+            if pass == last {
+                product.iter_mut().zip(&gradient).for_each(|(p, g)| *p = g.tangents()[check]);
+            }
+        }
+        seen && self.explains(&product, &direction)
+    }
+
+    /// Whether the matrix has the given product with a direction, up to rounding.
+    fn explains(&self, product: &[F], direction: &[F]) -> bool {
+        let (mut sums, mut sizes) = (vec![F::zero(); product.len()], vec![F::zero(); product.len()]);
+        for (i, j, value) in self.matrix.iter() {
+            let term = value * direction[j];
+            sums[i] += term;
+            sizes[i] += term.abs();
+        }
+        let tolerance = F::epsilon().powf(F::lit(2.0 / 3.0));
+        let close = |((product, sum), size): ((&F, F), F)| {
+            let difference = (*product - sum).abs();
+            // A row that is not finite has nothing to compare.
+            difference <= tolerance * (size + product.abs()) || !size.is_finite()
+        };
+        product.iter().zip(sums).zip(sizes).all(close)
+    }
+}
+
+/// Which seeds go into which pass, and where the entries come out.
+#[derive(Clone, Debug)]
+struct Schedule {
+    colors: usize,
+    /// The colour of each seed.
+    color: Vec<usize>,
+    /// The seeds of each pass.
+    seeds: Pattern,
+    /// For each entry the colour it is seen in, and the place of the result.
+    reads: Vec<(usize, usize)>,
+    /// The entries of each pass.
+    entries: Pattern,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::new(Coloring { of: Vec::new(), count: 0 }, Vec::new())
+    }
+}
+
+impl Schedule {
+    fn new(coloring: Coloring, reads: Vec<(usize, usize)>) -> Self {
+        let passes = coloring.count.div_ceil(LANES);
+        let pass = |color: &usize| color / LANES;
+        let seeds: Vec<usize> = coloring.of.iter().map(pass).collect();
+        let entries: Vec<usize> = reads.iter().map(|(color, _)| pass(color)).collect();
+        Self {
+            colors: coloring.count,
+            color: coloring.of,
+            seeds: Pattern::grouped(&seeds, passes),
+            reads,
+            entries: Pattern::grouped(&entries, passes),
+        }
+    }
+
+    fn passes(&self) -> usize {
+        self.seeds.rows()
+    }
+
+    /// Index and lane of each seed.
+    fn seeds(&self, pass: usize) -> impl Iterator<Item = (usize, usize)> {
+        let seeds = if pass < self.passes() { self.seeds.row(pass) } else { &[] };
+        seeds.iter().map(|index| (*index, self.color[*index] % LANES))
+    }
+
+    /// Entry, lane and place of each result.
+    fn reads(&self, pass: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        let entries = if pass < self.passes() { self.entries.row(pass) } else { &[] };
+        entries.iter().map(|entry| (*entry, self.reads[*entry].0 % LANES, self.reads[*entry].1))
+    }
+}
+
+/// Seeds of the random directions, which need only be different.
+const DETECTION: u64 = 1;
+const CHECK: u64 = 2;
+
+/// Random signs times magnitudes in [1/2, 1].
+struct Random(StdRng);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    fn number<F: Scalar>(&mut self) -> F {
+        let magnitude = self.0.random_range(0.5..1.0);
+        F::lit(if self.0.random() { magnitude } else { -magnitude })
+    }
+}
+
+/// What both kinds of derivative say of themselves.
+macro_rules! inspection {
+    () => {
+        /// The matrix of the last evaluation; zero before the first.
+        pub fn matrix(&self) -> &SparseMatrix<F> {
+            &self.matrix
+        }
+
+        /// How many entries the pattern has.
+        pub fn nnz(&self) -> usize {
+            self.matrix.nnz()
+        }
+
+        /// How many colours its columns, or rows, take.
+        pub fn colors(&self) -> usize {
+            self.schedule.colors
+        }
+    };
+}
+
+impl<F: Scalar> SparseJacobian<F> {
+    inspection!();
+
+    /// How many sweeps over a recording an evaluation takes.
+    pub fn sweeps(&self) -> usize {
+        self.schedule.passes()
+    }
+}
+
+impl<F: Scalar> SparseHessian<F> {
+    inspection!();
+
+    /// How many gradients of dual numbers an evaluation takes.
+    pub fn sweeps(&self) -> usize {
+        self.schedule.colors / LANES + 1
+    }
+}
+
+/// The Jacobian of `f` at `x`, by its sparsity: see [`SparseJacobian`], which keeps the pattern for more
+/// points.
+///
+/// ```
+/// use wengert::sparse_jacobian;
+///
+/// let x: Vec<f64> = (0..100).map(f64::from).collect();
+/// let j = sparse_jacobian(|x| x.windows(2).map(|w| (w[1] - w[0]).square()).collect(), &x);
+/// assert_eq!((j.shape(), j.nnz(), j.get(7, 8)), ((99, 100), 198, 2.0));
+/// ```
+///
+/// # Panics
+///
+/// As [`SparseJacobian::detect`].
+#[track_caller]
+pub fn sparse_jacobian<F: Scalar>(
+    f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>,
+    x: &[F],
+) -> SparseMatrix<F> {
+    let (_, recording) = Recording::new(f, x);
+    let mut jacobian = SparseJacobian::of(&recording);
+    jacobian.sweep(&recording);
+    jacobian.matrix
+}
+
+/// The Hessian of `f` at `x`, by its sparsity: see [`SparseHessian`], which keeps the pattern for more
+/// points.
+///
+/// ```
+/// use wengert::sparse_hessian;
+///
+/// let h = sparse_hessian(|x| x[0] * x[1] + x[2].exp(), &[1.0, 2.0, 0.0, 5.0]);
+/// assert_eq!(h.iter().collect::<Vec<_>>(), [(0, 1, 1.0), (1, 0, 1.0), (2, 2, 1.0)]);
+/// ```
+///
+/// # Panics
+///
+/// As [`SparseHessian::detect`].
+#[track_caller]
+pub fn sparse_hessian<F: Scalar>(f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> SparseMatrix<F> {
+    let mut hessian = SparseHessian::detect(&f, x);
+    hessian.evaluate(f, x);
+    hessian.matrix
+}
