@@ -22,8 +22,8 @@ pub use self::matrix::SparseMatrix;
 /// A variable with eight tangents: what a function is given for its Hessian.
 type Lane<'t, F> = Var<'t, Dual<F, LANES>>;
 
-const OPAQUE: &str = "the function has tensor operations, through which no pattern is seen; write it on scalars \
-    (`Tensor::at`, `sum`, `dot`), or take the dense derivative";
+const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, or \
+    a checkpoint), so the pattern is unknown; write the function on scalars, or take the dense derivative";
 
 /// The Jacobian of a function of many variables, each output of which depends on a few: pattern from
 /// the tape, colours, and a few sweeps for all entries.
@@ -66,7 +66,7 @@ impl<F: Scalar> SparseJacobian<F> {
     ///
     /// # Panics
     ///
-    /// If an output depends on a tensor operation, or is a variable of another tape.
+    /// If an output is a variable of another tape, or depends on an operation that is not scalar.
     #[track_caller]
     pub fn detect(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> Self {
         Self::of(&Recording::new(f, x).1)
@@ -195,7 +195,7 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// # Panics
     ///
-    /// If the function has a tensor operation, or returns a variable of another tape.
+    /// If `f` returns a variable of another tape, or one that depends on an operation that is not scalar.
     #[track_caller]
     pub fn detect(f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> Self {
         let mut pattern = Pattern::empty(x.len());
@@ -442,4 +442,23 @@ pub fn sparse_hessian<F: Scalar>(f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, 
     let mut hessian = SparseHessian::detect(&f, x);
     hessian.evaluate(f, x);
     hessian.matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::tape::Tape;
+
+    #[test]
+    #[should_panic(
+        expected = "sparse Jacobian: an output depends on an operation of which the tape knows only a pullback"
+    )]
+    fn opaque_operations_are_refused() {
+        let tape = Rc::new(Tape::new());
+        let y = tape.stack_vars(tape.vars_from(&[1.0, 2.0])).exp().sum();
+        let place = (y.slot(), y.weight());
+        SparseJacobian::of(&Recording::of(tape, 2, vec![place]));
+    }
 }
