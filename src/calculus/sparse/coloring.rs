@@ -139,8 +139,10 @@ mod tests {
             edge[i][j] = rng.random_range(0.0..1.0) < density * (1.0 - j as f64 / n as f64);
             edge[j][i] = edge[i][j];
         }
-        let mut pattern = Pattern::empty(n);
-        edge.iter().for_each(|row| pattern.push((0..n).filter(|j| row[*j])));
+        let mut pattern = Pattern::empty(0, n);
+        for row in &edge {
+            pattern.push((0..n).filter(|j| row[*j]));
+        }
         pattern
     }
 
@@ -170,8 +172,10 @@ mod tests {
 
     #[test]
     fn more_than_64_colours() {
-        let mut dense = Pattern::empty(200);
-        (0..200).for_each(|_| dense.push(0..200));
+        let mut dense = Pattern::empty(0, 200);
+        for _ in 0..200 {
+            dense.push(0..200);
+        }
         assert_eq!((Coloring::of_rows(&dense).count, Coloring::star(&dense).count), (200, 200));
     }
 }

@@ -12,10 +12,10 @@ use smallvec::SmallVec;
 
 use super::super::lanes::LANES;
 use super::super::recording::Recording;
-use super::matrix::Pattern;
+use super::matrix::{Pattern, sort_runs};
 use crate::dual::Dual;
 use crate::real::Scalar;
-use crate::tape::{Op, Record, SINK, WIDE};
+use crate::tape::{Op, Record, SINK, Tape, WIDE};
 
 /// A scalar operation: its head, and the cells before it if it is wide.
 #[derive(Clone, Copy)]
@@ -55,13 +55,13 @@ fn nodes<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> impl Doub
 }
 
 /// A fingerprint of what depends on what: recordings that agree in it have the same pattern.
-pub(super) fn structure<F: Scalar>(recording: &Recording<F>) -> u64 {
+pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<Item = u32>) -> u64 {
     let mut hash = 0_u64;
     let mut add = |word: u64| {
         hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         hash ^= hash >> 32;
     };
-    recording.tape().with_records(|records, ops| {
+    tape.with_records(|records, ops| {
         for op in ops {
             add(op.records as u64);
             add(op.first as u64);
@@ -71,8 +71,8 @@ pub(super) fn structure<F: Scalar>(recording: &Recording<F>) -> u64 {
             add(u64::from(*p) << 32 | u64::from(*q));
         }
     });
-    for (slot, _) in recording.places() {
-        add(u64::from(*slot));
+    for slot in outputs {
+        add(u64::from(slot));
     }
     hash
 }
@@ -140,7 +140,7 @@ impl Domains {
                 parts.push(set);
             }
         }
-        self.sets[node.slot] = if parts.len() > 2 { join_all(&parts) } else { parts.into_iter().reduce(join) };
+        self.sets[node.slot] = if parts.len() > 2 { Some(join_all(&parts)) } else { parts.into_iter().reduce(join) };
     }
 
     /// Which inputs each slot in use depends on; `visit` sees a node before its parents' sets are used up.
@@ -161,31 +161,39 @@ fn join(a: Rc<Set>, b: Rc<Set>) -> Rc<Set> {
     let (mut large, small) = if a.items.len() < b.items.len() { (b, a) } else { (a, b) };
     let new: SmallVec<[u32; 8]> =
         small.items.iter().copied().filter(|item| large.items.binary_search(item).is_err()).collect();
-    if let Some(least) = new.first() {
-        let set = Rc::make_mut(&mut large);
-        let in_order = set.items.last().is_none_or(|last| last < least);
-        set.items.extend_from_slice(&new);
-        set.paired.set(false);
-        if !in_order {
-            set.items.sort(); // two ascending runs: a merge
+    let Some(least) = new.first() else { return large };
+    let set = Rc::make_mut(&mut large);
+    set.paired.set(false);
+    let items = &mut set.items;
+    if items.last().is_none_or(|last| last < least) {
+        items.extend_from_slice(&new);
+    } else if new.len() <= FEW {
+        for item in new {
+            items.insert(items.partition_point(|i| *i < item), item);
         }
+    } else {
+        items.extend_from_slice(&new);
+        sort_runs(items);
     }
     large
 }
 
-fn join_all(parts: &[Rc<Set>]) -> Option<Rc<Set>> {
+/// So many items are inserted one by one faster than merged.
+const FEW: usize = 16;
+
+fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
     let mut items: SmallVec<[u32; 8]> = parts.iter().flat_map(|set| set.items.iter().copied()).collect();
-    items.sort();
+    sort_runs(&mut items);
     items.dedup();
     let same = parts.iter().find(|set| set.items.len() == items.len());
-    Some(same.map_or_else(|| Set::new(items), Rc::clone))
+    same.map_or_else(|| Set::new(items), Rc::clone)
 }
 
 /// The pattern of the Jacobian; None if it cannot be known.
 pub(super) fn jacobian<F: Scalar>(recording: &Recording<F>) -> Option<Pattern> {
     let mut domains = Domains::new(recording)?;
     domains.run(recording, |_, _| {});
-    let mut pattern = Pattern::empty(recording.inputs());
+    let mut pattern = Pattern::empty(0, recording.inputs());
     for (slot, _) in recording.places() {
         let set = domains.get(*slot);
         pattern.push(set.iter().flat_map(|set| &set.items).map(|j| *j as usize));
@@ -196,7 +204,7 @@ pub(super) fn jacobian<F: Scalar>(recording: &Recording<F>) -> Option<Pattern> {
 /// The pattern of the Hessian, from a recording with random tangents; None if it cannot be known.
 ///
 /// A record says dz = Σ vₖ dsₖ. The tangents of a partial vₖ show on which slots it depends, so which
-/// slots interact: none if they are zero; s_k with itself if they are parallel to the tangents of s_k
+/// slots interact: none if they are zero; sₖ with itself if they are parallel to the tangents of sₖ
 /// (a pending weight in a long sum); with its partner if parallel to the partner's (a product, a dot
 /// product); with both if in their plane; else with every other such slot of the record. Inputs of
 /// interacting slots may interact.
@@ -236,9 +244,7 @@ pub(super) fn hessian<F: Scalar>(recording: &Recording<Dual<F, LANES>>, x: &[Dua
                 }
             }
         }
-        if let Some(all) = join_all(&others) {
-            pairs.within(&all);
-        }
+        pairs.within(&join_all(&others));
         tangents[node.slot] = sum;
     });
     for (slot, weight) in recording.places() {
@@ -300,7 +306,7 @@ impl Pairs {
     }
 
     fn into_pattern(self) -> Pattern {
-        let mut pattern = Pattern::empty(self.rows.len());
+        let mut pattern = Pattern::empty(0, self.rows.len());
         for mut row in self.rows {
             row.sort_unstable();
             row.dedup();

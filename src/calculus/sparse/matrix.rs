@@ -14,8 +14,8 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn empty(columns: usize) -> Self {
-        Self { columns, starts: vec![0], indices: Vec::new() }
+    pub(super) fn empty(rows: usize, columns: usize) -> Self {
+        Self { columns, starts: vec![0; rows + 1], indices: Vec::new() }
     }
 
     /// Appends a row, its columns in ascending order.
@@ -82,18 +82,23 @@ impl Pattern {
 
     /// The places of either.
     pub(super) fn union(&self, other: &Self) -> Self {
-        let mut union = Self::empty(self.columns);
+        let mut union = Self::empty(0, self.columns);
         let mut both = Vec::new();
         for (a, b) in self.iter_rows().zip(other.iter_rows()) {
             both.clear();
             both.extend_from_slice(a);
             both.extend_from_slice(b);
-            both.sort(); // two ascending runs: a merge
+            sort_runs(&mut both);
             both.dedup();
             union.push(both.iter().copied());
         }
         union
     }
+}
+
+/// Sorts what consists of a few ascending runs, which the stable sort merges.
+pub(super) fn sort_runs<T: Ord>(items: &mut [T]) {
+    items.sort();
 }
 
 /// A sparse matrix in compressed rows (CSR): the layout of `scipy.sparse.csr_array`, `sprs` and

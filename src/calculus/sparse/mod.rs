@@ -5,6 +5,7 @@ mod detect;
 mod matrix;
 
 use std::collections::HashSet;
+use std::fmt;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,6 +16,7 @@ use super::lanes::{LANES, MultiSweep};
 use super::recording::Recording;
 use crate::dual::Dual;
 use crate::real::Scalar;
+use crate::tape::Tape;
 use crate::var::Var;
 
 pub use self::matrix::SparseMatrix;
@@ -53,12 +55,15 @@ const OPAQUE: &str = "an output depends on an operation of which the tape knows 
 /// (an inactive `relu`). A function that takes another branch makes another recording; `evaluate`
 /// compares what depends on what, exactly, and a recording not seen before extends the pattern.
 /// So values are right at every point.
-#[derive(Clone, Debug)]
 pub struct SparseJacobian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: Schedule,
     by_columns: bool,
+    /// Of all recordings whose pattern is in the matrix.
     structures: HashSet<u64>,
+    // Kept for their memory.
+    tape: Tape<F>,
+    sweep: MultiSweep<F>,
 }
 
 impl<F: Scalar> SparseJacobian<F> {
@@ -75,10 +80,12 @@ impl<F: Scalar> SparseJacobian<F> {
     #[track_caller]
     fn of(recording: &Recording<F>) -> Self {
         let mut new = Self {
-            matrix: SparseMatrix::zeros(Pattern::empty(recording.inputs())),
+            matrix: SparseMatrix::zeros(Pattern::empty(0, recording.inputs())),
             schedule: Schedule::default(),
             by_columns: true,
             structures: HashSet::new(),
+            tape: Tape::new(),
+            sweep: MultiSweep::new(),
         };
         new.see(recording, true);
         new
@@ -87,7 +94,8 @@ impl<F: Scalar> SparseJacobian<F> {
     /// Puts what the recording shows into the pattern.
     #[track_caller]
     fn see(&mut self, recording: &Recording<F>, first: bool) {
-        if !self.structures.insert(detect::structure(recording)) {
+        let outputs = recording.places().iter().map(|(slot, _)| *slot);
+        if !self.structures.insert(detect::structure(recording.tape(), outputs)) {
             return;
         }
         let Some(seen) = detect::jacobian(recording) else { panic!("sparse Jacobian: {OPAQUE}") };
@@ -126,23 +134,24 @@ impl<F: Scalar> SparseJacobian<F> {
     pub fn evaluate(&mut self, f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> &SparseMatrix<F> {
         let (m, n) = self.matrix.shape();
         assert!(x.len() == n, "evaluate: the pattern was detected with {n} inputs, x has {}", x.len());
-        let (_, recording) = Recording::new(f, x);
+        let (_, recording) = Recording::on(std::mem::take(&mut self.tape), f, x);
         let outputs = recording.outputs();
         assert!(outputs == m, "evaluate: the pattern was detected with {m} outputs, f now returned {outputs}");
         self.see(&recording, false);
         self.sweep(&recording);
+        self.tape = recording.into_tape();
         &self.matrix
     }
 
     fn sweep(&mut self, recording: &Recording<F>) {
-        let mut sweep = MultiSweep::new();
+        let sweep = &mut self.sweep;
         for pass in 0..self.schedule.passes() {
             sweep.clear(recording.tape());
             for (index, lane) in self.schedule.seeds(pass) {
                 if self.by_columns {
                     sweep.seed(1 + index as u32, lane, F::one());
                 } else {
-                    recording.seed_output(&mut sweep, index, lane, F::one());
+                    recording.seed_output(sweep, index, lane, F::one());
                 }
             }
             if self.by_columns {
@@ -152,7 +161,7 @@ impl<F: Scalar> SparseJacobian<F> {
             }
             for (entry, lane, at) in self.schedule.reads(pass) {
                 self.matrix.values[entry] =
-                    if self.by_columns { recording.tangent(&sweep, at, lane) } else { sweep.get(1 + at as u32, lane) };
+                    if self.by_columns { recording.tangent(sweep, at, lane) } else { sweep.get(1 + at as u32, lane) };
             }
         }
     }
@@ -183,11 +192,13 @@ impl<F: Scalar> SparseJacobian<F> {
 /// compares H·r with the product of matrix and r; where they differ, or where the function recorded
 /// something not seen before (another branch), the pattern is extended by what the tape shows at that
 /// point, and the Hessian evaluated again. What is below ε^(2/3) of its row can escape that.
-#[derive(Clone, Debug)]
 pub struct SparseHessian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: Schedule,
+    /// Of all recordings whose pattern is in the matrix.
     structures: HashSet<u64>,
+    /// Kept for its memory.
+    tape: Tape<Dual<F, LANES>>,
 }
 
 impl<F: Scalar> SparseHessian<F> {
@@ -198,10 +209,13 @@ impl<F: Scalar> SparseHessian<F> {
     /// If `f` returns a variable of another tape, or one that depends on an operation that is not scalar.
     #[track_caller]
     pub fn detect(f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> Self {
-        let mut pattern = Pattern::empty(x.len());
-        x.iter().for_each(|_| pattern.push([]));
-        let mut new =
-            Self { matrix: SparseMatrix::zeros(pattern), schedule: Schedule::default(), structures: HashSet::new() };
+        let pattern = Pattern::empty(x.len(), x.len());
+        let mut new = Self {
+            matrix: SparseMatrix::zeros(pattern),
+            schedule: Schedule::default(),
+            structures: HashSet::new(),
+            tape: Tape::new(),
+        };
         new.extend(f, x);
         new
     }
@@ -211,9 +225,10 @@ impl<F: Scalar> SparseHessian<F> {
     fn extend(&mut self, f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
         let mut random = Random::new(DETECTION);
         let x: Vec<_> = x.iter().map(|x| Dual::new(*x, std::array::from_fn(|_| random.number()))).collect();
-        let (_, recording) = Recording::new(|x| vec![f(x)], &x);
-        self.structures.insert(detect::structure(&recording));
+        let (_, recording) = Recording::on(std::mem::take(&mut self.tape), |x| vec![f(x)], &x);
+        self.structures.insert(detect::structure(recording.tape(), [recording.places()[0].0]));
         let Some(seen) = detect::hessian(&recording, &x) else { panic!("sparse Hessian: {OPAQUE}") };
+        self.tape = recording.into_tape();
         let pattern = self.matrix.pattern.union(&seen);
         let grown = pattern != self.matrix.pattern;
         if grown {
@@ -247,7 +262,7 @@ impl<F: Scalar> SparseHessian<F> {
     fn sweep(&mut self, f: &impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
         let mut random = Random::new(CHECK);
         let direction: Vec<F> = x.iter().map(|_| random.number()).collect();
-        let mut product = vec![F::zero(); x.len()];
+        let mut product = Vec::new();
         let mut seen = true;
         // The colour after the last one is the random direction.
         let (last, check) = (self.schedule.colors / LANES, self.schedule.colors % LANES);
@@ -257,17 +272,22 @@ impl<F: Scalar> SparseHessian<F> {
                 tangents[j][lane] = F::one();
             }
             if pass == last {
-                tangents.iter_mut().zip(&direction).for_each(|(t, r)| t[check] = *r);
+                for (tangents, r) in tangents.iter_mut().zip(&direction) {
+                    tangents[check] = *r;
+                }
             }
             let point: Vec<_> = x.iter().zip(tangents).map(|(x, t)| Dual::new(*x, t)).collect();
-            let (_, recording) = Recording::new(|x| vec![f(x)], &point);
-            seen = seen && self.structures.contains(&detect::structure(&recording));
-            let gradient = recording.pull([Dual::constant(F::one())]);
+            let (_, adjoints) = self.tape.record_and_sweep(|scope| {
+                let y = f(scope.tape.vars_from(&point));
+                seen = seen && self.structures.contains(&detect::structure(scope.tape, [y.slot()]));
+                y
+            });
+            let gradient = &adjoints[1..=x.len()];
             for (entry, lane, i) in self.schedule.reads(pass) {
                 self.matrix.values[entry] = gradient[i].tangents()[lane];
             }
             if pass == last {
-                product.iter_mut().zip(&gradient).for_each(|(p, g)| *p = g.tangents()[check]);
+                product = gradient.iter().map(|g| g.tangents()[check]).collect();
             }
         }
         seen && self.explains(&product, &direction)
@@ -361,29 +381,40 @@ impl Random {
     }
 }
 
-/// What both kinds of derivative say of themselves.
+/// What both say of themselves.
 macro_rules! inspection {
-    () => {
-        /// The matrix of the last evaluation; zero before the first.
-        pub fn matrix(&self) -> &SparseMatrix<F> {
-            &self.matrix
+    ($Derivative:ident) => {
+        impl<F: Scalar> $Derivative<F> {
+            /// The matrix of the last evaluation; zero before the first.
+            pub fn matrix(&self) -> &SparseMatrix<F> {
+                &self.matrix
+            }
+
+            /// How many entries the pattern has.
+            pub fn nnz(&self) -> usize {
+                self.matrix.nnz()
+            }
+
+            /// How many colours its columns, or rows, take.
+            pub fn colors(&self) -> usize {
+                self.schedule.colors
+            }
         }
 
-        /// How many entries the pattern has.
-        pub fn nnz(&self) -> usize {
-            self.matrix.nnz()
-        }
-
-        /// How many colours its columns, or rows, take.
-        pub fn colors(&self) -> usize {
-            self.schedule.colors
+        impl<F: Scalar> fmt::Debug for $Derivative<F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Derivative))
+                    .field("matrix", &self.matrix)
+                    .field("colors", &self.colors())
+                    .finish_non_exhaustive()
+            }
         }
     };
 }
+inspection!(SparseJacobian);
+inspection!(SparseHessian);
 
 impl<F: Scalar> SparseJacobian<F> {
-    inspection!();
-
     /// How many sweeps over a recording an evaluation takes.
     pub fn sweeps(&self) -> usize {
         self.schedule.passes()
@@ -391,8 +422,6 @@ impl<F: Scalar> SparseJacobian<F> {
 }
 
 impl<F: Scalar> SparseHessian<F> {
-    inspection!();
-
     /// How many gradients of dual numbers an evaluation takes.
     pub fn sweeps(&self) -> usize {
         self.schedule.colors / LANES + 1
@@ -449,7 +478,6 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::tape::Tape;
 
     #[test]
     #[should_panic(
