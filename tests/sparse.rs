@@ -155,7 +155,7 @@ fn hessians_of_the_test_problems() {
         let x = uneven(n);
         let functions: [&Curved; 5] = [
             &|x| mgh::watson(x).into_iter().map(|r| r * r).sum(),
-            &|x| mgh::boundary(x).into_iter().map(|r| r.square()).sum(),
+            &|x| mgh::boundary(x).into_iter().map(Var::square).sum(),
             &|x| mgh::trigonometric(x).into_iter().map(|r| r * r).sum(),
             &|x| mgh::brown(x).into_iter().map(|r| r * r).sum(),
             &|x| banded_squares(x),
