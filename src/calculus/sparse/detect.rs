@@ -232,13 +232,16 @@ pub(super) fn hessian<F: Scalar>(recording: &Recording<Dual<F, LANES>>, x: &[Dua
                 if v.iter().all(|v| v.is_null()) {
                     continue;
                 }
-                if in_span(&v, own, None) {
+                let finite = v.iter().all(|v| v.is_finite());
+                if finite && in_span(&v, own, None) {
                     pairs.within(a);
-                } else if let Some(b) = b.filter(|_| in_span(&v, partner, None)) {
+                } else if let Some(b) = b.filter(|_| finite && in_span(&v, partner, None)) {
                     pairs.between(a, b);
-                } else if let Some(b) = b.filter(|_| node.cells.is_empty() || in_span(&v, own, Some(partner))) {
+                } else if node.cells.is_empty() || !finite || in_span(&v, own, Some(partner)) {
                     pairs.within(a);
-                    pairs.between(a, b);
+                    if let Some(b) = b {
+                        pairs.between(a, b);
+                    }
                 } else {
                     others.push(Rc::clone(a));
                 }
@@ -255,8 +258,7 @@ pub(super) fn hessian<F: Scalar>(recording: &Recording<Dual<F, LANES>>, x: &[Dua
     Some(pairs.into_pattern())
 }
 
-/// Whether `v` is a multiple of `s`, or a combination of `s` and `t`, up to rounding. What is not
-/// finite is taken to be.
+/// Whether `v` is a multiple of `s`, or a combination of `s` and `t`, up to rounding.
 fn in_span<F: Scalar>(v: &[F; LANES], s: &[F; LANES], t: Option<&[F; LANES]>) -> bool {
     let dot = |a: &[F; LANES], b: &[F; LANES]| a.iter().zip(b).fold(F::zero(), |sum, (a, b)| sum + *a * *b);
     // b less its part along a.
@@ -264,12 +266,12 @@ fn in_span<F: Scalar>(v: &[F; LANES], s: &[F; LANES], t: Option<&[F; LANES]>) ->
         let share = dot(a, b) / dot(a, a);
         if dot(a, a).is_null() { *b } else { std::array::from_fn(|i| b[i] - share * a[i]) }
     };
-    let size = |a: &[F; LANES]| a.iter().fold(F::zero(), |m, a| if a.is_nan() { *a } else { m.max(a.abs()) });
+    let size = |a: &[F; LANES]| a.iter().fold(F::zero(), |m, a| m.max(a.abs()));
     let rest = match t {
         None => across(s, v),
         Some(t) => across(&across(s, t), &across(s, v)),
     };
-    !(size(&rest) > F::epsilon().powf(F::lit(2.0 / 3.0)) * size(v))
+    size(&rest) <= F::epsilon().powf(F::lit(2.0 / 3.0)) * size(v)
 }
 
 /// Pairs of inputs that may interact.

@@ -146,17 +146,14 @@ impl<F: Scalar> SparseJacobian<F> {
     fn sweep(&mut self, recording: &Recording<F>) {
         let sweep = &mut self.sweep;
         for pass in 0..self.schedule.passes() {
-            sweep.clear(recording.tape());
-            for (index, lane) in self.schedule.seeds(pass) {
-                if self.by_columns {
-                    sweep.seed(1 + index as u32, lane, F::one());
-                } else {
-                    recording.seed_output(sweep, index, lane, F::one());
-                }
-            }
+            let seeds = self.schedule.seeds(pass);
             if self.by_columns {
+                sweep.clear_for_forward(recording.tape());
+                seeds.for_each(|(j, lane)| sweep.seed(1 + j as u32, lane, F::one()));
                 sweep.forward(recording.tape());
             } else {
+                sweep.clear(recording.tape());
+                seeds.for_each(|(i, lane)| recording.seed_output(sweep, i, lane, F::one()));
                 sweep.reverse(recording.tape());
             }
             for (entry, lane, at) in self.schedule.reads(pass) {
@@ -252,14 +249,27 @@ impl<F: Scalar> SparseHessian<F> {
     pub fn evaluate(&mut self, f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> &SparseMatrix<F> {
         let n = self.matrix.pattern.columns();
         assert!(x.len() == n, "evaluate: the pattern was detected with {n} inputs, x has {}", x.len());
-        // This ends: a pattern does not grow for ever.
-        while !self.sweep(&f, x) && self.extend(&f, x) {}
+        let negligible = F::epsilon().powf(F::lit(2.0 / 3.0));
+        let mismatch = loop {
+            let (seen, mismatch) = self.sweep(&f, x);
+            // This ends: a pattern does not grow for ever.
+            if seen && mismatch <= negligible || !self.extend(&f, x) {
+                break mismatch;
+            }
+        };
+        // What remains can be rounding, if derivatives cancel in the function.
+        assert!(
+            mismatch <= F::epsilon().cbrt() || !mismatch.is_finite(),
+            "sparse Hessian: at one and the same point a row is off by {mismatch} (of 1) from its product with a vector; \
+             is the function deterministic? If it is, its derivatives cancel: take the dense `hessian`"
+        );
         &self.matrix
     }
 
-    /// Evaluates the entries of the pattern; says whether they are the whole Hessian.
+    /// Evaluates the entries of the pattern; says whether the recordings were of a structure seen before, and
+    /// how far the matrix is from the Hessian in a random direction.
     #[track_caller]
-    fn sweep(&mut self, f: &impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
+    fn sweep(&mut self, f: &impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> (bool, F) {
         let mut random = Random::new(CHECK);
         let direction: Vec<F> = x.iter().map(|_| random.number()).collect();
         let mut product = Vec::new();
@@ -290,24 +300,27 @@ impl<F: Scalar> SparseHessian<F> {
                 product = gradient.iter().map(|g| g.tangents()[check]).collect();
             }
         }
-        seen && self.explains(&product, &direction)
+        (seen, self.mismatch(&product, &direction))
     }
 
-    /// Whether the matrix has the given product with a direction, up to rounding.
-    fn explains(&self, product: &[F], direction: &[F]) -> bool {
+    /// The largest difference from the given product with a direction, relative to the terms of its row.
+    fn mismatch(&self, product: &[F], direction: &[F]) -> F {
         let (mut sums, mut sizes) = (vec![F::zero(); product.len()], vec![F::zero(); product.len()]);
         for (i, j, value) in self.matrix.iter() {
             let term = value * direction[j];
             sums[i] += term;
             sizes[i] += term.abs();
         }
-        let tolerance = F::epsilon().powf(F::lit(2.0 / 3.0));
-        let close = |((product, sum), size): ((&F, F), F)| {
+        let mut worst = F::zero();
+        for ((product, sum), size) in product.iter().zip(sums).zip(sizes) {
             let difference = (*product - sum).abs();
-            // A row that is not finite has nothing to compare.
-            difference <= tolerance * (size + product.abs()) || !size.is_finite()
-        };
-        product.iter().zip(sums).zip(sizes).all(close)
+            // A row of the matrix that is not finite speaks for itself.
+            if size.is_finite() && !difference.is_null() {
+                let relative = difference / (size + product.abs());
+                worst = worst.max(if relative.is_nan() { F::infinity() } else { relative });
+            }
+        }
+        worst
     }
 }
 
