@@ -52,16 +52,16 @@ const OPAQUE: &str = "an output depends on an operation of which the tape knows 
 /// ```
 ///
 /// The pattern is that of the recording: an entry stays in it where its value is 0 for the time being
-/// (an inactive `relu`). A function that takes another branch makes another recording; `evaluate`
-/// compares what depends on what, exactly, and a recording not seen before extends the pattern.
-/// So values are right at every point.
+/// (an inactive `relu`). A function that takes another branch makes another recording; `evaluate` compares
+/// what depends on what (by a fingerprint of 64 bits), and a recording not seen before extends the
+/// pattern. So values are right at every point.
 pub struct SparseJacobian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: Schedule,
     by_columns: bool,
     /// Of all recordings whose pattern is in the matrix.
     structures: HashSet<u64>,
-    // Kept for their memory.
+    /// Kept for its memory, as is the next.
     tape: Tape<F>,
     sweep: MultiSweep<F>,
 }
@@ -95,10 +95,12 @@ impl<F: Scalar> SparseJacobian<F> {
     #[track_caller]
     fn see(&mut self, recording: &Recording<F>, first: bool) {
         let outputs = recording.places().iter().map(|(slot, _)| *slot);
-        if !self.structures.insert(detect::structure(recording.tape(), outputs)) {
+        let structure = detect::structure(recording.tape(), outputs);
+        if self.structures.contains(&structure) {
             return;
         }
         let Some(seen) = detect::jacobian(recording) else { panic!("sparse Jacobian: {OPAQUE}") };
+        self.structures.insert(structure);
         let pattern = if first { seen } else { self.matrix.pattern.union(&seen) };
         if first || pattern != self.matrix.pattern {
             self.plan(pattern);
@@ -223,8 +225,8 @@ impl<F: Scalar> SparseHessian<F> {
         let mut random = Random::new(DETECTION);
         let x: Vec<_> = x.iter().map(|x| Dual::new(*x, std::array::from_fn(|_| random.number()))).collect();
         let (_, recording) = Recording::on(std::mem::take(&mut self.tape), |x| vec![f(x)], &x);
-        self.structures.insert(detect::structure(recording.tape(), [recording.places()[0].0]));
         let Some(seen) = detect::hessian(&recording, &x) else { panic!("sparse Hessian: {OPAQUE}") };
+        self.structures.insert(detect::structure(recording.tape(), [recording.places()[0].0]));
         self.tape = recording.into_tape();
         let pattern = self.matrix.pattern.union(&seen);
         let grown = pattern != self.matrix.pattern;
