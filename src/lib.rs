@@ -73,8 +73,9 @@ mod var;
 pub mod watch;
 
 pub use calculus::{
-    Pullback, arrays, divergence, grad, hessian, hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian,
-    value_and_grad, value_grad_hvp, vjp,
+    Pullback, SparseHessian, SparseJacobian, SparseMatrix, arrays, divergence, grad, hessian, hvp, jacobian,
+    jacobian_forward, jacobian_reverse, jvp, laplacian, sparse_hessian, sparse_jacobian, value_and_grad,
+    value_grad_hvp, vjp,
 };
 pub use checkpoint::Snapshots;
 pub use custom::{Operands, Rule, apply, with_partials};

@@ -349,6 +349,9 @@ macro_rules! number_traits {
                 <$V as num_traits::NumCast>::from(x).map(Self::lift)
             }
         }
+        impl<$($generics)*> num_traits::FromPrimitive for $T {
+            crate::real::number_traits! { @from $V: from_i64 i64, from_u64 u64, from_f32 f32, from_f64 f64 }
+        }
         impl<$($generics)*> num_traits::Bounded for $T {
             fn min_value() -> Self { Self::lift(<$V as Float>::min_value()) }
             fn max_value() -> Self { Self::lift(<$V as Float>::max_value()) }
@@ -393,6 +396,11 @@ macro_rules! number_traits {
         crate::real::number_traits! { @assign_one $generics $T, $R, DivAssign div_assign / }
         crate::real::number_traits! { @assign_one $generics $T, $R, RemAssign rem_assign % }
     };
+    (@from $V:ty: $($name:ident $X:ident),+) => { $(
+        fn $name(x: $X) -> Option<Self> {
+            <$V as num_traits::NumCast>::from(x).map(Self::lift)
+        }
+    )+ };
     (@assign_one [$($generics:tt)*] $T:ty, $R:ty, $Trait:ident $method:ident $op:tt) => {
         impl<$($generics)*> std::ops::$Trait<$R> for $T {
             #[inline(always)]

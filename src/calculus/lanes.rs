@@ -49,6 +49,17 @@ impl<F: Scalar> MultiSweep<F> {
         (self.top, self.used) = (0, 0);
     }
 
+    /// As [`clear`](Self::clear), for a pass forward: that writes the records' numbers without reading them.
+    pub(crate) fn clear_for_forward(&mut self, tape: &Tape<F>) {
+        self.numbers.resize(tape.slots(), [F::zero(); LANES]);
+        tape.with_records(|_, ops| {
+            for op in ops {
+                self.numbers[op.first..op.first + op.len].fill([F::zero(); LANES]);
+            }
+        });
+        (self.side_by_side, self.top, self.used) = (true, 0, 0);
+    }
+
     /// Adds `value` to the number of a slot.
     pub(crate) fn seed(&mut self, slot: u32, lane: usize, value: F) {
         let slot = slot as usize;

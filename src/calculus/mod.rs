@@ -9,6 +9,7 @@
 //! | [`divergence`] | tr J | |
 //! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse |
 //! | [`hessian`], [`laplacian`] | H, tr H | forward over reverse, several columns at a time |
+//! | [`sparse_jacobian`], [`sparse_hessian`] | J, H of few nonzeros | coloured columns, eight colours a sweep |
 //!
 //! The same for arrays is in [`arrays`](crate::arrays).
 
@@ -17,9 +18,11 @@ mod first;
 pub(crate) mod lanes;
 pub(crate) mod recording;
 mod second;
+mod sparse;
 
 pub use first::{Pullback, divergence, jacobian, jacobian_forward, jacobian_reverse, jvp, vjp};
 pub use second::{hessian, hvp, laplacian, value_grad_hvp};
+pub use sparse::{SparseHessian, SparseJacobian, SparseMatrix, sparse_hessian, sparse_jacobian};
 
 use crate::real::Scalar;
 use crate::tape::Tape;

@@ -32,7 +32,18 @@ impl<F: Scalar> Recording<F> {
     /// Runs `f` on fresh variables: the values of its outputs, and the recording.
     #[track_caller]
     pub(crate) fn new(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> (Vec<F>, Self) {
-        let tape = Rc::new(Tape::new());
+        Self::on(Tape::new(), f, x)
+    }
+
+    /// As [`new`](Self::new), in the memory of a tape, which [`into_tape`](Self::into_tape) gives back.
+    #[track_caller]
+    pub(crate) fn on(
+        mut tape: Tape<F>,
+        f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>,
+        x: &[F],
+    ) -> (Vec<F>, Self) {
+        tape.clear();
+        let tape = Rc::new(tape);
         let outputs = f(tape.vars_from(x));
         let values = outputs.iter().map(|y| y.value()).collect();
         // A loop, not a closure: that would hide the caller's line.
@@ -47,6 +58,13 @@ impl<F: Scalar> Recording<F> {
     /// A recording whose inputs are the first slots of the tape.
     pub(super) fn of(tape: Rc<Tape<F>>, inputs: usize, outputs: Vec<(u32, F)>) -> Self {
         Self { tape, inputs, outputs, room: RefCell::default() }
+    }
+
+    /// The tape, cleared.
+    pub(crate) fn into_tape(self) -> Tape<F> {
+        let mut tape = Rc::into_inner(self.tape).expect("the tape is shared with nobody");
+        tape.clear();
+        tape
     }
 
     pub(crate) fn tape(&self) -> &Tape<F> {
@@ -66,6 +84,11 @@ impl<F: Scalar> Recording<F> {
     /// m.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs.len()
+    }
+
+    /// Slot and weight of each output; the sink for a constant.
+    pub(crate) fn places(&self) -> &[(u32, F)] {
+        &self.outputs
     }
 
     /// Seeds output `i` for a reverse sweep.

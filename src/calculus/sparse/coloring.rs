@@ -1,0 +1,181 @@
+//! Colourings: which columns of a sparse derivative one seed can serve at once.
+//!
+//! A. R. Curtis, M. J. D. Powell and J. K. Reid, "On the estimation of sparse Jacobian matrices", IMA J.
+//! Appl. Math. 13 (1974); T. F. Coleman and J. J. Moré, "Estimation of sparse Hessian matrices and
+//! graph coloring problems", Math. Programming 28 (1984); A. H. Gebremedhin, F. Manne and A. Pothen,
+//! "What color is your Jacobian? Graph coloring for computing derivatives", SIAM Review 47 (2005).
+
+use smallvec::SmallVec;
+
+use super::matrix::Pattern;
+
+/// A colour for each row, column or vertex; those of one colour are seeded together.
+#[derive(Clone, Debug)]
+pub(super) struct Coloring {
+    pub(super) of: Vec<usize>,
+    pub(super) count: usize,
+}
+
+const NONE: usize = usize::MAX;
+
+impl Coloring {
+    /// Rows that share a column get different colours: the sum of the rows of one colour shows each of
+    /// their entries.
+    ///
+    /// Greedy partial distance-2 colouring, rows with most entries first. Each column keeps the set of its
+    /// colours, so the time is proportional to the number of entries (times colours / 64).
+    pub(super) fn of_rows(pattern: &Pattern) -> Self {
+        let mut used = vec![Colors::default(); pattern.columns()];
+        let mut coloring = Self { of: vec![NONE; pattern.rows()], count: 0 };
+        let mut forbidden = Colors::default();
+        for i in longest_first(pattern) {
+            forbidden.clear();
+            for j in pattern.row(i) {
+                forbidden.add_all(&used[*j], NONE);
+            }
+            let color = coloring.give(i, &forbidden);
+            for j in pattern.row(i) {
+                used[*j].add(color);
+            }
+        }
+        coloring
+    }
+
+    /// A star colouring of the graph of a symmetric pattern: neighbours differ, and where two neighbours
+    /// of a vertex share a colour, the vertex has a smaller one. (So no path of four vertices has two
+    /// colours only: each of its two middle vertices would have the smaller one.)
+    ///
+    /// In the sum B of the columns of each colour every entry then stands alone: at (i, colour of j) if
+    /// i has the greater colour of the two, since no other neighbour of i shares the colour of j.
+    ///
+    /// Greedy (Gebremedhin, Manne and Pothen, algorithm 4.1), vertices of highest degree first. Each
+    /// vertex keeps the set of its neighbours' colours, as in [`of_rows`](Self::of_rows).
+    pub(super) fn star(pattern: &Pattern) -> Self {
+        let mut around = vec![Colors::default(); pattern.columns()];
+        let mut coloring = Self { of: vec![NONE; pattern.rows()], count: 0 };
+        let mut forbidden = Colors::default();
+        for v in longest_first(pattern) {
+            let neighbours = || pattern.row(v).iter().copied().filter(|w| *w != v);
+            forbidden.clear();
+            for w in neighbours() {
+                // With a neighbour that comes later v may share no colour on its other side; with one
+                // that has a colour, none below that.
+                let color = coloring.of[w];
+                forbidden.add_all(&around[w], color);
+                if color != NONE {
+                    forbidden.add(color);
+                }
+            }
+            let color = coloring.give(v, &forbidden);
+            for w in neighbours() {
+                around[w].add(color);
+            }
+        }
+        coloring
+    }
+
+    /// Gives `i` the least colour that is not forbidden.
+    fn give(&mut self, i: usize, forbidden: &Colors) -> usize {
+        let color = forbidden.least_missing();
+        self.of[i] = color;
+        self.count = self.count.max(color + 1);
+        color
+    }
+}
+
+/// The rows by length, the longest first, those of one length in order.
+fn longest_first(pattern: &Pattern) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..pattern.rows()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(pattern.row(*i).len()));
+    order
+}
+
+/// A set of colours, one bit each.
+#[derive(Clone, Debug, Default)]
+struct Colors(SmallVec<[u64; 2]>);
+
+impl Colors {
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn add(&mut self, color: usize) {
+        if self.0.len() <= color / 64 {
+            self.0.resize(color / 64 + 1, 0);
+        }
+        self.0[color / 64] |= 1 << (color % 64);
+    }
+
+    /// Adds the colours of `other` below `end`.
+    fn add_all(&mut self, other: &Self, end: usize) {
+        let words = other.0.len().min(end.div_ceil(64));
+        if self.0.len() < words {
+            self.0.resize(words, 0);
+        }
+        for (k, (word, more)) in self.0.iter_mut().zip(&other.0[..words]).enumerate() {
+            let partly = end / 64 == k;
+            *word |= if partly { more & ((1 << (end % 64)) - 1) } else { *more };
+        }
+    }
+
+    fn least_missing(&self) -> usize {
+        let full = self.0.iter().take_while(|word| **word == u64::MAX).count();
+        64 * full + self.0.get(full).map_or(0, |word| word.trailing_ones() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// A symmetric pattern of a random graph, whose density differs from place to place.
+    fn random_graph(n: usize, rng: &mut StdRng) -> Pattern {
+        let mut edge = vec![vec![false; n]; n];
+        let density: f64 = rng.random_range(0.0..0.6);
+        for (i, j) in (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            edge[i][j] = rng.random_range(0.0..1.0) < density * (1.0 - j as f64 / n as f64);
+            edge[j][i] = edge[i][j];
+        }
+        let mut pattern = Pattern::empty(0, n);
+        for row in &edge {
+            pattern.push((0..n).filter(|j| row[*j]));
+        }
+        pattern
+    }
+
+    #[test]
+    fn colourings_keep_their_promise() {
+        let mut rng = StdRng::seed_from_u64(1);
+        for n in (0..90).step_by(3) {
+            let graph = random_graph(n, &mut rng);
+
+            let rows = Coloring::of_rows(&graph).of;
+            for column in graph.transposed().iter_rows() {
+                let mut colors: Vec<usize> = column.iter().map(|i| rows[*i]).collect();
+                colors.sort_unstable();
+                assert!(colors.windows(2).all(|w| w[0] != w[1]), "rows of one colour meet");
+            }
+
+            let star = Coloring::star(&graph).of;
+            for (i, j) in graph.places().filter(|(i, j)| i != j) {
+                assert_ne!(star[i], star[j], "neighbours");
+                if star[i] > star[j] {
+                    let same = graph.row(i).iter().filter(|k| star[**k] == star[j]).count();
+                    assert_eq!(same, 1, "the entry ({i}, {j}) does not stand alone");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_64_colours() {
+        let mut dense = Pattern::empty(0, 200);
+        for _ in 0..200 {
+            dense.push(0..200);
+        }
+        assert_eq!((Coloring::of_rows(&dense).count, Coloring::star(&dense).count), (200, 200));
+    }
+}
