@@ -4,7 +4,7 @@
 //! cargo run --release --example digits_cnn [SEED]
 //! ```
 //!
-//! Writes the digits it reads wrongly to target/digits_cnn.png.
+//! Writes the digits it reads wrongly to `target/digits_cnn.png`.
 
 use std::error::Error;
 use std::io::Read;
