@@ -9,7 +9,7 @@ use super::window::{Columns, Windows};
 use crate::real::Scalar;
 
 /// Numbers in a block of columns: what stays in a core's second-level cache beside the rest.
-const ROOM: usize = 1 << 15;
+const ROOM: usize = 1 << 17;
 
 /// Images of `groups * inputs` channels, kernels of `inputs`, results of `groups * outputs`; all in
 /// row-major order.

@@ -64,25 +64,30 @@ impl Windows {
     }
 
     /// Calls `f(window, pixel, n, step)` for every run of `n` windows side by side and every tap
-    /// that falls on the image there: the first window, the pixel under its tap, and the step to
-    /// the next one's.
+    /// that falls on the image there, for so many images one after the other: the first window,
+    /// the pixel under its tap, and the step to the next one's.
     #[inline(always)]
-    fn each_run(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
+    fn each_run(&self, images: usize, mut f: impl FnMut(usize, usize, usize, usize)) {
         for i in 0..self.size[0] {
+            let rows = self.inside(0, i);
             for j in 0..self.size[1] {
                 let columns = self.inside(1, j);
-                if columns.is_empty() {
+                if rows.is_empty() || columns.is_empty() {
                     continue;
                 }
-                let first = self.pixel(1, columns.start, j);
-                for row in self.inside(0, i) {
-                    let window = row * self.out[1] + columns.start;
-                    let pixel = self.pixel(0, row, i) * self.image[1] + first;
-                    // A known step vectorises.
-                    match self.stride[1] {
-                        1 => f(window, pixel, columns.len(), 1),
-                        2 => f(window, pixel, columns.len(), 2),
-                        step => f(window, pixel, columns.len(), step),
+                let window = rows.start * self.out[1] + columns.start;
+                let pixel = self.pixel(0, rows.start, i) * self.image[1] + self.pixel(1, columns.start, j);
+                for image in 0..images {
+                    let (window, pixel) = (image * self.count() + window, image * self.pixels() + pixel);
+                    for row in 0..rows.len() {
+                        let window = window + row * self.out[1];
+                        let pixel = pixel + row * self.stride[0] * self.image[1];
+                        // A known step vectorises.
+                        match self.stride[1] {
+                            1 => f(window, pixel, columns.len(), 1),
+                            2 => f(window, pixel, columns.len(), 2),
+                            step => f(window, pixel, columns.len(), step),
+                        }
                     }
                 }
             }
@@ -123,8 +128,10 @@ impl<F: Scalar> Columns<'_, F> {
                             let run = &mut matrix[done..done + width];
                             done += width;
                             if inside.contains(&row) && !columns.is_empty() {
-                                f(&mut run[..columns.start], None);
-                                f(&mut run[columns.end..], None);
+                                if columns.len() < width {
+                                    f(&mut run[..columns.start], None);
+                                    f(&mut run[columns.end..], None);
+                                }
                                 let place = image + windows.pixel(0, row, i) * windows.image[1];
                                 f(&mut run[columns.clone()], Some(place));
                             } else {
@@ -184,14 +191,27 @@ impl<F: Scalar> Columns<'_, F> {
     }
 }
 
-/// `copy_from_slice`, whose call costs more than it copies where the runs are a few pixels long.
+/// `copy_from_slice`, whose call costs more than it copies where runs are a few pixels long.
 #[inline(always)]
 fn copy<F: Copy>(to: &mut [F], from: &[F]) {
-    if let (Ok(to), Ok(from)) = (<&mut [F; 8]>::try_from(&mut *to), <&[F; 8]>::try_from(from)) {
-        *to = *from;
-    } else {
+    let (to, from) = copy_chunks::<F, 8>(to, from);
+    match copy_chunks::<F, 4>(to, from) {
+        ([a, b, c], &[x, y, z]) => (*a, *b, *c) = (x, y, z),
+        ([a, b], &[x, y]) => (*a, *b) = (x, y),
+        ([a], &[x]) => *a = x,
+        _ => {}
+    }
+}
+
+/// Copies by `N` and returns what is left.
+#[inline(always)]
+fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (&'a mut [F], &'a [F]) {
+    let (mut into, chunks) = (to.chunks_exact_mut(N), from.chunks_exact(N));
+    let rest = chunks.remainder();
+    for (to, from) in into.by_ref().zip(chunks) {
         to.copy_from_slice(from);
     }
+    (into.into_remainder(), rest)
 }
 
 /// How the pixels of a window make one number.
@@ -244,16 +264,15 @@ pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], o
         fn run<L: Wrap<F>>(self) {
             let Self { tally, windows, x, out } = self;
             out.fill(tally.start::<L>().unwrap());
-            for (x, out) in x.chunks_exact(windows.pixels()).zip(out.chunks_exact_mut(windows.count())) {
-                windows.each_run(
-                    #[inline(always)]
-                    |window, pixel, n, step| {
-                        for (out, x) in out[window..][..n].iter_mut().zip(x[pixel..].chunks(step)) {
-                            *out = tally.join(L::wrap(*out), L::wrap(x[0])).unwrap();
-                        }
-                    },
-                );
-            }
+            windows.each_run(
+                out.len() / windows.count(),
+                #[inline(always)]
+                |window, pixel, n, step| {
+                    for (out, x) in out[window..][..n].iter_mut().zip(x[pixel..].chunks(step)) {
+                        *out = tally.join(L::wrap(*out), L::wrap(x[0])).unwrap();
+                    }
+                },
+            );
         }
     }
     if !out.is_empty() {
@@ -262,7 +281,7 @@ pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], o
 }
 
 /// Adds to `dx` the cotangents `dy` of `y`, the [`pool`] of `x` by [`Greatest`]: pixels that tie
-/// share the cotangent of their window. `share` is room for a number for each window of one image.
+/// share the cotangent of their window. `share` has a zero for each window.
 pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
     struct Run<'a, F> {
         windows: Windows,
@@ -281,34 +300,31 @@ pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], 
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let Self { windows, x, y, dy, dx, share } = self;
-            let (pixels, count) = (windows.pixels(), windows.count());
-            for image in 0..y.len() / count {
-                let (x, dx) = (&x[image * pixels..][..pixels], &mut dx[image * pixels..][..pixels]);
-                let (y, dy) = (&y[image * count..][..count], &dy[image * count..][..count]);
-                share.fill(F::zero());
-                windows.each_run(
-                    #[inline(always)]
-                    |window, pixel, n, step| {
-                        let shares = share[window..][..n].iter_mut().zip(&y[window..][..n]);
-                        for ((share, &y), x) in shares.zip(x[pixel..].chunks(step)) {
-                            *share += won(F::one(), x[0], y);
-                        }
-                    },
-                );
-                for (share, &dy) in share.iter_mut().zip(dy) {
-                    *share = dy / *share;
-                }
-                windows.each_run(
-                    #[inline(always)]
-                    |window, pixel, n, step| {
-                        let shares = share[window..][..n].iter().zip(&y[window..][..n]);
-                        let pixels = dx[pixel..].chunks_mut(step).zip(x[pixel..].chunks(step));
-                        for ((&share, &y), (dx, x)) in shares.zip(pixels) {
-                            dx[0] += won(share, x[0], y);
-                        }
-                    },
-                );
+            let images = y.len() / windows.count();
+            windows.each_run(
+                images,
+                #[inline(always)]
+                |window, pixel, n, step| {
+                    let shares = share[window..][..n].iter_mut().zip(&y[window..][..n]);
+                    for ((share, &y), x) in shares.zip(x[pixel..].chunks(step)) {
+                        *share += won(F::one(), x[0], y);
+                    }
+                },
+            );
+            for (share, &dy) in share.iter_mut().zip(dy) {
+                *share = dy / *share;
             }
+            windows.each_run(
+                images,
+                #[inline(always)]
+                |window, pixel, n, step| {
+                    let shares = share[window..][..n].iter().zip(&y[window..][..n]);
+                    let pixels = dx[pixel..].chunks_mut(step).zip(x[pixel..].chunks(step));
+                    for ((&share, &y), (dx, x)) in shares.zip(pixels) {
+                        dx[0] += won(share, x[0], y);
+                    }
+                },
+            );
         }
     }
     if !y.is_empty() {
@@ -321,14 +337,13 @@ pub(crate) fn pull_total<F: Scalar>(windows: Windows, dy: &[F], dx: &mut [F]) {
     if dy.is_empty() {
         return;
     }
-    for (dy, dx) in dy.chunks_exact(windows.count()).zip(dx.chunks_exact_mut(windows.pixels())) {
-        windows.each_run(
-            #[inline(always)]
-            |window, pixel, n, step| {
-                for (dx, &dy) in dx[pixel..].chunks_mut(step).zip(&dy[window..][..n]) {
-                    dx[0] += dy;
-                }
-            },
-        );
-    }
+    windows.each_run(
+        dy.len() / windows.count(),
+        #[inline(always)]
+        |window, pixel, n, step| {
+            for (dx, &dy) in dx[pixel..].chunks_mut(step).zip(&dy[window..][..n]) {
+                dx[0] += dy;
+            }
+        },
+    );
 }

@@ -1,6 +1,6 @@
 //! Layers: plain structs of parameter ids.
 //!
-//! `new` adds a layer's weights to [`Params`](crate::Params) under a name, with PyTorch's default
+//! `new` adds a layer's weights to [`Params`] under a name, with PyTorch's default
 //! initial values; `forward` computes with them on a tape. A layer holds no number, so a model is a
 //! struct (or a tuple, see [`Layer`]) of layers that is made once, copied and sent at will.
 //!

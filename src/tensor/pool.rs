@@ -187,7 +187,7 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     kernels::pool(Greatest, windows, x, y);
     let y = &*y;
     Tensor::result(tape, shape, y, node.is_constant(), move |cotangents| {
-        let share = cotangents.arena.alloc_slice_fill_copy(windows.count(), F::zero());
+        let share = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
         node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(windows, [x, y, dy], dx, share));
     })
 }
