@@ -56,9 +56,11 @@ mod real;
 pub mod rules;
 mod special;
 mod sweep;
+pub mod symbolic;
 #[allow(unsafe_code)]
 mod tape;
 mod tensor;
+pub mod trace;
 mod var;
 
 pub use calculus::{grad, value_and_grad};
@@ -73,10 +75,12 @@ pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use params::{On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Seed, Wrt};
+pub use symbolic::symbolic;
 pub use tape::Tape;
 #[cfg(feature = "linalg")]
 pub use tensor::{Columns, Diag, Lu, Uplo};
 pub use tensor::{Dot, Embed, IntoConstant, Operand, Target, Tensor};
+pub use trace::{record, trace};
 pub use var::Var;
 
 pub use ndarray;
