@@ -91,7 +91,7 @@ fn two_layers() {
         ]
     );
     assert_eq!(loss.diff("b2").diff("b2").to_string(), "2");
-    assert_eq!(loss.diff("w1").diff("b2").to_string(), "2*w2*x");
+    assert_eq!(loss.diff("w1").diff("b2").to_string(), "2*x*w2");
 }
 
 /// The lab of the introductory texts: slopes at points, by formula and by `subs`.

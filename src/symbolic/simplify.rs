@@ -24,17 +24,22 @@ fn simplified(e: &Expr, done: &mut HashMap<usize, Expr>) -> Expr {
     }
     let mut best = e.map_children(&mut |part| simplified(part, done));
     if best.size() <= MAX_SIZE {
-        // Factors say more than terms: multiplying out must shorten by a quarter.
-        const FORMS: [(Form, usize); 4] =
-            [(expanded, 4), (with_one_divisor, 0), (squares_of_sine_and_cosine, 0), (factored, 0)];
-        let mut length = best.to_string().len();
-        for (form, gain) in FORMS {
-            if let Some(other) = form(&best) {
-                let new = other.to_string().len();
-                if new < length && gain * (length - new) >= if gain == 0 { 0 } else { length } {
-                    (best, length) = (other, new);
-                }
+        const FORMS: [Form; 4] = [expanded, with_one_divisor, squares_of_sine_and_cosine, factored];
+        let length = |e: &Expr| e.to_string().len();
+        let before = length(&best);
+        let mut shortest = before;
+        for form in FORMS {
+            let Some(other) = form(&best) else { continue };
+            // Factors say more than terms: a product is multiplied out to save a quarter.
+            let to_sum = matches!((best.kind(), other.kind()), (Kind::Product(_), Kind::Sum(_)));
+            let limit = if to_sum { shortest * 3 / 4 + 1 } else { shortest };
+            if length(&other) < limit {
+                shortest = length(&other);
+                best = other;
             }
+        }
+        if shortest < before {
+            best = simplified(&best, done);
         }
     }
     done.insert(e.address(), best.clone());

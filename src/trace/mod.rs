@@ -7,8 +7,12 @@
 pub(crate) mod paths;
 pub(crate) mod recorded;
 pub(crate) mod recording;
+mod picture;
+#[cfg(feature = "watch")]
+mod svg;
 mod table;
 
+pub use picture::Picture;
 pub use recorded::{Recorded, Recorder};
 pub use recording::{BranchChanged, Recording};
 pub use table::{Trace, trace, trace_of};

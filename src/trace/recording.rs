@@ -135,8 +135,8 @@ pub(crate) struct Comparison {
 /// apart, and the comparisons that steered it.
 ///
 /// [`record`](super::record) makes one. It is plain data: it can be evaluated again at other inputs
-/// and on other numbers, printed as a [trace](Recording::trace), drawn as a
-/// [picture](Recording::dot) and turned into a [formula](Recording::formula).
+/// and on other numbers, printed as a [trace](Recording::trace) and drawn from that, and turned into
+/// a [formula](Recording::formula).
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     pub(crate) inputs: Vec<String>,

@@ -36,11 +36,11 @@ use crate::symbolic::{Binding, Expr, MACRON, Style, case_at, partial, simplify};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trace {
-    recording: Recording,
+    pub(super) recording: Recording,
     /// What each step adds to its operands' adjoints.
     contributions: Vec<Vec<Contribution>>,
-    adjoints: Vec<f64>,
-    output: Operand,
+    pub(super) adjoints: Vec<f64>,
+    pub(super) output: Operand,
 }
 
 #[derive(Clone, Debug)]
@@ -197,7 +197,8 @@ impl Trace {
                 let right = next.map_or(Default::default(), |c| {
                     let partial = style.within(&c.partial, Binding::Product);
                     let (to, by) = (style.bar(&names[c.to]), style.dot());
-                    [format!("{to} += {bar} {by} {partial}"), number(c.value, style)]
+                    let add = if style == Style::Text { "+=" } else { r"\mathrel{+}=" };
+                    [format!("{to} {add} {bar} {by} {partial}"), number(c.value, style)]
                 });
                 let [a, b, c] = std::mem::take(&mut left);
                 let [d, e] = right;
@@ -216,7 +217,7 @@ impl Trace {
         let mut text = format!("| {} |\n|---|---:|---|---|---:|\n", HEADER.join(" | "));
         for row in self.rows(Style::Text) {
             let cells = row.map(|cell| {
-                let cell = cell.trim().replace('|', r"\|");
+                let cell = cell.trim().replace('|', r"\|").replace("=  ", "= ");
                 if cell.is_empty() { cell } else { format!("`{cell}`") }
             });
             text.push_str(&format!("| {} |\n", cells.join(" | ")));
@@ -257,11 +258,13 @@ fn columns(text: &str) -> usize {
 
 /// A number to six digits, positive ones moved to stand under negative ones.
 fn number(x: f64, style: Style) -> String {
-    let text = style.print(&Expr::decimal(six_digits(x)));
+    // Six digits say enough, and leave out what rounding did.
+    let rounded = format!("{x:.5e}").parse().unwrap_or(x);
+    let text = style.print(&Expr::decimal(rounded));
     if style == Style::Text && !text.starts_with('-') { format!(" {text}") } else { text }
 }
 
-/// The number rounded to six digits.
-pub(crate) fn six_digits(x: f64) -> f64 {
-    format!("{x:.5e}").parse().unwrap_or(x)
+/// A number to six digits.
+pub(super) fn short(x: f64) -> String {
+    number(x, Style::Text).trim_start().to_owned()
 }
