@@ -70,6 +70,8 @@ fn color(web: &str) -> Color {
 #[derive(Default)]
 struct Svg {
     body: String,
+    /// Texts come after arrows, on top of them.
+    texts: String,
     width: f64,
     height: f64,
 }
@@ -81,13 +83,13 @@ impl Svg {
     }
 
     fn finish(self) -> String {
-        let Self { body, width, height } = self;
+        let Self { body, texts, width, height } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
              font-family=\"DejaVu Sans, Verdana, sans-serif\">\n\
              <defs><marker id=\"tip\" markerWidth=\"9\" markerHeight=\"7\" refX=\"9\" refY=\"3.5\" orient=\"auto\">\
              <path d=\"M0 0L9 3.5L0 7z\" fill=\"#888888\"/></marker></defs>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
+             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}{texts}</svg>\n"
         )
     }
 }
@@ -122,9 +124,19 @@ impl RenderBackend for Svg {
             let fill = if line.starts_with(ADJOINT) { "#b3261e" } else { "#222222" };
             let half = text.chars().count() as f64 * size * 0.3;
             self.cover(middle.x + half, y);
-            // A white rim keeps labels readable where an arrow passes below them.
+            if look.font_size == EDGE_FONT {
+                // Ground for a label that stands on its arrow.
+                let _ = writeln!(
+                    self.texts,
+                    "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"white\"/>",
+                    middle.x - half,
+                    y - size * 0.9,
+                    2.0 * half,
+                    size * 1.2
+                );
+            }
             let _ = writeln!(
-                self.body,
+                self.texts,
                 "<text x=\"{:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"middle\" fill=\"{fill}\">{}</text>",
                 middle.x,
                 escaped(text)
