@@ -108,6 +108,7 @@ pub fn with_partials<'t, F: Scalar>(value: F, operands: impl IntoIterator<Item =
 struct Elementwise<U>(U);
 
 impl<B: BaseFloat, U: Rule<B, 1>> Unary<B> for Elementwise<U> {
+    const NAME: &'static str = "apply_rule";
     #[inline(always)]
     fn eval<R: Real<Base = B>>(self, x: R) -> R {
         R::apply_rule(self.0, [x])

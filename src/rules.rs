@@ -39,10 +39,8 @@ use crate::trace::Recorded;
 
 /// A function of one operand: how to evaluate it on any scalar, and its partial.
 pub(crate) trait Unary<B>: Copy + Send + Sync {
-    /// The row's name.
+    /// What a table of a tape's operations calls it.
     const NAME: &'static str;
-    /// The row as data.
-    fn op(self) -> UnaryOp<B>;
     /// The function itself, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
@@ -51,10 +49,8 @@ pub(crate) trait Unary<B>: Copy + Send + Sync {
 
 /// A function of two operands; the partials are apart because an operand may be a constant.
 pub(crate) trait Binary<B>: Copy + Send + Sync {
-    /// The row's name.
+    /// For messages.
     const NAME: &'static str;
-    /// The row as data.
-    fn op(self) -> BinaryOp;
     fn eval<R: Real<Base = B>>(self, a: R, b: R) -> R;
     /// dz/da.
     fn partial_a<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
@@ -279,6 +275,9 @@ macro_rules! rules {
         /// A row of one operand as data, parameters included: what a recording keeps.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) enum UnaryOp<B> { $( $name($name<B>), )+ }
+        $( impl<B> From<$name<B>> for UnaryOp<B> {
+            fn from(rule: $name<B>) -> Self { Self::$name(rule) }
+        } )+
         impl<B: Copy + Send + Sync + std::fmt::Display> UnaryOp<B> {
             pub(crate) fn name(self) -> &'static str {
                 match self { $( Self::$name(_) => stringify!($name), )+ }
@@ -299,6 +298,9 @@ macro_rules! rules {
         /// A row of two operands as data.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) enum BinaryOp { $( $name, )+ }
+        $( impl From<$name> for BinaryOp {
+            fn from(_: $name) -> Self { Self::$name }
+        } )+
         impl BinaryOp {
             pub(crate) fn name(self) -> &'static str {
                 match self { $( Self::$name => stringify!($name), )+ }
@@ -326,7 +328,6 @@ macro_rules! rules {
         }
         impl<B: Copy + Send + Sync> Unary<B> for $name<B> {
             const NAME: &'static str = stringify!($name);
-            fn op(self) -> UnaryOp<B> { UnaryOp::$name(self) }
             #[inline(always)]
             fn eval<R: Real<Base = B>>(self, $x: R) -> R {
                 let Self { $($p,)* base: _ } = self;
@@ -346,7 +347,6 @@ macro_rules! rules {
         #[allow(unused_variables)]
         impl<Base: Copy> Binary<Base> for $name {
             const NAME: &'static str = stringify!($name);
-            fn op(self) -> BinaryOp { BinaryOp::$name }
             #[inline(always)]
             fn eval<R: Real<Base = Base>>(self, $a: R, $b: R) -> R { $eval }
             #[inline(always)]

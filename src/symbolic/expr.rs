@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::number::Number;
 use crate::real::Real;
-use crate::rules::{self, BinaryOp, Unary, UnaryOp};
+use crate::rules::{self, BinaryOp, UnaryOp};
 use crate::trace::recording::{Step, Test};
 
 /// An expression; cloning shares it.
@@ -209,7 +209,7 @@ impl Expr {
         let plus = |a: &Expr, b| Self::sum([a.clone(), b]);
         let mut powers = Vec::new();
         // e^a e^b = e^(a + b): all exponentials are powers of e.
-        let e = Self::new(Kind::Unary(rules::exp::new().op(), Number::ONE.into()));
+        let e = Self::new(Kind::Unary(rules::exp::new().into(), Number::ONE.into()));
         let mut pending: Vec<Expr> = factors.into_iter().collect();
         pending.reverse();
         while let Some(factor) = pending.pop() {
@@ -225,7 +225,7 @@ impl Expr {
         }
         let mut factors = Vec::new();
         for (base, exponent) in powers {
-            let power = if base == e { Self::unary(rules::exp::new().op(), exponent) } else { Self::power(base, exponent) };
+            let power = if base == e { Self::unary(rules::exp::new().into(), exponent) } else { Self::power(base, exponent) };
             for factor in power.factors() {
                 match factor.as_number() {
                     Some(n) => number = number.mul(n),
@@ -281,7 +281,7 @@ impl Expr {
                 }
             }
             Kind::Unary(UnaryOp::exp(_), x) => {
-                return Self::unary(rules::exp::new().op(), Self::product([x.clone(), exponent]));
+                return Self::unary(rules::exp::new().into(), Self::product([x.clone(), exponent]));
             }
             Kind::Unary(UnaryOp::abs(_), x) if whole.is_some_and(|e| e % 2 == 0) => {
                 return Self::power(x.clone(), exponent);
@@ -296,7 +296,7 @@ impl Expr {
     }
 
     fn abs(x: &Self) -> Self {
-        if x.is_nonnegative() { x.clone() } else { Self::new(Kind::Unary(rules::abs::new().op(), x.split_sign())) }
+        if x.is_nonnegative() { x.clone() } else { Self::new(Kind::Unary(rules::abs::new().into(), x.split_sign())) }
     }
 
     /// The expression or its negative, whichever has a positive number in front.
@@ -354,7 +354,7 @@ impl Expr {
             BinaryOp::div => Self::product([a, inverse(b)]),
             BinaryOp::powf => Self::power(a, b),
             BinaryOp::hypot => Self::sum([a, b].map(|x| Self::power(x, Self::integer(2)))).sqrt(),
-            BinaryOp::xlogy => Self::product([a, Self::unary(rules::ln::new().op(), b)]),
+            BinaryOp::xlogy => Self::product([a, Self::unary(rules::ln::new().into(), b)]),
             _ => match (a.as_number(), b.as_number()) {
                 (Some(a), Some(b)) => Self::number(op.eval(a.to_f64(), b.to_f64())),
                 _ => Self::new(Kind::Binary(op, a, b)),

@@ -11,7 +11,7 @@ use num_traits::{Float, One, Zero};
 use super::paths::Path;
 use super::recording::{Comparison, Operand, Recording, Step, Test};
 use crate::real::{Real, float_methods, inherent_rules, number_traits, own_rules_by_apply, std_rules_by_apply};
-use crate::rules::{Binary, Unary, for_each_rule};
+use crate::rules::{Binary, BinaryOp, Unary, UnaryOp, for_each_rule};
 
 /// Where [`Recorded`] numbers write what is done with them; [`finish`](Self::finish) gives the
 /// [`Recording`].
@@ -193,20 +193,20 @@ impl<'r> Recorded<'r> {
         self.recorder.or(other.recorder)
     }
 
-    fn apply(self, rule: impl Unary<f64>) -> Self {
+    fn apply(self, rule: impl Unary<f64> + Into<UnaryOp<f64>>) -> Self {
         let y = rule.eval(self.value);
         match self.recorder {
-            Some(recorder) => recorder.step(y, |draft| Step::Unary(rule.op(), draft.operand(self))),
+            Some(recorder) => recorder.step(y, |draft| Step::Unary(rule.into(), draft.operand(self))),
             None => Self::constant(y),
         }
     }
 
     #[track_caller]
-    fn apply2(self, rule: impl Binary<f64>, other: Self) -> Self {
+    fn apply2(self, rule: impl Binary<f64> + Into<BinaryOp>, other: Self) -> Self {
         let z = rule.eval(self.value, other.value);
         match self.recorder(other) {
             Some(recorder) => {
-                recorder.step(z, |draft| Step::Binary(rule.op(), [draft.operand(self), draft.operand(other)]))
+                recorder.step(z, |draft| Step::Binary(rule.into(), [draft.operand(self), draft.operand(other)]))
             }
             None => Self::constant(z),
         }
@@ -294,6 +294,18 @@ impl Real for Recorded<'_> {
     }
     fn to_base(self) -> f64 {
         self.value
+    }
+    /// # Panics
+    ///
+    /// If an operand is no constant: a recording is made of rows of the table.
+    #[track_caller]
+    fn apply_rule<const N: usize>(rule: impl crate::Rule<f64, N>, operands: [Self; N]) -> Self {
+        assert!(
+            operands.iter().all(|x| x.recorder.is_none()),
+            "apply_rule: a recording keeps the functions of the table of rules, not one of your own; \
+             for recorded numbers write the function with those"
+        );
+        Self::constant(rule.primal(operands.map(Self::value)))
     }
     for_each_rule!(own_rules_by_apply);
 }
