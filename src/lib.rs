@@ -48,6 +48,7 @@ mod error;
 mod fuse;
 pub mod gradcheck;
 pub mod init;
+pub mod inspect;
 #[allow(unsafe_code)]
 mod kernels;
 pub mod optim;
