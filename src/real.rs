@@ -188,6 +188,7 @@ macro_rules! std_rules_by_apply {
     (@ clamp($($_p:ident : $_ty:ident),*)) => {};
     (@ $name:ident($($p:ident : $ty:ident),*)) => {
         #[inline(always)]
+        #[track_caller]
         fn $name(self $(, $p: $ty)*) -> Self {
             self.apply(crate::rules::$name::new($($p),*))
         }
@@ -213,6 +214,7 @@ macro_rules! inherent_rules {
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
         #[inline(always)]
+        #[track_caller]
         pub fn $name(self $(, $p: crate::real::parameter!($ty, <Self as crate::real::Real>::Base))*) -> Self {
             self.apply(crate::rules::$name::new($($p),*))
         }
@@ -239,6 +241,7 @@ macro_rules! own_rules_by_apply {
     ) => {
         $(
             #[inline(always)]
+            #[track_caller]
             fn $name(self $(, $p: crate::real::parameter!($ty, Self::Base))*) -> Self {
                 self.apply(crate::rules::$name::new($($p),*))
             }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::iter::{Product, Sum};
+use std::panic::Location;
 
 use num_traits::{Float, One, Zero};
 
@@ -56,7 +57,9 @@ impl Draft {
         Operand::Constant(place)
     }
 
+    #[track_caller]
     fn push(&mut self, step: Step, value: f64) -> u32 {
+        self.recording.lines.push(Location::caller());
         self.recording.steps.push(step);
         self.recording.values.push(value);
         self.recording.steps.len() as u32 - 1
@@ -130,6 +133,7 @@ impl Recorder {
         );
     }
 
+    #[track_caller]
     fn step(&self, value: f64, step: impl FnOnce(&mut Draft) -> Step) -> Recorded<'_> {
         let mut draft = self.draft.borrow_mut();
         let step = step(&mut draft);
@@ -193,6 +197,7 @@ impl<'r> Recorded<'r> {
         self.recorder.or(other.recorder)
     }
 
+    #[track_caller]
     fn apply(self, rule: impl Unary<f64> + Into<UnaryOp<f64>>) -> Self {
         let y = rule.eval(self.value);
         match self.recorder {
@@ -316,6 +321,7 @@ operators! { ['r] f64, Recorded<'r> => Recorded<'r>, |rule, a, b| Recorded::cons
 
 impl std::ops::Neg for Recorded<'_> {
     type Output = Self;
+    #[track_caller]
     fn neg(self) -> Self {
         self.apply(crate::rules::neg::new())
     }
@@ -323,6 +329,7 @@ impl std::ops::Neg for Recorded<'_> {
 
 impl<'r> std::ops::Neg for &Recorded<'r> {
     type Output = Recorded<'r>;
+    #[track_caller]
     fn neg(self) -> Self::Output {
         -*self
     }
@@ -332,11 +339,18 @@ impl<'r> std::ops::Neg for &Recorded<'r> {
 macro_rules! chains {
     ($($Trait:ident $method:ident $op:tt $empty:literal),+) => { $(
         impl $Trait for Recorded<'_> {
-            fn $method<I: Iterator<Item = Self>>(iter: I) -> Self {
-                iter.reduce(|a, b| a $op b).unwrap_or(Self::constant($empty))
+            #[track_caller]
+            fn $method<I: Iterator<Item = Self>>(mut iter: I) -> Self {
+                // A loop, not a closure: that would hide the caller's line.
+                let Some(mut total) = iter.next() else { return Self::constant($empty) };
+                for x in iter {
+                    total = total $op x;
+                }
+                total
             }
         }
         impl<'a, 'r: 'a> $Trait<&'a Recorded<'r>> for Recorded<'r> {
+            #[track_caller]
             fn $method<I: Iterator<Item = &'a Recorded<'r>>>(iter: I) -> Self {
                 iter.copied().$method()
             }

@@ -1,11 +1,14 @@
 //! [`Recording`]: a function as a plain list of operations, and its replay at other inputs.
 
 use std::fmt;
+use std::panic::Location;
 
 use num_traits::Float;
 
+use crate::inspect::NonFinite;
 use crate::real::Real;
 use crate::rules::{BinaryOp, UnaryOp};
+use crate::symbolic::Style;
 
 /// What an operation works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +146,8 @@ pub struct Recording {
     pub(crate) steps: Vec<Step>,
     /// What each step computed when it was recorded.
     pub(crate) values: Vec<f64>,
+    /// The line that called each step.
+    pub(crate) lines: Vec<&'static Location<'static>>,
     pub(crate) constants: Vec<f64>,
     pub(crate) comparisons: Vec<Comparison>,
     pub(crate) outputs: Vec<Operand>,
@@ -279,6 +284,46 @@ impl Recording {
         let step = &self.steps[i];
         let x: Vec<f64> = step.operands().iter().map(|&x| self.value(x)).collect();
         step.partial(place, &x, self.values[i])
+    }
+
+    /// The first step whose value, or whose partial, is infinite or NaN.
+    ///
+    /// ```
+    /// use wengert::record;
+    ///
+    /// let f = record(["x"], |[x]| (x * x).sqrt() + x.exp(), [0.0]);
+    /// let source = f.first_non_finite().unwrap();
+    /// assert_eq!(source.operation, "sqrt");
+    /// assert_eq!(source.what, "v2 = sqrt(v1) = 0 with v1 = 0; its partial with respect to v1 is inf");
+    /// ```
+    pub fn first_non_finite(&self) -> Option<NonFinite> {
+        (0..self.steps.len()).find_map(|i| {
+            let operands = self.steps[i].operands();
+            let steps = || operands.iter().enumerate().filter_map(|(place, x)| match x {
+                Operand::Step(j) => Some((place, *j as usize)),
+                Operand::Constant(_) => None,
+            });
+            let bad = steps().map(|(place, j)| (j, self.partial(i, place))).find(|(_, partial)| !partial.is_finite());
+            if self.values[i].is_finite() && bad.is_none() {
+                return None;
+            }
+            let names = self.step_names();
+            let with: Vec<_> = steps().map(|(_, j)| format!("{} = {}", names[j], self.values[j])).collect();
+            let mut what = format!("{} = {} = {}", names[i], self.step_text(i, &names, Style::Text), self.values[i]);
+            if !with.is_empty() {
+                what += &format!(" with {}", with.join(", "));
+            }
+            if let Some((j, partial)) = bad {
+                what += &format!("; its partial with respect to {} is {partial}", names[j]);
+            }
+            Some(NonFinite {
+                operation: self.steps[i].name(),
+                location: Some(self.lines[i]),
+                shape: Vec::new(),
+                what,
+                operands: String::new(),
+            })
+        })
     }
 
     /// Which steps the output depends on.
