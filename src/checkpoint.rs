@@ -7,7 +7,7 @@ use ndarray::{ArrayView, Dimension};
 use crate::params::{On, Params};
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -193,7 +193,7 @@ impl<F: Scalar> Tape<F> {
         let outputs = f(&constants(inputs.values));
         assert_captures_nothing(&outputs);
         let values = &*self.arena().alloc_slice_fill_iter(outputs.iter().map(|output| output.value()));
-        self.results(values, inputs.is_constant(), move |cotangents| {
+        self.results("checkpoint", values, inputs.is_constant(), move |cotangents| {
             with_spare(cotangents.spare, |tape| {
                 let x = tape.vars_from(inputs.values);
                 let y = f(x);
@@ -270,7 +270,7 @@ impl<F: Scalar> Tape<F> {
         let values = &*self.arena().alloc_slice_copy(&run(last..steps, last_state));
         let snapshots = &snapshots[..count];
 
-        self.results(values, inputs.is_constant() && state.is_constant(), move |cotangents| {
+        self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
             let mut lambda = cotangents.result.to_vec();
             let mut of_inputs = vec![F::zero(); inputs.values.len()];
             // The snapshots in hand, each with how many more may be put on top of it.
@@ -312,8 +312,10 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// The variables of an operation's result.
+    #[track_caller]
     fn results<'t>(
         &'t self,
+        name: &'static str,
         values: &'t [F],
         constant: bool,
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
@@ -321,7 +323,8 @@ impl<F: Scalar> Tape<F> {
         if constant {
             return constants(values);
         }
-        let first = self.push_op(values.len(), pullback);
+        let shape = self.alloc([values.len()]);
+        let first = self.push_op(Origin::new(name, [None; 2]), shape, values, pullback);
         (first..).zip(values).map(|(slot, value)| Var::on(self, slot, *value)).collect()
     }
 }
@@ -406,7 +409,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         });
         let shape = outer.alloc(dim.clone());
         let constant = x.is_constant() && first == SINK;
-        Tensor::result(outer, dim, values, constant, move |cotangents| {
+        let origin = Origin::unary("checkpoint", x.node().source());
+        Tensor::result(outer, origin, dim, values, constant, move |cotangents| {
             with_spare(cotangents.spare, |tape| {
                 let view = x.value();
                 let input = if x.is_constant() { tape.constant(&view) } else { tape.tensor(&view) };

@@ -7,7 +7,7 @@ use num_traits::Zero;
 use crate::fuse;
 use crate::real::{BaseFloat, Real, Scalar};
 use crate::rules::Unary;
-use crate::tape::Tape;
+use crate::tape::{Origin, Tape};
 use crate::tensor::Tensor;
 use crate::var::Var;
 
@@ -108,6 +108,7 @@ pub fn with_partials<'t, F: Scalar>(value: F, operands: impl IntoIterator<Item =
 struct Elementwise<U>(U);
 
 impl<B: BaseFloat, U: Rule<B, 1>> Unary<B> for Elementwise<U> {
+    const NAME: &'static str = "apply_rule";
     #[inline(always)]
     fn eval<R: Real<Base = B>>(self, x: R) -> R {
         R::apply_rule(self.0, [x])
@@ -312,7 +313,7 @@ impl<F: Scalar> Tape<F> {
             self.alloc(if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() });
         let values = value.as_slice().expect("standard layout is contiguous");
         let shape = self.alloc(dim.clone());
-        Tensor::result(self, dim, values, I::is_constant(kept), move |cotangents| {
+        Tensor::result(self, Origin::new(operation, [None; 2]), dim, values, I::is_constant(kept), move |cotangents| {
             let result = pullback(shaped(shape, cotangents.result), I::values(kept), shaped(shape, values));
             I::add(kept, cotangents.adjoints, result, operation);
         })
@@ -357,6 +358,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
 impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// yᵢ = rule(xᵢ) by a [`Rule`] of your own.
+    #[track_caller]
     pub fn apply_rule(self, rule: impl Rule<F::Base, 1> + 't) -> Self {
         self.apply(Elementwise(rule))
     }
@@ -371,9 +373,10 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// assert_eq!(bits.value(), ndarray::array![0.0, 1.0]);
     /// assert_eq!(bits.square().sum().backward().wrt(x), ndarray::array![0.0, 2.0]);
     /// ```
+    #[track_caller]
     pub fn straight_through(self, f: impl FnMut(F) -> F) -> Self {
         let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().copied().map(f));
-        self.identity(values, |_| |cotangent| cotangent)
+        self.identity("straight_through", values, |_| |cotangent| cotangent)
     }
 
     /// The same values; in a sweep each element's cotangent is cut off to [-limit, limit].
@@ -385,7 +388,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert!(limit >= F::Base::zero(), "clip_cotangent: the limit is {limit}, it must not be negative");
         let limit = F::from_base(limit);
-        self.identity(self.node().to_slice(self.tape()), move |_| {
+        self.identity("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
             move |cotangent| match cotangent {
                 c if c > limit => limit,
                 c if c < -limit => -limit,
@@ -411,7 +414,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
         assert!(limit >= F::Base::zero(), "clip_cotangent_norm: the limit is {limit}, it must not be negative");
         let limit = F::from_base(limit);
-        self.identity(self.node().to_slice(self.tape()), move |cotangent| {
+        self.identity("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
             let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + c * c).sqrt();
             let scale = if norm > limit { limit / norm } else { F::one() };
             move |c| c * scale
@@ -420,9 +423,12 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 
     /// An operation with these values whose pullback maps each element of the cotangent by what
     /// `map` makes of all of them.
-    fn identity<G: Fn(F) -> F>(self, values: &'t [F], map: impl Fn(&[F]) -> G + 't) -> Self {
+    #[track_caller]
+    fn identity<G: Fn(F) -> F>(self, name: &'static str, values: &'t [F], map: impl Fn(&[F]) -> G + 't) -> Self {
         let node = self.node();
-        Tensor::result(self.tape(), self.dim(), values, node.is_constant(), move |cotangents| {
+        // Its values may be the operand's own.
+        let origin = Origin { borrowed: true, ..Origin::unary(name, node.source()) };
+        Tensor::result(self.tape(), origin, self.dim(), values, node.is_constant(), move |cotangents| {
             let map = map(cotangents.result);
             node.accumulate_with(cotangents, |from, to| {
                 for (to, from) in to.iter_mut().zip(from) {

@@ -51,6 +51,7 @@ mod error;
 mod fuse;
 pub mod gradcheck;
 pub mod init;
+pub mod inspect;
 #[allow(unsafe_code)]
 mod kernels;
 pub mod metrics;
@@ -65,9 +66,11 @@ pub mod rules;
 pub mod save;
 mod special;
 mod sweep;
+pub mod symbolic;
 #[allow(unsafe_code)]
 mod tape;
 mod tensor;
+pub mod trace;
 mod var;
 #[cfg(feature = "watch")]
 pub mod watch;
@@ -90,10 +93,12 @@ pub use parallel::Parallel;
 pub use params::{Group, On, Param, ParamInfo, Params};
 pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Seed, Wrt};
+pub use symbolic::symbolic;
 pub use tape::Tape;
 #[cfg(feature = "linalg")]
 pub use tensor::{Columns, Diag, Lu, Uplo};
 pub use tensor::{Conv, Dot, Embed, IntoConstant, Lengths, Operand, Pool, Target, Tensor};
+pub use trace::{record, trace};
 pub use var::Var;
 
 pub use ndarray;

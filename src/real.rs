@@ -201,6 +201,7 @@ macro_rules! std_rules_by_apply {
     (@ clamp($($_p:ident : $_ty:ident),*)) => {};
     (@ $name:ident($($p:ident : $ty:ident),*)) => {
         #[inline(always)]
+        #[track_caller]
         fn $name(self $(, $p: $ty)*) -> Self {
             self.apply(crate::rules::$name::new($($p),*))
         }
@@ -226,7 +227,8 @@ macro_rules! inherent_rules {
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
         #[inline(always)]
-        pub fn $name(self $(, $p: crate::real::parameter!($ty, F::Base))*) -> Self {
+        #[track_caller]
+        pub fn $name(self $(, $p: crate::real::parameter!($ty, <Self as crate::real::Real>::Base))*) -> Self {
             self.apply(crate::rules::$name::new($($p),*))
         }
     };
@@ -252,6 +254,7 @@ macro_rules! own_rules_by_apply {
     ) => {
         $(
             #[inline(always)]
+            #[track_caller]
             fn $name(self $(, $p: crate::real::parameter!($ty, Self::Base))*) -> Self {
                 self.apply(crate::rules::$name::new($($p),*))
             }
@@ -268,11 +271,15 @@ macro_rules! own_rules_by_apply {
 pub(crate) use own_rules_by_apply;
 
 /// The methods of `num_traits::Float` that have no derivative, through `self.value()` and
-/// `Self::lift(constant)`, and the two that are made of others.
+/// `Self::lift(constant)`, and the two that are made of others. A type that must see the tests of
+/// its value takes `@untested`.
 macro_rules! float_methods {
     ($V:ty) => {
-        crate::real::float_methods! { @constants $V: nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
+        crate::real::float_methods! { @untested $V }
         crate::real::float_methods! { @tests: is_nan is_infinite is_finite is_normal is_sign_positive is_sign_negative }
+    };
+    (@untested $V:ty) => {
+        crate::real::float_methods! { @constants $V: nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
         #[inline(always)]
         fn classify(self) -> std::num::FpCategory {
             self.value().classify()
@@ -303,9 +310,10 @@ macro_rules! float_methods {
 pub(crate) use float_methods;
 
 /// The traits below `num_traits::Float` for a number `$T` over `$V`, through `self.value()`,
-/// `Self::lift(constant)` and the operators.
+/// `Self::lift(constant)` and the operators. A type that must see comparisons takes `@uncompared`.
 macro_rules! number_traits {
     ([$($generics:tt)*] $T:ty, $V:ty) => {
+        crate::real::number_traits! { @uncompared [$($generics)*] $T, $V }
         impl<$($generics)*> PartialEq for $T {
             #[inline(always)]
             fn eq(&self, other: &Self) -> bool { self.value() == other.value() }
@@ -322,11 +330,13 @@ macro_rules! number_traits {
             #[inline(always)]
             fn partial_cmp(&self, other: &$V) -> Option<Ordering> { self.value().partial_cmp(other) }
         }
+    };
+    (@uncompared [$($generics:tt)*] $T:ty, $V:ty) => {
         impl<$($generics)*> Zero for $T {
             #[inline(always)]
             fn zero() -> Self { Self::lift(<$V>::zero()) }
             #[inline(always)]
-            fn is_zero(&self) -> bool { self.value().is_zero() }
+            fn is_zero(&self) -> bool { *self == <$V>::zero() }
         }
         impl<$($generics)*> One for $T {
             #[inline(always)]

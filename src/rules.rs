@@ -4,7 +4,8 @@
 //! primal where `std` has none, the partial, the formula as a reader writes it, an interval on
 //! which it is smooth, and edge points with constants from mpmath. From the rows come the trait
 //! [`Real`], the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
-//! [`Tensor`](crate::Tensor), the rendered tables [`UNARY`] and [`BINARY`], and the tests.
+//! [`Tensor`](crate::Tensor), the operations a recording keeps, the rendered tables [`UNARY`] and
+//! [`BINARY`], and the tests.
 //!
 //! # Adding a function
 //!
@@ -34,9 +35,12 @@ use num_traits::Float;
 
 use crate::real::Real;
 use crate::special::Special;
+use crate::trace::Recorded;
 
 /// A function of one operand: how to evaluate it on any scalar, and its partial.
 pub(crate) trait Unary<B>: Copy + Send + Sync {
+    /// What a table of a tape's operations calls it.
+    const NAME: &'static str;
     /// The function itself, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
@@ -56,7 +60,7 @@ pub(crate) trait Binary<B>: Copy + Send + Sync {
 
 /// The sign with `sign(±0) = 0` and `sign(NaN) = NaN`.
 #[inline(always)]
-fn sign<R: Real>(x: R) -> R {
+pub(crate) fn sign<R: Real>(x: R) -> R {
     if x > R::zero() {
         R::one()
     } else if x < R::zero() {
@@ -137,6 +141,8 @@ pub struct UnaryRow {
     pub on_var_f32: for<'t> fn(crate::Var<'t, f32>) -> crate::Var<'t, f32>,
     /// The function on a tape of dual numbers, forward over reverse.
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on numbers that are recorded.
+    pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
     /// The function on the elements of a tensor.
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>) -> TensorOf<'t, f64>,
     /// The function on the elements of a tensor in single precision.
@@ -167,6 +173,8 @@ pub struct BinaryRow {
     pub on_var_f32: for<'t> fn(crate::Var<'t, f32>, crate::Var<'t, f32>) -> crate::Var<'t, f32>,
     /// The function on a tape of dual numbers, forward over reverse.
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on numbers that are recorded.
+    pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
     /// The function on the elements of two tensors.
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>, TensorOf<'t, f64>) -> TensorOf<'t, f64>,
     /// The function on the elements of two tensors in single precision.
@@ -222,6 +230,8 @@ macro_rules! rules {
            } )+
         rules! { @unary $nname, $nx, $ny, [], $neval, $npartial }
         $( rules! { @binary $oname, $oa, $ob, $oz, $oeval, $opa, $opb } )+
+        rules! { @unary_op $nname $($sname)+ $($name)+ }
+        rules! { @binary_op $($oname)+ $($bsname)+ $($bname)+ }
 
         /// Every function of one operand.
         ///
@@ -261,14 +271,63 @@ macro_rules! rules {
             };
         }
     };
+    (@unary_op $($name:ident)+) => {
+        /// A row of one operand as data, parameters included: what a recording keeps.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) enum UnaryOp<B> { $( $name($name<B>), )+ }
+        $( impl<B> From<$name<B>> for UnaryOp<B> {
+            fn from(rule: $name<B>) -> Self { Self::$name(rule) }
+        } )+
+        impl<B: Copy + Send + Sync + std::fmt::Display> UnaryOp<B> {
+            pub(crate) fn name(self) -> &'static str {
+                match self { $( Self::$name(_) => stringify!($name), )+ }
+            }
+            /// The parameters as text, in the order of the method's arguments.
+            pub(crate) fn parameters(self) -> Vec<String> {
+                match self { $( Self::$name(rule) => rule.parameters(), )+ }
+            }
+            pub(crate) fn eval<R: Real<Base = B>>(self, x: R) -> R {
+                match self { $( Self::$name(rule) => rule.eval(x), )+ }
+            }
+            pub(crate) fn partial<R: Real<Base = B>>(self, x: R, y: R) -> R {
+                match self { $( Self::$name(rule) => rule.partial(x, y), )+ }
+            }
+        }
+    };
+    (@binary_op $($name:ident)+) => {
+        /// A row of two operands as data.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) enum BinaryOp { $( $name, )+ }
+        $( impl From<$name> for BinaryOp {
+            fn from(_: $name) -> Self { Self::$name }
+        } )+
+        impl BinaryOp {
+            pub(crate) fn name(self) -> &'static str {
+                match self { $( Self::$name => stringify!($name), )+ }
+            }
+            pub(crate) fn eval<R: Real>(self, a: R, b: R) -> R {
+                match self { $( Self::$name => Binary::<R::Base>::eval($name, a, b), )+ }
+            }
+            pub(crate) fn partial_a<R: Real>(self, a: R, b: R, z: R) -> R {
+                match self { $( Self::$name => Binary::<R::Base>::partial_a($name, a, b, z), )+ }
+            }
+            pub(crate) fn partial_b<R: Real>(self, a: R, b: R, z: R) -> R {
+                match self { $( Self::$name => Binary::<R::Base>::partial_b($name, a, b, z), )+ }
+            }
+        }
+    };
     (@unary $name:ident, $x:ident, $y:ident, [$($p:ident : $ty:ident),*], $eval:expr, $partial:expr) => {
-        #[derive(Clone, Copy)]
-        pub(crate) struct $name<B> { $($p: $ty,)* base: PhantomData<fn() -> B> }
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) struct $name<B> { $(pub(crate) $p: $ty,)* base: PhantomData<fn() -> B> }
         impl<B> $name<B> {
             #[inline(always)]
             pub(crate) fn new($($p: $ty),*) -> Self { Self { $($p,)* base: PhantomData } }
         }
+        impl<B: std::fmt::Display> $name<B> {
+            fn parameters(self) -> Vec<String> { vec![$( self.$p.to_string() ),*] }
+        }
         impl<B: Copy + Send + Sync> Unary<B> for $name<B> {
+            const NAME: &'static str = stringify!($name);
             #[inline(always)]
             fn eval<R: Real<Base = B>>(self, $x: R) -> R {
                 let Self { $($p,)* base: _ } = self;
@@ -305,6 +364,7 @@ macro_rules! rules {
             on_var: $method,
             on_var_f32: $method,
             on_var_dual: $method,
+            on_recorded: $method,
             on_tensor: $method,
             on_tensor_f32: $method,
         }
@@ -318,6 +378,7 @@ macro_rules! rules {
             on_var: $method,
             on_var_f32: $method,
             on_var_dual: $method,
+            on_recorded: $method,
             on_tensor: $tensor_method,
             on_tensor_f32: $tensor_method,
         }

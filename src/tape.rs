@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
@@ -53,9 +54,74 @@ pub(crate) struct Op<F: Scalar> {
     pub(crate) first: usize,
     pub(crate) len: usize,
     pub(crate) pullback: Option<NonNull<Pullback<'static, F>>>,
+    made: Option<Made<F>>,
+}
+
+/// An operand of a tensor operation: the slot of its storage and its shape, which stands in the
+/// tape's arena.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'t> {
+    pub(crate) slot: u32,
+    pub(crate) shape: &'t [usize],
+}
+
+/// What a tensor operation is, for tables and messages: its name and its first two operands.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'t> {
+    pub(crate) name: &'static str,
+    pub(crate) operands: [Option<Source<'t>>; 2],
+    /// Whether the result's values are the operand's, which may be borrowed from the user.
+    pub(crate) borrowed: bool,
+}
+
+impl<'t> Origin<'t> {
+    pub(crate) fn new(name: &'static str, operands: [Option<Source<'t>>; 2]) -> Self {
+        Self { name, operands, borrowed: false }
+    }
+
+    pub(crate) fn unary(name: &'static str, x: Source<'t>) -> Self {
+        Self::new(name, [Some(x), None])
+    }
+
+    pub(crate) fn binary(name: &'static str, a: Source<'t>, b: Source<'t>) -> Self {
+        Self::new(name, [Some(a), Some(b)])
+    }
+}
+
+/// An [`Origin`] with the result and the caller's line.
+struct Made<F> {
+    name: &'static str,
+    location: &'static Location<'static>,
+    operands: [Option<(u32, NonNull<[usize]>)>; 2],
+    shape: NonNull<[usize]>,
+    /// None: not in the arena.
+    values: Option<NonNull<F>>,
+}
+
+/// A tensor operation as tables and messages see it.
+pub(crate) struct Description<'a, F> {
+    pub(crate) name: &'static str,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) operands: [Option<Source<'a>>; 2],
+    pub(crate) shape: &'a [usize],
+    pub(crate) values: Option<&'a [F]>,
 }
 
 impl<F: Scalar> Op<F> {
+    /// What operation made it; none for inputs.
+    pub(crate) fn describe(&self) -> Option<Description<'_, F>> {
+        let made = self.made.as_ref()?;
+        // SAFETY: shapes and values stand in the arena of the tape whose list this is part of, as
+        // `Tape::push_op` asks; they are alive until `clear`, and nothing writes them.
+        let of_arena = |shape: NonNull<[usize]>| unsafe { shape.as_ref() };
+        let shape = of_arena(made.shape);
+        // SAFETY: as above.
+        let values = made.values.map(|first| unsafe { std::slice::from_raw_parts(first.as_ptr(), self.len) });
+        let source = |(slot, shape)| Source { slot, shape: of_arena(shape) };
+        let operands = made.operands.map(|operand| operand.map(source));
+        Some(Description { name: made.name, location: made.location, operands, shape, values })
+    }
+
     /// Runs the pullback, unless the result's cotangent is all zero.
     #[inline(always)]
     pub(crate) fn pull(&self, cotangents: &mut Cotangents<'_, F>) {
@@ -119,6 +185,8 @@ pub struct Tape<F: Scalar = f64> {
     terms: Cell<Vec<(u32, F)>>,
     /// Whether records are being read.
     sweeping: Cell<bool>,
+    /// Whether `record_and_sweep` looks for numbers that are not finite.
+    checked: bool,
     /// For what is computed again in a sweep.
     spare: Spare<F>,
 }
@@ -177,6 +245,7 @@ impl<F: Scalar> Tape<F> {
             drops: RefCell::default(),
             terms: Cell::default(),
             sweeping: Cell::default(),
+            checked: false,
             spare: Spare::default(),
         };
         tape.set_records(ManuallyDrop::new(Vec::with_capacity(operations)));
@@ -248,7 +317,14 @@ impl<F: Scalar> Tape<F> {
                 "value_and_grad: the loss belongs to tape {other:p}, not to the one it should be recorded on ({tape:p}); use `p.tape()`"
             ),
         };
+        if tape.checked {
+            tape.assert_finite(output.value(), adjoints);
+        }
         (output.value(), adjoints)
+    }
+
+    pub(crate) fn set_checked(&mut self, checked: bool) {
+        self.checked = checked;
     }
 
     /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
@@ -401,14 +477,30 @@ impl<F: Scalar> Tape<F> {
             let mut ops = self.ops_mut();
             match ops.last_mut() {
                 Some(last) if last.pullback.is_none() && last.records == records => last.len += len,
-                _ => ops.push(Op { records, first: self.slots(), len, pullback: None }),
+                _ => ops.push(Op { records, first: self.slots(), len, pullback: None, made: None }),
             }
         }
         self.take_slots(len)
     }
 
-    /// Records an operation whose result has `len` elements; returns the first of their slots.
-    pub(crate) fn push_op<'t>(&'t self, len: usize, pullback: impl Fn(&mut Cotangents<'_, F>) + 't) -> u32 {
+    /// Records an operation with its result; returns the first slot of its elements. The shape and,
+    /// unless `origin` says that they are borrowed, the values stand in the arena.
+    #[track_caller]
+    pub(crate) fn push_op<'t>(
+        &'t self,
+        origin: Origin<'t>,
+        shape: &'t [usize],
+        values: &'t [F],
+        pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
+    ) -> u32 {
+        let len = values.len();
+        let made = Made {
+            name: origin.name,
+            location: Location::caller(),
+            operands: origin.operands.map(|operand| operand.map(|x| (x.slot, NonNull::from(x.shape)))),
+            shape: NonNull::from(shape),
+            values: (!origin.borrowed).then_some(NonNull::from(values).cast()),
+        };
         let pullback: &'t Pullback<'t, F> = self.alloc(pullback);
         // SAFETY: only the lifetime of what the closure captures changes. A sweep calls it only
         // when the cotangent of its result is not all zero (`Op::pull`). That cotangent becomes
@@ -423,7 +515,8 @@ impl<F: Scalar> Tape<F> {
         let pullback = unsafe {
             std::mem::transmute::<NonNull<Pullback<'t, F>>, NonNull<Pullback<'static, F>>>(NonNull::from(pullback))
         };
-        let op = Op { records: self.record_count(), first: self.slots(), len, pullback: Some(pullback) };
+        let op =
+            Op { records: self.record_count(), first: self.slots(), len, pullback: Some(pullback), made: Some(made) };
         self.ops_mut().push(op);
         self.take_slots(len)
     }

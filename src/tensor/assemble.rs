@@ -9,7 +9,7 @@ use super::shape::{check_axis, check_index};
 use super::{Node, Operand, Tensor};
 use crate::kernels::{Layout, for_each_run, place};
 use crate::real::Scalar;
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Source, Tape};
 use crate::var::{Var, two_tapes};
 
 /// A block of elements that an operand gives to a result.
@@ -32,8 +32,10 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
 /// The result with these blocks, and `fill` where none is. The blocks are disjoint in the result;
 /// in the operands they may overlap.
+#[track_caller]
 fn assemble<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
+    name: &'static str,
     shape: D,
     strides: &'t [isize],
     fill: F,
@@ -46,7 +48,9 @@ fn assemble<'t, F: Scalar, D: Dimension>(
         let to = Layout { offset: block.to, strides };
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
     }
-    Tensor::result(tape, shape, values, constant, move |cotangents| {
+    let mut sources = blocks.clone().map(|block| Source { slot: block.slot, shape: block.shape });
+    let origin = Origin::new(name, [sources.next(), sources.next()]);
+    Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
         for block in blocks.clone().filter(|block| block.slot != SINK) {
             let to = Layout { offset: block.to, strides };
             let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
@@ -97,7 +101,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let strides = row_major(self.tape, self.shape());
         let whole = self.node.block(0);
-        assemble(self.tape, self.dim(), strides, F::zero(), std::iter::once(whole))
+        assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole))
     }
 
     /// One index of an axis for each element of the result: in two dimensions
@@ -147,7 +151,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         });
         let places = &*places;
         let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
-        Self::result(tape, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
+        let origin = Origin::unary("gather", node.source());
+        Self::result(tape, origin, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
             let adjoints = &mut cotangents.adjoints[node.slot()..];
             for (&place, &cotangent) in places.iter().zip(cotangents.result) {
                 adjoints[place] += cotangent;
@@ -192,7 +197,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let strides = row_major(self.tape, shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
-        assemble(self.tape, shape, strides, value, std::iter::once(inner))
+        assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner))
     }
 
     /// The elements of the tensor where the mask is true, of `other` elsewhere; all three broadcast
@@ -245,7 +250,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             });
         }
         let constant = a.is_constant() && b.is_constant();
-        Tensor::result(tape, shape, values, constant, move |cotangents| {
+        let origin = Origin::binary("keep_where", a.source(), b.source());
+        Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
                 if node.is_constant() {
                     continue;
@@ -309,7 +315,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
             to: i * strides[along] as usize,
             ..whole
         });
-        assemble(tape, shape, strides, F::zero(), parts)
+        assemble(tape, "select", shape, strides, F::zero(), parts)
     }
 }
 
@@ -394,7 +400,7 @@ impl<F: Scalar> Tape<F> {
             to += block.shape[axis.index()] * strides[axis.index()] as usize;
             block
         }));
-        assemble(self, shape, strides, F::zero(), blocks.iter().copied())
+        assemble(self, "join", shape, strides, F::zero(), blocks.iter().copied())
     }
 
     /// The first of the tensors, all of which must be on this tape.
@@ -439,7 +445,8 @@ impl<F: Scalar> Tape<F> {
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.weighted(F::one())));
-        Tensor::result(self, Ix1(vars.len()), values, constant, move |cotangents| {
+        let origin = Origin::new("stack_vars", [None; 2]);
+        Tensor::result(self, origin, Ix1(vars.len()), values, constant, move |cotangents| {
             for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.result) {
                 cotangents.adjoints[slot as usize] += cotangent.gated_mul(weight);
             }

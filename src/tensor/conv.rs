@@ -6,6 +6,7 @@ use super::Tensor;
 use super::window::{Extent, Lengths};
 use crate::kernels::Convolution;
 use crate::real::Scalar;
+use crate::tape::Origin;
 
 /// How a convolution's kernel moves over its input, in `N` directions: stride 1, no padding, no
 /// dilation, one group, unless said otherwise.
@@ -153,7 +154,7 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
     w: Tensor<'t, F, D>,
     conv: Conv<N>,
-    operation: &str,
+    operation: &'static str,
 ) -> Tensor<'t, F, D> {
     x.assert_same_tape(w);
     let (image, kernel, groups) = (x.shape(), w.shape(), conv.groups);
@@ -175,7 +176,8 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     let (x, w) = (a.to_slice(tape), b.to_slice(tape));
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     convolution.forward(tape.arena(), x, w, y);
-    Tensor::result(tape, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
+    let origin = Origin::binary(operation, a.source(), b.source());
+    Tensor::result(tape, origin, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| convolution.pull_kernel(arena, x, dy, dw));
         a.accumulate_with(cotangents, |dy, dx| convolution.pull_image(arena, w, dy, dx));

@@ -7,18 +7,20 @@ use crate::dual::Dual;
 use crate::kernels::{self, Side, Zipped};
 use crate::real::{Real, Scalar, parameter};
 use crate::rules::{self, Binary, Unary, for_each_rule};
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Tape};
 use crate::var::Var;
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// yᵢ = rule(xᵢ).
-    pub(crate) fn apply(self, rule: impl Unary<F::Base> + 't) -> Self {
+    #[track_caller]
+    pub(crate) fn apply<R: Unary<F::Base> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
         let x = node.to_slice(tape);
         let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
-        Self::result(tape, self.dim(), y, node.is_constant(), move |cotangents| {
+        let origin = Origin::unary(R::NAME, node.source());
+        Self::result(tape, origin, self.dim(), y, node.is_constant(), move |cotangents| {
             node.accumulate_with(cotangents, |dy, dx| kernels::map_pullback(rule, x, y, dy, dx));
         })
     }
@@ -48,9 +50,10 @@ fn name<B, R: Binary<B>>(_: &R) -> &'static str {
     R::NAME
 }
 
-fn zip<'t, F: Scalar, D: Dimension>(
+#[track_caller]
+fn zip<'t, F: Scalar, D: Dimension, R: Binary<F::Base> + 't>(
     tape: &'t Tape<F>,
-    rule: impl Binary<F::Base> + 't,
+    rule: R,
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
@@ -58,7 +61,8 @@ fn zip<'t, F: Scalar, D: Dimension>(
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
-    Tensor::result(tape, a.values.raw_dim(), z, constant, move |cotangents| {
+    let origin = Origin::binary(R::NAME, a.source(), b.source());
+    Tensor::result(tape, origin, a.values.raw_dim(), z, constant, move |cotangents| {
         let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.result };
         // One side after the other: the operands may share slots.
         for (side, node) in [(Side::A, a), (Side::B, b)] {
@@ -194,6 +198,7 @@ macro_rules! tensor_methods {
     (@unary [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
+        #[track_caller]
         pub fn $name(self $(, $p: parameter!($ty, F::Base))*) -> Self {
             self.apply(rules::$name::new($($p),*))
         }
@@ -263,6 +268,7 @@ operators! { ['t, F: Scalar, const N: usize, D: Dimension] Dual<F, N>, Tensor<'t
 
 impl<F: Scalar, D: Dimension> std::ops::Neg for Tensor<'_, F, D> {
     type Output = Self;
+    #[track_caller]
     fn neg(self) -> Self {
         self.apply(rules::neg::new())
     }
@@ -270,6 +276,7 @@ impl<F: Scalar, D: Dimension> std::ops::Neg for Tensor<'_, F, D> {
 
 impl<'t, F: Scalar, D: Dimension> std::ops::Neg for &Tensor<'t, F, D> {
     type Output = Tensor<'t, F, D>;
+    #[track_caller]
     fn neg(self) -> Tensor<'t, F, D> {
         -*self
     }

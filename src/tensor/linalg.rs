@@ -7,7 +7,7 @@ use crate::kernels::gemm::{Mat, MatMut, Update, matmul};
 use crate::kernels::{Layout, scatter_add};
 use crate::real::Scalar;
 use crate::sweep::Cotangents;
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Tape};
 use crate::var::Var;
 
 /// A node's elements as a matrix: storage, its slot, and where element (i, j) stands in it.
@@ -58,15 +58,17 @@ impl<'t, F: Scalar> Matrix<'t, F> {
 }
 
 /// c = a·b for each pair of matrices, the results one after the other in row-major order.
+#[track_caller]
 fn product<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
+    origin: Origin<'t>,
     shape: D,
     pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
     let Some((a, b)) = pairs.first() else {
-        return Tensor::result(tape, shape, values, true, |_| {});
+        return Tensor::result(tape, origin, shape, values, true, |_| {});
     };
     let [m, n] = [a.shape[0], b.shape[1]];
     let strides = [n as isize, 1];
@@ -74,7 +76,7 @@ fn product<'t, F: Scalar, D: Dimension>(
         let c = MatMut::new(&mut *values, batch * m * n, [m, n], strides);
         matmul(c, a.values(), b.values(), Update::Set);
     }
-    Tensor::result(tape, shape, values, constant, move |cotangents| {
+    Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
         let result = cotangents.result;
         for (batch, &(a, b)) in pairs.iter().enumerate() {
             let dc = Mat::new(result, batch * m * n, [m, n], strides);
@@ -114,8 +116,9 @@ macro_rules! dot {
                     b.shape[0]
                 );
                 let pairs = self.tape.alloc([(a, b)]);
+                let origin = Origin::binary("dot", self.node.source(), rhs.node.source());
                 #[allow(clippy::redundant_closure_call)]
-                $finish(product(self.tape, $shape(a.shape[0], b.shape[1]), pairs))
+                $finish(product(self.tape, origin, $shape(a.shape[0], b.shape[1]), pairs))
             }
         }
     };
@@ -189,6 +192,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
             matrix
         };
         let pairs = self.tape.arena().alloc_slice_fill_with(batches, |batch| (matrix(a, batch), matrix(b, batch)));
-        product(self.tape, Ix3(batches, left[1], right[2]), pairs)
+        let origin = Origin::binary("matmul", a.source(), b.source());
+        product(self.tape, origin, Ix3(batches, left[1], right[2]), pairs)
     }
 }

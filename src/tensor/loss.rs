@@ -14,7 +14,7 @@ use crate::dual::Dual;
 use crate::kernels::{self, Divide, Fibers, Fold, Sum, Update, Wrap, folds, updates};
 use crate::real::{Real, Scalar};
 use crate::sweep::Cotangents;
-use crate::tape::SINK;
+use crate::tape::{Origin, SINK};
 use crate::var::Var;
 
 /// What a loss compares a prediction with: a tensor or an array of the same shape, or a
@@ -175,7 +175,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 
     /// The mean of a loss over all elements, as one operation.
     #[track_caller]
-    fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &str) -> Var<'t, F> {
+    fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &'static str) -> Var<'t, F> {
         self.assert_prediction(name);
         let target = Operand::new(self.target(target, name));
         let prediction = Operand::new(self);
@@ -186,7 +186,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         kernels::fold(Total(loss), fibers, [x, t], None, y);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        Tensor::result(self.tape, Ix0(), y, constant, move |cotangents| {
+        let origin = Origin::binary(name, self.node.source(), target.source());
+        Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents| {
             // One after the other: they may share slots.
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(ToPrediction(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
@@ -376,7 +377,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         kernels::fold(Sum, Fibers::whole(batch), [losses], None, y);
         let n = F::lit(batch as f64);
         y[0] /= n;
-        Tensor::result(self.tape, Ix0(), y, self.is_constant(), move |cotangents| {
+        let origin = Origin::unary(NAME, self.node.source());
+        Tensor::result(self.tape, origin, Ix0(), y, self.is_constant(), move |cotangents| {
             operand.accumulate_with(cotangents, |dy, dx| {
                 let whole = Fibers::whole(residual.len());
                 kernels::update(Axpy, whole, dx, [residual], [&[dy[0] / n]]);
@@ -425,7 +427,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let n = F::lit(fibers.count() as f64);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        Tensor::result(self.tape, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
+        let origin = Origin::binary(NAME, self.node.source(), target.source());
+        Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(Residual(dy[0] / n), fibers, dx, [p, q], [mass]);
             });

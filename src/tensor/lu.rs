@@ -10,7 +10,7 @@ use crate::kernels::gemm::Mat;
 use crate::kernels::{Triangle, parity};
 use crate::real::{Real, Scalar};
 use crate::sweep::Cotangents;
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Tape};
 use crate::var::Var;
 
 /// The factors of PA = LU for a matrix A on a tape: see [`Tensor::factorize`].
@@ -79,13 +79,15 @@ impl<F: Scalar> Factors<'_, F> {
 }
 
 /// The result of an operation that is one number.
+#[track_caller]
 pub(super) fn scalar<'t, F: Scalar>(
     tape: &'t Tape<F>,
+    origin: Origin<'t>,
     value: F,
     constant: bool,
     pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
 ) -> Var<'t, F> {
-    Tensor::result(tape, Ix0(), std::slice::from_ref(tape.alloc(value)), constant, pullback).into_var()
+    Tensor::result(tape, origin, Ix0(), std::slice::from_ref(tape.alloc(value)), constant, pullback).into_var()
 }
 
 /// What the methods of the same names on [`Tensor`] give; derivatives flow to the matrix.
@@ -127,6 +129,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
         self.solve_by(true, b, columns)
     }
 
+    #[track_caller]
     fn solve_by<D: Columns + 't>(self, transposed: bool, b: Tensor<'t, F, D>, columns: usize) -> Tensor<'t, F, D> {
         let (tape, factors, right) = (self.matrix.tape, self.factors, b.node);
         let a = Matrix::new(self.matrix.node, [Some(0), Some(1)]);
@@ -134,7 +137,8 @@ impl<'t, F: Scalar> Lu<'t, F> {
         factors.solve(x, columns, transposed, tape.arena());
         let x = &*x;
         let constant = a.is_constant() && right.is_constant();
-        Tensor::result(tape, b.dim(), x, constant, move |cotangents| {
+        let origin = Origin::binary("solve", self.matrix.node.source(), right.source());
+        Tensor::result(tape, origin, b.dim(), x, constant, move |cotangents| {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.result);
             factors.solve(db, columns, !transposed, arena);
@@ -210,6 +214,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
     }
 
     /// The inverse: see [`Tensor::inv`].
+    #[track_caller]
     pub fn inv(self) -> Tensor<'t, F, Ix2> {
         let (tape, n) = (self.matrix.tape, self.factors.order());
         let identity = tape.arena().alloc_slice_fill_copy(n * n, F::zero());
@@ -219,20 +224,28 @@ impl<'t, F: Scalar> Lu<'t, F> {
     }
 
     /// The determinant: see [`Tensor::det`].
+    #[track_caller]
     pub fn det(self) -> Var<'t, F> {
         let (a, factors, det) = (self.matrix.node, self.factors, self.factors.det());
-        scalar(self.matrix.tape, det, a.is_constant(), move |cotangents| {
+        scalar(self.matrix.tape, Origin::unary("det", a.source()), det, a.is_constant(), move |cotangents| {
             factors.accumulate_inverse(cotangents.result[0] * det, a, cotangents);
         })
     }
 
     /// The sign of the determinant and the logarithm of its absolute value: see
     /// [`Tensor::sln_det`].
+    #[track_caller]
     pub fn sln_det(self) -> (F, Var<'t, F>) {
         let (a, factors) = (self.matrix.node, self.factors);
-        let ln = scalar(self.matrix.tape, factors.ln_abs_det(), a.is_constant(), move |cotangents| {
-            factors.accumulate_inverse(cotangents.result[0], a, cotangents);
-        });
+        let ln = scalar(
+            self.matrix.tape,
+            Origin::unary("sln_det", a.source()),
+            factors.ln_abs_det(),
+            a.is_constant(),
+            move |cotangents| {
+                factors.accumulate_inverse(cotangents.result[0], a, cotangents);
+            },
+        );
         (self.sign(), ln)
     }
 }

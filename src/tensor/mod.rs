@@ -44,7 +44,7 @@ use crate::dual::Dual;
 use crate::kernels::{self, Layout, gather, scatter_add};
 use crate::real::{Real, Scalar};
 use crate::sweep::{Cotangents, Gradient, Wrt};
-use crate::tape::{SINK, Tape};
+use crate::tape::{Origin, SINK, Source, Tape};
 use crate::var::{Var, two_tapes};
 
 /// An array on a [`Tape`], of any ndarray dimension: a `Copy` handle of two words.
@@ -101,6 +101,11 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
     pub(crate) fn shape(&self) -> &[usize] {
         self.values.shape()
+    }
+
+    /// As the operand of an operation. (Nodes stand in the arena.)
+    pub(crate) fn source(&'t self) -> Source<'t> {
+        Source { slot: self.slot, shape: self.shape() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -185,18 +190,25 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Tensor::view(self.tape, values, self.node.storage, self.node.slot)
     }
 
-    /// The result of an operation: `values` in row-major order, and the pullback that adds its
-    /// cotangent to the operands. `constant`: all operands are, so there is nothing to record.
+    /// The result of an operation: `values` in row-major order in the tape's arena, and the pullback
+    /// that adds its cotangent to the operands. `constant`: all operands are, so there is nothing to
+    /// record.
+    #[track_caller]
     pub(crate) fn result(
         tape: &'t Tape<F>,
+        origin: Origin<'t>,
         shape: D,
         values: &'t [F],
         constant: bool,
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
     ) -> Self {
-        let slot = if constant || values.is_empty() { SINK } else { tape.push_op(values.len(), pullback) };
         let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
-        Self::view(tape, view, values, slot)
+        if constant || values.is_empty() {
+            return Self::view(tape, view, values, SINK);
+        }
+        let result = Self::view(tape, view, values, tape.slots() as u32);
+        tape.push_op(origin, result.shape(), values, pullback);
+        result
     }
 
     pub(crate) fn node(self) -> &'t Node<'t, F, D> {

@@ -8,6 +8,7 @@ use super::Tensor;
 use super::reduce::{GatedDot, Operand, SquaredDistance};
 use crate::kernels::{self, Fibers, Fold, Sum, updates};
 use crate::real::Scalar;
+use crate::tape::Origin;
 
 /// The groups of elements that are normalised together: fibres, or the fibres that have the same
 /// number modulo `count`.
@@ -91,7 +92,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub fn layer_norm(self, epsilon: F::Base) -> Self {
         let groups = self.rows("layer_norm");
-        self.normalized(groups, true, epsilon).y
+        self.normalized("layer_norm", groups, true, epsilon).y
     }
 
     /// Each element divided by the root mean square of its row: along the last axis
@@ -109,10 +110,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub fn rms_norm(self, epsilon: F::Base) -> Self {
         let groups = self.rows("rms_norm");
-        self.normalized(groups, false, epsilon).y
+        self.normalized("rms_norm", groups, false, epsilon).y
     }
 
     /// As [`layer_norm`](Self::layer_norm), over all axes but the second, of channels.
+    #[track_caller]
     pub(crate) fn channel_norm(self, epsilon: F::Base) -> Normalized<'t, F, D> {
         let (samples, channels) = (self.shape()[0], self.shape()[1]);
         let inner = self.shape()[2..].iter().product();
@@ -121,7 +123,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         } else {
             Fibers { outer: samples * channels, n: inner, inner: 1 }
         };
-        self.normalized(Groups { fibers, count: channels }, true, epsilon)
+        self.normalized("channel_norm", Groups { fibers, count: channels }, true, epsilon)
     }
 
     /// The rows along the last axis.
@@ -134,7 +136,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Groups { fibers: Fibers { outer: count, n, inner: 1 }, count }
     }
 
-    fn normalized(self, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
+    #[track_caller]
+    fn normalized(self, name: &'static str, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
         let operand = Operand::new(self);
         let (x, arena) = (operand.x, self.tape.arena());
         let share = F::lit(groups.size() as f64).recip();
@@ -150,7 +153,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
         let y = &*y;
-        let result = Self::result(self.tape, self.dim(), y, operand.is_constant(), move |cotangents| {
+        let origin = Origin::unary(name, operand.source());
+        let result = Self::result(self.tape, origin, self.dim(), y, operand.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             operand.accumulate_with(cotangents, |dy, dx| {
                 let flow = if centered {

@@ -6,6 +6,7 @@ use super::Tensor;
 use super::window::{Extent, Lengths, by};
 use crate::kernels::{self, Greatest, Total, Windows};
 use crate::real::Scalar;
+use crate::tape::Origin;
 
 /// The windows of a pooling in `N` directions: side by side without padding, unless said otherwise.
 /// A number, or an array of one for each direction, is a `Pool` of that size.
@@ -178,7 +179,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
 fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
     pool: Pool<N>,
-    operation: &str,
+    operation: &'static str,
 ) -> Tensor<'t, F, D> {
     let (windows, shape) = pool.on(operation, x.dim());
     let (tape, node) = (x.tape, x.node);
@@ -186,7 +187,8 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     kernels::pool(Greatest, windows, x, y);
     let y = &*y;
-    Tensor::result(tape, shape, y, node.is_constant(), move |cotangents| {
+    let origin = Origin::unary(operation, node.source());
+    Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
         let share = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
         node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(windows, [x, y, dy], dx, share));
     })
@@ -196,7 +198,7 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
 fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
     pool: Pool<N>,
-    operation: &str,
+    operation: &'static str,
 ) -> Tensor<'t, F, D> {
     let (windows, shape) = pool.on(operation, x.dim());
     let (tape, node) = (x.tape, x.node);
@@ -216,7 +218,8 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
         }
     };
     weigh(y);
-    Tensor::result(tape, shape, y, node.is_constant(), move |cotangents| {
+    let origin = Origin::unary(operation, node.source());
+    Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         node.accumulate_with(cotangents, |dy, dx| {
             let dy = arena.alloc_slice_copy(dy);

@@ -9,7 +9,7 @@ use crate::kernels::{self, Divide, Fibers, Fold, Sum, folds, updates};
 use crate::real::{BaseFloat, Scalar, binade};
 use crate::rules;
 use crate::sweep::Cotangents;
-use crate::tape::Tape;
+use crate::tape::{Origin, Source, Tape};
 use crate::var::Var;
 
 /// The public pair of a reduction: of all elements, and along an axis.
@@ -271,6 +271,12 @@ pub(super) struct Operand<'t, F: Scalar, D> {
     run: Option<usize>,
 }
 
+impl<'t, F: Scalar, D: Dimension> Operand<'t, F, D> {
+    pub(super) fn source(self) -> Source<'t> {
+        self.node.source()
+    }
+}
+
 impl<F: Scalar, D> Clone for Operand<'_, F, D> {
     fn clone(&self) -> Self {
         *self
@@ -373,6 +379,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     }
 
     /// The result `y`, and `pull(dy, dx, arena)`, which adds to `dx`.
+    #[track_caller]
     fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Bump) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
         let pullback = move |cotangents: &mut Cotangents<'_, F>| {
@@ -380,9 +387,11 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
             operand.accumulate_with(cotangents, |dy, dx| pull(dy, dx, arena));
         };
         let constant = operand.is_constant();
-        Tensor::result(operand.tape, self.shape, y, constant, pullback)
+        let origin = Origin::unary(self.operation, operand.node.source());
+        Tensor::result(operand.tape, origin, self.shape, y, constant, pullback)
     }
 
+    #[track_caller]
     fn sum(self) -> Tensor<'t, F, E> {
         let y = self.fold(Sum, None);
         let fibers = self.fibers;
@@ -391,6 +400,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         })
     }
 
+    #[track_caller]
     fn mean(self) -> Tensor<'t, F, E> {
         let (y, fibers) = (self.means(), self.fibers);
         let share = F::from_base(count::<F::Base>(fibers.n)).recip();
@@ -408,6 +418,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         y
     }
 
+    #[track_caller]
     fn product(self) -> Tensor<'t, F, E> {
         let y = self.fold(Product, None);
         let (x, fibers) = (self.operand.x, self.fibers);
@@ -474,6 +485,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         F::from_base(n - ddof)
     }
 
+    #[track_caller]
     fn norm(self) -> Tensor<'t, F, E> {
         let origin = self.operand.zeros(self.fibers.count());
         self.distance(origin, F::one())
@@ -481,6 +493,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
 
     /// √Σ(x - centre)² / divisor. The gradient of the centre is left out: the origin has none, and
     /// that of a mean cancels.
+    #[track_caller]
     fn distance(self, center: &'t [F], divisor: F) -> Tensor<'t, F, E> {
         let distance = self.fold(SquaredDistance, Some(center));
         let (x, fibers) = (self.operand.x, self.fibers);
@@ -507,6 +520,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         })
     }
 
+    #[track_caller]
     fn log_sum_exp(self) -> Tensor<'t, F, E> {
         let Exponentials { largest, e, total } = self.exponentials();
         let y = self.operand.zeros(total.len());
@@ -524,6 +538,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         exponentials(self.operand, self.fibers)
     }
 
+    #[track_caller]
     fn softmax(self) -> Tensor<'t, F, E> {
         let Exponentials { e: y, total, .. } = self.exponentials();
         let fibers = self.fibers;
@@ -536,6 +551,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         })
     }
 
+    #[track_caller]
     fn log_softmax(self) -> Tensor<'t, F, E> {
         let (operand, fibers) = (self.operand, self.fibers);
         let exponentials = self.exponentials();
@@ -664,7 +680,7 @@ updates! {
 mod tests {
     use ndarray::{ArrayView3, Axis, Ix3, array, s};
 
-    use crate::tape::Tape;
+    use crate::tape::{Origin, Source, Tape};
     use crate::tensor::Tensor;
 
     type View = for<'a> fn(ArrayView3<'a, f64>) -> ArrayView3<'a, f64>;

@@ -8,6 +8,7 @@ use super::lu::{Lu, scalar};
 use crate::error::LinalgError;
 use crate::kernels::{Defect, cofactors};
 use crate::real::Scalar;
+use crate::tape::Origin;
 use crate::var::Var;
 
 /// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
@@ -220,7 +221,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             cofactors(node.to_slice(tape), n, tape.arena())
         };
         let cofactors = &*cofactors;
-        scalar(tape, det, node.is_constant(), move |cotangents| {
+        scalar(tape, Origin::unary("det", node.source()), det, node.is_constant(), move |cotangents| {
             let scaled = cofactors.iter().map(|&c| c * cotangents.result[0]);
             let scaled = cotangents.arena.alloc_slice_fill_iter(scaled);
             node.accumulate(cotangents.adjoints, scaled);

@@ -9,6 +9,7 @@ use crate::error::LinalgError;
 use crate::kernels::gemm::{Mat, MatMut, Update, matmul};
 use crate::kernels::{Defect, Triangle, transpose};
 use crate::real::Scalar;
+use crate::tape::Origin;
 
 /// Which triangle of a matrix holds the numbers; the other is not read.
 ///
@@ -88,7 +89,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             return Err(self.error("cholesky", defect));
         }
         let l = &*l;
-        Ok(Self::result(tape, self.dim(), l, a.is_constant(), move |cotangents| {
+        let origin = Origin::unary("cholesky", a.source());
+        Ok(Self::result(tape, origin, self.dim(), l, a.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             let strides = [n as isize, 1];
             let s = arena.alloc_slice_fill_copy(n * n, F::zero());
@@ -172,7 +174,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         triangle.solve(x, columns, tape.arena());
         let x = &*x;
         let constant = a.is_constant() && right.is_constant();
-        Ok(Tensor::result(tape, b.dim(), x, constant, move |cotangents| {
+        let origin = Origin::binary(operation, a.source(), right.source());
+        Ok(Tensor::result(tape, origin, b.dim(), x, constant, move |cotangents| {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.result);
             triangle.t().solve(db, columns, arena);

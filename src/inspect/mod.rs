@@ -1,0 +1,114 @@
+//! Looking at a tape: what is on it, what it takes, and where a number stopped being finite.
+//!
+//! [`Tape::summary`] counts, [`Tape::trace`] lists one row an operation, [`Tape::first_non_finite`]
+//! and [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of a NaN.
+//! All of them read what the tape keeps anyway, after the fact: recording and sweeping do no more
+//! than before. A tensor operation is known by name and by the line that called it; a scalar record
+//! keeps its partials alone, so the story of a scalar function is told by
+//! [`trace`](fn@crate::trace), which runs it on recorded numbers.
+
+mod finite;
+mod table;
+
+pub use finite::NonFinite;
+pub use table::{Summary, TapeTrace};
+
+use std::panic::Location;
+
+use crate::real::Scalar;
+use crate::tape::{Description, Op, Record, SINK, Source, WIDE};
+
+/// Values in a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// The least finite value; NaN if there is none.
+    pub min: f64,
+    /// The greatest finite value; NaN if there is none.
+    pub max: f64,
+    /// The mean of the finite values; NaN if there is none.
+    pub mean: f64,
+    /// How many are infinite or NaN.
+    pub non_finite: usize,
+}
+
+impl Statistics {
+    pub(crate) fn of<F: Scalar>(values: &[F]) -> Self {
+        let (mut min, mut max, mut sum, mut count) = (f64::NAN, f64::NAN, 0.0, 0_usize);
+        for &value in values {
+            let x = value.to_f64().unwrap_or(f64::NAN);
+            if value.is_finite() {
+                (min, max, sum, count) = (min.min(x), max.max(x), sum + x, count + 1);
+            }
+        }
+        Self { min, max, mean: sum / count as f64, non_finite: values.len() - count }
+    }
+}
+
+/// The part of a tape in which things follow each other: an operation, or scalar records.
+enum Section<'a, F: Scalar> {
+    /// Inputs have no description.
+    Op(usize, &'a Op<F>, Option<Description<'a, F>>),
+    /// The slot of the first, and the records.
+    Records(usize, &'a [Record<F>]),
+}
+
+/// All sections in the order of recording.
+fn sections<'a, F: Scalar>(
+    records: &'a [Record<F>],
+    ops: &'a [Op<F>],
+) -> impl DoubleEndedIterator<Item = Section<'a, F>> {
+    ops.iter().enumerate().flat_map(move |(i, op)| {
+        let end = ops.get(i + 1).map_or(records.len(), |next| next.records);
+        let follow = Section::Records(op.first + op.len, &records[op.records..end]);
+        [Section::Op(i, op, op.describe()), follow]
+    })
+}
+
+/// The operands of the record at `i`: (slot, partial) for each.
+fn terms<F: Scalar>(records: &[Record<F>], i: usize) -> impl Iterator<Item = (u32, F)> {
+    let record = records[i];
+    let wide = record.parents[1] & WIDE != 0;
+    let cells = if wide { (record.parents[1] & !WIDE) as usize } else { 0 };
+    let own = if wide { 1 } else { 2 };
+    let own = (0..own).map(move |k| (record.parents[k], record.partials[k]));
+    let cells = records[i - cells..i].iter().flat_map(|cell| (0..2).map(|k| (cell.parents[k], cell.partials[k])));
+    cells.chain(own).filter(|&(slot, _)| slot != SINK)
+}
+
+/// The places of the records that stand for an operation, not for a part of a wide one.
+fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
+    let mut heads: Vec<usize> = Vec::new();
+    for (i, record) in records.iter().enumerate() {
+        if record.parents[1] & WIDE != 0 {
+            let cells = (record.parents[1] & !WIDE) as usize;
+            heads.retain(|&head| head < i - cells);
+        }
+        heads.push(i);
+    }
+    heads
+}
+
+/// An operand in words: what made it, and its shape.
+fn operand_text<F: Scalar>(ops: &[Op<F>], source: &Source<'_>) -> String {
+    let slot = source.slot as usize;
+    let shape = source.shape;
+    if source.slot == SINK {
+        return format!("constant {shape:?}");
+    }
+    let place = ops.partition_point(|op| op.first <= slot).saturating_sub(1);
+    match ops[place].describe() {
+        Some(made) if slot < ops[place].first + ops[place].len => format!("{} #{place} {shape:?}", made.name),
+        _ if slot < ops[place].first + ops[place].len => format!("input {shape:?}"),
+        _ => "a scalar".to_owned(),
+    }
+}
+
+fn operands_text<F: Scalar>(ops: &[Op<F>], operands: &[Option<Source<'_>>]) -> String {
+    operands.iter().flatten().map(|source| operand_text(ops, source)).collect::<Vec<_>>().join(", ")
+}
+
+/// A line as one clicks on it.
+fn line(location: &Location<'_>) -> String {
+    format!("{}:{}", location.file(), location.line())
+}

@@ -1,0 +1,205 @@
+//! Tables of a tape: [`Summary`] and [`TapeTrace`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Section, Statistics, heads, line, operands_text, sections, terms};
+use crate::real::Scalar;
+use crate::tape::{Op, Record, SINK, Tape};
+
+/// What is on a tape, in numbers; `Display` prints a table.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Each operation by name: how often, elements of its results, bytes of their values.
+    pub operations: Vec<(&'static str, usize, usize, usize)>,
+    /// The longest chain of operations, views and functions of one scalar not counted. Of a tensor
+    /// operation with many operands two are followed.
+    pub depth: usize,
+    /// The largest results: name, shape, bytes, line.
+    pub largest: Vec<(&'static str, Vec<usize>, usize, String)>,
+    /// Bytes in use, as [`Tape::memory`] counts them.
+    pub memory: usize,
+}
+
+/// One row an operation of a tape, in the order of recording; `Display` prints a table.
+#[derive(Clone, Debug)]
+pub struct TapeTrace {
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    number: String,
+    operation: String,
+    operands: String,
+    shape: String,
+    bytes: usize,
+    statistics: Option<Statistics>,
+    line: String,
+}
+
+impl<F: Scalar> Tape<F> {
+    /// Operations by name, bytes, depth and the largest results.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let data = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&data);
+    /// let loss = x.dot(x).tanh().sum();
+    /// let summary = tape.summary();
+    /// assert_eq!(summary.depth, 3);
+    /// assert_eq!(summary.operations[0], ("dot", 1, 4, 32));
+    /// println!("{summary}");
+    /// ```
+    pub fn summary(&self) -> Summary {
+        self.with_records(|records, ops| summary(records, ops, self.memory()))
+    }
+
+    /// Every tensor operation with its operands, shape, bytes and value statistics; scalar records
+    /// between them are one row.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let data = ndarray::array![1.0, 0.0];
+    /// let x = tape.tensor(&data);
+    /// let loss = x.ln().sum();
+    /// let table = tape.trace().to_string();
+    /// assert!(table.contains("ln") && table.contains("sum"));
+    /// ```
+    pub fn trace(&self) -> TapeTrace {
+        let rows =
+            self.with_records(|records, ops| sections(records, ops).filter_map(|section| row(&section, ops)).collect());
+        TapeTrace { rows }
+    }
+}
+
+fn row<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<Row> {
+    let size = size_of::<F>();
+    Some(match section {
+        Section::Op(number, _, Some(made)) => Row {
+            number: format!("#{number}"),
+            operation: made.name.to_owned(),
+            operands: operands_text(ops, &made.operands),
+            shape: format!("{:?}", made.shape),
+            bytes: made.shape.iter().product::<usize>() * size,
+            statistics: made.values.map(Statistics::of),
+            line: line(made.location),
+        },
+        Section::Op(_, op, None) => {
+            // The first run of inputs has the sink in it.
+            let inputs = op.len - usize::from(op.first == 0);
+            (inputs > 0).then(|| Row {
+                number: String::new(),
+                operation: "inputs".to_owned(),
+                operands: String::new(),
+                shape: format!("{inputs} numbers"),
+                bytes: 0,
+                statistics: None,
+                line: String::new(),
+            })?
+        }
+        Section::Records(_, records) => (!records.is_empty()).then(|| Row {
+            number: String::new(),
+            operation: "scalars".to_owned(),
+            operands: String::new(),
+            shape: format!("{} operations", heads(records).len()),
+            bytes: std::mem::size_of_val(*records),
+            statistics: None,
+            line: String::new(),
+        })?,
+    })
+}
+
+fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Summary {
+    let mut operations: BTreeMap<&'static str, (usize, usize, usize)> = BTreeMap::new();
+    let mut largest = Vec::new();
+    // The depth of each slot; that of a run stands at its first.
+    let mut depths = vec![0_u32; ops.last().map_or(0, |op| op.first + op.len) + records.len() + 1];
+    let mut depth = 0;
+    for section in sections(records, ops) {
+        match section {
+            Section::Op(_, op, Some(made)) => {
+                let bytes = op.len * size_of::<F>();
+                let (count, elements, total) = operations.entry(made.name).or_default();
+                (*count, *elements, *total) = (*count + 1, *elements + op.len, *total + bytes);
+                largest.push((made.name, made.shape.to_vec(), bytes, line(made.location)));
+                let below = made.operands.iter().flatten().filter(|x| x.slot != SINK).map(|x| depths[x.slot as usize]);
+                let own = below.max().unwrap_or(0) + 1;
+                depths[op.first..op.first + op.len].fill(own);
+                depth = depth.max(own);
+            }
+            Section::Op(..) => {}
+            Section::Records(first, records) => {
+                let heads = heads(records);
+                for &i in &heads {
+                    let below = terms(records, i).map(|(slot, _)| depths[slot as usize]);
+                    depths[first + i] = below.max().unwrap_or(0) + 1;
+                    depth = depth.max(depths[first + i]);
+                }
+                if !records.is_empty() {
+                    let (count, elements, total) = operations.entry("scalars").or_default();
+                    *count += heads.len();
+                    *elements += heads.len();
+                    *total += size_of_val(records);
+                }
+            }
+        }
+    }
+    let mut operations: Vec<_> =
+        operations.into_iter().map(|(name, (count, elements, bytes))| (name, count, elements, bytes)).collect();
+    operations.sort_by_key(|&(.., bytes)| std::cmp::Reverse(bytes));
+    largest.sort_by_key(|&(.., bytes, _)| std::cmp::Reverse(bytes));
+    largest.truncate(5);
+    Summary { operations, depth: depth as usize, largest, memory }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = vec![["operation", "count", "elements", "bytes"].map(str::to_owned)];
+        for &(name, count, elements, bytes) in &self.operations {
+            rows.push([name.to_owned(), count.to_string(), elements.to_string(), bytes.to_string()]);
+        }
+        write_columns(f, &rows, 1)?;
+        writeln!(f, "depth {}, {} bytes in use", self.depth, self.memory)?;
+        if self.largest.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        let mut rows = vec![["largest", "shape", "bytes", "line"].map(str::to_owned)];
+        for (name, shape, bytes, line) in &self.largest {
+            rows.push([(*name).to_owned(), format!("{shape:?}"), bytes.to_string(), line.clone()]);
+        }
+        write_columns(f, &rows, usize::MAX)
+    }
+}
+
+impl fmt::Display for TapeTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = ["", "operation", "shape", "bytes", "min", "mean", "max", "not finite", "operands", "line"];
+        let mut rows = vec![header.map(str::to_owned)];
+        for row in &self.rows {
+            let number = |x: f64| if x.is_nan() { String::new() } else { format!("{x:.4e}") };
+            let [min, mean, max, bad] = row.statistics.as_ref().map_or(Default::default(), |s| {
+                let bad = if s.non_finite == 0 { String::new() } else { s.non_finite.to_string() };
+                [number(s.min), number(s.mean), number(s.max), bad]
+            });
+            let Row { number, operation, operands, shape, bytes, line, .. } = row.clone();
+            rows.push([number, operation, shape, bytes.to_string(), min, mean, max, bad, operands, line]);
+        }
+        write_columns(f, &rows, usize::MAX)
+    }
+}
+
+/// Aligned columns, from column `right` on to the right.
+fn write_columns<const N: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; N]], right: usize) -> fmt::Result {
+    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+    for row in rows {
+        let cells =
+            row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
+                if i >= right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
+        writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}

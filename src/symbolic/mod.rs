@@ -1,0 +1,242 @@
+//! Formulas: a function as an expression, its derivatives, simplified.
+//!
+//! [`symbolic`] runs a function on [recorded](crate::trace::Recorded) numbers and reads the formula
+//! off the recording. A derivative is the reverse sweep done on formulas, each partial being what
+//! the rule of the [table](crate::rules) itself does on recorded numbers: there is no second table.
+//!
+//! ```
+//! use wengert::symbolic;
+//!
+//! let j = symbolic(["w"], |[w]| w.powi(2));
+//! let slope = j.diff("w");
+//! assert_eq!(slope.to_string(), "2*w");
+//! assert_eq!(slope.subs("w", 2.0).to_string(), "4");
+//! assert_eq!(symbolic(["w"], |[w]| 1.0 / w.powi(2)).diff("w").to_string(), "-2/w^3");
+//! ```
+//!
+//! # Which expressions count as equal
+//!
+//! Sums and products have one form, like terms and powers of one base are collected, and of a few
+//! rewritings (a common factor out, a product multiplied out, sin² + cos² = 1) the shortest in
+//! print is kept. Expressions are equal as functions on the reals that agree wherever both are
+//! defined, as in SymPy: `x/x` is 1, `e^(ln x)` is x, `√x²` (the square of the root) is x, while
+//! `√(x²)` is |x|. Where the function branches the formula has cases; a case that is NaN is outside
+//! the domain and left out. A test for one point (`x == 0`) is passed by: the formula is that of
+//! the points around it.
+
+mod derive;
+mod expr;
+mod number;
+mod print;
+mod simplify;
+
+use std::collections::HashMap;
+use std::fmt;
+
+pub(crate) use self::derive::{case_at, partial};
+pub(crate) use self::expr::Expr;
+pub(crate) use self::print::{Binding, MACRON, Style};
+pub(crate) use self::simplify::simplify;
+use crate::real::Real;
+use crate::trace::{Recorded, Recording};
+
+/// An expression in named variables.
+///
+/// ```
+/// use wengert::symbolic;
+///
+/// let loss = symbolic(["w1", "b1", "w2", "b2", "x", "y"], |[w1, b1, w2, b2, x, y]| {
+///     (w2 * (w1 * x + b1) + b2 - y).powi(2)
+/// });
+/// assert_eq!(loss.diff("w1").to_string(), "2*w2*x*(w2*(w1*x + b1) + b2 - y)");
+/// assert_eq!(loss.diff("b2").to_latex(), r"2 \left(w_{2} \left(w_{1} x + b_{1}\right) + b_{2} - y\right)");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Formula {
+    names: Vec<String>,
+    expr: Expr,
+}
+
+/// The formula of a function of named variables.
+///
+/// The function is run on numbers without a value; where it compares them, it is run once for each
+/// outcome, and the formula has cases.
+///
+/// ```
+/// use wengert::symbolic;
+///
+/// let f = symbolic(["x"], |[x]| x.abs() * x);
+/// assert_eq!(f.diff("x").to_string(), "x*sign(x) + abs(x)");
+/// let g = symbolic(["x"], |[x]| if x > 1.0 { x * x } else { 2.0 * x - 1.0 });
+/// assert_eq!(g.diff("x").to_string(), "2*x if x > 1 else 2");
+/// ```
+///
+/// # Panics
+///
+/// If two names are equal, or the function has more than 64 paths: record it at a point, and take
+/// the [formula of the recording](Recording::formula), which holds on that path.
+#[track_caller]
+pub fn symbolic<const N: usize>(names: [&str; N], f: impl for<'r> Fn([Recorded<'r>; N]) -> Recorded<'r>) -> Formula {
+    symbolic_of(&names, |x| f(std::array::from_fn(|i| x[i])))
+}
+
+/// As [`symbolic`], for a function of a slice.
+///
+/// # Panics
+///
+/// As for [`symbolic`].
+#[track_caller]
+pub fn symbolic_of(names: &[&str], f: impl for<'r> Fn(&[Recorded<'r>]) -> Recorded<'r>) -> Formula {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    for (i, name) in names.iter().enumerate() {
+        assert!(!names[..i].contains(name), "symbolic: two variables have the name {name:?}");
+    }
+    let symbols: Vec<Expr> = names.iter().map(|name| Expr::symbol(name)).collect();
+    match derive::formula(&symbols, &names, f) {
+        Ok(expr) => Formula { names, expr },
+        Err(_) => panic!(
+            "symbolic: the function has more than {} paths; record it at a point with `record` and take `.formula()`, which holds on that path",
+            derive::MAX_PATHS
+        ),
+    }
+}
+
+impl Formula {
+    /// The names of its variables, in the order of [`evaluate`](Self::evaluate)'s arguments.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    #[track_caller]
+    fn place(&self, name: &str, operation: &str) -> usize {
+        match self.names.iter().position(|n| n == name) {
+            Some(place) => place,
+            None => panic!("{operation}: no variable {name:?}; there are {}", self.names.join(", ")),
+        }
+    }
+
+    fn with(&self, expr: Expr) -> Self {
+        Self { names: self.names.clone(), expr }
+    }
+
+    /// The derivative with respect to a variable, simplified.
+    ///
+    /// # Panics
+    ///
+    /// If there is no variable of that name, or the formula has more than 64 cases.
+    #[track_caller]
+    pub fn diff(&self, name: &str) -> Self {
+        let place = self.place(name, "diff");
+        match derive::derivative(&self.expr, &self.names, place) {
+            Ok(expr) => self.with(expr),
+            Err(_) => panic!("diff: the formula has more than {} cases", derive::MAX_PATHS),
+        }
+    }
+
+    /// The derivatives with respect to all variables, in order.
+    #[track_caller]
+    pub fn gradient(&self) -> Vec<Self> {
+        self.names.iter().map(|name| self.diff(name)).collect()
+    }
+
+    /// The formula with a variable replaced by a number or by another formula.
+    ///
+    /// ```
+    /// use wengert::symbolic;
+    ///
+    /// let f = symbolic(["w", "x"], |[w, x]| w * x + 1.0);
+    /// assert_eq!(f.subs("w", 0.5).to_string(), "x/2 + 1");
+    /// assert_eq!(f.subs("w", 0.5).subs("x", 6.0).to_string(), "4");
+    /// let square = symbolic(["t"], |[t]| t * t);
+    /// assert_eq!(f.subs("x", square).to_string(), "w*t^2 + 1");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no variable of that name.
+    #[track_caller]
+    pub fn subs(&self, name: &str, by: impl Into<Formula>) -> Self {
+        let place = self.place(name, "subs");
+        let by = by.into();
+        let mut names = self.names.clone();
+        names.remove(place);
+        for new in by.names {
+            if !names.contains(&new) {
+                names.push(new);
+            }
+        }
+        let symbol = Expr::symbol(name);
+        let expr = self.expr.rebuilt(&mut HashMap::new(), &|e| (*e == symbol).then(|| by.expr.clone()));
+        Self { names, expr }
+    }
+
+    /// Its value at numbers of any kind, in the order of [`names`](Self::names).
+    ///
+    /// ```
+    /// use wengert::{Tape, symbolic};
+    ///
+    /// let f = symbolic(["w"], |[w]| w.powi(3)).diff("w");
+    /// assert_eq!(f.evaluate(&[2.0]), 12.0);
+    /// // On the tape, the derivative of the derivative.
+    /// let tape = Tape::new();
+    /// let w = tape.var(2.0);
+    /// assert_eq!(f.evaluate(&[w]).backward()[w], 12.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the number of values is not that of the variables.
+    #[track_caller]
+    pub fn evaluate<R: Real<Base = f64>>(&self, values: &[R]) -> R {
+        assert!(
+            values.len() == self.names.len(),
+            "evaluate: {} values for {} variables ({})",
+            values.len(),
+            self.names.len(),
+            self.names.join(", ")
+        );
+        let symbol = |name: &str| values[self.names.iter().position(|n| n == name).expect("names cover the symbols")];
+        self.expr.eval(&mut HashMap::new(), &symbol)
+    }
+
+    /// The shortest of the forms that are known to be equal.
+    pub fn simplify(&self) -> Self {
+        self.with(simplify(&self.expr))
+    }
+
+    /// The formula in LaTeX.
+    pub fn to_latex(&self) -> String {
+        Style::Latex.print(&self.expr)
+    }
+}
+
+impl fmt::Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&Style::Text.print(&self.expr))
+    }
+}
+
+impl From<f64> for Formula {
+    fn from(x: f64) -> Self {
+        Self { names: Vec::new(), expr: Expr::number(x) }
+    }
+}
+
+impl Recording {
+    /// The formula of its only output, on the path that was recorded.
+    ///
+    /// ```
+    /// use wengert::record;
+    ///
+    /// let hinge = record(["x"], |[x]| if x > 1.0 { x - 1.0 } else { 0.0 * x }, [3.0]);
+    /// assert_eq!(hinge.formula().to_string(), "x - 1");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it has not exactly one output.
+    #[track_caller]
+    pub fn formula(&self) -> Formula {
+        Formula { names: self.inputs.clone(), expr: self.expression(self.output("formula")) }
+    }
+}

@@ -1,0 +1,163 @@
+//! [`Picture`]: a trace as a graph, in Graphviz's language or as SVG.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::recording::{Operand, Step};
+use super::table::{Trace, short};
+use crate::symbolic::Style;
+
+/// The graph of a trace: an arrow from each operand to what is computed from it, with the value
+/// that goes along it and the adjoint that comes back.
+///
+/// A graph of more nodes than [`max_nodes`](Self::max_nodes) (60 unless set) is folded: steps that
+/// follow each other are drawn as one node, all runs of the same length. An arrow between runs says
+/// how many values go along it.
+///
+/// ```
+/// use wengert::trace;
+///
+/// let picture = trace(["w", "x"], |[w, x]| (w * x).sin(), [0.5, 2.0]).picture();
+/// let dot = picture.to_dot();
+/// assert!(dot.starts_with("digraph"));
+/// assert!(dot.contains(r#"label="v1 = w * x\n1""#));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Picture<'a> {
+    trace: &'a Trace,
+    max_nodes: usize,
+}
+
+/// What a node stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Input,
+    Operation,
+    Output,
+}
+
+#[derive(Debug)]
+pub(super) struct GraphNode {
+    pub(super) shape: Shape,
+    /// A line or more.
+    pub(super) text: String,
+    pub(super) adjoint: String,
+}
+
+#[derive(Debug)]
+pub(super) struct GraphEdge {
+    pub(super) ends: [usize; 2],
+    pub(super) value: String,
+    pub(super) adjoint: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<GraphNode>,
+    pub(super) edges: Vec<GraphEdge>,
+}
+
+impl Trace {
+    /// The trace as a picture.
+    pub fn picture(&self) -> Picture<'_> {
+        Picture { trace: self, max_nodes: 60 }
+    }
+}
+
+impl Picture<'_> {
+    /// Folds the graph to at most this many nodes.
+    ///
+    /// # Panics
+    ///
+    /// If the number is 0.
+    #[track_caller]
+    pub fn max_nodes(self, max_nodes: usize) -> Self {
+        assert!(max_nodes > 0, "max_nodes: a picture has at least one node");
+        Self { max_nodes, ..self }
+    }
+
+    /// The picture in the language of Graphviz's `dot`.
+    pub fn to_dot(&self) -> String {
+        let escaped = |text: &str| text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+        let graph = self.graph();
+        let mut dot = String::from("digraph trace {\n  rankdir=TB;\n  node [fontname=\"sans-serif\"];\n");
+        for (i, node) in graph.nodes.iter().enumerate() {
+            let shape = if node.shape == Shape::Input { "ellipse" } else { "box" };
+            let pen = if node.shape == Shape::Output { ", penwidth=2" } else { "" };
+            let text = escaped(format!("{}\n{}", node.text, node.adjoint).trim_end());
+            let _ = writeln!(dot, "  n{i} [shape={shape}{pen}, label=\"{text}\"];");
+        }
+        for GraphEdge { ends: [from, to], value, adjoint } in &graph.edges {
+            let label = escaped(format!("{value}\n{adjoint}").trim_end());
+            let _ = writeln!(dot, "  n{from} -> n{to} [label=\"{label}\"];");
+        }
+        dot.push_str("}\n");
+        dot
+    }
+
+    /// Nodes and edges, folded.
+    pub(super) fn graph(&self) -> Graph {
+        let steps = &self.trace.recording.steps;
+        let run = steps.len().div_ceil(self.max_nodes).max(1);
+        let names = self.trace.recording.step_names();
+        let nodes = steps.chunks(run).enumerate().map(|(i, chunk)| self.node(i * run, chunk.len(), &names)).collect();
+        let mut ends: BTreeMap<[usize; 2], Vec<(usize, usize, usize)>> = BTreeMap::new();
+        for (i, step) in steps.iter().enumerate() {
+            for (place, operand) in step.operands().iter().enumerate() {
+                if let Operand::Step(j) = *operand
+                    && j as usize / run != i / run
+                {
+                    ends.entry([j as usize / run, i / run]).or_default().push((j as usize, i, place));
+                }
+            }
+        }
+        let edges = ends.into_iter().flat_map(|(ends, values)| self.edges(ends, &values, run > 1));
+        Graph { nodes, edges: edges.collect() }
+    }
+
+    /// The node of `len` steps from `first`.
+    fn node(&self, first: usize, len: usize, names: &[String]) -> GraphNode {
+        let Trace { recording, adjoints, output, .. } = self.trace;
+        let steps = &recording.steps[first..first + len];
+        let is_input = |step: &Step| matches!(step, Step::Input(_));
+        let has_output = matches!(output, Operand::Step(i) if (first..first + len).contains(&(*i as usize)));
+        let shape = match has_output {
+            true => Shape::Output,
+            false if steps.iter().all(is_input) => Shape::Input,
+            false => Shape::Operation,
+        };
+        if len == 1 {
+            let text = recording.step_text(first, names, Style::Text);
+            let text = if is_input(&steps[0]) { text } else { format!("{} = {text}", names[first]) };
+            return GraphNode {
+                shape,
+                text: format!("{text}\n{}", short(recording.values[first])),
+                adjoint: format!("{} = {}", Style::Text.bar(&names[first]), short(adjoints[first])),
+            };
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for step in steps {
+            *counts.entry(step.name()).or_default() += 1;
+        }
+        let counts: Vec<String> = counts.into_iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let text = format!("{} … {}\n{}", names[first], names[first + len - 1], counts.join(", "));
+        GraphNode { shape, text, adjoint: String::new() }
+    }
+
+    /// The arrows between two nodes: one for each operand, or one for all if folded.
+    fn edges(&self, ends: [usize; 2], operands: &[(usize, usize, usize)], folded: bool) -> Vec<GraphEdge> {
+        if folded {
+            let value = if operands.len() == 1 { String::new() } else { format!("{} values", operands.len()) };
+            return vec![GraphEdge { ends, value, adjoint: String::new() }];
+        }
+        let edge = |&(from, to, place): &(usize, usize, usize)| {
+            let partial = self.trace.recording.partial(to, place);
+            GraphEdge {
+                ends,
+                value: short(self.trace.recording.values[from]),
+                adjoint: short(crate::Real::gated_mul(self.trace.adjoints[to], partial)),
+            }
+        };
+        operands.iter().map(edge).collect()
+    }
+}

@@ -1,0 +1,271 @@
+//! [`Trace`]: the forward primal trace and the reverse adjoint trace of a recording.
+
+use std::fmt;
+
+use super::recorded::Recorded;
+use super::recording::{Operand, Recording, Step};
+use crate::real::Real;
+use crate::rules::{BinaryOp, UnaryOp};
+use crate::symbolic::{Binding, Expr, MACRON, Style, case_at, partial, simplify};
+
+/// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
+/// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
+/// JMLR 18(153), 2018, table 3): on the left what each step computes, downwards; on the right what
+/// passes on to the adjoints of its operands, upwards.
+///
+/// `Display` gives aligned text; see also [`to_markdown`](Self::to_markdown) and
+/// [`to_latex`](Self::to_latex).
+///
+/// ```
+/// use wengert::trace::trace;
+///
+/// let table = trace(["w", "b"], |[w, b]| (w * 3.0 + b).powi(2), [0.5, -1.0]);
+/// assert_eq!(
+///     table.to_string(),
+///     "\
+/// forward ↓    value │ adjoint ↑  passes on        value
+/// ───────────────────┼──────────────────────────────────
+/// w             0.5  │ w̄ =  3
+/// b            -1    │ b̄ =  1
+/// v1 = w * 3    1.5  │ v̄1 =  1    w̄ += v̄1 · 3       3
+/// v2 = v1 + b   0.5  │ v̄2 =  1    v̄1 += v̄2 · 1      1
+///                    │            b̄ += v̄2 · 1       1
+/// v3 = v2^2     0.25 │ v̄3 =  1    v̄2 += v̄3 · 2*v2   1
+/// "
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Trace {
+    pub(super) recording: Recording,
+    /// What each step adds to its operands' adjoints.
+    contributions: Vec<Vec<Contribution>>,
+    pub(super) adjoints: Vec<f64>,
+    pub(super) output: Operand,
+}
+
+#[derive(Clone, Debug)]
+struct Contribution {
+    to: usize,
+    partial: Expr,
+    value: f64,
+}
+
+/// The trace of a function of named inputs at a point.
+///
+/// # Panics
+///
+/// If two names are equal.
+#[track_caller]
+pub fn trace<const N: usize>(
+    names: [&str; N],
+    f: impl for<'r> FnOnce([Recorded<'r>; N]) -> Recorded<'r>,
+    values: [f64; N],
+) -> Trace {
+    super::record(names, f, values).trace()
+}
+
+/// As [`trace`], for a function of a slice.
+///
+/// # Panics
+///
+/// If two names are equal, or names and values differ in number.
+#[track_caller]
+pub fn trace_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Trace {
+    super::record_of(names, f, values).trace()
+}
+
+impl Recording {
+    /// The trace of its only output.
+    ///
+    /// # Panics
+    ///
+    /// If it has not exactly one output.
+    #[track_caller]
+    pub fn trace(&self) -> Trace {
+        let output = self.output("trace");
+        let names = self.step_names();
+        let symbols: Vec<Expr> = names.iter().map(|name| Expr::symbol(name)).collect();
+        let value_of = |name: &str| self.values[names.iter().position(|n| n == name).expect("a step's name")];
+        let (live, adjoints) = (self.live(output), self.adjoints(output));
+        let contributions = |i: usize| {
+            let step = self.steps[i];
+            let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &symbols)).collect();
+            let to = |(place, &operand): (usize, &Operand)| {
+                let Operand::Step(to) = operand else { return None };
+                let formula = partial(step, place, &x, &symbols[i]);
+                Some(Contribution {
+                    to: to as usize,
+                    partial: simplify(case_at(&formula, &value_of)),
+                    value: adjoints[i].gated_mul(self.partial(i, place)),
+                })
+            };
+            if live[i] { step.operands().iter().enumerate().filter_map(to).collect() } else { Vec::new() }
+        };
+        let contributions = (0..self.steps.len()).map(contributions).collect();
+        Trace { recording: self.clone(), contributions, adjoints, output }
+    }
+
+    /// The adjoint of every step: the derivative of the output with respect to it.
+    pub(crate) fn adjoints(&self, output: Operand) -> Vec<f64> {
+        let mut adjoints = vec![0.0; self.steps.len()];
+        if let Operand::Step(i) = output {
+            adjoints[i as usize] = 1.0;
+        }
+        for (i, step) in self.steps.iter().enumerate().rev() {
+            for (place, operand) in step.operands().iter().enumerate() {
+                if let Operand::Step(j) = operand {
+                    adjoints[*j as usize] += adjoints[i].gated_mul(self.partial(i, place));
+                }
+            }
+        }
+        adjoints
+    }
+
+    /// What each step is called: the user's name for an input; `v1`, `v2`, ... for the others.
+    pub(crate) fn step_names(&self) -> Vec<String> {
+        let mut operations = 0;
+        let mut name = |step: &Step| {
+            if let Step::Input(input) = step {
+                return self.inputs[*input as usize].clone();
+            }
+            operations += 1;
+            let name = format!("v{operations}");
+            if self.inputs.contains(&name) { format!("{name}'") } else { name }
+        };
+        self.steps.iter().map(&mut name).collect()
+    }
+
+    /// A step as written: its operation on the operands' names.
+    pub(crate) fn step_text(&self, i: usize, names: &[String], style: Style) -> String {
+        let operand = |x: &Operand| match *x {
+            Operand::Step(i) => style.symbol(&names[i as usize]),
+            Operand::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
+        };
+        let step = &self.steps[i];
+        let x: Vec<String> = step.operands().iter().map(operand).collect();
+        let infix = |sign: &str| format!("{} {sign} {}", x[0], x[1]);
+        let raised =
+            |n: &str| if style == Style::Latex { format!("{}^{{{n}}}", x[0]) } else { format!("{}^{n}", x[0]) };
+        match step {
+            Step::Input(_) => style.symbol(&names[i]),
+            Step::Binary(BinaryOp::add, _) => infix("+"),
+            Step::Binary(BinaryOp::sub, _) => infix("-"),
+            Step::Binary(BinaryOp::mul, _) => infix(style.times()),
+            Step::Binary(BinaryOp::div, _) => infix("/"),
+            Step::Binary(BinaryOp::powf, _) => raised(&x[1]),
+            Step::Unary(UnaryOp::powi(rule), _) => raised(&rule.n.to_string()),
+            Step::Unary(UnaryOp::neg(_), _) => format!("-{}", x[0]),
+            Step::Unary(op, _) => style.call(op.name(), x.into_iter().chain(op.parameters())),
+            Step::Binary(..) | Step::MulAdd(_) => style.call(step.name(), x),
+        }
+    }
+}
+
+const HEADER: [&str; 5] = ["forward ↓", "value", "adjoint ↑", "passes on", "value"];
+
+impl Trace {
+    /// The value of the function.
+    pub fn value(&self) -> f64 {
+        self.recording.value(self.output)
+    }
+
+    /// The derivatives with respect to the inputs, in order.
+    pub fn gradient(&self) -> Vec<f64> {
+        let inputs = self.recording.steps.iter().zip(&self.adjoints);
+        inputs.filter(|(step, _)| matches!(step, Step::Input(_))).map(|(_, &adjoint)| adjoint).collect()
+    }
+
+    /// The recording it is of.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The cells of the table, row by row.
+    fn rows(&self, style: Style) -> Vec<[String; 5]> {
+        let recording = &self.recording;
+        let names = recording.step_names();
+        let mut rows = Vec::new();
+        for (i, step) in recording.steps.iter().enumerate() {
+            let own = style.symbol(&names[i]);
+            let text = recording.step_text(i, &names, style);
+            let text = if matches!(step, Step::Input(_)) { own } else { format!("{own} = {text}") };
+            let bar = style.bar(&names[i]);
+            let adjoint = format!("{bar} = {}", number(self.adjoints[i], style));
+            let mut left = [text, number(recording.values[i], style), adjoint];
+            let mut contributions = self.contributions[i].iter();
+            let mut next = contributions.next();
+            loop {
+                let right = next.map_or(Default::default(), |c| {
+                    let partial = style.within(&c.partial, Binding::Product);
+                    let (to, by) = (style.bar(&names[c.to]), style.dot());
+                    let add = if style == Style::Text { "+=" } else { r"\mathrel{+}=" };
+                    [format!("{to} {add} {bar} {by} {partial}"), number(c.value, style)]
+                });
+                let [a, b, c] = std::mem::take(&mut left);
+                let [d, e] = right;
+                rows.push([a, b, c, d, e]);
+                next = contributions.next();
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        rows
+    }
+
+    /// The table in Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("| {} |\n|---|---:|---|---|---:|\n", HEADER.join(" | "));
+        for row in self.rows(Style::Text) {
+            let cells = row.map(|cell| {
+                let cell = cell.trim().replace('|', r"\|").replace("=  ", "= ");
+                if cell.is_empty() { cell } else { format!("`{cell}`") }
+            });
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        text
+    }
+
+    /// The table as a LaTeX array, for math mode.
+    pub fn to_latex(&self) -> String {
+        let rows = self.rows(Style::Latex);
+        let rows: Vec<String> = rows.iter().map(|row| row.each_ref().map(|cell| cell.trim()).join(" & ")).collect();
+        format!("\\begin{{array}}{{lr|llr}}\n{}\n\\end{{array}}", rows.join(" \\\\\n"))
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rows(Style::Text);
+        let header = HEADER.map(str::to_owned);
+        let width = |column: usize| rows.iter().chain([&header]).map(|row| columns(&row[column])).max().unwrap_or(0);
+        let widths: [usize; 5] = std::array::from_fn(width);
+        let line = |row: &[String; 5]| {
+            let cell = |i: usize| format!("{}{}", row[i], " ".repeat(widths[i] - columns(&row[i])));
+            let [a, b, c, d, e] = std::array::from_fn(cell);
+            format!("{a}  {b} │ {c}  {d}  {e}").trim_end().to_owned()
+        };
+        writeln!(f, "{}", line(&header))?;
+        let (left, right) = (widths[0] + widths[1] + 3, widths[2] + widths[3] + widths[4] + 5);
+        writeln!(f, "{}┼{}", "─".repeat(left), "─".repeat(right))?;
+        rows.iter().try_for_each(|row| writeln!(f, "{}", line(row)))
+    }
+}
+
+/// The columns a text takes: a combining macron takes none.
+fn columns(text: &str) -> usize {
+    text.chars().filter(|c| *c != MACRON).count()
+}
+
+/// A number to six digits, positive ones moved to stand under negative ones.
+fn number(x: f64, style: Style) -> String {
+    // Six digits say enough, and leave out what rounding did.
+    let rounded = format!("{x:.5e}").parse().unwrap_or(x);
+    let text = style.print(&Expr::decimal(rounded));
+    if style == Style::Text && !text.starts_with('-') { format!(" {text}") } else { text }
+}
+
+/// A number to six digits.
+pub(super) fn short(x: f64) -> String {
+    number(x, Style::Text).trim_start().to_owned()
+}
