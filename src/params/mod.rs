@@ -324,6 +324,24 @@ impl<F: Scalar> Params<F> {
         self.version
     }
 
+    /// Name, shape and numbers of every weight and buffer: what a file of the model holds.
+    #[cfg(feature = "io")]
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], &[F])> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], self.store(entry)))
+    }
+
+    /// Sets weights and buffers, in the order of [`stored`](Self::stored); `None` leaves one as it is.
+    #[cfg(feature = "io")]
+    pub(crate) fn restore(&mut self, numbers: Vec<Option<Vec<F>>>) {
+        self.version += 1;
+        for (entry, numbers) in self.entries.iter().zip(numbers) {
+            let store = if entry.buffer { &mut self.buffers } else { &mut self.values };
+            if let Some(numbers) = numbers {
+                store[entry.range()].copy_from_slice(&numbers);
+            }
+        }
+    }
+
     /// Where the numbers of an entry stand.
     fn store(&self, entry: &Entry) -> &[F] {
         let store = if entry.buffer { &self.buffers } else { &self.values };

@@ -188,13 +188,17 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     /// What [`save`](Self::save) writes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut tensors = BTreeMap::new();
-        let vectors = self.vectors.iter().map(|(name, values)| (Some(name), *values));
-        for (vector, values) in std::iter::once((None, self.params.values())).chain(vectors) {
+        let mut insert = |name: String, shape: &[usize], numbers: &[F]| {
+            let mut bytes = Vec::with_capacity(size_of_val(numbers));
+            numbers.iter().for_each(|x| x.put(&mut bytes));
+            tensors.insert(name, (shape.to_vec(), bytes));
+        };
+        for (name, shape, numbers) in self.params.stored() {
+            insert(name.into(), shape, numbers);
+        }
+        for (vector, values) in &self.vectors {
             for weight in self.params.iter() {
-                let name = vector.map_or_else(|| weight.name.into(), |vector| state_name(vector, weight.name));
-                let mut bytes = Vec::with_capacity(weight.range.len() * size_of::<F>());
-                values[weight.range].iter().for_each(|x| x.put(&mut bytes));
-                tensors.insert(name, (weight.shape.to_vec(), bytes));
+                insert(state_name(vector, weight.name), weight.shape, &values[weight.range]);
             }
         }
         let sums: Vec<String> = tensors.values().map(|(_, bytes)| format!("{:08x}", check_sum(bytes))).collect();

@@ -102,11 +102,12 @@ impl Saved {
     /// If a shape or type differs; the weights are then as they were.
     pub fn load_partial<F: Stored>(&self, params: &mut Params<F>) -> Result<Partial, SaveError> {
         let partial = self.compare(params);
-        let mut values = params.values().to_vec();
-        for weight in params.iter().filter(|weight| self.tensors.contains_key(weight.name)) {
-            values[weight.range].copy_from_slice(&self.numbers(weight.name, weight.shape)?);
-        }
-        params.values_mut().copy_from_slice(&values);
+        let numbers = params.stored().map(|(name, shape, _)| {
+            let found = self.tensors.contains_key(name).then(|| self.numbers(name, shape));
+            found.transpose()
+        });
+        let numbers = numbers.collect::<Result<_, _>>()?;
+        params.restore(numbers);
         Ok(partial)
     }
 
