@@ -152,7 +152,7 @@ impl<F: Scalar> Columns<'_, F> {
                 #[inline(always)]
                 |run, place| match place {
                     Some(place) => copy(run, &image[place..][..run.len()]),
-                    None => run.fill(F::zero()),
+                    None => clear(run),
                 },
             );
         } else {
@@ -164,7 +164,7 @@ impl<F: Scalar> Columns<'_, F> {
                             *to = from;
                         }
                     }
-                    None => run.fill(F::zero()),
+                    None => clear(run),
                 },
             );
         }
@@ -188,6 +188,16 @@ impl<F: Scalar> Columns<'_, F> {
                 }
             },
         );
+    }
+}
+
+/// `fill` with 0, whose call costs more than it writes where the padding is one pixel wide.
+#[inline(always)]
+fn clear<F: Scalar>(run: &mut [F]) {
+    match run {
+        [] => {}
+        [pixel] => *pixel = F::zero(),
+        pixels => pixels.fill(F::zero()),
     }
 }
 
