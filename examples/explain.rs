@@ -89,7 +89,8 @@ fn slopes() {
 fn tangent(f: impl Fn(f64) -> f64, at: f64, slope: f64) -> String {
     let (width, height, span) = (560.0, 360.0, 2.0);
     let top = f(at - span).max(f(at + span)) * 1.05;
-    let place = |w: f64, j: f64| ((w - at + span) / (2.0 * span) * width, height - (j + 0.1 * top) / (1.1 * top) * height);
+    let place =
+        |w: f64, j: f64| ((w - at + span) / (2.0 * span) * width, height - (j + 0.1 * top) / (1.1 * top) * height);
     let path = |j: &dyn Fn(f64) -> f64| -> String {
         let points = (0..=100).map(|i| at - span + 2.0 * span * f64::from(i) / 100.0);
         points.map(|w| place(w, j(w))).map(|(x, y)| format!("{x:.1},{y:.1} ")).collect()

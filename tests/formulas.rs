@@ -1,7 +1,7 @@
 //! Symbolic derivatives: the textbook's, and SymPy's for fifty random functions.
 
-use wengert::trace::Recorded;
 use wengert::symbolic;
+use wengert::trace::Recorded;
 
 struct Row {
     source: &'static str,
@@ -75,9 +75,8 @@ fn derivatives_as_a_person_writes_them() {
 
 #[test]
 fn two_layers() {
-    let loss = symbolic(["w1", "b1", "w2", "b2", "x", "y"], |[w1, b1, w2, b2, x, y]| {
-        (w2 * (w1 * x + b1) + b2 - y).powi(2)
-    });
+    let loss =
+        symbolic(["w1", "b1", "w2", "b2", "x", "y"], |[w1, b1, w2, b2, x, y]| (w2 * (w1 * x + b1) + b2 - y).powi(2));
     let partials: Vec<String> = loss.gradient().iter().map(ToString::to_string).collect();
     assert_eq!(
         partials,

@@ -106,7 +106,8 @@ fn a_branch_that_changes_is_seen() {
 #[test]
 fn sums_products_and_mul_add() {
     let names = ["a", "b", "c"];
-    let table = trace(names, |x| x.iter().sum::<Recorded<'_>>() * x.iter().copied().product::<Recorded<'_>>(), [2.0, 3.0, 5.0]);
+    let table =
+        trace(names, |x| x.iter().sum::<Recorded<'_>>() * x.iter().copied().product::<Recorded<'_>>(), [2.0, 3.0, 5.0]);
     assert_eq!(table.recording().len(), 5);
     assert_eq!((table.value(), table.gradient()), (300.0, vec![180.0, 130.0, 90.0]));
     let none = record(["x"], |_| std::iter::empty::<Recorded<'_>>().sum(), [1.0]);
@@ -172,7 +173,8 @@ v6 = v5^2       0.5476 │ v̄6 =  1       v̄5 += v̄6 · 2*v5  -1.48
     assert!(markdown.contains("\n| `v6 = v5^2` | `0.5476` | `v̄6 = 1` | `v̄5 += v̄6 · 2*v5` | `-1.48` |\n"), "{markdown}");
     assert!(markdown.contains("\n|  |  |  | `b̄2 += v̄4 · 1` | `-1.48` |\n"), "{markdown}");
     let latex = table.to_latex();
-    let row = r"v_{6} = v_{5}^{2} & 0.5476 & \bar{v}_{6} = 1 & \bar{v}_{5} \mathrel{+}= \bar{v}_{6} \cdot 2 v_{5} & -1.48";
+    let row =
+        r"v_{6} = v_{5}^{2} & 0.5476 & \bar{v}_{6} = 1 & \bar{v}_{5} \mathrel{+}= \bar{v}_{6} \cdot 2 v_{5} & -1.48";
     assert!(latex.contains(row), "{latex}");
 }
 

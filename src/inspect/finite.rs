@@ -108,7 +108,13 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
         Section::Op(_, _, Some(made)) => {
             let values = made.values?;
             let place = values.iter().position(|x| !x.is_finite())?;
-            let what = format!("{} of {} values not finite, first {} at {}", Statistics::of(values).non_finite, values.len(), values[place], index(made.shape, place));
+            let what = format!(
+                "{} of {} values not finite, first {} at {}",
+                Statistics::of(values).non_finite,
+                values.len(),
+                values[place],
+                index(made.shape, place)
+            );
             Some(NonFinite {
                 operation: made.name,
                 location: Some(made.location),
@@ -157,14 +163,18 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     if adjoints[1..].iter().all(|a| a.is_finite()) {
         return None;
     }
-    let found = tape.with_records(|records, ops| {
+    tape.with_records(|records, ops| {
         let sections: Vec<_> = sections(records, ops).collect();
         sections.iter().rev().find_map(|section| match section {
             Section::Records(first, records) => in_records(*first, records, adjoints),
             Section::Op(_, op, Some(made)) => {
                 let run = adjoints.get(op.first..op.first + op.len)?;
                 if let Some(place) = run.iter().position(|a| !a.is_finite()) {
-                    let what = format!("its own adjoint is {} at {} (a sum of finite ones that overflows, or the seed)", run[place], index(made.shape, place));
+                    let what = format!(
+                        "its own adjoint is {} at {} (a sum of finite ones that overflows, or the seed)",
+                        run[place],
+                        index(made.shape, place)
+                    );
                     return Some(of_op(ops, made, what));
                 }
                 // What its pullback alone does. The sweep ran it too, so its captures are alive: the
@@ -185,8 +195,7 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 Some(scalar(format!("the adjoint of input {place} overflows, by adding finite ones up")))
             }
         })
-    });
-    found
+    })
 }
 
 fn of_op<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>, what: String) -> NonFinite {

@@ -84,7 +84,9 @@ pub(crate) fn partial(step: Step, place: usize, x: &[Expr], y: &Expr) -> Expr {
         step.partial(place, x, *y)
     });
     let Ok(paths) = paths else { unreachable!("a rule has few branches") };
-    cases(&paths, &given, &|recording| recording.formula_of(recording.output("partial"), &recording.expressions(&given)))
+    cases(&paths, &given, &|recording| {
+        recording.formula_of(recording.output("partial"), &recording.expressions(&given))
+    })
 }
 
 /// The case of a formula that holds at the given values.

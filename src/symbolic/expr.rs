@@ -225,7 +225,8 @@ impl Expr {
         }
         let mut factors = Vec::new();
         for (base, exponent) in powers {
-            let power = if base == e { Self::unary(rules::exp::new().into(), exponent) } else { Self::power(base, exponent) };
+            let power =
+                if base == e { Self::unary(rules::exp::new().into(), exponent) } else { Self::power(base, exponent) };
             for factor in power.factors() {
                 match factor.as_number() {
                     Some(n) => number = number.mul(n),
@@ -413,11 +414,7 @@ impl Expr {
     }
 
     /// The expression with parts replaced, everything above them put into normal form again.
-    pub(crate) fn rebuilt(
-        &self,
-        done: &mut HashMap<usize, Expr>,
-        replace: &impl Fn(&Expr) -> Option<Expr>,
-    ) -> Self {
+    pub(crate) fn rebuilt(&self, done: &mut HashMap<usize, Expr>, replace: &impl Fn(&Expr) -> Option<Expr>) -> Self {
         if let Some(known) = done.get(&self.address()) {
             return known.clone();
         }
@@ -455,7 +452,8 @@ impl Expr {
             Kind::Symbol(name) => symbol(name),
             Kind::Sum(terms) => fold(terms.iter().map(of), |a, b| a + b),
             Kind::Product(factors) => {
-                let divisor = |f: &&Expr| matches!(f.kind(), Kind::Power(_, e) if e.as_number().is_some_and(Number::is_negative));
+                let divisor =
+                    |f: &&Expr| matches!(f.kind(), Kind::Power(_, e) if e.as_number().is_some_and(Number::is_negative));
                 let (below, above): (Vec<_>, Vec<_>) = factors.iter().partition(divisor);
                 let mut below = below.into_iter().map(|f| {
                     let (base, e) = f.as_power();
@@ -489,7 +487,6 @@ impl Expr {
         done.insert(self.address(), value);
         value
     }
-
 }
 
 fn fold<R: Real>(mut values: impl Iterator<Item = R>, combine: impl Fn(R, R) -> R) -> R {

@@ -18,8 +18,9 @@ pub(crate) fn simplify(e: &Expr) -> Expr {
     simplified(e, &mut HashMap::new())
 }
 
-fn simplified(e: &Expr, done: &mut HashMap<usize, Expr>) -> Expr {
-    if let Some(known) = done.get(&e.address()) {
+/// `done` holds what it knows the forms of, so that no address in it is given away again.
+fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
+    if let Some((_, known)) = done.get(&e.address()) {
         return known.clone();
     }
     let mut best = e.map_children(&mut |part| simplified(part, done));
@@ -42,7 +43,7 @@ fn simplified(e: &Expr, done: &mut HashMap<usize, Expr>) -> Expr {
             best = simplified(&best, done);
         }
     }
-    done.insert(e.address(), best.clone());
+    done.insert(e.address(), (e.clone(), best.clone()));
     best
 }
 
@@ -68,12 +69,14 @@ fn factored(e: &Expr) -> Option<Expr> {
     for (base, exponent) in powers(&terms[0]) {
         let Some(mut least) = exponent.as_number() else { continue };
         let shared = terms[1..].iter().all(|term| {
-            powers(term).into_iter().find(|(other, _)| *other == base).and_then(|(_, e)| e.as_number()).is_some_and(|e| {
-                if e.to_f64() < least.to_f64() {
-                    least = e;
-                }
-                e.is_negative() == least.is_negative()
-            })
+            powers(term).into_iter().find(|(other, _)| *other == base).and_then(|(_, e)| e.as_number()).is_some_and(
+                |e| {
+                    if e.to_f64() < least.to_f64() {
+                        least = e;
+                    }
+                    e.is_negative() == least.is_negative()
+                },
+            )
         });
         if shared && base.as_number().is_none() {
             common.push((base, least));

@@ -237,9 +237,15 @@ impl<'t, F: Scalar> Lu<'t, F> {
     #[track_caller]
     pub fn sln_det(self) -> (F, Var<'t, F>) {
         let (a, factors) = (self.matrix.node, self.factors);
-        let ln = scalar(self.matrix.tape, Origin::unary("sln_det", a.source()), factors.ln_abs_det(), a.is_constant(), move |cotangents| {
-            factors.accumulate_inverse(cotangents.result[0], a, cotangents);
-        });
+        let ln = scalar(
+            self.matrix.tape,
+            Origin::unary("sln_det", a.source()),
+            factors.ln_abs_det(),
+            a.is_constant(),
+            move |cotangents| {
+                factors.accumulate_inverse(cotangents.result[0], a, cotangents);
+            },
+        );
         (self.sign(), ln)
     }
 }

@@ -5,9 +5,9 @@
 //! into a [formula](fn@crate::symbolic). None of this touches [`Var`](crate::Var) and the tape.
 
 pub(crate) mod paths;
+mod picture;
 pub(crate) mod recorded;
 pub(crate) mod recording;
-mod picture;
 #[cfg(feature = "watch")]
 mod svg;
 mod table;
@@ -48,11 +48,7 @@ pub fn record<const N: usize>(
 ///
 /// If two names are equal, or names and values differ in number.
 #[track_caller]
-pub fn record_of(
-    names: &[&str],
-    f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>,
-    values: &[f64],
-) -> Recording {
+pub fn record_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Recording {
     assert!(names.len() == values.len(), "record: {} names for {} values", names.len(), values.len());
     let recorder = Recorder::new();
     let mut inputs = Vec::with_capacity(names.len());

@@ -77,10 +77,7 @@ pub(crate) enum Paths {
 pub(crate) struct TooManyPaths;
 
 /// Runs `f` along every path; it makes its inputs on the recorder that it is given.
-pub(crate) fn explore(
-    limit: usize,
-    f: impl for<'r> Fn(&'r Recorder) -> Recorded<'r>,
-) -> Result<Paths, TooManyPaths> {
+pub(crate) fn explore(limit: usize, f: impl for<'r> Fn(&'r Recorder) -> Recorded<'r>) -> Result<Paths, TooManyPaths> {
     explore_from(&f, Vec::new(), &mut { limit })
 }
 

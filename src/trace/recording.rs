@@ -299,23 +299,24 @@ impl Recording {
     pub fn first_non_finite(&self) -> Option<NonFinite> {
         (0..self.steps.len()).find_map(|i| {
             let operands = self.steps[i].operands();
-            let steps = || operands.iter().enumerate().filter_map(|(place, x)| match x {
-                Operand::Step(j) => Some((place, *j as usize)),
-                Operand::Constant(_) => None,
-            });
+            let steps = || {
+                operands.iter().enumerate().filter_map(|(place, x)| match x {
+                    Operand::Step(j) => Some((place, *j as usize)),
+                    Operand::Constant(_) => None,
+                })
+            };
             let bad = steps().map(|(place, j)| (j, self.partial(i, place))).find(|(_, partial)| !partial.is_finite());
             if self.values[i].is_finite() && bad.is_none() {
                 return None;
             }
             let names = self.step_names();
             let with: Vec<_> = steps().map(|(_, j)| format!("{} = {}", names[j], self.values[j])).collect();
-            let mut what = format!("{} = {} = {}", names[i], self.step_text(i, &names, Style::Text), self.values[i]);
-            if !with.is_empty() {
-                what += &format!(" with {}", with.join(", "));
-            }
-            if let Some((j, partial)) = bad {
-                what += &format!("; its partial with respect to {} is {partial}", names[j]);
-            }
+            let with = if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) };
+            let partial = bad.map_or_else(String::new, |(j, partial)| {
+                format!("; its partial with respect to {} is {partial}", names[j])
+            });
+            let text = self.step_text(i, &names, Style::Text);
+            let what = format!("{} = {text} = {}{with}{partial}", names[i], self.values[i]);
             Some(NonFinite {
                 operation: self.steps[i].name(),
                 location: Some(self.lines[i]),

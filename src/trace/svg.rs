@@ -116,7 +116,7 @@ impl RenderBackend for Svg {
 
     fn draw_text(&mut self, middle: Point, text: &str, look: &StyleAttr) {
         let size = look.font_size as f64;
-        let lines: Vec<&str> = text.lines().filter(|line| line.trim_start_matches(ADJOINT) != "").collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start_matches(ADJOINT).is_empty()).collect();
         let top = middle.y - (lines.len() as f64 - 1.0) * size * 0.65 + size * 0.35;
         for (i, line) in lines.into_iter().enumerate() {
             let y = top + i as f64 * size * 1.3;
@@ -164,8 +164,7 @@ impl RenderBackend for Svg {
             self.cover(a.x.max(b.x), a.y.max(b.y));
         }
         let stroke = look.line_color.to_web_color();
-        let _ =
-            writeln!(self.body, "<path d=\"{d}\" fill=\"none\" stroke=\"{stroke}\" marker-end=\"url(#tip)\"/>");
+        let _ = writeln!(self.body, "<path d=\"{d}\" fill=\"none\" stroke=\"{stroke}\" marker-end=\"url(#tip)\"/>");
     }
 
     // Boxes, their texts and arrows are all there is.

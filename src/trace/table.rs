@@ -144,7 +144,8 @@ impl Recording {
         let step = &self.steps[i];
         let x: Vec<String> = step.operands().iter().map(operand).collect();
         let infix = |sign: &str| format!("{} {sign} {}", x[0], x[1]);
-        let raised = |n: &str| if style == Style::Latex { format!("{}^{{{n}}}", x[0]) } else { format!("{}^{n}", x[0]) };
+        let raised =
+            |n: &str| if style == Style::Latex { format!("{}^{{{n}}}", x[0]) } else { format!("{}^{n}", x[0]) };
         match step {
             Step::Input(_) => style.symbol(&names[i]),
             Step::Binary(BinaryOp::add, _) => infix("+"),
@@ -220,7 +221,7 @@ impl Trace {
                 let cell = cell.trim().replace('|', r"\|").replace("=  ", "= ");
                 if cell.is_empty() { cell } else { format!("`{cell}`") }
             });
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            text.extend(["| ", &cells.join(" | "), " |\n"]);
         }
         text
     }
