@@ -11,13 +11,15 @@ fn a_summary_counts_operations_depth_and_bytes() {
     let h = (x.dot(w) + 1.0).tanh();
     let loss = h.t().dot(h).sum() * tape.var(2.0);
     let summary = tape.summary();
-    let counted = |name| summary.operations.iter().find(|row| row.0 == name).map(|row| (row.1, row.2, row.3));
+    let counted =
+        |name| summary.operations.iter().find(|row| row.name == name).map(|row| (row.count, row.elements, row.bytes));
     assert_eq!(counted("dot"), Some((2, 20 + 25, 4 * 45)));
     assert_eq!(counted("tanh"), Some((1, 20, 80)));
     assert_eq!(counted("scalars").map(|row| row.0), Some(1));
     assert_eq!(summary.depth, 6, "dot, add, tanh, dot, sum, and the product of scalars");
-    assert_eq!((summary.largest[0].0, &*summary.largest[0].1, summary.largest[0].2), ("dot", &[5, 5][..], 100));
-    assert!(summary.largest[0].3.contains("tests/inspect.rs:"), "{}", summary.largest[0].3);
+    let largest = &summary.largest[0];
+    assert_eq!((largest.name, &*largest.shape, largest.bytes), ("dot", &[5, 5][..], 100));
+    assert!(largest.line.contains("tests/inspect.rs:"), "{}", largest.line);
     assert_eq!(summary.memory, tape.memory());
     let text = summary.to_string();
     assert!(text.starts_with("operation  count  elements  bytes\n"), "{text}");
@@ -33,7 +35,7 @@ fn depth_of_scalars() {
     assert_eq!(tape.summary().depth, 4);
     assert_eq!(Tape::<f64>::new().summary().depth, 0);
     // A wide record is one operation however many cells it has.
-    assert_eq!(tape.summary().operations[0].1, 5);
+    assert_eq!(tape.summary().operations[0].count, 5);
 }
 
 #[test]

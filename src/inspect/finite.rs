@@ -163,7 +163,7 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     if adjoints[1..].iter().all(|a| a.is_finite()) {
         return None;
     }
-    let found = tape.with_records(|records, ops| {
+    tape.with_records(|records, ops| {
         let sections: Vec<_> = sections(records, ops).collect();
         sections.iter().rev().find_map(|section| match section {
             Section::Records(first, records) => in_records(*first, records, adjoints),
@@ -195,8 +195,7 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 Some(scalar(format!("the adjoint of input {place} overflows, by adding finite ones up")))
             }
         })
-    });
-    found
+    })
 }
 
 fn of_op<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>, what: String) -> NonFinite {

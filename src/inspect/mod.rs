@@ -11,7 +11,7 @@ mod finite;
 mod table;
 
 pub use finite::NonFinite;
-pub use table::{Summary, TapeTrace};
+pub use table::{Largest, OperationCount, Summary, TapeTrace};
 
 use std::panic::Location;
 
@@ -19,21 +19,17 @@ use crate::real::Scalar;
 use crate::tape::{Description, Op, Record, SINK, Source, WIDE};
 
 /// Values in a few numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// The least finite value; NaN if there is none.
-    pub min: f64,
-    /// The greatest finite value; NaN if there is none.
-    pub max: f64,
-    /// The mean of the finite values; NaN if there is none.
-    pub mean: f64,
-    /// How many are infinite or NaN.
-    pub non_finite: usize,
+#[derive(Clone, Copy, Debug)]
+struct Statistics {
+    /// Of the finite values; NaN if there is none.
+    min: f64,
+    max: f64,
+    mean: f64,
+    non_finite: usize,
 }
 
 impl Statistics {
-    pub(crate) fn of<F: Scalar>(values: &[F]) -> Self {
+    fn of<F: Scalar>(values: &[F]) -> Self {
         let (mut min, mut max, mut sum, mut count) = (f64::NAN, f64::NAN, 0.0, 0_usize);
         for &value in values {
             let x = value.to_f64().unwrap_or(f64::NAN);

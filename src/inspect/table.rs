@@ -1,5 +1,6 @@
 //! Tables of a tape: [`Summary`] and [`TapeTrace`].
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,15 +12,43 @@ use crate::tape::{Op, Record, SINK, Tape};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Each operation by name: how often, elements of its results, bytes of their values.
-    pub operations: Vec<(&'static str, usize, usize, usize)>,
+    /// Each operation by name, those that take most first; all scalar records are `scalars`.
+    pub operations: Vec<OperationCount>,
     /// The longest chain of operations, views and functions of one scalar not counted. Of a tensor
     /// operation with many operands two are followed.
     pub depth: usize,
-    /// The largest results: name, shape, bytes, line.
-    pub largest: Vec<(&'static str, Vec<usize>, usize, String)>,
+    /// The five largest results of tensor operations.
+    pub largest: Vec<Largest>,
     /// Bytes in use, as [`Tape::memory`] counts them.
     pub memory: usize,
+}
+
+/// What the operations of one name take, in a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationCount {
+    /// The method's name.
+    pub name: &'static str,
+    /// How many there are.
+    pub count: usize,
+    /// Elements of their results.
+    pub elements: usize,
+    /// Bytes of their results, for scalars of their records.
+    pub bytes: usize,
+}
+
+/// A large result, in a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Largest {
+    /// The operation.
+    pub name: &'static str,
+    /// The result's shape.
+    pub shape: Vec<usize>,
+    /// The result's bytes.
+    pub bytes: usize,
+    /// File and line that called the operation.
+    pub line: String,
 }
 
 /// One row an operation of a tape, in the order of recording; `Display` prints a table.
@@ -49,7 +78,7 @@ impl<F: Scalar> Tape<F> {
     /// let loss = x.dot(x).tanh().sum();
     /// let summary = tape.summary();
     /// assert_eq!(summary.depth, 3);
-    /// assert_eq!(summary.operations[0], ("dot", 1, 4, 32));
+    /// assert_eq!((summary.largest[0].name, summary.largest[0].bytes), ("dot", 32));
     /// println!("{summary}");
     /// ```
     pub fn summary(&self) -> Summary {
@@ -112,7 +141,13 @@ fn row<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<Row> {
 }
 
 fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Summary {
-    let mut operations: BTreeMap<&'static str, (usize, usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<&'static str, OperationCount> = BTreeMap::new();
+    let mut count = |name, count, elements, bytes| {
+        let total = counts.entry(name).or_insert(OperationCount { name, count: 0, elements: 0, bytes: 0 });
+        total.count += count;
+        total.elements += elements;
+        total.bytes += bytes;
+    };
     let mut largest = Vec::new();
     // The depth of each slot; that of a run stands at its first.
     let mut depths = vec![0_u32; ops.last().map_or(0, |op| op.first + op.len) + records.len() + 1];
@@ -121,9 +156,8 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
         match section {
             Section::Op(_, op, Some(made)) => {
                 let bytes = op.len * size_of::<F>();
-                let (count, elements, total) = operations.entry(made.name).or_default();
-                (*count, *elements, *total) = (*count + 1, *elements + op.len, *total + bytes);
-                largest.push((made.name, made.shape.to_vec(), bytes, line(made.location)));
+                count(made.name, 1, op.len, bytes);
+                largest.push(Largest { name: made.name, shape: made.shape.to_vec(), bytes, line: line(made.location) });
                 let below = made.operands.iter().flatten().filter(|x| x.slot != SINK).map(|x| depths[x.slot as usize]);
                 let own = below.max().unwrap_or(0) + 1;
                 depths[op.first..op.first + op.len].fill(own);
@@ -138,18 +172,14 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
                     depth = depth.max(depths[first + i]);
                 }
                 if !records.is_empty() {
-                    let (count, elements, total) = operations.entry("scalars").or_default();
-                    *count += heads.len();
-                    *elements += heads.len();
-                    *total += size_of_val(records);
+                    count("scalars", heads.len(), heads.len(), size_of_val(records));
                 }
             }
         }
     }
-    let mut operations: Vec<_> =
-        operations.into_iter().map(|(name, (count, elements, bytes))| (name, count, elements, bytes)).collect();
-    operations.sort_by_key(|&(.., bytes)| std::cmp::Reverse(bytes));
-    largest.sort_by_key(|&(.., bytes, _)| std::cmp::Reverse(bytes));
+    let mut operations: Vec<_> = counts.into_values().collect();
+    operations.sort_by_key(|total| Reverse(total.bytes));
+    largest.sort_by_key(|result| Reverse(result.bytes));
     largest.truncate(5);
     Summary { operations, depth: depth as usize, largest, memory }
 }
@@ -157,8 +187,8 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![["operation", "count", "elements", "bytes"].map(str::to_owned)];
-        for &(name, count, elements, bytes) in &self.operations {
-            rows.push([name.to_owned(), count.to_string(), elements.to_string(), bytes.to_string()]);
+        for OperationCount { name, count, elements, bytes } in &self.operations {
+            rows.push([(*name).to_owned(), count.to_string(), elements.to_string(), bytes.to_string()]);
         }
         write_columns(f, &rows, 1)?;
         writeln!(f, "depth {}, {} bytes in use", self.depth, self.memory)?;
@@ -167,7 +197,7 @@ impl fmt::Display for Summary {
         }
         writeln!(f)?;
         let mut rows = vec![["largest", "shape", "bytes", "line"].map(str::to_owned)];
-        for (name, shape, bytes, line) in &self.largest {
+        for Largest { name, shape, bytes, line } in &self.largest {
             rows.push([(*name).to_owned(), format!("{shape:?}"), bytes.to_string(), line.clone()]);
         }
         write_columns(f, &rows, usize::MAX)

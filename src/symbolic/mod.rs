@@ -19,8 +19,8 @@
 //! Sums and products have one form, like terms and powers of one base are collected, and of a few
 //! rewritings (a common factor out, a product multiplied out, sin² + cos² = 1) the shortest in
 //! print is kept. Expressions are equal as functions on the reals that agree wherever both are
-//! defined, as in SymPy: `x/x` is 1, `e^(ln x)` is x, `√x²` (the square of the root) is x, while
-//! `√(x²)` is |x|. Where the function branches the formula has cases; a case that is NaN is outside
+//! defined, as in SymPy: `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x, while
+//! `sqrt(x^2)` is |x|. Where the function branches the formula has cases; a case that is NaN is outside
 //! the domain and left out. A test for one point (`x == 0`) is passed by: the formula is that of
 //! the points around it.
 
@@ -38,6 +38,7 @@ pub(crate) use self::expr::Expr;
 pub(crate) use self::print::{Binding, MACRON, Style};
 pub(crate) use self::simplify::simplify;
 use crate::real::Real;
+use crate::trace::paths::TooManyPaths;
 use crate::trace::{Recorded, Recording};
 
 /// An expression in named variables.
@@ -94,7 +95,7 @@ pub fn symbolic_of(names: &[&str], f: impl for<'r> Fn(&[Recorded<'r>]) -> Record
     let symbols: Vec<Expr> = names.iter().map(|name| Expr::symbol(name)).collect();
     match derive::formula(&symbols, &names, f) {
         Ok(expr) => Formula { names, expr },
-        Err(_) => panic!(
+        Err(TooManyPaths) => panic!(
             "symbolic: the function has more than {} paths; record it at a point with `record` and take `.formula()`, which holds on that path",
             derive::MAX_PATHS
         ),
@@ -129,7 +130,7 @@ impl Formula {
         let place = self.place(name, "diff");
         match derive::derivative(&self.expr, &self.names, place) {
             Ok(expr) => self.with(expr),
-            Err(_) => panic!("diff: the formula has more than {} cases", derive::MAX_PATHS),
+            Err(TooManyPaths) => panic!("diff: the formula has more than {} cases", derive::MAX_PATHS),
         }
     }
 

@@ -114,18 +114,14 @@ impl Style {
 
     /// The adjoint of a name.
     pub(crate) fn bar(self, name: &str) -> String {
-        match (self, name.chars().next()) {
-            (Style::Text, Some(first)) => {
-                let rest = &name[first.len_utf8()..];
-                format!("{first}{MACRON}{rest}")
-            }
-            _ => {
-                let name = latex_name(name);
-                match name.split_once("_{") {
-                    Some((stem, index)) => format!(r"\bar{{{stem}}}_{{{index}"),
-                    None => format!(r"\bar{{{name}}}"),
-                }
-            }
+        if let (Style::Text, Some(first)) = (self, name.chars().next()) {
+            let rest = &name[first.len_utf8()..];
+            return format!("{first}{MACRON}{rest}");
+        }
+        let name = latex_name(name);
+        match name.split_once("_{") {
+            Some((stem, index)) => format!(r"\bar{{{stem}}}_{{{index}"),
+            None => format!(r"\bar{{{name}}}"),
         }
     }
 
@@ -255,8 +251,8 @@ impl Style {
         match self {
             Style::Text => rows.iter().map(|(value, test)| format!("{value} if {test} else ")).chain([last]).collect(),
             Style::Latex => {
-                let rows: String =
-                    rows.iter().map(|(value, test)| format!(r"{value} & \text{{if }} {test} \\ ")).collect();
+                let row = |(value, test): &(String, String)| format!(r"{value} & \text{{if }} {test} \\ ");
+                let rows = rows.iter().map(row).collect::<Vec<_>>().concat();
                 format!(r"\begin{{cases}} {rows}{last} & \text{{otherwise}} \end{{cases}}")
             }
         }

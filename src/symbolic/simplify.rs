@@ -18,8 +18,9 @@ pub(crate) fn simplify(e: &Expr) -> Expr {
     simplified(e, &mut HashMap::new())
 }
 
-fn simplified(e: &Expr, done: &mut HashMap<usize, Expr>) -> Expr {
-    if let Some(known) = done.get(&e.address()) {
+/// `done` holds what it knows the forms of, so that no address in it is given away again.
+fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
+    if let Some((_, known)) = done.get(&e.address()) {
         return known.clone();
     }
     let mut best = e.map_children(&mut |part| simplified(part, done));
@@ -42,7 +43,7 @@ fn simplified(e: &Expr, done: &mut HashMap<usize, Expr>) -> Expr {
             best = simplified(&best, done);
         }
     }
-    done.insert(e.address(), best.clone());
+    done.insert(e.address(), (e.clone(), best.clone()));
     best
 }
 

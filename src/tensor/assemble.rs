@@ -95,6 +95,7 @@ fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
 /// Operations that copy elements to other places.
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The tensor itself if its elements stand in row-major order, else a copy that does.
+    #[track_caller]
     pub fn as_standard_layout(self) -> Self {
         if self.node.as_slice().is_some() {
             return self;
@@ -349,7 +350,7 @@ impl<F: Scalar> Tape<F> {
             );
         }
         shape[along] = tensors.iter().map(|tensor| tensor.shape()[along]).sum();
-        self.join(axis, shape, tensors)
+        self.join("concatenate", axis, shape, tensors)
     }
 
     /// The tensors, all of one shape, side by side along a new axis, which comes to stand at `axis`.
@@ -388,11 +389,18 @@ impl<F: Scalar> Tape<F> {
         let mut shape = first.insert_axis(axis).dim();
         shape[axis.index()] = tensors.len();
         let slices = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| tensor.insert_axis(axis)));
-        self.join(axis, shape, slices)
+        self.join("stack", axis, shape, slices)
     }
 
     /// The tensors, which fit, one after the other in a result of this shape.
-    fn join<'t, D: Dimension>(&'t self, axis: Axis, shape: D, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
+    #[track_caller]
+    fn join<'t, D: Dimension>(
+        &'t self,
+        operation: &'static str,
+        axis: Axis,
+        shape: D,
+        tensors: &[Tensor<'t, F, D>],
+    ) -> Tensor<'t, F, D> {
         let strides = row_major(self, shape.slice());
         let mut to = 0;
         let blocks = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| {
@@ -400,7 +408,7 @@ impl<F: Scalar> Tape<F> {
             to += block.shape[axis.index()] * strides[axis.index()] as usize;
             block
         }));
-        assemble(self, "join", shape, strides, F::zero(), blocks.iter().copied())
+        assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied())
     }
 
     /// The first of the tensors, all of which must be on this tape.

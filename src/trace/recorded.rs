@@ -344,7 +344,7 @@ macro_rules! chains {
                 // A loop, not a closure: that would hide the caller's line.
                 let Some(mut total) = iter.next() else { return Self::constant($empty) };
                 for x in iter {
-                    total = total $op x;
+                    total $op x;
                 }
                 total
             }
@@ -357,7 +357,7 @@ macro_rules! chains {
         }
     )+ };
 }
-chains! { Sum sum + 0.0, Product product * 1.0 }
+chains! { Sum sum += 0.0, Product product *= 1.0 }
 
 impl fmt::Display for Recorded<'_> {
     /// The value, with the formatter's options.

@@ -311,13 +311,12 @@ impl Recording {
             }
             let names = self.step_names();
             let with: Vec<_> = steps().map(|(_, j)| format!("{} = {}", names[j], self.values[j])).collect();
-            let mut what = format!("{} = {} = {}", names[i], self.step_text(i, &names, Style::Text), self.values[i]);
-            if !with.is_empty() {
-                what += &format!(" with {}", with.join(", "));
-            }
-            if let Some((j, partial)) = bad {
-                what += &format!("; its partial with respect to {} is {partial}", names[j]);
-            }
+            let with = if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) };
+            let partial = bad.map_or_else(String::new, |(j, partial)| {
+                format!("; its partial with respect to {} is {partial}", names[j])
+            });
+            let text = self.step_text(i, &names, Style::Text);
+            let what = format!("{} = {text} = {}{with}{partial}", names[i], self.values[i]);
             Some(NonFinite {
                 operation: self.steps[i].name(),
                 location: Some(self.lines[i]),

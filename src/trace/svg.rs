@@ -116,7 +116,7 @@ impl RenderBackend for Svg {
 
     fn draw_text(&mut self, middle: Point, text: &str, look: &StyleAttr) {
         let size = look.font_size as f64;
-        let lines: Vec<&str> = text.lines().filter(|line| line.trim_start_matches(ADJOINT) != "").collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start_matches(ADJOINT).is_empty()).collect();
         let top = middle.y - (lines.len() as f64 - 1.0) * size * 0.65 + size * 0.35;
         for (i, line) in lines.into_iter().enumerate() {
             let y = top + i as f64 * size * 1.3;

@@ -221,7 +221,7 @@ impl Trace {
                 let cell = cell.trim().replace('|', r"\|").replace("=  ", "= ");
                 if cell.is_empty() { cell } else { format!("`{cell}`") }
             });
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            text.extend(["| ", &cells.join(" | "), " |\n"]);
         }
         text
     }
