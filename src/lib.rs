@@ -22,17 +22,22 @@
 //!
 //! # Where to look
 //!
-//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`grad`] and
-//!   [`value_and_grad`] for closures; [`Real`] for functions that run on any number type.
+//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real`] for functions that
+//!   run on any number type.
+//! - Derivatives in one call: [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`], [`hessian`],
+//!   [`sparse_jacobian`], [`sparse_hessian`]; for arrays [`arrays`].
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
 //!   `cholesky`, `solve_triangular`, `factorize`.
+//! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
+//! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`].
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`].
 //! - With a feature: files of weights and tables (`io`: `save`, `data::Csv`), progress bars and
 //!   charts (`watch`), several threads (`parallel`: `Parallel`), L-BFGS and its like (`argmin`:
 //!   `optim::Objective`).
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
+//! - Looking inside: [`trace`](fn@trace), [`symbolic`](fn@symbolic), [`inspect`].
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function and every convention at special points: [`rules`].
 

@@ -680,7 +680,7 @@ updates! {
 mod tests {
     use ndarray::{ArrayView3, Axis, Ix3, array, s};
 
-    use crate::tape::{Origin, Source, Tape};
+    use crate::tape::Tape;
     use crate::tensor::Tensor;
 
     type View = for<'a> fn(ArrayView3<'a, f64>) -> ArrayView3<'a, f64>;
