@@ -3,10 +3,11 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::{Section, Statistics, heads, line, operands_text, sections, terms};
+use super::{Section, Statistics, heads, line, maker, operand_text, sections, terms};
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
-use crate::tape::{Op, Record, SINK, Tape};
+use crate::tape::{Description, Op, Record, SINK, Source, Tape};
+use crate::trace::short;
 
 /// Where a number that is not finite came from; `Display` tells the story.
 #[derive(Clone, Debug)]
@@ -131,17 +132,16 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
     }
 }
 
-/// The operands with the range of their values, where the tape has them.
-fn described<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>) -> String {
-    let ranges = made.operands.iter().flatten().filter_map(|source| {
-        let place = ops.partition_point(|op| op.first <= source.slot as usize).checked_sub(1)?;
-        let values = ops[place].describe().filter(|_| source.slot != SINK)?.values?;
-        let Statistics { min, max, .. } = Statistics::of(values);
-        Some(format!("#{place} from {min} to {max}"))
-    });
-    let ranges: Vec<_> = ranges.collect();
-    let text = operands_text(ops, &made.operands);
-    if ranges.is_empty() { text } else { format!("{text} ({})", ranges.join(", ")) }
+/// The operands, with the range of their values where the tape has them.
+fn described<F: Scalar>(ops: &[Op<F>], made: &Description<'_, F>) -> String {
+    let operand = |source: &Source<'_>| {
+        let text = operand_text(ops, source);
+        match maker(ops, source).and_then(|(_, of)| of.values).map(Statistics::of) {
+            Some(Statistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
+            None => text,
+        }
+    };
+    made.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
 }
 
 fn scalar(what: String) -> NonFinite {
@@ -198,7 +198,7 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     })
 }
 
-fn of_op<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>, what: String) -> NonFinite {
+fn of_op<F: Scalar>(ops: &[Op<F>], made: &Description<'_, F>, what: String) -> NonFinite {
     NonFinite {
         operation: made.name,
         location: Some(made.location),

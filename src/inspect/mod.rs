@@ -85,23 +85,28 @@ fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
     heads
 }
 
+/// The operation that computed an operand, and its place; none for inputs, constants and scalars.
+fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize, Description<'a, F>)> {
+    let slot = source.slot as usize;
+    let place = ops.partition_point(|op| op.first <= slot).checked_sub(1)?;
+    let made = ops[place].describe()?;
+    (slot < ops[place].first + ops[place].len).then_some((place, made))
+}
+
 /// An operand in words: what made it, and its shape.
 fn operand_text<F: Scalar>(ops: &[Op<F>], source: &Source<'_>) -> String {
-    let slot = source.slot as usize;
     let shape = source.shape;
-    if source.slot == SINK {
-        return format!("constant {shape:?}");
-    }
-    let place = ops.partition_point(|op| op.first <= slot).saturating_sub(1);
-    match ops[place].describe() {
-        Some(made) if slot < ops[place].first + ops[place].len => format!("{} #{place} {shape:?}", made.name),
-        _ if slot < ops[place].first + ops[place].len => format!("input {shape:?}"),
-        _ => "a scalar".to_owned(),
+    match maker(ops, source) {
+        Some((place, made)) => format!("{} #{place} {shape:?}", made.name),
+        None if source.slot == SINK => format!("constant {shape:?}"),
+        None if is_input(ops, source.slot as usize) => format!("input {shape:?}"),
+        None => "a scalar".to_owned(),
     }
 }
 
-fn operands_text<F: Scalar>(ops: &[Op<F>], operands: &[Option<Source<'_>>]) -> String {
-    operands.iter().flatten().map(|source| operand_text(ops, source)).collect::<Vec<_>>().join(", ")
+fn is_input<F: Scalar>(ops: &[Op<F>], slot: usize) -> bool {
+    let place = ops.partition_point(|op| op.first <= slot) - 1;
+    slot < ops[place].first + ops[place].len
 }
 
 /// A line as one clicks on it.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Section, Statistics, heads, line, operands_text, sections, terms};
+use super::{Section, Statistics, heads, line, operand_text, sections, terms};
 use crate::real::Scalar;
 use crate::tape::{Op, Record, SINK, Tape};
 
@@ -109,7 +109,7 @@ fn row<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<Row> {
         Section::Op(number, _, Some(made)) => Row {
             number: format!("#{number}"),
             operation: made.name.to_owned(),
-            operands: operands_text(ops, &made.operands),
+            operands: made.operands.iter().flatten().map(|x| operand_text(ops, x)).collect::<Vec<_>>().join(", "),
             shape: format!("{:?}", made.shape),
             bytes: made.shape.iter().product::<usize>() * size,
             statistics: made.values.map(Statistics::of),
