@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::{Section, Statistics, heads, line, maker, operand_text, sections, terms};
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
-use crate::tape::{Description, Op, Record, SINK, Source, Tape};
+use crate::tape::{Made, Op, Record, SINK, Source, Tape};
 use crate::trace::short;
 
 /// Where a number that is not finite came from; `Display` tells the story.
@@ -117,7 +117,7 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
                 index(made.shape, place)
             );
             Some(NonFinite {
-                operation: made.name,
+                operation: made.origin.name,
                 location: Some(made.location),
                 shape: made.shape.to_vec(),
                 what,
@@ -133,7 +133,7 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
 }
 
 /// The operands, with the range of their values where the tape has them.
-fn described<F: Scalar>(ops: &[Op<F>], made: &Description<'_, F>) -> String {
+fn described<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>) -> String {
     let operand = |source: &Source<'_>| {
         let text = operand_text(ops, source);
         match maker(ops, source).and_then(|(_, of)| of.values).map(Statistics::of) {
@@ -141,7 +141,7 @@ fn described<F: Scalar>(ops: &[Op<F>], made: &Description<'_, F>) -> String {
             None => text,
         }
     };
-    made.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
+    made.origin.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
 }
 
 fn scalar(what: String) -> NonFinite {
@@ -184,7 +184,8 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 op.pull(&mut Cotangents { result: run, adjoints: &mut scratch, arena, spare });
                 let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
                 bad.map(|(slot, a)| {
-                    let operand = made.operands.iter().flatten().filter(|x| x.slot as usize <= slot && x.slot != SINK);
+                    let operand =
+                        made.origin.operands.iter().flatten().filter(|x| x.slot as usize <= slot && x.slot != SINK);
                     let place = operand.max_by_key(|x| x.slot).map_or(0, |x| slot - x.slot as usize);
                     of_op(ops, made, format!("its pullback turns finite adjoints into {a} (operand's element {place})"))
                 })
@@ -198,9 +199,9 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     })
 }
 
-fn of_op<F: Scalar>(ops: &[Op<F>], made: &Description<'_, F>, what: String) -> NonFinite {
+fn of_op<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>, what: String) -> NonFinite {
     NonFinite {
-        operation: made.name,
+        operation: made.origin.name,
         location: Some(made.location),
         shape: made.shape.to_vec(),
         what,

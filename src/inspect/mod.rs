@@ -16,7 +16,7 @@ pub use table::{Largest, OperationCount, Summary, TapeTrace};
 use std::panic::Location;
 
 use crate::real::Scalar;
-use crate::tape::{Description, Op, Record, SINK, Source, WIDE};
+use crate::tape::{Made, Op, Record, SINK, Source, WIDE};
 
 /// Values in a few numbers.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl Statistics {
 /// The part of a tape in which things follow each other: an operation, or scalar records.
 enum Section<'a, F: Scalar> {
     /// Inputs have no description.
-    Op(usize, &'a Op<F>, Option<Description<'a, F>>),
+    Op(usize, &'a Op<F>, Option<&'a Made<'a, F>>),
     /// The slot of the first, and the records.
     Records(usize, &'a [Record<F>]),
 }
@@ -86,7 +86,7 @@ fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
 }
 
 /// The operation that computed an operand, and its place; none for inputs, constants and scalars.
-fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize, Description<'a, F>)> {
+fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize, &'a Made<'a, F>)> {
     let slot = source.slot as usize;
     let place = ops.partition_point(|op| op.first <= slot).checked_sub(1)?;
     let made = ops[place].describe()?;
@@ -97,7 +97,7 @@ fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize,
 fn operand_text<F: Scalar>(ops: &[Op<F>], source: &Source<'_>) -> String {
     let shape = source.shape;
     match maker(ops, source) {
-        Some((place, made)) => format!("{} #{place} {shape:?}", made.name),
+        Some((place, made)) => format!("{} #{place} {shape:?}", made.origin.name),
         None if source.slot == SINK => format!("constant {shape:?}"),
         None if is_input(ops, source.slot as usize) => format!("input {shape:?}"),
         None => "a scalar".to_owned(),

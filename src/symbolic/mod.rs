@@ -67,7 +67,7 @@ pub struct Formula {
 /// use wengert::symbolic;
 ///
 /// let f = symbolic(["x"], |[x]| x.abs() * x);
-/// assert_eq!(f.diff("x").to_string(), "x*sign(x) + abs(x)");
+/// assert_eq!(f.diff("x").to_string(), "abs(x) + x*sign(x)");
 /// let g = symbolic(["x"], |[x]| if x > 1.0 { x * x } else { 2.0 * x - 1.0 });
 /// assert_eq!(g.diff("x").to_string(), "2*x if x > 1 else 2");
 /// ```
