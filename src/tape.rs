@@ -54,7 +54,7 @@ pub(crate) struct Op<F: Scalar> {
     pub(crate) first: usize,
     pub(crate) len: usize,
     pub(crate) pullback: Option<NonNull<Pullback<'static, F>>>,
-    made: Option<Made<F>>,
+    made: Option<NonNull<Made<'static, F>>>,
 }
 
 /// An operand of a tensor operation: the slot of its storage and its shape, which stands in the
@@ -88,38 +88,22 @@ impl<'t> Origin<'t> {
     }
 }
 
-/// An [`Origin`] with the result and the caller's line.
-struct Made<F> {
-    name: &'static str,
-    location: &'static Location<'static>,
-    operands: [Option<(u32, NonNull<[usize]>)>; 2],
-    shape: NonNull<[usize]>,
-    /// None: not in the arena.
-    values: Option<NonNull<F>>,
-}
-
-/// A tensor operation as tables and messages see it.
-pub(crate) struct Description<'a, F> {
-    pub(crate) name: &'static str,
+/// A tensor operation as tables and messages see it: its [`Origin`], the caller's line, the result.
+pub(crate) struct Made<'t, F> {
+    pub(crate) origin: Origin<'t>,
     pub(crate) location: &'static Location<'static>,
-    pub(crate) operands: [Option<Source<'a>>; 2],
-    pub(crate) shape: &'a [usize],
-    pub(crate) values: Option<&'a [F]>,
+    pub(crate) shape: &'t [usize],
+    /// None: not in the arena.
+    pub(crate) values: Option<&'t [F]>,
 }
 
 impl<F: Scalar> Op<F> {
     /// What operation made it; none for inputs.
-    pub(crate) fn describe(&self) -> Option<Description<'_, F>> {
-        let made = self.made.as_ref()?;
-        // SAFETY: shapes and values stand in the arena of the tape whose list this is part of, as
-        // `Tape::push_op` asks; they are alive until `clear`, and nothing writes them.
-        let of_arena = |shape: NonNull<[usize]>| unsafe { shape.as_ref() };
-        let shape = of_arena(made.shape);
-        // SAFETY: as above.
-        let values = made.values.map(|first| unsafe { std::slice::from_raw_parts(first.as_ptr(), self.len) });
-        let source = |(slot, shape)| Source { slot, shape: of_arena(shape) };
-        let operands = made.operands.map(|operand| operand.map(source));
-        Some(Description { name: made.name, location: made.location, operands, shape, values })
+    pub(crate) fn describe(&self) -> Option<&Made<'_, F>> {
+        // SAFETY: it stands in the arena of the tape whose list this is part of, as do the shapes and
+        // values that it refers to (`Tape::push_op` asks for that); they are alive until `clear`, and
+        // nothing writes them.
+        self.made.map(|made| unsafe { made.cast().as_ref() })
     }
 
     /// Runs the pullback, unless the result's cotangent is all zero.
@@ -494,13 +478,8 @@ impl<F: Scalar> Tape<F> {
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
     ) -> u32 {
         let len = values.len();
-        let made = Made {
-            name: origin.name,
-            location: Location::caller(),
-            operands: origin.operands.map(|operand| operand.map(|x| (x.slot, NonNull::from(x.shape)))),
-            shape: NonNull::from(shape),
-            values: (!origin.borrowed).then_some(NonNull::from(values).cast()),
-        };
+        let values = (!origin.borrowed).then_some(values);
+        let made: &Made<'t, F> = self.arena.alloc(Made { origin, location: Location::caller(), shape, values });
         let pullback: &'t Pullback<'t, F> = self.alloc(pullback);
         // SAFETY: only the lifetime of what the closure captures changes. A sweep calls it only
         // when the cotangent of its result is not all zero (`Op::pull`). That cotangent becomes
@@ -515,8 +494,13 @@ impl<F: Scalar> Tape<F> {
         let pullback = unsafe {
             std::mem::transmute::<NonNull<Pullback<'t, F>>, NonNull<Pullback<'static, F>>>(NonNull::from(pullback))
         };
-        let op =
-            Op { records: self.record_count(), first: self.slots(), len, pullback: Some(pullback), made: Some(made) };
+        let op = Op {
+            records: self.record_count(),
+            first: self.slots(),
+            len,
+            pullback: Some(pullback),
+            made: Some(NonNull::from(made).cast()),
+        };
         self.ops_mut().push(op);
         self.take_slots(len)
     }

@@ -89,7 +89,7 @@ fn the_first_value_that_is_not_finite() {
     let source = tape.first_non_finite().expect("ln 0 is there");
     assert_eq!((source.operation, source.location.expect("a line").line()), ("ln", line));
     assert_eq!(source.what, "1 of 3 values not finite, first -inf at [1]");
-    assert_eq!(source.operands, "square #1 [3] (#1 from 0 to 16)");
+    assert_eq!(source.operands, "square #1 [3] from 0 to 16");
     assert!(source.to_string().starts_with("`ln` at tests/inspect.rs:"), "{source}");
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::{Section, Statistics, heads, line, operands_text, sections, terms};
+use super::{Section, Statistics, heads, line, maker, operand_text, sections, terms};
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
-use crate::tape::{Op, Record, SINK, Tape};
+use crate::tape::{Made, Op, Record, SINK, Source, Tape};
+use crate::trace::short;
 
 /// Where a number that is not finite came from; `Display` tells the story.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
                 index(made.shape, place)
             );
             Some(NonFinite {
-                operation: made.name,
+                operation: made.origin.name,
                 location: Some(made.location),
                 shape: made.shape.to_vec(),
                 what,
@@ -131,17 +132,16 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
     }
 }
 
-/// The operands with the range of their values, where the tape has them.
-fn described<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>) -> String {
-    let ranges = made.operands.iter().flatten().filter_map(|source| {
-        let place = ops.partition_point(|op| op.first <= source.slot as usize).checked_sub(1)?;
-        let values = ops[place].describe().filter(|_| source.slot != SINK)?.values?;
-        let Statistics { min, max, .. } = Statistics::of(values);
-        Some(format!("#{place} from {min} to {max}"))
-    });
-    let ranges: Vec<_> = ranges.collect();
-    let text = operands_text(ops, &made.operands);
-    if ranges.is_empty() { text } else { format!("{text} ({})", ranges.join(", ")) }
+/// The operands, with the range of their values where the tape has them.
+fn described<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>) -> String {
+    let operand = |source: &Source<'_>| {
+        let text = operand_text(ops, source);
+        match maker(ops, source).and_then(|(_, of)| of.values).map(Statistics::of) {
+            Some(Statistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
+            None => text,
+        }
+    };
+    made.origin.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
 }
 
 fn scalar(what: String) -> NonFinite {
@@ -184,7 +184,8 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 op.pull(&mut Cotangents { result: run, adjoints: &mut scratch, arena, spare });
                 let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
                 bad.map(|(slot, a)| {
-                    let operand = made.operands.iter().flatten().filter(|x| x.slot as usize <= slot && x.slot != SINK);
+                    let operand =
+                        made.origin.operands.iter().flatten().filter(|x| x.slot as usize <= slot && x.slot != SINK);
                     let place = operand.max_by_key(|x| x.slot).map_or(0, |x| slot - x.slot as usize);
                     of_op(ops, made, format!("its pullback turns finite adjoints into {a} (operand's element {place})"))
                 })
@@ -198,9 +199,9 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     })
 }
 
-fn of_op<F: Scalar>(ops: &[Op<F>], made: &crate::tape::Description<'_, F>, what: String) -> NonFinite {
+fn of_op<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>, what: String) -> NonFinite {
     NonFinite {
-        operation: made.name,
+        operation: made.origin.name,
         location: Some(made.location),
         shape: made.shape.to_vec(),
         what,

@@ -16,7 +16,7 @@ pub use table::{Largest, OperationCount, Summary, TapeTrace};
 use std::panic::Location;
 
 use crate::real::Scalar;
-use crate::tape::{Description, Op, Record, SINK, Source, WIDE};
+use crate::tape::{Made, Op, Record, SINK, Source, WIDE};
 
 /// Values in a few numbers.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl Statistics {
 /// The part of a tape in which things follow each other: an operation, or scalar records.
 enum Section<'a, F: Scalar> {
     /// Inputs have no description.
-    Op(usize, &'a Op<F>, Option<Description<'a, F>>),
+    Op(usize, &'a Op<F>, Option<&'a Made<'a, F>>),
     /// The slot of the first, and the records.
     Records(usize, &'a [Record<F>]),
 }
@@ -85,23 +85,28 @@ fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
     heads
 }
 
+/// The operation that computed an operand, and its place; none for inputs, constants and scalars.
+fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize, &'a Made<'a, F>)> {
+    let slot = source.slot as usize;
+    let place = ops.partition_point(|op| op.first <= slot).checked_sub(1)?;
+    let made = ops[place].describe()?;
+    (slot < ops[place].first + ops[place].len).then_some((place, made))
+}
+
 /// An operand in words: what made it, and its shape.
 fn operand_text<F: Scalar>(ops: &[Op<F>], source: &Source<'_>) -> String {
-    let slot = source.slot as usize;
     let shape = source.shape;
-    if source.slot == SINK {
-        return format!("constant {shape:?}");
-    }
-    let place = ops.partition_point(|op| op.first <= slot).saturating_sub(1);
-    match ops[place].describe() {
-        Some(made) if slot < ops[place].first + ops[place].len => format!("{} #{place} {shape:?}", made.name),
-        _ if slot < ops[place].first + ops[place].len => format!("input {shape:?}"),
-        _ => "a scalar".to_owned(),
+    match maker(ops, source) {
+        Some((place, made)) => format!("{} #{place} {shape:?}", made.origin.name),
+        None if source.slot == SINK => format!("constant {shape:?}"),
+        None if is_input(ops, source.slot as usize) => format!("input {shape:?}"),
+        None => "a scalar".to_owned(),
     }
 }
 
-fn operands_text<F: Scalar>(ops: &[Op<F>], operands: &[Option<Source<'_>>]) -> String {
-    operands.iter().flatten().map(|source| operand_text(ops, source)).collect::<Vec<_>>().join(", ")
+fn is_input<F: Scalar>(ops: &[Op<F>], slot: usize) -> bool {
+    let place = ops.partition_point(|op| op.first <= slot) - 1;
+    slot < ops[place].first + ops[place].len
 }
 
 /// A line as one clicks on it.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Section, Statistics, heads, line, operands_text, sections, terms};
+use super::{Section, Statistics, heads, line, operand_text, sections, terms};
 use crate::real::Scalar;
 use crate::tape::{Op, Record, SINK, Tape};
 
@@ -108,8 +108,15 @@ fn row<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<Row> {
     Some(match section {
         Section::Op(number, _, Some(made)) => Row {
             number: format!("#{number}"),
-            operation: made.name.to_owned(),
-            operands: operands_text(ops, &made.operands),
+            operation: made.origin.name.to_owned(),
+            operands: made
+                .origin
+                .operands
+                .iter()
+                .flatten()
+                .map(|x| operand_text(ops, x))
+                .collect::<Vec<_>>()
+                .join(", "),
             shape: format!("{:?}", made.shape),
             bytes: made.shape.iter().product::<usize>() * size,
             statistics: made.values.map(Statistics::of),
@@ -156,9 +163,15 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
         match section {
             Section::Op(_, op, Some(made)) => {
                 let bytes = op.len * size_of::<F>();
-                count(made.name, 1, op.len, bytes);
-                largest.push(Largest { name: made.name, shape: made.shape.to_vec(), bytes, line: line(made.location) });
-                let below = made.operands.iter().flatten().filter(|x| x.slot != SINK).map(|x| depths[x.slot as usize]);
+                count(made.origin.name, 1, op.len, bytes);
+                largest.push(Largest {
+                    name: made.origin.name,
+                    shape: made.shape.to_vec(),
+                    bytes,
+                    line: line(made.location),
+                });
+                let below =
+                    made.origin.operands.iter().flatten().filter(|x| x.slot != SINK).map(|x| depths[x.slot as usize]);
                 let own = below.max().unwrap_or(0) + 1;
                 depths[op.first..op.first + op.len].fill(own);
                 depth = depth.max(own);

@@ -19,7 +19,7 @@
 //! Sums and products have one form, like terms and powers of one base are collected, and of a few
 //! rewritings (a common factor out, a product multiplied out, sin² + cos² = 1) the shortest in
 //! print is kept. Expressions are equal as functions on the reals that agree wherever both are
-//! defined, as in SymPy: `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x, while
+//! defined, as in [SymPy](https://www.sympy.org): `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x, while
 //! `sqrt(x^2)` is |x|. Where the function branches the formula has cases; a case that is NaN is outside
 //! the domain and left out. A test for one point (`x == 0`) is passed by: the formula is that of
 //! the points around it.
@@ -67,7 +67,7 @@ pub struct Formula {
 /// use wengert::symbolic;
 ///
 /// let f = symbolic(["x"], |[x]| x.abs() * x);
-/// assert_eq!(f.diff("x").to_string(), "x*sign(x) + abs(x)");
+/// assert_eq!(f.diff("x").to_string(), "abs(x) + x*sign(x)");
 /// let g = symbolic(["x"], |[x]| if x > 1.0 { x * x } else { 2.0 * x - 1.0 });
 /// assert_eq!(g.diff("x").to_string(), "2*x if x > 1 else 2");
 /// ```

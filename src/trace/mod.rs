@@ -15,6 +15,7 @@ mod table;
 pub use picture::Picture;
 pub use recorded::{Recorded, Recorder};
 pub use recording::{BranchChanged, Recording};
+pub(crate) use table::short;
 pub use table::{Trace, trace, trace_of};
 
 /// Runs a function of named inputs once and keeps what it did.

@@ -20,7 +20,7 @@ use crate::symbolic::Style;
 /// let picture = trace(["w", "x"], |[w, x]| (w * x).sin(), [0.5, 2.0]).picture();
 /// let dot = picture.to_dot();
 /// assert!(dot.starts_with("digraph"));
-/// assert!(dot.contains(r#"label="v1 = w * x\n1""#));
+/// assert!(dot.contains(r#"label="v1 = w * x\n1\n"#));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Picture<'a> {

@@ -260,7 +260,7 @@ impl Recording {
     /// use wengert::{Real, record};
     ///
     /// let f = record(["a", "b"], |[a, b]| if a * b > 0.0 { a } else { b }, [1.0, -2.0]);
-    /// assert_eq!(f.comparisons().collect::<Vec<_>>(), ["a * b > 0: false"]);
+    /// assert_eq!(f.comparisons().collect::<Vec<_>>(), ["a*b > 0: false"]);
     /// ```
     pub fn comparisons(&self) -> impl Iterator<Item = String> {
         self.comparisons.iter().map(|c| format!("{}: {}", self.comparison_text(c), c.outcome))

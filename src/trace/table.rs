@@ -266,6 +266,6 @@ fn number(x: f64, style: Style) -> String {
 }
 
 /// A number to six digits.
-pub(super) fn short(x: f64) -> String {
+pub(crate) fn short(x: f64) -> String {
     number(x, Style::Text).trim_start().to_owned()
 }
