@@ -190,7 +190,9 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
         let mut tensors = BTreeMap::new();
         let mut insert = |name: String, shape: &[usize], numbers: &[F]| {
             let mut bytes = Vec::with_capacity(size_of_val(numbers));
-            numbers.iter().for_each(|x| x.put(&mut bytes));
+            for x in numbers {
+                x.put(&mut bytes);
+            }
             tensors.insert(name, (shape.to_vec(), bytes));
         };
         for (name, shape, numbers) in self.params.stored() {
