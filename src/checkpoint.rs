@@ -1,6 +1,7 @@
 //! Checkpoints: parts of a computation that are computed again in the sweep instead of stored.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use ndarray::{ArrayView, Dimension};
 
@@ -62,7 +63,7 @@ impl Snapshots {
     fn snapshots(self, steps: usize) -> usize {
         match self {
             Self::Sqrt => steps.div_ceil(self.leaf(steps)).max(1),
-            Self::Binomial { count } => count,
+            Self::Binomial { count } => count.min(steps.max(1)),
         }
     }
 }
@@ -242,18 +243,6 @@ impl<F: Scalar> Tape<F> {
         let first_more = schedule.snapshots(steps).checked_sub(1);
         let first_more = first_more.expect("checkpoint_loop: the schedule needs at least one snapshot");
         let (inputs, state) = (Kept::new(self, inputs), Kept::new(self, state));
-        // The values after the steps `range`.
-        let run = move |range: std::ops::Range<usize>, state: &[F]| -> Vec<F> {
-            let inputs = constants(inputs.values);
-            let mut state = constants(state);
-            for i in range {
-                state = step(i, &inputs, &state);
-                assert_captures_nothing(&state);
-                assert_width(width, state.len(), i);
-            }
-            state.into_iter().map(Var::value).collect()
-        };
-
         let (mut at, mut values, mut more) = (0, state.values.to_vec(), first_more);
         let snapshots = self.arena().alloc_slice_fill_default::<(usize, &[F])>(first_more + 1);
         let mut count = 0;
@@ -261,13 +250,13 @@ impl<F: Scalar> Tape<F> {
             snapshots[count] = (at, self.arena().alloc_slice_copy(&values));
             count += 1;
             let Some(next) = schedule.next(steps, steps - at, more) else { break };
-            values = run(at..at + next, &values);
+            values = run(step, inputs, at..at + next, &values);
             (at, more) = (at + next, more - 1);
         }
         // The sweep starts from here.
         let last = at.max(steps.saturating_sub(schedule.leaf(steps)));
-        let last_state = &*self.arena().alloc_slice_copy(&run(at..last, &values));
-        let values = &*self.arena().alloc_slice_copy(&run(last..steps, last_state));
+        let last_state = &*self.arena().alloc_slice_copy(&run(step, inputs, at..last, &values));
+        let values = &*self.arena().alloc_slice_copy(&run(step, inputs, last..steps, last_state));
         let snapshots = &snapshots[..count];
 
         self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
@@ -280,13 +269,13 @@ impl<F: Scalar> Tape<F> {
             while let Some((at, start, more)) = stack.last() {
                 let (at, more) = (*at, *more);
                 if let Some(next) = schedule.next(steps, end - at, more) {
-                    let state = run(at..at + next, start);
+                    let state = run(step, inputs, at..at + next, start);
                     stack.push((at + next, state, more - 1));
                     continue;
                 }
                 // Record the last steps; with snapshots spent, from a state that is not kept.
                 let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
-                let start = if end == steps { last_state.to_vec() } else { run(at..from, start) };
+                let start = if end == steps { last_state.to_vec() } else { run(step, inputs, at..from, start) };
                 with_spare(cotangents.spare, |tape| {
                     let (u, first) = (tape.vars_from(inputs.values), tape.vars_from(&start));
                     let mut x = first.to_vec();
@@ -327,6 +316,25 @@ impl<F: Scalar> Tape<F> {
         let first = self.push_op(Origin::new(name, [None; 2]), shape, values, pullback);
         (first..).zip(values).map(|(slot, value)| Var::on(self, slot, *value)).collect()
     }
+}
+
+/// The values of the state after the steps `range`.
+#[track_caller]
+fn run<F: Scalar>(
+    step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>>,
+    inputs: Kept<'_, F>,
+    range: Range<usize>,
+    state: &[F],
+) -> Vec<F> {
+    let inputs = constants(inputs.values);
+    let mut state = constants(state);
+    let width = state.len();
+    for i in range {
+        state = step(i, &inputs, &state);
+        assert_captures_nothing(&state);
+        assert_width(width, state.len(), i);
+    }
+    state.into_iter().map(Var::value).collect()
 }
 
 #[track_caller]
@@ -395,18 +403,22 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         x: Tensor<'t, F, D>,
         f: impl for<'s> Fn(On<'s, 'env, F>, Tensor<'s, F, D>) -> Tensor<'s, F, E> + Copy + 't,
     ) -> Tensor<'t, F, E> {
-        let (outer, params, first) = (self.tape(), self.params(), self.first_slot());
+        let (outer, first) = (self.tape(), self.first_slot());
         assert!(
             std::ptr::eq(outer, x.tape()),
             "checkpoint: the input belongs to tape {:p}, the parameters to tape {outer:p}",
             x.tape()
         );
-        let (dim, values) = with_spare(outer.spare(), |tape| {
+        let (dim, values, own) = with_spare(outer.spare(), |tape| {
             let x = x.value();
-            let y = f(On::frozen(tape, params), tape.constant(&x));
-            assert_own(tape, y.tape());
-            (y.dim(), &*outer.arena().alloc_slice_fill_iter(y.value().iter().copied()))
+            let y = f(self.moved(tape, false), tape.constant(&x));
+            let values = &*outer.arena().alloc_slice_fill_iter(y.value().iter().copied());
+            (y.dim(), values, std::ptr::eq(tape, y.tape()))
         });
+        assert!(
+            own,
+            "checkpoint: the closure returns a tensor that is not computed from its inputs; pass it as one, or use it outside"
+        );
         let shape = outer.alloc(dim.clone());
         let constant = x.is_constant() && first == SINK;
         let origin = Origin::unary("checkpoint", x.node().source());
@@ -414,9 +426,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
             with_spare(cotangents.spare, |tape| {
                 let view = x.value();
                 let input = if x.is_constant() { tape.constant(&view) } else { tape.tensor(&view) };
-                let weights = if first == SINK { On::frozen(tape, params) } else { On::new(tape, params) };
+                let weights = self.moved(tape, first != SINK);
                 let y = f(weights, input);
-                assert_own(tape, y.tape());
                 assert_same(values, y.value().iter().copied());
                 let cotangent = ArrayView::from_shape(shape.clone(), cotangents.result);
                 let gradient = tape.backward_with([y.seed(&cotangent.expect("as many elements as the shape has"))]);
@@ -425,7 +436,7 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
                     x.node().accumulate(cotangents.adjoints, dx.as_slice().expect("in standard layout"));
                 }
                 if first != SINK {
-                    let adjoints = &mut cotangents.adjoints[first as usize..][..params.len()];
+                    let adjoints = &mut cotangents.adjoints[first as usize..][..self.params().len()];
                     for (sum, term) in adjoints.iter_mut().zip(&gradient.wrt(weights.flat())) {
                         *sum += *term;
                     }
@@ -433,12 +444,4 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
             });
         })
     }
-}
-
-#[track_caller]
-fn assert_own<F: Scalar>(tape: &Tape<F>, of_result: &Tape<F>) {
-    assert!(
-        std::ptr::eq(tape, of_result),
-        "checkpoint: the closure returns a tensor that is not computed from its inputs; pass it as one, or use it outside"
-    );
 }

@@ -2,10 +2,10 @@
 //! identities that treat values and cotangents differently.
 
 use ndarray::{Array, ArrayView, Dimension};
-use num_traits::Zero;
+use num_traits::{Float, One, Zero};
 
 use crate::fuse;
-use crate::real::{BaseFloat, Real, Scalar};
+use crate::real::{BaseFloat, Real, Scalar, binade};
 use crate::rules::Unary;
 use crate::tape::{Origin, Tape};
 use crate::tensor::Tensor;
@@ -120,9 +120,19 @@ impl<B: BaseFloat, U: Rule<B, 1>> Unary<B> for Elementwise<U> {
     }
 }
 
+/// Closes [`Operands`]: what adds to adjoints must add to those of its own operands alone, or it would
+/// wake pullbacks whose captures are gone (see `Tape::push_op`).
+mod sealed {
+    pub trait Sealed {}
+    impl<F: super::Scalar> Sealed for super::Var<'_, F> {}
+    impl<F: super::Scalar, D> Sealed for super::Tensor<'_, F, D> {}
+    impl<F: super::Scalar, D> Sealed for &[super::Tensor<'_, F, D>] {}
+}
+use sealed::Sealed;
+
 /// Operands of [`Tape::custom`]: a tensor, a [`Var`], a tuple of up to four of these, or a slice of
 /// tensors.
-pub trait Operands<'t, F: Scalar> {
+pub trait Operands<'t, F: Scalar>: Sealed {
     /// Their values in the same arrangement: an array view for a tensor, a number for a variable.
     type Values;
     /// Their cotangents in the same arrangement: an array of the tensor's shape, a number.
@@ -224,6 +234,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
 
 macro_rules! tuple_operands {
     ($($T:ident $t:ident $c:ident),+) => {
+        impl<$($T: Sealed),+> Sealed for ($($T,)+) {}
         impl<'t, F: Scalar, $($T: Operands<'t, F>),+> Operands<'t, F> for ($($T,)+) {
             type Values = ($($T::Values,)+);
             type Cotangents = ($($T::Cotangents,)+);
@@ -253,6 +264,11 @@ tuple_operands! { A a x, B b y, C c z, D d w }
 
 fn shaped<'a, F, E: Dimension>(shape: &E, values: &'a [F]) -> ArrayView<'a, F, E> {
     ArrayView::from_shape(shape.clone(), values).expect("as many elements as the shape has")
+}
+
+#[track_caller]
+fn assert_limit<B: BaseFloat>(operation: &str, limit: B) {
+    assert!(limit >= B::zero(), "{operation}: the limit is {limit}, it must not be negative");
 }
 
 #[track_caller]
@@ -349,6 +365,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// If the limit is negative or NaN.
     #[track_caller]
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
+        assert_limit("clip_cotangent", limit);
         match self.tape() {
             Some(tape) => self.to_tensor(tape).clip_cotangent(limit).into_var(),
             None => self,
@@ -386,7 +403,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// If the limit is negative or NaN.
     #[track_caller]
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
-        assert!(limit >= F::Base::zero(), "clip_cotangent: the limit is {limit}, it must not be negative");
+        assert_limit("clip_cotangent", limit);
         let limit = F::from_base(limit);
         self.identity("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
             move |cotangent| match cotangent {
@@ -412,10 +429,13 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// If the limit is negative or NaN.
     #[track_caller]
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
-        assert!(limit >= F::Base::zero(), "clip_cotangent_norm: the limit is {limit}, it must not be negative");
+        assert_limit("clip_cotangent_norm", limit);
         let limit = F::from_base(limit);
         self.identity("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
-            let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + c * c).sqrt();
+            // Scaled, because what is to be clipped may overflow when squared.
+            let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
+            let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
+            let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
             let scale = if norm > limit { limit / norm } else { F::one() };
             move |c| c * scale
         })

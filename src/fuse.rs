@@ -3,6 +3,7 @@
 use std::iter::{Product, Sum};
 
 use crate::dual::Dual;
+use crate::kernels::gap;
 use crate::real::{Scalar, binade};
 use crate::tape::{SINK, Tape};
 use crate::var::{Var, two_tapes};
@@ -278,7 +279,7 @@ fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
 
 /// e^(x - largest); infinities are equal to each other, as in a tie of `max`.
 fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
-    if x.value() == largest { F::one() } else { (x.value() - largest).exp() }
+    gap(x.value(), largest).exp()
 }
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {

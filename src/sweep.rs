@@ -5,6 +5,7 @@ use std::ops::{AddAssign, Index};
 
 use bumpalo::Bump;
 use ndarray::{ArrayBase, Data, Dimension};
+use smallvec::SmallVec;
 
 use crate::checkpoint::Spare;
 use crate::kernels::{Layout, scatter_add, sweep_records};
@@ -292,6 +293,8 @@ impl<F: Scalar> Tape<F> {
     /// If an output is of another tape.
     #[track_caller]
     pub fn backward_with<'t>(&'t self, seeds: impl IntoIterator<Item = Seed<'t, F>>) -> Gradient<'t, F> {
+        // They may come from an iterator that records.
+        let seeds: SmallVec<[_; 8]> = seeds.into_iter().collect();
         let adjoints = self.arena().alloc_slice_fill_copy(self.slots(), F::zero());
         for seed in seeds {
             let Some(tape) = seed.tape else { continue };
@@ -306,7 +309,7 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
-impl<F: Scalar> AddAssign<&Gradient<'_, F>> for Gradient<'_, F> {
+impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
     /// Accumulates another sweep of the same tape.
     ///
     /// ```
@@ -317,11 +320,24 @@ impl<F: Scalar> AddAssign<&Gradient<'_, F>> for Gradient<'_, F> {
     /// assert_eq!(total.wrt([x, y]), [7.0, 2.0]);
     /// ```
     ///
+    /// A gradient keeps alive what its sweep may read, so the other one lives as long:
+    ///
+    /// ```compile_fail,E0597
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let x = tape.var(1.0);
+    /// let mut total = x.sin().backward();
+    /// {
+    ///     let data = ndarray::array![7.0];
+    ///     total += &tape.tensor(&data).square().sum().backward();
+    /// }
+    /// println!("{total:?}");
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the other is of another tape.
     #[track_caller]
-    fn add_assign(&mut self, other: &Gradient<'_, F>) {
+    fn add_assign(&mut self, other: &Gradient<'t, F>) {
         self.assert_same_tape(other.tape);
         if self.adjoints.len() < other.adjoints.len() {
             let longer = self.tape.arena().alloc_slice_fill_copy(other.adjoints.len(), F::zero());

@@ -250,15 +250,18 @@ impl<F: Scalar> Tape<F> {
     ///
     /// No tensor handle of this tape is used afterwards.
     unsafe fn forget(&self) {
-        // SAFETY: the caller's promise.
-        unsafe { self.run_drops() };
+        // Before anything is dropped: a destructor may panic, and what is listed must be alive.
         // The first run of inputs stays, with the sink alone in it.
-        let mut ops = self.ops.borrow_mut();
-        ops.truncate(1);
-        ops[0].len = 1;
+        {
+            let mut ops = self.ops.borrow_mut();
+            ops.truncate(1);
+            ops[0].len = 1;
+        }
         self.next.set(1);
         self.offset.set(1);
         self.relocate();
+        // SAFETY: the caller's promise.
+        unsafe { self.run_drops() };
     }
 
     /// # Safety
@@ -324,7 +327,8 @@ impl<F: Scalar> Tape<F> {
         self.len() == 0
     }
 
-    /// Bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps.
+    /// Bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps. (Not the spare
+    /// tapes of [checkpoints](Self::checkpoint), which are empty between sweeps.)
     pub fn memory(&self) -> usize {
         let ops = self.ops.borrow();
         // Free room at the end of the arena's current chunk is not in use.
@@ -551,17 +555,17 @@ impl<F: Scalar> Tape<F> {
 
     /// Reads records and operations; recording meanwhile panics.
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
-        struct Resume<'a, F: Scalar>(&'a Tape<F>, bool);
+        struct Resume<'a, F: Scalar>(&'a Tape<F>, bool, u32);
         impl<F: Scalar> Drop for Resume<'_, F> {
             fn drop(&mut self) {
                 self.0.sweeping.set(self.1);
-                self.0.relocate();
+                self.0.limit.set(self.2);
             }
         }
         // A pullback of the user's may reach the tape. Without room `push` goes to `grow`, which
         // refuses; everything else that records asks for `ops_mut` first.
         let ops = self.ops.borrow();
-        let _resume = Resume(self, self.sweeping.replace(true));
+        let _resume = Resume(self, self.sweeping.replace(true), self.limit.get());
         self.limit.set(self.next.get());
         f(&self.records(), &ops)
     }

@@ -560,3 +560,13 @@ fn special_points_at_second_order() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Where logits are equal the largest is not a constant: second derivatives from p (δ - p).
+#[test]
+fn equal_logits_have_curvature() {
+    let h = hessian(|x| wengert::log_sum_exp(x), &[0.0, 0.0]);
+    assert_eq!(h, ndarray::array![[0.25, -0.25], [-0.25, 0.25]]);
+    // d²p₀/dx₀² = p₀(1 - p₀)(1 - 2p₀) at p = 1/3.
+    let h = hessian(|x| wengert::softmax(x)[0], &[1.0, 1.0, 1.0]);
+    assert!((h[[0, 0]] - 2.0_f64 / 27.0).abs() < 1e-15);
+}

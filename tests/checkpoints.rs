@@ -193,3 +193,14 @@ fn memory_grows_with_the_snapshots() {
     let (small, large) = (at(1_000, Snapshots::Sqrt), at(100_000, Snapshots::Sqrt));
     assert!(large < 12 * small, "{small} {large}");
 }
+
+/// A checkpoint computes with the values that are asked for, not with those the parameters have.
+#[test]
+fn other_values_of_the_parameters() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", array![1.0, 2.0]);
+    let mut tape = Tape::new();
+    let (loss, gradient) =
+        tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.checkpoint(p.get(w), |p, x| x * p.get(w)).sum());
+    assert_eq!((loss, gradient), (25.0, &[6.0, 8.0][..]));
+}

@@ -304,3 +304,70 @@ fn a_seed_of_another_tape() {
     let (a, b) = (Tape::new(), Tape::new());
     let _ = a.backward_with([b.var(1.0).seed(1.0)]);
 }
+
+/// What is to be clipped may be too large to be squared.
+#[test]
+fn a_huge_cotangent_is_clipped_not_lost() {
+    let tape = Tape::<f32>::new();
+    let data = array![1.0, 1.0];
+    let x = tape.tensor(&data);
+    let loss = (x.clip_cotangent_norm(1.0) * array![3e30_f32, 4e30]).sum();
+    let gradient = loss.backward().wrt(x);
+    assert!((gradient[0] - 0.6).abs() < 1e-6 && (gradient[1] - 0.8).abs() < 1e-6);
+}
+
+/// Seeds from an iterator that records while it gives them.
+#[test]
+fn seeds_that_are_recorded_on_the_way() {
+    let tape = Tape::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let gradient = tape.backward_with([(x, y), (y, y)].into_iter().map(|(a, b)| (a * b).seed(1.0)));
+    assert_eq!(gradient.wrt([x, y]), [3.0, 8.0]);
+}
+
+/// A sweep within a pullback leaves the tape closed for recording.
+#[test]
+fn a_nested_sweep_does_not_open_the_tape() {
+    thread_local!(static TAPE: &'static Tape<f64> = Box::leak(Box::default()));
+    thread_local!(static PAIR: Cell<[Option<Var<'static, f64>>; 2]> = const { Cell::new([None; 2]) });
+    let caught = std::panic::catch_unwind(|| {
+        TAPE.with(|tape| {
+            PAIR.set([Some(tape.var(1.0)), Some(tape.var(2.0))]);
+            let data = Box::leak(Box::new(array![1.0]));
+            let y = tape.custom("nested", tape.tensor(&*data), data.clone(), |c, _, _| {
+                let [x, y] = PAIR.get().map(|var| var.expect("a handle"));
+                assert_eq!(x.backward()[x], 1.0);
+                let _ = x * y;
+                c.to_owned()
+            });
+            y.sum().backward();
+        });
+    });
+    let message = *caught.expect_err("it must not record").downcast::<&str>().expect("a message");
+    assert!(message.contains("must not record"), "{message}");
+}
+
+/// A destructor that panics leaves nothing on the list of what was dropped.
+#[test]
+fn a_panicking_destructor_leaves_an_empty_tape() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("bang");
+        }
+    }
+    let mut tape = Tape::<f64>::new();
+    {
+        let data = array![1.0];
+        let bomb = Bomb;
+        let x = tape.tensor(&data);
+        let _ = tape.custom("bomb", x, array![1.0], move |c, _, _| {
+            let _ = &bomb;
+            c.to_owned()
+        });
+    }
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tape.clear())).is_err());
+    assert!(tape.is_empty());
+    let x = tape.var(3.0);
+    assert_eq!((x * x).backward()[x], 6.0);
+}

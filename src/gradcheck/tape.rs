@@ -64,7 +64,7 @@ impl GradCheck {
     }
 
     /// Checks the gradient of a whole model: a loss as [`Tape::value_and_grad`] takes it, with
-    /// respect to every parameter. The report names entries by parameter and index.
+    /// respect to every parameter, frozen or not. The report names entries by parameter and index.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -75,6 +75,7 @@ impl GradCheck {
     ) -> Result<Report, GradientMismatch> {
         let at = |x: &[F]| {
             let mut moved = params.clone();
+            moved.group_where(|_| true).unfreeze();
             moved.values_mut().copy_from_slice(x);
             moved
         };

@@ -78,7 +78,9 @@ fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
     for (i, record) in records.iter().enumerate() {
         if record.parents[1] & WIDE != 0 {
             let cells = (record.parents[1] & !WIDE) as usize;
-            heads.retain(|&head| head < i - cells);
+            while heads.last().is_some_and(|&head| head >= i - cells) {
+                heads.pop();
+            }
         }
         heads.push(i);
     }

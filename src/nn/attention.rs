@@ -53,12 +53,14 @@ pub fn attention<'t, F: Scalar>(
     scores.softmax(Axis(2)).matmul(values)
 }
 
-/// -∞ where the key (column) comes after the query (row), else 0.
+/// Where the key (column) comes after the query (row) a number so low that nothing is left of the
+/// weight, else 0. (Not -∞: a search for what is not finite would stop at it.)
 fn future<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) -> Tensor<'t, F, Ix2> {
+    let hidden = F::min_value() * F::lit(0.25);
     let mask = &*like
         .tape()
         .arena()
-        .alloc_slice_fill_with(queries * keys, |i| if i % keys > i / keys { F::neg_infinity() } else { F::zero() });
+        .alloc_slice_fill_with(queries * keys, |i| if i % keys > i / keys { hidden } else { F::zero() });
     let values = ArrayView::from_shape((queries, keys), mask).expect("a number for each pair");
     Tensor::view(like.tape(), values, mask, SINK)
 }

@@ -392,12 +392,13 @@ impl<F: Scalar> Params<F> {
 
     /// The weights as constants of a tape: to evaluate a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On::frozen(tape, self)
+        On { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
     }
 
     /// The same parameters over dual numbers, with a tangent each: a direction for
     /// [`Tape::value_and_grad`] on a tape of dual numbers, whose gradient then has the product of the
-    /// Hessian with that direction as its tangents. Ids stay valid.
+    /// Hessian with that direction as its tangents. [Frozen](Group::freeze) weights do not move. Ids
+    /// stay valid.
     ///
     /// ```
     /// use wengert::{Dual, Params, Tape};
@@ -421,7 +422,12 @@ impl<F: Scalar> Params<F> {
             tangents.len(),
             self.len()
         );
-        let values = self.values.iter().zip(tangents).map(|(&x, &v)| Dual::new(x, [v])).collect();
+        let mut values: Vec<_> = self.values.iter().map(|&x| Dual::constant(x)).collect();
+        for range in self.spans.iter().map(|span| span.range.clone()) {
+            for (value, tangent) in values[range.clone()].iter_mut().zip(&tangents[range]) {
+                *value = Dual::new(value.primal(), [*tangent]);
+            }
+        }
         Params {
             values,
             buffers: self.buffers.iter().map(|&x| Dual::constant(x)).collect(),
@@ -527,9 +533,13 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         Self::at(tape, params, &params.values)
     }
 
-    /// The parameters as constants.
-    pub(crate) fn frozen(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
-        On { tape, slot: SINK, params, values: &params.values, env: PhantomData }
+    /// The same parameters on another tape, as its next input or as constants.
+    pub(crate) fn moved<'s, 'e: 's>(self, tape: &'s Tape<F>, recorded: bool) -> On<'s, 'e, F>
+    where
+        't: 's,
+    {
+        let slot = if recorded { tape.input_slots(self.params.len()) } else { SINK };
+        On { tape, slot, params: self.params, values: self.values, env: PhantomData }
     }
 
     /// The parameters with other values as the next input of a tape.

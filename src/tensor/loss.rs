@@ -312,14 +312,15 @@ struct BceWithLogits;
 impl<F: Scalar> Pointwise<F> for BceWithLogits {
     #[inline(always)]
     fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
-        let size = Float::abs(x);
+        // |x|, but with a derivative at 0.
+        let size = if x > L::zero() { x } else { -x };
         let miss = if x > L::zero() { L::one() - t } else { t };
         size.gated_mul(miss) + Float::ln_1p(Float::exp(-size))
     }
     /// σ(x) - t from the small one of σ(x) and 1 - σ(x).
     #[inline(always)]
     fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
-        let e = Float::exp(-Float::abs(x));
+        let e = Float::exp(if x > L::zero() { -x } else { x });
         let small = e / (L::one() + e);
         if x > L::zero() { (L::one() - t) - small } else { small - t }
     }

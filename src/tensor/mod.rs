@@ -72,6 +72,9 @@ use crate::var::{Var, two_tapes};
 /// };
 /// println!("{}", x.value());
 /// ```
+/// All tensors that meet share one lifetime: what is borrowed for a batch must live as long as the
+/// handles it meets. Where that is too long, record each batch anew
+/// ([`Tape::value_and_grad`]), or give the tape an owned array ([`Tape::constant`]).
 pub struct Tensor<'t, F: Scalar, D> {
     tape: &'t Tape<F>,
     node: &'t Node<'t, F, D>,

@@ -49,6 +49,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The elements in row-major order along one axis; see [`reshape`](Self::reshape).
+    #[track_caller]
     pub fn flatten(self) -> Tensor<'t, F, Ix1> {
         self.reshape(self.len())
     }
