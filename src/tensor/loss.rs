@@ -312,14 +312,14 @@ struct BceWithLogits;
 impl<F: Scalar> Pointwise<F> for BceWithLogits {
     #[inline(always)]
     fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
-        let size = Float::abs(x);
-        let miss = if x > L::zero() { L::one() - t } else { t };
+        // Not `abs`, of derivative 0 at 0: there the loss is smooth, and dual numbers differentiate this.
+        let (size, miss) = if x > L::zero() { (x, L::one() - t) } else { (-x, t) };
         size.gated_mul(miss) + Float::ln_1p(Float::exp(-size))
     }
     /// σ(x) - t from the small one of σ(x) and 1 - σ(x).
     #[inline(always)]
     fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
-        let e = Float::exp(-Float::abs(x));
+        let e = Float::exp(if x > L::zero() { -x } else { x });
         let small = e / (L::one() + e);
         if x > L::zero() { (L::one() - t) - small } else { small - t }
     }
