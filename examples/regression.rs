@@ -23,7 +23,7 @@ const TEST: usize = 110;
 const RIDGE: f64 = 10.0;
 const FOLDER: &str = "target/regression";
 
-/// (XᵀX + λ1)⁻¹ Xᵀy, what gradient descent goes to. The matrix is positive definite.
+/// (Xᵀ X + λ1)⁻¹ Xᵀ y, what gradient descent goes to. The matrix is positive definite.
 fn closed_form(x: &Array2<f64>, y: &Array2<f64>) -> Result<Array2<f64>, Box<dyn Error>> {
     let tape = Tape::new();
     let normal = x.t().dot(x) + Array2::<f64>::eye(x.ncols()) * RIDGE;
