@@ -27,7 +27,7 @@ const EPOCHS: u64 = 40;
 const BATCH: usize = 32;
 const TEST: usize = 360;
 /// The learning rate of the first epoch; it falls linearly to zero.
-const RATE: f64 = 5e-3;
+const RATE: f64 = 1e-2;
 const PICTURE: &str = "target/digits/wrong.png";
 
 /// 64 pixels, a hidden layer of relu units, 10 classes.
