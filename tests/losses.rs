@@ -6,7 +6,7 @@ mod arrays;
 
 use arrays::{LAYOUTS, lay_out};
 use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
-use wengert::{BaseFloat, Tape, Target, Tensor, Var};
+use wengert::{BaseFloat, Params, Tape, Target, Tensor, Var};
 
 fn close(case: &str, got: f64, want: f64, tolerance: f64) {
     assert!(
@@ -514,4 +514,20 @@ fn a_foreign_target_is_checked_again() {
         }))
     };
     assert!(loss("of another tape").is_err() && loss("too long").is_err());
+}
+
+/// σ'(0) = 1/4 and d/dx = σ(0) - t at the logit 0, where the formula changes branch.
+#[test]
+fn binary_cross_entropy_is_smooth_at_zero() {
+    let target = array![0.25];
+    let mut params = Params::<f64>::new();
+    for zero in [0.0, -0.0] {
+        let x = params.add(zero.to_string(), array![zero]);
+        let along = params.with_tangents(&vec![1.0; params.len()]);
+        let mut tape = Tape::new();
+        let (loss, gradient) = tape.value_and_grad(&along, |p| p.get(x).bce_with_logits(&target));
+        let last = gradient[gradient.len() - 1];
+        assert_eq!((loss.primal(), loss.tangents()[0]), (2_f64.ln(), 0.25), "at {zero}");
+        assert_eq!((last.primal(), last.tangents()[0]), (0.25, 0.25), "at {zero}");
+    }
 }
