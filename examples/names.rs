@@ -122,6 +122,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     history
         .chart("Spelling names from three letters of context", "epoch")
         .y_label("nats a letter")
+        .y_range(1.9..2.5)
         .line("counts of pairs, validation", ends.map(|epoch| (epoch, bigram)))
         .save("target/names/curves.png")?;
     println!("\ndrawn in target/names/curves.png");

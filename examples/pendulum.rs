@@ -44,14 +44,11 @@ fn step<R: Real<Base = f64>>([length, damping]: [R; 2], [angle, speed]: [R; 2]) 
     std::array::from_fn(|i| [angle, speed][i] + R::lit(h / 6.0) * (k1[i] + (k2[i] + k3[i]) * R::lit(2.0) + k4[i]))
 }
 
-/// The angle at each of n measurements.
-fn swing(pendulum: [f64; 2], n: usize) -> Vec<f64> {
-    let mut state = START;
-    let measure = |_| {
-        state = (0..STEPS_BETWEEN).fold(state, |state, _| step(pendulum, state));
-        state[0]
-    };
-    (0..n).map(measure).collect()
+/// The angle at the start and after each step.
+fn swing(pendulum: [f64; 2]) -> Vec<f64> {
+    let steps = SECONDS * MEASUREMENTS_PER_SECOND * STEPS_BETWEEN;
+    let states = std::iter::successors(Some(START), |&state| Some(step(pendulum, state)));
+    states.map(|[angle, _]| angle).take(steps + 1).collect()
 }
 
 /// The mean squared error of the model against the measurements.
@@ -75,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seed = std::env::args().nth(1).map_or(Ok(0), |text| text.parse())?;
     let (n, noise) = (SECONDS * MEASUREMENTS_PER_SECOND, Normal::new(0.0, NOISE)?);
     let rng = &mut StdRng::seed_from_u64(seed);
-    let measured: Vec<f64> = swing(TRUE, n).iter().map(|angle| angle + rng.sample(noise)).collect();
+    let angles = swing(TRUE).into_iter().step_by(STEPS_BETWEEN).skip(1);
+    let measured: Vec<f64> = angles.map(|angle| angle + rng.sample(noise)).collect();
     println!("{n} angles in {SECONDS} s, noise {NOISE} rad; {} Runge-Kutta steps\n", n * STEPS_BETWEEN);
 
     println!("one gradient          kilobytes   milliseconds   d/d length   d/d damping");
@@ -120,18 +118,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:14} {:5.2} {:7.2} {:8.4} {off:7.2}%", TRUE[i], GUESS[i], found[i]);
     }
 
-    let curve = |angles: Vec<f64>| {
-        let points = std::iter::once(START[0]).chain(angles).enumerate();
-        points.map(|(i, angle)| (i as f64 / MEASUREMENTS_PER_SECOND as f64, angle)).collect::<Vec<_>>()
+    let seconds = |points: usize| points as f64 / MEASUREMENTS_PER_SECOND as f64;
+    let curve = |pendulum| {
+        let angles = swing(pendulum).into_iter().enumerate();
+        angles.map(move |(i, angle)| (seconds(i) / STEPS_BETWEEN as f64, angle))
     };
+    let dots = measured.iter().enumerate().map(|(i, &angle)| (seconds(i + 1), angle));
     std::fs::create_dir_all("target/pendulum")?;
     Chart::new("A pendulum: length and damping from its swings")
         .x_label("time in s")
         .y_label("angle in rad")
-        .line("first guess", curve(swing(GUESS, n)))
+        .y_range(-1.3..1.7)
+        .line("first guess", curve(GUESS))
         .colour((190, 190, 190))
-        .line("fitted model", curve(swing(found, n)))
-        .dots("measured", curve(measured).split_off(1))
+        .line("fitted model", curve(found))
+        .dots("measured", dots)
         .save("target/pendulum/fit.png")?;
     println!("\ndrawn in target/pendulum/fit.png");
     Ok(())
