@@ -80,28 +80,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut adam = AdamW::new(RATE).weight_decay(0.1);
     let mut batches = Batches::new(next.len(), BATCH, seed);
     let schedule = Schedule::cosine(RATE, EPOCHS);
-    let (mut tape, mut history, mut rows_of, mut labels) = (Tape::new(), History::new(), Vec::new(), Vec::new());
+    let (mut tape, mut history, mut seen, mut labels) = (Tape::new(), History::new(), Vec::new(), Vec::new());
     let (progress, start) = (Progress::new("epoch", EPOCHS), Instant::now());
-    for epoch in 0..EPOCHS {
-        adam.lr = schedule.at(epoch);
+    for epoch in 1..=EPOCHS {
+        adam.lr = schedule.at(epoch - 1);
         let mut sum = 0.0;
         for rows in batches.shuffle() {
-            let x = gather_rows(&contexts, rows, &mut rows_of);
+            let x = gather_rows(&contexts, rows, &mut seen);
             let y = gather(&next, rows, &mut labels);
             let (loss, gradient) = tape.value_and_grad(&params, |p| model.logits(p, x).softmax_cross_entropy(y));
             adam.step(&mut params, gradient);
             sum += f64::from(loss) * y.len() as f64;
         }
         tape.clear();
-        let loss = model.logits(params.frozen_on(&tape), unseen.view()).softmax_cross_entropy(&expected).value();
-        history.push("training", sum / next.len() as f64);
-        history.push("validation", f64::from(loss));
-        progress.println(format!(
-            "epoch {:2}   training {:.4}   validation {loss:.4}",
-            epoch + 1,
-            sum / next.len() as f64
-        ));
-        progress.step(sum / next.len() as f64, adam.lr);
+        let logits = model.logits(params.frozen_on(&tape), unseen.view());
+        let validated = f64::from(logits.softmax_cross_entropy(&expected).value());
+        let learnt = sum / next.len() as f64;
+        history.push("training", learnt);
+        history.push("validation", validated);
+        progress.println(format!("epoch {epoch:2}   training {learnt:.4}   validation {validated:.4}"));
+        progress.step(learnt, adam.lr);
     }
     progress.finish();
 
