@@ -32,16 +32,16 @@ pub(crate) fn read(seed: u64) -> (Names, Names) {
 /// counts in the training names: (count + 1) / (count of the letter before + 27), Laplace's rule.
 pub(crate) fn bigram_loss(train: &Names, validation: &Names) -> f64 {
     let mut counts = [[1.0; LETTERS]; LETTERS];
-    for (before, letter) in train.iter().flat_map(pairs) {
+    for (before, letter) in train.iter().flat_map(|name| pairs(name)) {
         counts[before][letter] += 1.0;
     }
     let nats = |(before, letter): (usize, usize)| -(counts[before][letter] / counts[before].iter().sum::<f64>()).ln();
-    let losses: Vec<f64> = validation.iter().flat_map(pairs).map(nats).collect();
+    let losses: Vec<f64> = validation.iter().flat_map(|name| pairs(name)).map(nats).collect();
     losses.iter().sum::<f64>() / losses.len() as f64
 }
 
 /// Each letter with the one before it, from the first to the end.
-fn pairs(name: &Vec<usize>) -> impl Iterator<Item = (usize, usize)> {
+fn pairs(name: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     let before = std::iter::once(END).chain(name.iter().copied());
     before.zip(name.iter().copied().chain([END]))
 }
