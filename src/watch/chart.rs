@@ -304,7 +304,7 @@ fn tick(log: bool, range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     move |&v| match (log, v == v.round()) {
         (true, true) => format!("1e{v:.0}"),
         (true, false) => format!("{:.1e}", 10f64.powf(v)),
-        (false, true) if v.abs() < 1e6 => format!("{v:.0}"),
+        (false, true) if span >= 2.0 && v.abs() < 1e6 => format!("{v:.0}"),
         (false, _) if v.abs() < 1e6 => format!("{v:.digits$}"),
         (false, _) => format!("{v:.1e}"),
     }

@@ -1,0 +1,176 @@
+//! A transformer of one block learns to spell given names, saves its weights, and spells some of its own.
+//!
+//! ```text
+//! cargo run --release --example names_gpt [SEED]
+//! ```
+//!
+//! A decoder as in Radford et al. 2019, "Language models are unsupervised multitask learners": letters and
+//! positions, causal attention in several heads, two layers with gelu (in its tanh form), a norm before each. It is
+//! measured as in the example `names`. Writes `target/names_gpt/weights.safetensors` and draws
+//! `target/names_gpt/curves.png`.
+
+mod letters;
+
+use std::error::Error;
+use std::time::Instant;
+
+use letters::{END, LETTERS, LONGEST};
+use ndarray::{Array2, ArrayView2, Axis, Ix2};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wengert::data::{Batches, gather};
+use wengert::nn::{Dropout, Embedding, LayerNorm, Linear, Mode, MultiHeadAttention};
+use wengert::optim::{AdamW, Optimizer, Schedule};
+use wengert::watch::{History, Progress};
+use wengert::{On, Params, Tape, Tensor};
+
+/// Tokens of a sequence: the end of the name before, and the letters.
+const TOKENS: usize = LONGEST + 1;
+const SIZE: usize = 48;
+const HEADS: usize = 4;
+const DROPOUT: f64 = 0.1;
+const EPOCHS: u64 = 30;
+const BATCH: usize = 64;
+const RATE: f64 = 3e-3;
+
+struct Transformer {
+    letters: Embedding,
+    positions: Embedding,
+    norm1: LayerNorm,
+    attention: MultiHeadAttention,
+    norm2: LayerNorm,
+    wide: Linear,
+    narrow: Linear,
+    norm3: LayerNorm,
+    out: Linear,
+    dropout: Dropout,
+}
+
+impl Transformer {
+    fn new(params: &mut Params<f32>, rng: &mut StdRng) -> Self {
+        Self {
+            letters: Embedding::new(params, "letters", LETTERS, SIZE, rng),
+            positions: Embedding::new(params, "positions", TOKENS, SIZE, rng),
+            norm1: LayerNorm::new(params, "norm1", SIZE),
+            attention: MultiHeadAttention::new(params, "attention", SIZE, HEADS, rng).causal(),
+            norm2: LayerNorm::new(params, "norm2", SIZE),
+            wide: Linear::new(params, "wide", SIZE, 4 * SIZE, rng),
+            narrow: Linear::new(params, "narrow", 4 * SIZE, SIZE, rng),
+            norm3: LayerNorm::new(params, "norm3", SIZE),
+            out: Linear::new(params, "out", SIZE, LETTERS, rng),
+            dropout: Dropout::new(DROPOUT),
+        }
+    }
+
+    /// Logits of the letter after each of the tokens `at`, counted through all sequences of
+    /// `tokens` (sequences, tokens).
+    fn logits<'t>(
+        &self,
+        p: On<'t, '_, f32>,
+        tokens: ArrayView2<'_, usize>,
+        at: &[usize],
+        mode: &mut Mode<f32>,
+    ) -> Tensor<'t, f32, Ix2> {
+        let places: Vec<usize> = (0..tokens.ncols()).collect();
+        let x = self.letters.forward(p, &tokens) + self.positions.forward(p, &places);
+        let x = self.dropout.forward(x, mode);
+        let seen = self.attention.forward(p, self.norm1.forward(p, x));
+        let x = x + self.dropout.forward(seen, mode);
+        let thought = self.wide.forward(p, self.norm2.forward(p, x)).gelu_tanh();
+        let x = x + self.dropout.forward(self.narrow.forward(p, thought), mode);
+        let rows = x.reshape((tokens.len(), SIZE)).select(Axis(0), at);
+        self.out.forward(p, self.norm3.forward(p, rows))
+    }
+}
+
+/// Sequences of tokens, where in them a name's letters stand, and the letters that come next.
+#[derive(Default)]
+struct Batch {
+    tokens: Array2<usize>,
+    at: Vec<usize>,
+    next: Vec<usize>,
+}
+
+impl Batch {
+    fn new(names: &[Vec<usize>]) -> Self {
+        let mut batch = Self { tokens: Array2::from_elem((names.len(), TOKENS), END), ..Self::default() };
+        for (i, name) in names.iter().enumerate() {
+            for (j, &letter) in name.iter().enumerate() {
+                batch.tokens[[i, j + 1]] = letter;
+            }
+            batch.at.extend((0..=name.len()).map(|j| i * TOKENS + j));
+            batch.next.extend(name.iter().chain([&END]));
+        }
+        batch
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let seed = std::env::args().nth(1).map_or(Ok(0), |text| text.parse())?;
+    let (train, validation) = letters::read(seed);
+    let bigram = letters::bigram_loss(&train, &validation);
+    println!("{} names to learn from, {} to validate on", train.len(), validation.len());
+
+    let mut params = Params::<f32>::new();
+    let model = Transformer::new(&mut params, &mut StdRng::seed_from_u64(seed));
+    println!("\n{params}\n\nloss in nats a letter (that of training with dropout)");
+
+    let unseen = Batch::new(&validation);
+    let mut adam = AdamW::new(RATE).weight_decay(0.1).clip_norm(1.0);
+    let mut batches = Batches::new(train.len(), BATCH, seed);
+    let steps = EPOCHS * batches.len() as u64;
+    let schedule = Schedule::cosine(RATE, steps).warm_up(steps / 20);
+    let (mut tape, mut mode, mut history, mut names) = (Tape::new(), Mode::train(seed), History::new(), Vec::new());
+    let (progress, start) = (Progress::new("epoch", EPOCHS), Instant::now());
+    for epoch in 1..=EPOCHS {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for rows in batches.shuffle() {
+            let batch = Batch::new(gather(&train, rows, &mut names));
+            let (loss, gradient) = tape.value_and_grad(&params, |p| {
+                model.logits(p, batch.tokens.view(), &batch.at, &mut mode).softmax_cross_entropy(&batch.next)
+            });
+            adam.lr = schedule.at(adam.state().steps());
+            adam.step(&mut params, gradient);
+            sum += f64::from(loss) * batch.next.len() as f64;
+            count += batch.next.len() as f64;
+        }
+        tape.clear();
+        let logits = model.logits(params.frozen_on(&tape), unseen.tokens.view(), &unseen.at, &mut Mode::eval());
+        let (learnt, validated) = (sum / count, f64::from(logits.softmax_cross_entropy(&unseen.next).value()));
+        history.push("training", learnt);
+        history.push("validation", validated);
+        progress.println(format!("epoch {epoch:2}   training {learnt:.4}   validation {validated:.4}"));
+        progress.step(learnt, adam.lr);
+    }
+    progress.finish();
+
+    let validated = history.last("validation").unwrap_or(f64::NAN);
+    println!("\nvalidation loss: counts of pairs {bigram:.4}, transformer {validated:.4}");
+    println!("{:.1} s of training", start.elapsed().as_secs_f64());
+
+    let drawn = letters::draw(10, seed, |name| {
+        let tokens = Array2::from_shape_fn((1, name.len() + 1), |(_, i)| if i == 0 { END } else { name[i - 1] });
+        tape.clear();
+        let logits = model.logits(params.frozen_on(&tape), tokens.view(), &[name.len()], &mut Mode::eval());
+        logits.softmax(Axis(1)).value().iter().copied().collect()
+    })?;
+    println!("\ndrawn from the transformer (* a name it learnt from):\n{}", letters::spell(&drawn, &train));
+
+    std::fs::create_dir_all("target/names_gpt")?;
+    params.save("target/names_gpt/weights.safetensors")?;
+    println!(
+        "\nweights in target/names_gpt/weights.safetensors; in Python, after `pip install safetensors numpy`:\n  \
+         from safetensors.numpy import load_file\n  \
+         weights = load_file(\"target/names_gpt/weights.safetensors\")\n  \
+         print(weights[\"letters.weight\"].shape)   # ({LETTERS}, {SIZE})"
+    );
+    let ends = [1.0, EPOCHS as f64];
+    history
+        .chart("A transformer of one block spells names", "epoch")
+        .y_label("nats a letter")
+        .y_range(1.8..3.0)
+        .line("counts of pairs, validation", ends.map(|epoch| (epoch, bigram)))
+        .save("target/names_gpt/curves.png")?;
+    println!("\ndrawn in target/names_gpt/curves.png");
+    Ok(())
+}
