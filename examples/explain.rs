@@ -93,7 +93,7 @@ fn tangent(f: impl Fn(f64) -> f64, at: f64, slope: f64) -> String {
         |w: f64, j: f64| ((w - at + span) / (2.0 * span) * width, height - (j + 0.1 * top) / (1.1 * top) * height);
     let path = |j: &dyn Fn(f64) -> f64| -> String {
         let points = (0..=100).map(|i| at - span + 2.0 * span * f64::from(i) / 100.0);
-        points.map(|w| place(w, j(w))).map(|(x, y)| format!("{x:.1},{y:.1} ")).collect()
+        points.map(|w| place(w, j(w))).map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
     };
     let line = |w: f64| f(at) + slope * (w - at);
     let ((x, y), (_, zero)) = (place(at, f(at)), place(at, 0.0));

@@ -44,7 +44,7 @@ use crate::var::Var;
 /// }
 ///
 /// let tape = Tape::new();
-/// let x = tape.var(1.0);
+/// let x = tape.var(1.0_f64);
 /// let w = apply(LambertW, [x]); // the omega constant
 /// assert!((w.value() - 0.567143290409783873).abs() < 1e-15);
 /// assert!((w.backward()[x] - 1.0 / (1.0 + w.value().exp())).abs() < 1e-15);
@@ -436,8 +436,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
             let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
             let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
-            let scale = if norm > limit { limit / norm } else { F::one() };
-            move |c| c * scale
+            let excess = if norm > limit { norm / limit } else { F::one() };
+            move |c| c / excess
         })
     }
 

@@ -34,7 +34,7 @@ const BLOCK: usize = 4096;
 ///
 /// let x = Array2::from_shape_fn((100, 2), |(i, j)| (i as f64 * 0.1 + j as f64).sin());
 /// let y = x.dot(&ndarray::array![3.0, -1.0]);
-/// let mut params = Params::new();
+/// let mut params = Params::<f64>::new();
 /// let w = params.add("w", Array1::zeros(2));
 /// let mut parallel = Parallel::new(2);
 /// let mut sgd = Sgd::new(0.3);

@@ -1,5 +1,8 @@
 //! Symbolic derivatives: the textbook's, and SymPy's for fifty random functions.
 
+// The random functions have an x - x among them.
+#![allow(clippy::eq_op)]
+
 use wengert::symbolic;
 use wengert::trace::Recorded;
 

@@ -72,8 +72,11 @@ fn replay_gives_the_function_at_other_inputs() {
     std::thread::spawn(move || assert_eq!(again.evaluate(&[1.0; 3]).unwrap(), [0.0])).join().unwrap();
 }
 
+/// A test by its name, and a point on either side of it.
+type Branch = (&'static str, for<'r> fn(Recorded<'r>) -> bool, f64, f64);
+
 /// Every way to branch on a number, with the branch that is taken at x.
-const BRANCHES: [(&str, for<'r> fn(Recorded<'r>) -> bool, f64, f64); 12] = [
+const BRANCHES: [Branch; 12] = [
     ("less than a number", |x| x < 1.0, 0.5, 1.5),
     ("greater than a constant", |x| Recorded::constant(1.0) > x, 0.5, 1.5),
     ("at most", |x| x <= Recorded::constant(1.0), 1.0, 1.5),

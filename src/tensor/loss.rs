@@ -444,7 +444,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// no derivative.
     ///
     /// ```
-    /// let tape = wengert::Tape::new();
+    /// let tape = wengert::Tape::<f64>::new();
     /// let a = ndarray::array![[0.1, 0.9], [0.8, 0.2]];
     /// assert_eq!(tape.constant(&a).accuracy(&[1, 1]), 0.5);
     /// ```

@@ -17,8 +17,8 @@ use crate::symbolic::Style;
 /// ```
 /// use wengert::trace;
 ///
-/// let picture = trace(["w", "x"], |[w, x]| (w * x).sin(), [0.5, 2.0]).picture();
-/// let dot = picture.to_dot();
+/// let trace = trace(["w", "x"], |[w, x]| (w * x).sin(), [0.5, 2.0]);
+/// let dot = trace.picture().to_dot();
 /// assert!(dot.starts_with("digraph"));
 /// assert!(dot.contains(r#"label="v1 = w * x\n1\n"#));
 /// ```

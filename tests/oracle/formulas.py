@@ -109,7 +109,7 @@ def main():
         print(f"    [{a}, {b}],")
     print("];\n")
     print("/// Functions with SymPy's derivatives: text, and values at the points.")
-    print(f"const FORMULAS: [Row; {COUNT}] = [")
+    print(f"static FORMULAS: [Row; {COUNT}] = [")
     seen = set()
     while len(seen) < COUNT:
         code, f = tree(rng.choice([2, 3, 3, 4]))

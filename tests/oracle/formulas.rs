@@ -25,7 +25,7 @@ const POINTS: [[f64; 2]; 20] = [
 ];
 
 /// Functions with SymPy's derivatives: text, and values at the points.
-const FORMULAS: [Row; 50] = [
+static FORMULAS: [Row; 50] = [
     Row {
         source: "(((y * y).powi(2) + 1.0).ln() * x.sin().powi(2)).atan()",
         f: |[x, y]| (((y * y).powi(2) + 1.0).ln() * x.sin().powi(2)).atan(),
