@@ -241,7 +241,16 @@ impl<F: Scalar> Tape<F> {
     pub fn clear(&mut self) {
         // SAFETY: handles borrow the tape, and here it is borrowed mutably.
         unsafe { self.forget() };
-        self.arena.reset();
+        if self.arena.iter_allocated_chunks().nth(1).is_none() {
+            self.arena.reset();
+        } else {
+            // One chunk for what stood in several. `reset` would keep the last of them, and the next
+            // be twice its size (measured: the net T5 then held 2.8 times its parameters, activations
+            // and adjoints, now 1.9 times).
+            let used = self.arena.allocated_bytes() - self.arena.chunk_capacity();
+            self.arena = Bump::new(); // before the other is there
+            self.arena = Bump::with_capacity(used + used / 16);
+        }
     }
 
     /// Forgets every operation. What is in the arena and has nothing to drop stays.

@@ -1,8 +1,9 @@
 //! Once warm, a training step and a scalar gradient allocate nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
 
+use counting::{allocations, peak_of};
 use ndarray::{Array1, Array2, Array3, Array4, Axis, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -16,73 +17,26 @@ use wengert::optim::{
 };
 use wengert::{Conv, Params, Snapshots, Tape, Var, fuse, init};
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-/// The system's allocator; counts what the thread asks of it.
-struct Counting;
-
-/// Counts an allocation that adds so many bytes. (A thread that is ending counts nothing.)
-fn count(bytes: isize) {
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-    hold(bytes);
-}
-
-fn hold(bytes: isize) {
-    let _ = BYTES.try_with(|n| n.set(n.get() + bytes));
-    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(BYTES.get())));
-}
-
-// SAFETY: every call is passed to the system's allocator as it is; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promises are `System`'s.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as in `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
-        // SAFETY: as in `alloc`.
-        unsafe { System.realloc(place, layout, size) }
-    }
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        hold(-(layout.size() as isize));
-        // SAFETY: as in `alloc`.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
 /// Fails unless the work allocates nothing after some rounds.
 #[track_caller]
 fn assert_allocates_nothing(mut work: impl FnMut()) {
     for _ in 0..8 {
         work();
     }
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for _ in 0..20 {
         work();
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in 20 rounds");
+    assert_eq!(allocations() - before, 0, "allocations in 20 rounds");
 }
 
 #[test]
 fn the_counter_counts() {
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     let mut kept = vec![1_u8; 100];
     kept.reserve_exact(1000);
     drop(std::hint::black_box(kept));
-    assert_eq!(ALLOCATIONS.get() - before, 2);
+    assert_eq!(allocations() - before, 2);
 }
 
 #[test]
@@ -187,14 +141,6 @@ fn perceptron_training_step() {
     }
 }
 
-/// The most that `work` holds at a time, in bytes.
-fn peak(work: impl FnOnce()) -> isize {
-    let before = BYTES.get();
-    PEAK.set(before);
-    work();
-    PEAK.get() - before
-}
-
 #[test]
 fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     fn step<'s>(k: &[Var<'s>], x: &[Var<'s>]) -> Vec<Var<'s>> {
@@ -202,14 +148,14 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     }
     let at = [1.3, 0.2, 0.5, -0.1];
     let n = 100_000;
-    let stored = peak(|| {
+    let stored = peak_of(|| {
         let tape = Tape::new();
         let v = tape.vars_from(&at);
         let x = (0..n).fold(v[2..].to_vec(), |x, _| step(&v[..2], &x));
         x[0].backward();
     });
     let with = |n: usize, schedule: Snapshots| {
-        peak(|| {
+        peak_of(|| {
             let tape = Tape::new();
             let v = tape.vars_from(&at);
             tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
@@ -217,7 +163,7 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     };
     let (sqrt, binomial) = (with(n, Snapshots::Sqrt), with(n, Snapshots::Binomial { count: 17 }));
     println!("{n} steps: {stored} bytes stored, {sqrt} with sqrt(n), {binomial} with log2(n) snapshots");
-    assert!(stored > 100 * n as isize);
+    assert!(stored > 100 * n);
     assert!(sqrt < 150_000 && binomial < 12_000, "{sqrt} {binomial}");
     // A hundred times the steps: ten times the snapshots, or none more.
     assert!(sqrt < 15 * with(n / 100, Snapshots::Sqrt));

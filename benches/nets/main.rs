@@ -1,0 +1,33 @@
+//! One training step (forward, loss, backward, update in place) of eight nets, f32, one thread.
+//!
+//! Each net's loss must fall while it warms up, or there is no time for it. `benches/peers` times
+//! other libraries and hand-written code on the same nets.
+
+#![allow(missing_docs)] // criterion's macros make public functions
+
+// Shared with `benches/peers`, hence `pub`.
+#[allow(unreachable_pub)]
+mod rows;
+#[allow(unreachable_pub, dead_code)]
+mod suite;
+
+use std::rc::Rc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn steps(c: &mut Criterion) {
+    for net in &suite::NETS {
+        let mut model = rows::model(&Rc::new(net.problem()));
+        let (first, _) = model.gradient();
+        for _ in 0..20 {
+            model.step();
+        }
+        let (warm, _) = model.gradient();
+        assert!(warm < first, "{}: the loss went from {first} to {warm}", net.name);
+        model.reset();
+        c.bench_function(net.name, |b| b.iter(|| model.step()));
+    }
+}
+
+criterion_group!(training, steps);
+criterion_main!(training);
