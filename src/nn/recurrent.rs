@@ -163,34 +163,48 @@ cells! {
     LstmCell 4
 }
 
+/// The public methods of a cell whose state is one matrix, by its `step`.
+macro_rules! one_state {
+    ($Cell:ident) => {
+        impl $Cell {
+            /// The next state, (samples, hidden), of an input (samples, inputs) and a state.
+            ///
+            /// # Panics
+            ///
+            /// If the shapes do not fit.
+            #[track_caller]
+            pub fn forward<'t, F: Scalar>(
+                &self,
+                p: On<'t, '_, F>,
+                x: Matrix<'t, F>,
+                h: Matrix<'t, F>,
+            ) -> Matrix<'t, F> {
+                self.step(p, self.0.of_input(p, x), h)
+            }
+
+            /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
+            /// is given.
+            ///
+            /// # Panics
+            ///
+            /// If the shapes do not fit.
+            #[track_caller]
+            pub fn run<'t, F: Scalar>(
+                &self,
+                p: On<'t, '_, F>,
+                sequence: Tensor<'t, F, Ix3>,
+                h: Option<Matrix<'t, F>>,
+            ) -> (Tensor<'t, F, Ix3>, Matrix<'t, F>) {
+                let h = h.unwrap_or_else(|| self.0.zeros(p, sequence.shape()[1]));
+                self.0.run(p, sequence, h, |x, h| self.step(p, x, h), |h| h)
+            }
+        }
+    };
+}
+one_state! { RnnCell }
+one_state! { GruCell }
+
 impl RnnCell {
-    /// The next state, (samples, hidden), of an input (samples, inputs) and a state.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        self.step(p, self.0.of_input(p, x), h)
-    }
-
-    /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
-    /// is given.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn run<'t, F: Scalar>(
-        &self,
-        p: On<'t, '_, F>,
-        sequence: Tensor<'t, F, Ix3>,
-        h: Option<Matrix<'t, F>>,
-    ) -> (Tensor<'t, F, Ix3>, Matrix<'t, F>) {
-        let h = h.unwrap_or_else(|| self.0.zeros(p, sequence.shape()[1]));
-        self.0.run(p, sequence, h, |x, h| self.step(p, x, h), |h| h)
-    }
-
     #[track_caller]
     fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         (input + self.0.of_state(p, h)).tanh()
@@ -198,33 +212,6 @@ impl RnnCell {
 }
 
 impl GruCell {
-    /// The next state, (samples, hidden), of an input (samples, inputs) and a state.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
-        self.step(p, self.0.of_input(p, x), h)
-    }
-
-    /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
-    /// is given.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn run<'t, F: Scalar>(
-        &self,
-        p: On<'t, '_, F>,
-        sequence: Tensor<'t, F, Ix3>,
-        h: Option<Matrix<'t, F>>,
-    ) -> (Tensor<'t, F, Ix3>, Matrix<'t, F>) {
-        let h = h.unwrap_or_else(|| self.0.zeros(p, sequence.shape()[1]));
-        self.0.run(p, sequence, h, |x, h| self.step(p, x, h), |h| h)
-    }
-
     #[track_caller]
     fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         let (weights, state) = (self.0, self.0.of_state(p, h));
