@@ -132,6 +132,27 @@ use sealed::Sealed;
 
 /// Operands of [`Tape::custom`]: a tensor, a [`Var`], a tuple of up to four of these, or a slice of
 /// tensors.
+///
+/// Nobody else can implement it:
+///
+/// ```compile_fail,E0277
+/// use wengert::{Operands, Tape};
+///
+/// struct Own;
+/// impl<'t> Operands<'t, f64> for Own {
+///     type Values = ();
+///     type Cotangents = ();
+///     type Kept = ();
+///     fn keep(self, _: &'t Tape<f64>, _: &str) {}
+///     fn values(_: ()) {}
+///     fn is_constant(_: ()) -> bool {
+///         false
+///     }
+///     fn add(_: (), adjoints: &mut [f64], _: (), _: &str) {
+///         adjoints.fill(1.0);
+///     }
+/// }
+/// ```
 pub trait Operands<'t, F: Scalar>: Sealed {
     /// Their values in the same arrangement: an array view for a tensor, a number for a variable.
     type Values;

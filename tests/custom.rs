@@ -254,6 +254,12 @@ fn a_limit_that_is_none() {
 }
 
 #[test]
+#[should_panic(expected = "clip_cotangent: the limit is -1")]
+fn a_negative_limit_of_a_constant() {
+    let _ = Var::constant(1.0).clip_cotangent(-1.0);
+}
+
+#[test]
 fn seeds_of_many_outputs() {
     let tape = Tape::new();
     let data = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];

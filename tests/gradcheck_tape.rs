@@ -1,7 +1,7 @@
 //! The gradient checker on the tape.
 
-use wengert::Var;
 use wengert::gradcheck::{GradCheck, Place, Reason, Verdict, check_gradient};
+use wengert::{Params, Tape, Var};
 
 #[test]
 fn right_gradients_of_variables_agree() {
@@ -82,4 +82,20 @@ fn a_whole_model_is_checked_by_parameter() {
     .unwrap_err();
     let wrong: Vec<_> = error.report().unwrap().disagreements().map(|e| e.input.clone()).collect();
     assert_eq!(wrong, ["b"; 3], "{error}");
+}
+
+/// A frozen weight does not move: the product of the Hessian with a direction has neither its row nor
+/// its column, and a correct model with one passes the check.
+#[test]
+fn frozen_weights() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", ndarray::array![2.0]);
+    let v = params.add("v", ndarray::array![3.0]);
+    params.group_mut("v").freeze();
+    wengert::gradcheck::check_params(&params, |p| (p.get(w) * p.get(v)).square().sum()).expect("a correct model");
+    // d²(wv)²/dw² = 2v²; the frozen entry is 0.
+    let moved = params.with_tangents(&[1.0, 1.0]);
+    let mut tape = Tape::new();
+    let (_, gradient) = tape.value_and_grad(&moved, |p| (p.get(w) * p.get(v)).square().sum());
+    assert_eq!(gradient.iter().map(|g| g.tangents()[0]).collect::<Vec<_>>(), [18.0, 0.0]);
 }

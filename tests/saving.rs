@@ -321,6 +321,8 @@ fn names_with_a_meaning_are_refused() {
     assert!(text.contains(r#"there is a note named "crc32" already"#), "{text}");
     let text = message(&|| _ = Checkpoint::of(&params).vector("ema", &[1.0]));
     assert!(text.contains(r#""ema" has 1 numbers, the parameters have 9"#), "{text}");
+    let text = message(&|| _ = Checkpoint::of(&params).vector("ema/a", &[1.0; 9]));
+    assert!(text.contains(r#""ema/a" has a slash"#), "{text}");
     let view = params.view(params.by_name::<Ix2>("hidden.w").unwrap());
     assert_eq!(view.len(), 6);
 }

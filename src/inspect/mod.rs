@@ -1,7 +1,8 @@
 //! Looking at a tape: what is on it, what it takes, and where a number stopped being finite.
 //!
-//! [`Tape::summary`](crate::Tape::summary) counts, [`Tape::trace`](crate::Tape::trace) lists one row an operation, [`Tape::first_non_finite`](crate::Tape::first_non_finite)
-//! and [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of a NaN.
+//! [`Tape::summary`](crate::Tape::summary) counts, [`Tape::trace`](crate::Tape::trace) lists one row
+//! an operation, [`Tape::first_non_finite`](crate::Tape::first_non_finite) and
+//! [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of a NaN.
 //! All of them read what the tape keeps anyway, after the fact: recording and sweeping do no more
 //! than before. A tensor operation is known by name and by the line that called it; a scalar record
 //! keeps its partials alone, so the story of a scalar function is told by
