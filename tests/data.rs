@@ -65,7 +65,7 @@ mod tables {
                 .map(String::as_str)
                 .eq((0..10).map(|d| ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][d]))
         );
-        // scikit-learn 1.7, load_digits: target[:5], images.sum().
+        // scikit-learn 1.9.1, load_digits: target[:5], images.sum().
         assert_eq!(table.labels[..5], [0, 1, 2, 3, 4]);
         assert_eq!(table.values.iter().map(|&x| f64::from(x)).sum::<f64>(), 561_718.0);
     }
@@ -164,7 +164,7 @@ mod scaling {
     }
 }
 
-/// scikit-learn 1.7 (`sklearn.metrics`) on the same data.
+/// scikit-learn 1.9.1 (`sklearn.metrics`) on the same data.
 mod measures {
     use super::*;
 
