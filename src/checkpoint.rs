@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView, Dimension};
 
+use crate::adjoints::Adjoints;
 use crate::params::{On, Params};
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
@@ -107,10 +108,10 @@ impl<'t, F: Scalar> Kept<'t, F> {
         self.slots.iter().all(|&slot| slot == SINK)
     }
 
-    fn add(self, adjoints: &mut [F], cotangents: &[F]) {
+    fn add(self, adjoints: &mut Adjoints<'_, F>, cotangents: &[F]) {
         for (&slot, &cotangent) in self.slots.iter().zip(cotangents) {
             if slot != SINK {
-                adjoints[slot as usize] += cotangent;
+                *adjoints.at(slot as usize) += cotangent;
             }
         }
     }
@@ -199,7 +200,7 @@ impl<F: Scalar> Tape<F> {
                 let x = tape.vars_from(inputs.values);
                 let y = f(x);
                 assert_same(values, y.iter().map(|y| y.value()));
-                inputs.add(cotangents.adjoints, &sweep(tape, &y, cotangents.result).wrt(x));
+                inputs.add(&mut cotangents.adjoints, &sweep(tape, &y, cotangents.result).wrt(x));
             });
         })
     }
@@ -295,8 +296,8 @@ impl<F: Scalar> Tape<F> {
                     stack.pop();
                 }
             }
-            state.add(cotangents.adjoints, &lambda);
-            inputs.add(cotangents.adjoints, &of_inputs);
+            state.add(&mut cotangents.adjoints, &lambda);
+            inputs.add(&mut cotangents.adjoints, &of_inputs);
         })
     }
 
@@ -433,11 +434,11 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
                 let gradient = tape.backward_with([y.seed(&cotangent.expect("as many elements as the shape has"))]);
                 if !x.is_constant() {
                     let dx = gradient.wrt(input);
-                    x.node().accumulate(cotangents.adjoints, dx.as_slice().expect("in standard layout"));
+                    x.node().accumulate(&mut cotangents.adjoints, dx.as_slice().expect("in standard layout"));
                 }
                 if first != SINK {
-                    let adjoints = &mut cotangents.adjoints[first as usize..][..self.params().len()];
-                    for (sum, term) in adjoints.iter_mut().zip(&gradient.wrt(weights.flat())) {
+                    let weights_of = first as usize..first as usize + self.params().len();
+                    for (sum, term) in cotangents.adjoints.of(weights_of.clone())[weights_of].iter_mut().zip(&gradient.wrt(weights.flat())) {
                         *sum += *term;
                     }
                 }

@@ -4,6 +4,7 @@
 use ndarray::{Array, ArrayView, Dimension};
 use num_traits::{Float, One, Zero};
 
+use crate::adjoints::Adjoints;
 use crate::fuse;
 use crate::real::{BaseFloat, Real, Scalar, binade};
 use crate::rules::Unary;
@@ -148,9 +149,6 @@ use sealed::Sealed;
 ///     fn is_constant(_: ()) -> bool {
 ///         false
 ///     }
-///     fn add(_: (), adjoints: &mut [f64], _: (), _: &str) {
-///         adjoints.fill(1.0);
-///     }
 /// }
 /// ```
 pub trait Operands<'t, F: Scalar>: Sealed {
@@ -169,7 +167,7 @@ pub trait Operands<'t, F: Scalar>: Sealed {
     fn is_constant(kept: Self::Kept) -> bool;
     /// Adds the cotangents to the adjoints of the operands.
     #[doc(hidden)]
-    fn add(kept: Self::Kept, adjoints: &mut [F], cotangents: Self::Cotangents, operation: &str);
+    fn add(kept: Self::Kept, adjoints: &mut Adjoints<'_, F>, cotangents: Self::Cotangents, operation: &str);
 }
 
 impl<'t, F: Scalar> Operands<'t, F> for Var<'t, F> {
@@ -189,9 +187,9 @@ impl<'t, F: Scalar> Operands<'t, F> for Var<'t, F> {
     fn is_constant(kept: Self) -> bool {
         Var::is_constant(kept)
     }
-    fn add(kept: Self, adjoints: &mut [F], cotangent: F, _: &str) {
+    fn add(kept: Self, adjoints: &mut Adjoints<'_, F>, cotangent: F, _: &str) {
         if !Var::is_constant(kept) {
-            adjoints[kept.slot() as usize] += cotangent;
+            *adjoints.at(kept.slot() as usize) += cotangent;
         }
     }
 }
@@ -211,7 +209,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for Tensor<'t, F, D> {
     fn is_constant(kept: Self) -> bool {
         Tensor::is_constant(kept)
     }
-    fn add(kept: Self, adjoints: &mut [F], cotangent: Array<F, D>, operation: &str) {
+    fn add(kept: Self, adjoints: &mut Adjoints<'_, F>, cotangent: Array<F, D>, operation: &str) {
         assert!(
             cotangent.shape() == kept.shape(),
             "{operation}: its pullback gave a cotangent of shape {:?} for an operand of shape {:?}",
@@ -240,7 +238,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
     fn is_constant(kept: Self::Kept) -> bool {
         kept.iter().all(|tensor| Tensor::is_constant(*tensor))
     }
-    fn add(kept: Self::Kept, adjoints: &mut [F], cotangents: Vec<Array<F, D>>, operation: &str) {
+    fn add(kept: Self::Kept, adjoints: &mut Adjoints<'_, F>, cotangents: Vec<Array<F, D>>, operation: &str) {
         assert!(
             cotangents.len() == kept.len(),
             "{operation}: its pullback gave {} cotangents for {} operands",
@@ -272,7 +270,7 @@ macro_rules! tuple_operands {
                 $($T::is_constant($t))&&+
             }
             // One operand after the other: they may share slots.
-            fn add(($($t,)+): Self::Kept, adjoints: &mut [F], ($($c,)+): Self::Cotangents, operation: &str) {
+            fn add(($($t,)+): Self::Kept, adjoints: &mut Adjoints<'_, F>, ($($c,)+): Self::Cotangents, operation: &str) {
                 $($T::add($t, adjoints, $c, operation);)+
             }
         }
@@ -352,7 +350,7 @@ impl<F: Scalar> Tape<F> {
         let shape = self.alloc(dim.clone());
         Tensor::result(self, Origin::new(operation, [None; 2]), dim, values, I::is_constant(kept), move |cotangents| {
             let result = pullback(shaped(shape, cotangents.result), I::values(kept), shaped(shape, values));
-            I::add(kept, cotangents.adjoints, result, operation);
+            I::add(kept, &mut cotangents.adjoints, result, operation);
         })
     }
 }

@@ -47,6 +47,7 @@
 #[macro_use]
 mod ops;
 mod calculus;
+mod adjoints;
 mod checkpoint;
 mod custom;
 pub mod data;

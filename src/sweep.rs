@@ -7,6 +7,7 @@ use bumpalo::Bump;
 use ndarray::{ArrayBase, Data, Dimension};
 use smallvec::SmallVec;
 
+use crate::adjoints::Adjoints;
 use crate::checkpoint::Spare;
 use crate::kernels::{Layout, scatter_add, sweep_records};
 use crate::real::Scalar;
@@ -19,7 +20,7 @@ pub(crate) struct Cotangents<'a, F: Scalar> {
     /// The cotangent of the result, in row-major order.
     pub(crate) result: &'a [F],
     /// The adjoints of every slot below the result's.
-    pub(crate) adjoints: &'a mut [F],
+    pub(crate) adjoints: Adjoints<'a, F>,
     /// Room for temporaries.
     pub(crate) arena: &'a Bump,
     /// Tapes to compute again on.
@@ -304,7 +305,7 @@ impl<F: Scalar> Tape<F> {
             );
             scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
         }
-        self.with_records(|records, ops| run(self, self.arena(), records, ops, self.slots() - 1, adjoints));
+        self.with_records(|records, ops| run(self, self.arena(), records, ops, self.slots() - 1, &mut Adjoints::new(adjoints)));
         Gradient { tape: self, adjoints }
     }
 }
@@ -350,13 +351,25 @@ impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
     }
 }
 
-/// Sweeps backward from slot `output` with cotangent `seed` into a fresh buffer of the arena.
+/// Sweeps backward from slot `output` with cotangent `seed`; the adjoints stay on the tape.
 pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
     tape.with_records(|records, ops| {
-        let adjoints = tape.arena().alloc_slice_fill_copy(covered(ops, output), F::zero());
-        adjoints[output] = seed;
-        run(tape, tape.arena(), records, ops, output, adjoints);
-        adjoints
+        let len = covered(ops, output);
+        let Some((slots, mut stale)) = tape.lend_adjoints(len) else {
+            let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
+            slots[output] = seed;
+            run(tape, tape.arena(), records, ops, output, &mut Adjoints::new(slots));
+            return slots;
+        };
+        let ops = &ops[..ops.partition_point(|op| op.first <= output)];
+        let last = &ops[ops.len() - 1]; // the first run starts at slot 0
+        let live = (output + 1).saturating_sub(last.first + last.len);
+        let records = &records[..records.len().min(last.records + live)];
+        let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
+        *adjoints.at(output) = seed;
+        run(tape, tape.arena(), records, ops, output, &mut adjoints);
+        adjoints.finish();
+        slots
     })
 }
 
@@ -368,7 +381,7 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
         if fits {
             adjoints.fill(F::zero());
             adjoints[output] = seed;
-            run(tape, tape.arena(), records, ops, output, adjoints);
+            run(tape, tape.arena(), records, ops, output, &mut Adjoints::new(adjoints));
         }
         fits
     });
@@ -380,7 +393,7 @@ pub(crate) fn backward_into<F: Scalar>(gradient: &mut Gradient<'_, F>, output: u
 /// Sweeps from the seeds in `adjoints`, which has a number for every slot; pullbacks' temporaries go
 /// to `arena`.
 pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
-    tape.with_records(|records, ops| run(tape, arena, records, ops, tape.slots() - 1, adjoints));
+    tape.with_records(|records, ops| run(tape, arena, records, ops, tape.slots() - 1, &mut Adjoints::new(adjoints)));
 }
 
 /// The number of slots a sweep from `output` needs: all of the run it stands in.
@@ -396,12 +409,12 @@ fn run<F: Scalar>(
     records: &[Record<F>],
     ops: &[Op<F>],
     output: usize,
-    adjoints: &mut [F],
+    adjoints: &mut Adjoints<'_, F>,
 ) {
     let mut end = records.len();
-    for op in ops.iter().rev() {
+    for (index, op) in ops.iter().enumerate().rev() {
         if op.first <= output {
-            run_section(tape, arena, &records[op.records..end], op, output, adjoints);
+            run_section(tape, arena, &records[op.records..end], (index, op), output, adjoints);
         }
         end = op.records;
     }
@@ -413,13 +426,14 @@ pub(crate) fn run_section<F: Scalar>(
     tape: &Tape<F>,
     arena: &Bump,
     records: &[Record<F>],
-    op: &Op<F>,
+    (index, op): (usize, &Op<F>),
     output: usize,
-    adjoints: &mut [F],
+    adjoints: &mut Adjoints<'_, F>,
 ) {
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
-    sweep_records(&records[..live], adjoints, after);
-    let (below, rest) = adjoints.split_at_mut(op.first);
-    op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena, spare: tape.spare() });
+    sweep_records(&records[..live], adjoints.slots(), after);
+    if let Some((result, below)) = adjoints.split(index, op) {
+        op.pull(&mut Cotangents { result, adjoints: below, arena, spare: tape.spare() });
+    }
 }

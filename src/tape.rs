@@ -173,6 +173,10 @@ pub struct Tape<F: Scalar = f64> {
     checked: bool,
     /// For what is computed again in a sweep.
     spare: Spare<F>,
+    /// For the first sweep after `clear`: its adjoints, and which of their runs are old.
+    adjoints: RefCell<(Vec<F>, Vec<bool>)>,
+    /// How many of them are lent.
+    lent: Cell<usize>,
 }
 
 // SAFETY: what makes the fields not Send is pointers into the tape's own arena, which moves along.
@@ -231,6 +235,8 @@ impl<F: Scalar> Tape<F> {
             sweeping: Cell::default(),
             checked: false,
             spare: Spare::default(),
+            adjoints: RefCell::default(),
+            lent: Cell::default(),
         };
         tape.set_records(ManuallyDrop::new(Vec::with_capacity(operations)));
         tape.input_slots(1);
@@ -241,6 +247,7 @@ impl<F: Scalar> Tape<F> {
     pub fn clear(&mut self) {
         // SAFETY: handles borrow the tape, and here it is borrowed mutably.
         unsafe { self.forget() };
+        self.lent.set(0);
         if self.arena.iter_allocated_chunks().nth(1).is_none() {
             self.arena.reset();
         } else {
@@ -342,7 +349,8 @@ impl<F: Scalar> Tape<F> {
         let ops = self.ops.borrow();
         // Free room at the end of the arena's current chunk is not in use.
         let arena = self.arena.allocated_bytes() - self.arena.chunk_capacity();
-        self.record_count() * size_of::<Record<F>>() + ops.len() * size_of::<Op<F>>() + arena
+        let adjoints = self.lent.get() * size_of::<F>();
+        self.record_count() * size_of::<Record<F>>() + ops.len() * size_of::<Op<F>>() + arena + adjoints
     }
 
     /// An input with value `x`.
@@ -467,13 +475,17 @@ impl<F: Scalar> Tape<F> {
         self.terms.set(terms);
     }
 
-    /// The first of `len` new slots of inputs.
+    /// The first of `len` new slots of inputs. Small runs next to each other become one; a large one
+    /// stays by itself, so that a sweep can write the adjoints of a whole matrix.
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
+        const SMALL: usize = 64;
         let records = self.record_count();
         {
             let mut ops = self.ops_mut();
             match ops.last_mut() {
-                Some(last) if last.pullback.is_none() && last.records == records => last.len += len,
+                Some(last) if last.pullback.is_none() && last.records == records && last.len.max(len) < SMALL => {
+                    last.len += len;
+                }
                 _ => ops.push(Op { records, first: self.slots(), len, pullback: None, made: None }),
             }
         }
@@ -556,6 +568,25 @@ impl<F: Scalar> Tape<F> {
     /// Whether there is a tensor operation: such a recording is swept backward only.
     pub(crate) fn has_operations(&self) -> bool {
         self.ops.borrow().iter().any(|op| op.pullback.is_some())
+    }
+
+    /// Memory for the adjoints of `len` slots, holding some numbers, and for marks of runs; none if it
+    /// is lent already.
+    pub(crate) fn lend_adjoints(&self, len: usize) -> Option<(&mut [F], RefMut<'_, Vec<bool>>)> {
+        if self.lent.get() > 0 || len == 0 {
+            return None;
+        }
+        self.lent.set(len);
+        let (adjoints, stale) = RefMut::map_split(self.adjoints.borrow_mut(), |(adjoints, stale)| (adjoints, stale));
+        let mut adjoints = adjoints;
+        if adjoints.len() < len {
+            *adjoints = Vec::new(); // before the other is there
+            *adjoints = vec![F::zero(); len];
+        }
+        // SAFETY: the vector has `len` elements. It is lent once until `clear`, which borrows the tape
+        // mutably, so what is returned here is gone by then; until then nothing but this function,
+        // which gives none, touches the vector.
+        Some((unsafe { std::slice::from_raw_parts_mut(adjoints.as_mut_ptr(), len) }, stale))
     }
 
     pub(crate) fn spare(&self) -> &Spare<F> {

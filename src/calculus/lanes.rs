@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use crate::adjoints::Adjoints;
 use crate::kernels::{Kernel, Wrap};
 use crate::real::Scalar;
 use crate::sweep;
@@ -95,7 +96,7 @@ impl<F: Scalar> MultiSweep<F> {
         let arena = &self.arena;
         tape.with_records(|records, ops| {
             let mut end = records.len();
-            for op in ops.iter().rev() {
+            for (index, op) in ops.iter().enumerate().rev() {
                 let section = &records[op.records..end];
                 end = op.records;
                 if op.first > top {
@@ -106,7 +107,7 @@ impl<F: Scalar> MultiSweep<F> {
                 } else {
                     let slots = numbers.len();
                     for adjoints in numbers.as_flattened_mut().chunks_exact_mut(slots).take(self.used) {
-                        sweep::run_section(tape, arena, section, op, top, adjoints);
+                        sweep::run_section(tape, arena, section, (index, op), top, &mut Adjoints::new(adjoints));
                     }
                 }
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::{Section, Statistics, heads, line, maker, operand_text, sections, terms};
+use crate::adjoints::Adjoints;
 use crate::real::Scalar;
 use crate::sweep::{Cotangents, Gradient};
 use crate::tape::{Made, Op, Record, SINK, Source, Tape};
@@ -181,7 +182,7 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 // gradient's lifetime is at most theirs.
                 let mut scratch = vec![F::zero(); op.first];
                 let (arena, spare) = (tape.arena(), tape.spare());
-                op.pull(&mut Cotangents { result: run, adjoints: &mut scratch, arena, spare });
+                op.pull(&mut Cotangents { result: run, adjoints: Adjoints::new(&mut scratch), arena, spare });
                 let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
                 bad.map(|(slot, a)| {
                     let operand =

@@ -1,5 +1,7 @@
 //! Walking several strided operands over one shape.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 /// Where an operand's elements stand: the place of the first, and the step along each axis.
@@ -8,6 +10,18 @@ use smallvec::SmallVec;
 pub(crate) struct Layout<'a> {
     pub(crate) offset: usize,
     pub(crate) strides: &'a [isize],
+}
+
+impl Layout<'_> {
+    /// The places from the lowest of the elements of a shape to the highest.
+    pub(crate) fn reach(self, shape: &[usize]) -> Range<usize> {
+        let (mut first, mut last) = (self.offset as isize, self.offset as isize);
+        for (&len, &step) in shape.iter().zip(self.strides) {
+            let reach = (len as isize - 1) * step;
+            *(if step < 0 { &mut first } else { &mut last }) += reach;
+        }
+        if shape.contains(&0) { 0..0 } else { first as usize..last as usize + 1 }
+    }
 }
 
 /// Calls `f(n, [first; K], [step; K])` for runs of `n` elements that together cover `shape` in

@@ -152,7 +152,7 @@ impl MultiHeadAttention {
         let of = |x: Tensor<'t, F, Ix3>, from: usize, to: usize| {
             let (w, b) = (p.get(self.in_weight), p.get(self.in_bias));
             let rows = x.reshape((x.shape()[0] * x.shape()[1], x.shape()[2]));
-            let y = rows.dot(w.slice(s![.., from..to])) + b.slice(s![from..to]);
+            let y = rows.affine(w.slice(s![.., from..to]), b.slice(s![from..to]));
             y.reshape((x.shape()[0], x.shape()[1], to - from))
         };
         let [queries] = self.split(of(x, 0, size));

@@ -105,10 +105,11 @@ pub(super) fn affine<'t, F: Scalar, D: Dimension>(
     let rows: usize = leading.iter().product();
     let mut shape = x.dim();
     shape[leading.len()] = outputs;
-    let mut y = x.reshape((rows, inputs)).dot(w);
-    if let Some(bias) = bias {
-        y += p.get(bias);
-    }
+    let x = x.reshape((rows, inputs));
+    let y = match bias {
+        Some(bias) => x.affine(w, p.get(bias)),
+        None => x.dot(w),
+    };
     y.reshape(shape)
 }
 

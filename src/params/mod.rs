@@ -437,6 +437,14 @@ impl<F: Scalar> Params<F> {
         }
     }
 
+    /// The first of the slots of all weights, which are the next inputs of a tape, each a run.
+    fn input_slots(&self, tape: &Tape<F>) -> u32 {
+        let mut weights = self.entries.iter().filter(|entry| !entry.buffer).map(|entry| tape.input_slots(entry.len));
+        let first = weights.next().unwrap_or_else(|| tape.input_slots(0));
+        weights.for_each(drop);
+        first
+    }
+
     fn find(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|entry| entry.name == name)
     }
@@ -538,13 +546,13 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     where
         't: 's,
     {
-        let slot = if recorded { tape.input_slots(self.params.len()) } else { SINK };
+        let slot = if recorded { self.params.input_slots(tape) } else { SINK };
         On { tape, slot, params: self.params, values: self.values, env: PhantomData }
     }
 
     /// The parameters with other values as the next input of a tape.
     fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
-        On { tape, slot: tape.input_slots(params.len()), params, values, env: PhantomData }
+        On { tape, slot: params.input_slots(tape), params, values, env: PhantomData }
     }
 
     /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer and a

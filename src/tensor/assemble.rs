@@ -54,7 +54,8 @@ fn assemble<'t, F: Scalar, D: Dimension>(
         for block in blocks.clone().filter(|block| block.slot != SINK) {
             let to = Layout { offset: block.to, strides };
             let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
-            transfer(block.shape, (cotangents.result, to), (cotangents.adjoints, from), |adjoint, cotangent| {
+            let adjoints = cotangents.adjoints.of(from.reach(block.shape));
+            transfer(block.shape, (cotangents.result, to), (adjoints, from), |adjoint, cotangent| {
                 *adjoint += cotangent;
             });
         }
@@ -154,7 +155,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
         let origin = Origin::unary("gather", node.source());
         Self::result(tape, origin, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
-            let adjoints = &mut cotangents.adjoints[node.slot()..];
+            let adjoints = &mut cotangents.adjoints.of(node.reach())[node.slot()..];
             for (&place, &cotangent) in places.iter().zip(cotangents.result) {
                 adjoints[place] += cotangent;
             }
@@ -257,7 +258,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
                 if node.is_constant() {
                     continue;
                 }
-                let adjoints = &mut cotangents.adjoints[node.slot()..];
+                let adjoints = &mut cotangents.adjoints.of(node.reach())[node.slot()..];
                 for_each_place(node.shape(), node.layout(), |i, place| {
                     if mask[i] == taken {
                         adjoints[place] += cotangents.result[i];
@@ -456,7 +457,7 @@ impl<F: Scalar> Tape<F> {
         let origin = Origin::new("stack_vars", [None; 2]);
         Tensor::result(self, origin, Ix1(vars.len()), values, constant, move |cotangents| {
             for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.result) {
-                cotangents.adjoints[slot as usize] += cotangent.gated_mul(weight);
+                *cotangents.adjoints.at(slot as usize) += cotangent.gated_mul(weight);
             }
         })
     }

@@ -67,7 +67,8 @@ fn zip<'t, F: Scalar, D: Dimension, R: Binary<F::Base> + 't>(
         // One side after the other: the operands may share slots.
         for (side, node) in [(Side::A, a), (Side::B, b)] {
             if !node.is_constant() {
-                kernels::zip_pullback(rule, side, zipped, cotangents.adjoints, node.slot());
+                let adjoints = cotangents.adjoints.of(node.reach());
+                kernels::zip_pullback(rule, side, zipped, adjoints, node.slot());
             }
         }
     })

@@ -4,7 +4,7 @@ use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
 use super::{Node, Tensor};
 use crate::kernels::gemm::{Mat, MatMut, Update, matmul};
-use crate::kernels::{Layout, scatter_add};
+use crate::kernels::{self, Fibers, Layout, Sum, scatter_add};
 use crate::real::Scalar;
 use crate::sweep::Cotangents;
 use crate::tape::{Origin, SINK, Tape};
@@ -43,16 +43,20 @@ impl<'t, F: Scalar> Matrix<'t, F> {
 
     /// Adds a·b to the adjoints of the matrix.
     pub(super) fn accumulate(self, cotangents: &mut Cotangents<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>) {
-        let place = self.slot as usize + self.offset;
+        let place = Layout { offset: self.slot as usize + self.offset, strides: &self.strides };
         let [rows, columns] = self.shape;
         let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;
         if repeats(0) || repeats(1) {
             // Broadcast elements share a slot: sum what goes there.
             let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
             matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Update::Set);
-            scatter_add(&self.shape, product, cotangents.adjoints, Layout { offset: place, strides: &self.strides });
+            scatter_add(&self.shape, product, cotangents.adjoints.of(place.reach(&self.shape)), place);
         } else if rows * columns > 0 {
-            matmul(MatMut::new(cotangents.adjoints, place, self.shape, self.strides), a, b, Update::Add);
+            let reach = place.reach(&self.shape);
+            let gapless = reach.len() == rows * columns;
+            let (adjoints, update) =
+                if gapless { cotangents.adjoints.write(reach) } else { (cotangents.adjoints.of(reach), Update::Add) };
+            matmul(MatMut::new(adjoints, place.offset, self.shape, self.strides), a, b, update);
         }
     }
 }
@@ -77,17 +81,26 @@ fn product<'t, F: Scalar, D: Dimension>(
         matmul(c, a.values(), b.values(), Update::Set);
     }
     Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
-        let result = cotangents.result;
-        for (batch, &(a, b)) in pairs.iter().enumerate() {
-            let dc = Mat::new(result, batch * m * n, [m, n], strides);
-            if !a.is_constant() {
-                a.accumulate(cotangents, dc, b.values().t());
-            }
-            if !b.is_constant() {
-                b.accumulate(cotangents, a.values().t(), dc);
-            }
+        for (batch, &pair) in pairs.iter().enumerate() {
+            pull_product(cotangents, pair, batch * m * n);
         }
     })
+}
+
+/// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC stands in the result's cotangent from `offset` on.
+fn pull_product<F: Scalar>(
+    cotangents: &mut Cotangents<'_, F>,
+    (a, b): (Matrix<'_, F>, Matrix<'_, F>),
+    offset: usize,
+) {
+    let [m, n] = [a.shape[0], b.shape[1]];
+    let dc = Mat::new(cotangents.result, offset, [m, n], [n as isize, 1]);
+    if !a.is_constant() {
+        a.accumulate(cotangents, dc, b.values().t());
+    }
+    if !b.is_constant() {
+        b.accumulate(cotangents, a.values().t(), dc);
+    }
 }
 
 /// The product of tensors of one or two axes: see [`Tensor::dot`].
@@ -154,6 +167,59 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Self: Dot<Rhs>,
     {
         Dot::dot(self, rhs)
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+    /// The affine map x w + b of rows, as one operation: (m, k), (k, n) and (n) give (m, n).
+    ///
+    /// The same as `x.dot(w) + b`, without a buffer for the product. Pullbacks: dx = dy wᵀ,
+    /// dw = xᵀ dy, db = Σ dy over the rows.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (ndarray::array![[1.0, 2.0], [3.0, 4.0]], ndarray::array![10.0, 20.0]);
+    /// let (w, b) = (tape.tensor(&a), tape.tensor(&b));
+    /// let x = ndarray::array![[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]];
+    /// let y = tape.constant(&x).affine(w, b);
+    /// assert_eq!(y.value(), ndarray::array![[14.0, 26.0], [16.0, 28.0], [11.0, 22.0]]);
+    /// assert_eq!(y.sum().backward().wrt(b), ndarray::array![3.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit or the tapes differ.
+    #[track_caller]
+    pub fn affine(self, weight: Self, bias: Tensor<'t, F, Ix1>) -> Self {
+        self.assert_same_tape(weight);
+        self.assert_same_tape(bias);
+        let rows = [Some(0), Some(1)];
+        let (x, w) = (Matrix::new(self.node, rows), Matrix::new(weight.node, rows));
+        let ([m, k], [l, n]) = (x.shape, w.shape);
+        assert!(
+            k == l && n == bias.len(),
+            "affine: x of shape {:?}, weight {:?} and bias {:?} do not fit: it takes (m, k), (k, n) and (n)",
+            x.shape,
+            w.shape,
+            bias.shape()
+        );
+        let (tape, b) = (self.tape, bias.node);
+        let values = tape.arena().alloc_slice_fill_copy(m * n, F::zero());
+        let constant = x.is_constant() && w.is_constant() && b.is_constant();
+        if !values.is_empty() {
+            let b = b.to_slice(tape);
+            values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
+            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Update::Add);
+        }
+        let origin = Origin::binary("affine", self.node.source(), weight.node.source());
+        Tensor::result(tape, origin, Ix2(m, n), values, constant, move |cotangents| {
+            if !b.is_constant() {
+                let db = cotangents.arena.alloc_slice_fill_copy(n, F::zero());
+                kernels::fold(Sum, Fibers::along(0, &[m, n]), [cotangents.result], None, db);
+                b.accumulate(&mut cotangents.adjoints, db);
+            }
+            pull_product(cotangents, (x, w), 0);
+        })
     }
 }
 

@@ -74,7 +74,7 @@ impl<F: Scalar> Factors<'_, F> {
         let inverse = cotangents.arena.alloc_slice_fill_copy(n * n, F::zero());
         inverse.iter_mut().step_by(n + 1).for_each(|x| *x = c);
         self.solve(inverse, n, true, cotangents.arena);
-        a.accumulate(cotangents.adjoints, inverse);
+        a.accumulate(&mut cotangents.adjoints, inverse);
     }
 }
 
@@ -142,7 +142,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.result);
             factors.solve(db, columns, !transposed, arena);
-            right.accumulate(cotangents.adjoints, db);
+            right.accumulate(&mut cotangents.adjoints, db);
             if a.is_constant() {
                 return;
             }

@@ -37,9 +37,11 @@ pub use {
 };
 
 use std::fmt;
+use std::ops::Range;
 
 use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
 
+use crate::adjoints::Adjoints;
 use crate::dual::Dual;
 use crate::kernels::{self, Layout, gather, scatter_add};
 use crate::real::{Real, Scalar};
@@ -131,6 +133,12 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         kernels::Operand { data: self.storage, layout: self.layout() }
     }
 
+    /// The slots from that of the first element in memory to that of the last.
+    pub(crate) fn reach(&self) -> Range<usize> {
+        let layout = self.layout();
+        Layout { offset: self.slot() + layout.offset, ..layout }.reach(self.shape())
+    }
+
     /// The index of `storage[0]` in the buffer of adjoints.
     pub(crate) fn slot(&self) -> usize {
         self.slot as usize
@@ -151,19 +159,21 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     }
 
     /// The adjoints of a node whose elements stand in row-major order.
-    pub(crate) fn adjoints<'a>(&self, adjoints: &'a mut [F]) -> Option<&'a mut [F]> {
+    pub(crate) fn adjoints<'a>(&self, adjoints: &'a mut Adjoints<'_, F>) -> Option<&'a mut [F]> {
         self.values.as_slice()?;
         let first = self.slot() + self.offset();
-        Some(&mut adjoints[first..first + self.len()])
+        let run = first..first + self.len();
+        Some(&mut adjoints.of(run.clone())[run])
     }
 
     /// Adds a cotangent in row-major order to the node's adjoints; nothing to do for a constant.
-    pub(crate) fn accumulate(&self, adjoints: &mut [F], cotangent: &[F]) {
+    pub(crate) fn accumulate(&self, adjoints: &mut Adjoints<'_, F>, cotangent: &[F]) {
         if self.is_constant() {
             return;
         }
         let layout = self.layout();
-        scatter_add(self.shape(), cotangent, adjoints, Layout { offset: self.slot() + layout.offset, ..layout });
+        let place = Layout { offset: self.slot() + layout.offset, ..layout };
+        scatter_add(self.shape(), cotangent, adjoints.of(place.reach(self.shape())), place);
     }
 
     /// Hands `add` a contiguous buffer in row-major order to *add* the node's cotangent to: the
@@ -172,12 +182,12 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         if self.is_constant() {
             return;
         }
-        if let Some(own) = self.adjoints(cotangents.adjoints) {
+        if let Some(own) = self.adjoints(&mut cotangents.adjoints) {
             add(cotangents.result, own);
         } else {
             let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
             add(cotangents.result, temporary);
-            self.accumulate(cotangents.adjoints, temporary);
+            self.accumulate(&mut cotangents.adjoints, temporary);
         }
     }
 }

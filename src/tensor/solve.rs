@@ -224,7 +224,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         scalar(tape, Origin::unary("det", node.source()), det, node.is_constant(), move |cotangents| {
             let scaled = cofactors.iter().map(|&c| c * cotangents.result[0]);
             let scaled = cotangents.arena.alloc_slice_fill_iter(scaled);
-            node.accumulate(cotangents.adjoints, scaled);
+            node.accumulate(&mut cotangents.adjoints, scaled);
         })
     }
 

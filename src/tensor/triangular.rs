@@ -115,7 +115,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
                     (s[i * n + j], s[j * n + i]) = (mean, mean);
                 }
             }
-            a.accumulate(cotangents.adjoints, s);
+            a.accumulate(&mut cotangents.adjoints, s);
         }))
     }
 
@@ -179,7 +179,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.result);
             triangle.t().solve(db, columns, arena);
-            right.accumulate(cotangents.adjoints, db);
+            right.accumulate(&mut cotangents.adjoints, db);
             if a.is_constant() {
                 return;
             }
@@ -194,7 +194,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             for (place, d) in da.iter_mut().enumerate() {
                 *d = if is_read(place / n, place % n) { -*d } else { F::zero() };
             }
-            a.accumulate(cotangents.adjoints, da);
+            a.accumulate(&mut cotangents.adjoints, da);
         }))
     }
 }
