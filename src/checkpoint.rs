@@ -438,7 +438,10 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
                 }
                 if first != SINK {
                     let weights_of = first as usize..first as usize + self.params().len();
-                    for (sum, term) in cotangents.adjoints.of(weights_of.clone())[weights_of].iter_mut().zip(&gradient.wrt(weights.flat())) {
+                    for (sum, term) in cotangents.adjoints.of(weights_of.clone())[weights_of]
+                        .iter_mut()
+                        .zip(&gradient.wrt(weights.flat()))
+                    {
                         *sum += *term;
                     }
                 }

@@ -46,8 +46,8 @@
 
 #[macro_use]
 mod ops;
-mod calculus;
 mod adjoints;
+mod calculus;
 mod checkpoint;
 mod custom;
 pub mod data;

@@ -88,11 +88,7 @@ fn product<'t, F: Scalar, D: Dimension>(
 }
 
 /// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC stands in the result's cotangent from `offset` on.
-fn pull_product<F: Scalar>(
-    cotangents: &mut Cotangents<'_, F>,
-    (a, b): (Matrix<'_, F>, Matrix<'_, F>),
-    offset: usize,
-) {
+fn pull_product<F: Scalar>(cotangents: &mut Cotangents<'_, F>, (a, b): (Matrix<'_, F>, Matrix<'_, F>), offset: usize) {
     let [m, n] = [a.shape[0], b.shape[1]];
     let dc = Mat::new(cotangents.result, offset, [m, n], [n as isize, 1]);
     if !a.is_constant() {
