@@ -76,6 +76,13 @@ impl Layout {
         self
     }
 
+    /// `len` rows (axis 0) or columns from the given one on.
+    fn part(mut self, axis: usize, first: usize, len: usize) -> Self {
+        self.offset = if axis == 0 { self.at(first, 0) } else { self.at(0, first) };
+        self.shape[axis] = len;
+        self
+    }
+
     /// The place of an element. `new` has checked that it does not wrap.
     #[inline(always)]
     fn at(self, i: usize, j: usize) -> usize {
@@ -302,8 +309,18 @@ macro_rules! float {
                         [1, _] => m.min(n) >= 8 && work <= $columns,
                         _ => false,
                     };
+                // Fewer columns than a vector has lanes: vectors run along the rows, or along the sums.
+                let narrow = n > 1 && n * size < 64 && c.layout.strides[1] == 1 && work >= 1 << 12;
                 if work == 0 || work <= 100 && a.layout.strides[1] != 1 {
                     loops(c, a, b, update);
+                } else if narrow && a.layout.strides[0] == 1 && m * size >= 128 && b.layout.strides.contains(&1) {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        arch().dispatch(Flipped { c, a, b, update, scratch });
+                    });
+                } else if narrow && a.layout.strides[1] == 1 && k * size >= 256 && m >= 4 {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        arch().dispatch(Dots { c, a, b, update, scratch });
+                    });
                 } else if tiles {
                     SCRATCH.with_borrow_mut(|scratch| {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
@@ -339,9 +356,7 @@ fn arch() -> Arch {
 ///
 /// These are the parts of the `gemm` crate for real numbers; what it does in front of them is done
 /// here. The complex parts would double the time of a first build.
-fn large<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
-    // The one place to switch threads on.
-    const PARALLELISM: Parallelism = Parallelism::None;
+fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
     // The kernels like columns of c to be contiguous,
     let [row, col] = c.layout.strides.map(isize::unsigned_abs);
     let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
@@ -359,33 +374,146 @@ fn large<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Updat
     let ([m, n], k) = (z.shape, x.shape[1]);
     assert!(x.shape[0] == m && y.shape == [k, n]);
     assert!(m > 0 && n > 0 && k > 0);
+    // What turns rows of a into columns in front of the kernels takes a quarter of a product with 128
+    // columns (measured; this way, packing is 14% of a step of the net T5, not 17%).
+    if x.strides[1] == 1 && x.strides[0] != 1 && m.min(n).min(k) >= 32 {
+        const ROWS: usize = 192;
+        let mut columns = vec![F::zero(); ROWS.min(m) * k];
+        for i in (0..m).step_by(ROWS) {
+            let rows = ROWS.min(m - i);
+            let block = &mut columns[..rows * k];
+            pack(block, rows, Mat { data: a.data, layout: x.t() }, 0, i, rows);
+            let c = MatMut { data: &mut *data, layout: z.part(0, i, rows) };
+            let a = Mat { data: block, layout: Layout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
+            upward(c, a, Mat { data: b.data, layout: y }, update, run);
+        }
+        return;
+    }
+    upward(MatMut { data, layout: z }, Mat { data: a.data, layout: x }, Mat { data: b.data, layout: y }, update, run);
+}
+
+/// [`large`] for matrices as the kernels like them.
+fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
+    let (data, [z, x, y]) = (c.data, [c.layout, a.layout, b.layout]);
+    let ([m, n], k) = (z.shape, x.shape[1]);
     // SAFETY: `Layout::new` has checked that every element of each matrix lies inside its slice;
     // transposed and reversed layouts have the same elements, and with no dimension zero one of
-    // them stands at `offset`. The shapes fit, so `run`, which computes c = αc + βab on these
-    // elements, touches no others. `data` is borrowed mutably, so `c` overlaps neither `a` nor `b`,
-    // and by `MatMut::new` not itself.
-    unsafe {
-        run(
-            m,
-            n,
-            k,
-            data.as_mut_ptr().add(z.offset),
-            z.strides[1],
-            z.strides[0],
-            update == Update::Add, // whether to read c at all
-            a.data.as_ptr().add(x.offset),
-            x.strides[1],
-            x.strides[0],
-            b.data.as_ptr().add(y.offset),
-            y.strides[1],
-            y.strides[0],
-            F::one(), // times the old c
-            F::one(), // times a·b
-            false,
-            false,
-            false,
-            PARALLELISM,
-        );
+    // them stands at `offset`; parts of them have some of these.
+    let product = unsafe {
+        Product {
+            shape: [m, n, k],
+            c: (data.as_mut_ptr().add(z.offset), z.strides),
+            a: (a.data.as_ptr().add(x.offset), x.strides),
+            b: (b.data.as_ptr().add(y.offset), y.strides),
+            update,
+            run,
+        }
+    };
+    // SAFETY: the shapes fit, and the pointers are to the first elements. `data` is borrowed mutably,
+    // so `c` overlaps neither `a` nor `b`, and by `MatMut::new` not itself.
+    unsafe { product.compute(threads()) }
+}
+
+/// How many parts of a large product can be computed at once.
+fn threads() -> usize {
+    #[cfg(feature = "parallel")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "parallel"))]
+    1
+}
+
+/// A product of matrices by the places of their first elements and their strides.
+#[derive(Clone, Copy)]
+struct Product<F> {
+    /// m, n, k
+    shape: [usize; 3],
+    c: (*mut F, [isize; 2]),
+    a: (*const F, [isize; 2]),
+    b: (*const F, [isize; 2]),
+    update: Update,
+    run: Gemm<F>,
+}
+
+// SAFETY: `F` is a float; which thread reads and writes the elements is for `compute` to answer.
+#[cfg(feature = "parallel")]
+unsafe impl<F> Send for Product<F> {}
+
+impl<F: Float> Product<F> {
+    /// The product; with the feature `parallel` a large one in parts, on the threads of rayon's
+    /// current pool.
+    ///
+    /// # Safety
+    ///
+    /// Every element that shape and strides name exists; those of c are distinct, nobody else uses
+    /// them meanwhile, and nobody writes those of a and b.
+    #[cfg_attr(not(feature = "parallel"), allow(unused_variables))]
+    unsafe fn compute(self, threads: usize) {
+        #[cfg(feature = "parallel")]
+        if let Some((one, other)) = self.halves().filter(|_| threads > 1) {
+            let (first, rest) = (threads.div_ceil(2), threads / 2);
+            // SAFETY: the halves of c have no element in common; those of a and b are only read.
+            rayon::join(move || unsafe { one.compute(first) }, move || unsafe { other.compute(rest) });
+            return;
+        }
+        let Self { shape: [m, n, k], c: (c, z), a: (a, x), b: (b, y), update, run } = self;
+        let add = update == Update::Add; // whether to read c at all
+        let (old, new, conjugate) = (F::one(), F::one(), false); // factors of the old c and of a·b
+        // SAFETY: `run` computes c = αc + βab on these elements and touches no others.
+        unsafe {
+            run(
+                m,
+                n,
+                k,
+                c,
+                z[1],
+                z[0],
+                add,
+                a,
+                x[1],
+                x[0],
+                b,
+                y[1],
+                y[0],
+                old,
+                new,
+                conjugate,
+                conjugate,
+                conjugate,
+                Parallelism::None,
+            );
+        }
+    }
+
+    /// Two products that make up a large one, cut where the shorter operand is read twice; none if
+    /// it is not worth another thread.
+    ///
+    /// No sum is cut, so the result does not depend on the number of threads.
+    #[cfg(feature = "parallel")]
+    fn halves(self) -> Option<(Self, Self)> {
+        // Measured on two cores: a step of the net T4 (three products of 6.4 million) takes 0.9 times as
+        // long, one of T5 (up to 51 million) 0.75 times.
+        const WORK: usize = 1 << 22;
+        // A multiple of the rows, and of the columns, that the kernels make at once.
+        const TILE: usize = 48;
+        let [m, n, k] = self.shape;
+        let long = m.max(n);
+        if m * n * k < WORK || long < 4 * TILE {
+            return None;
+        }
+        let cut = long.div_ceil(2).next_multiple_of(TILE);
+        let (mut one, mut other) = (self, self);
+        // Elements `cut` rows or columns further on exist, as the parts are not empty.
+        let step = |stride: isize| cut as isize * stride;
+        if m >= n {
+            (one.shape[0], other.shape[0]) = (cut, m - cut);
+            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[0]));
+            other.a.0 = other.a.0.wrapping_offset(step(self.a.1[0]));
+        } else {
+            (one.shape[1], other.shape[1]) = (cut, n - cut);
+            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[1]));
+            other.b.0 = other.b.0.wrapping_offset(step(self.b.1[1]));
+        }
+        Some((one, other))
     }
 }
 
@@ -634,6 +762,124 @@ fn pack<F: Lanes>(out: &mut [F], full: usize, b: Mat<'_, F>, top: usize, j: usiz
     }
 }
 
+/// The product by way of its transpose `cᵀ = bᵀ·aᵀ`, in tiles, where the few columns of `c` would leave
+/// lanes empty. Needs contiguous columns of `a`, contiguous rows or columns of `b`, and `k > 0`.
+struct Flipped<'a, F> {
+    c: MatMut<'a, F>,
+    a: Mat<'a, F>,
+    b: Mat<'a, F>,
+    update: Update,
+    scratch: &'a mut Vec<F>,
+}
+
+impl<F: Lanes> WithSimd for Flipped<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { c: MatMut { data, layout }, a, b, update, scratch } = self;
+        let [m, n] = layout.shape;
+        let mut product = std::mem::take(scratch);
+        if product.len() < m * n {
+            product.resize(m * n, F::zero());
+        }
+        let c = MatMut::new(&mut product, 0, [n, m], [m as isize, 1]);
+        Tiles { c, a: b.t(), b: a.t(), update: Update::Set, scratch: &mut Vec::new() }.with_simd(simd);
+        for i in 0..m {
+            let start = layout.at(i, 0);
+            for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
+                *c = if update == Update::Add { *c + x } else { x };
+            }
+        }
+        *scratch = product;
+    }
+}
+
+/// The product by vectors along the sums, each of which ends in one number. Needs contiguous rows
+/// of `c` and of `a`.
+struct Dots<'a, F> {
+    c: MatMut<'a, F>,
+    a: Mat<'a, F>,
+    b: Mat<'a, F>,
+    update: Update,
+    scratch: &'a mut Vec<F>,
+}
+
+impl<F: Lanes> WithSimd for Dots<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let [k, n] = self.b.layout.shape;
+        let m = self.c.layout.shape[0];
+        let mut columns = std::mem::take(self.scratch);
+        if columns.len() < k * n {
+            columns.resize(k * n, F::zero());
+        }
+        pack(&mut columns[..k * n], k, self.b.t(), 0, 0, k);
+        let rows = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let mut i = 0;
+        while i < m {
+            i += match m - i {
+                4.. if rows == 4 => self.rows::<S, 4>(simd, i, &columns),
+                2.. => self.rows::<S, 2>(simd, i, &columns),
+                _ => self.rows::<S, 1>(simd, i, &columns),
+            };
+        }
+        *self.scratch = columns;
+    }
+}
+
+impl<F: Lanes> Dots<'_, F> {
+    /// The `R` rows of `c` from `i` on; returns `R`. `columns` are those of `b`, one after the other.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, simd: S, i: usize, columns: &[F]) -> usize {
+        let n = self.c.layout.shape[1];
+        let mut j = 0;
+        while j < n {
+            j += match n - j {
+                4.. => self.block::<S, R, 4>(simd, i, j, columns),
+                2.. => self.block::<S, R, 2>(simd, i, j, columns),
+                _ => self.block::<S, R, 1>(simd, i, j, columns),
+            };
+        }
+        R
+    }
+
+    /// `R` rows by `C` columns from `(i, j)` on; returns `C`.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, i: usize, j: usize, columns: &[F]) -> usize {
+        let k = self.a.layout.shape[1];
+        let whole = k / lanes::<S, F>() * lanes::<S, F>();
+        let a: [&[F]; R] = array::from_fn(|r| &self.a.from(i + r, 0)[..k]);
+        let b: [&[F]; C] = array::from_fn(|q| &columns[(j + q) * k..][..k]);
+        let (mut x, mut y) = ([&[][..]; R], [&[][..]; C]);
+        for r in 0..R {
+            x[r] = &vectors::<S, F>(&a[r][..whole])[..k / lanes::<S, F>()];
+        }
+        for q in 0..C {
+            y[q] = &vectors::<S, F>(&b[q][..whole])[..k / lanes::<S, F>()];
+        }
+        let mut sums = [[F::splat(simd, F::zero()); C]; R];
+        for p in 0..k / lanes::<S, F>() {
+            for r in 0..R {
+                for q in 0..C {
+                    sums[r][q] = F::mul_add(simd, x[r][p], y[q][p], sums[r][q]);
+                }
+            }
+        }
+        for r in 0..R {
+            let start = self.c.layout.at(i + r, j);
+            for (q, c) in self.c.data[start..start + C].iter_mut().enumerate() {
+                let rest = (whole..k).fold(F::zero(), |sum, p| sum + a[r][p] * b[q][p]);
+                let sum = F::sum(simd, sums[r][q]) + rest;
+                *c = if self.update == Update::Add { *c + sum } else { sum };
+            }
+        }
+        C
+    }
+}
+
 #[inline(always)]
 fn transpose<F: Copy>(x: [[F; 4]; 4]) -> [[F; 4]; 4] {
     array::from_fn(|i| array::from_fn(|j| x[j][i]))
@@ -731,6 +977,8 @@ mod tests {
         Loops,
         Large,
         Tiles(Isa),
+        Flipped(Isa),
+        Dots(Isa),
     }
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -749,15 +997,26 @@ mod tests {
         Way::Tiles(Isa::Best),
         #[cfg(target_arch = "x86_64")]
         Way::Tiles(Isa::V3),
+        Way::Flipped(Isa::Scalar),
+        Way::Flipped(Isa::Best),
+        Way::Dots(Isa::Scalar),
+        Way::Dots(Isa::Best),
+        #[cfg(target_arch = "x86_64")]
+        Way::Dots(Isa::V3),
     ];
 
     impl Way {
-        fn suits<F>(self, c: &Layout, a: &Mat<'_, F>) -> bool {
+        fn suits<F>(self, c: &Layout, a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
             let ([m, n], k) = (c.shape, a.layout.shape[1]);
+            let some = m * n * k > 0;
             match self {
                 Way::Chosen | Way::Loops => true,
-                Way::Large => m * n * k > 0,
-                Way::Tiles(_) => m * n * k > 0 && c.strides[1] == 1 && a.layout.strides.contains(&1),
+                Way::Large => some,
+                Way::Tiles(_) => some && c.strides[1] == 1 && a.layout.strides.contains(&1),
+                Way::Flipped(_) => {
+                    some && c.strides[1] == 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1)
+                }
+                Way::Dots(_) => some && c.strides[1] == 1 && a.layout.strides[1] == 1,
             }
         }
 
@@ -767,18 +1026,23 @@ mod tests {
                 Way::Chosen => matmul(c, a, b, update),
                 Way::Loops => loops(c, a, b, update),
                 Way::Large => large(c, a, b, update, F::GEMM()),
-                Way::Tiles(isa) => {
-                    let tiles = Tiles { c, a, b, update, scratch };
-                    match isa {
-                        Isa::Scalar => Simd::vectorize(pulp::Scalar, tiles),
-                        Isa::Best => Arch::new().dispatch(tiles),
-                        #[cfg(target_arch = "x86_64")]
-                        Isa::V3 => match pulp::x86::V3::try_new() {
-                            Some(simd) => Simd::vectorize(simd, tiles),
-                            None => Arch::new().dispatch(tiles),
-                        },
-                    }
-                }
+                Way::Tiles(isa) => isa.dispatch(Tiles { c, a, b, update, scratch }),
+                Way::Flipped(isa) => isa.dispatch(Flipped { c, a, b, update, scratch }),
+                Way::Dots(isa) => isa.dispatch(Dots { c, a, b, update, scratch }),
+            }
+        }
+    }
+
+    impl Isa {
+        fn dispatch(self, kernel: impl WithSimd<Output = ()>) {
+            match self {
+                Isa::Scalar => Simd::vectorize(pulp::Scalar, kernel),
+                Isa::Best => Arch::new().dispatch(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Isa::V3 => match pulp::x86::V3::try_new() {
+                    Some(simd) => Simd::vectorize(simd, kernel),
+                    None => Arch::new().dispatch(kernel),
+                },
             }
         }
     }
@@ -820,7 +1084,7 @@ mod tests {
         let mut data = old.clone();
         let c = MatMut::new(&mut data, offset, [m, n], strides);
         let layout = c.layout;
-        if !way.suits(&layout, &a) {
+        if !way.suits(&layout, &a, &b) {
             return;
         }
         way.go(c, a, b, update);
@@ -976,12 +1240,12 @@ mod tests {
                         b[b_layout.at(k / 2, n / 3)] = bad;
                         a[a_layout.at(m / 2, k - 1)] = f64::NAN;
                         let mut c = vec![0.0; m * n];
-                        way.go(
-                            MatMut::new(&mut c, 0, [m, n], [n as isize, 1]),
-                            Mat { data: &a, layout: a_layout },
-                            Mat { data: &b, layout: b_layout },
-                            Update::Add,
-                        );
+                        let (a, b) = (Mat { data: &a, layout: a_layout }, Mat { data: &b, layout: b_layout });
+                        let product = MatMut::new(&mut c, 0, [m, n], [n as isize, 1]);
+                        if !way.suits(&product.layout, &a, &b) {
+                            continue;
+                        }
+                        way.go(product, a, b, Update::Add);
                         for (place, x) in c.into_iter().enumerate() {
                             let hit = place / n == m / 2 || place % n == n / 3;
                             assert!(if hit { x.is_nan() } else { x == 0.0 }, "{way:?} {m} {k} {n}");
