@@ -8,15 +8,13 @@
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wengert_peers::report::{HAND, PRIMAL, Timed, Times, interleaved, print_head, print_row};
 use wengert_peers::{rows, suite, suite::Inputs};
 
 /// Time spent on each row, all libraries together.
 const BUDGET: Duration = Duration::from_secs(8);
 /// What one sample aims to last, and hence how many calls it makes.
 const SAMPLE: Duration = Duration::from_micros(500);
-
-const PRIMAL: &str = "primal";
-const HAND: &str = "hand-written";
 
 /// `(reps, gradient) -> (value, time of reps calls)`.
 type Run = Box<dyn FnMut(u32, &mut [f64]) -> (f64, Duration)>;
@@ -89,16 +87,13 @@ fn main() {
         ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function));
     if let Some(first) = rows.next() {
         let times = measure(first);
-        print_head(&times);
-        print_row(first.function, &times);
+        print_head("function", &times);
+        print_row(first.function, &times, 1.0);
     }
     for row in rows {
-        print_row(row.function, &measure(row));
+        print_row(row.function, &measure(row), 1.0);
     }
 }
-
-/// The median nanoseconds of each library, `None` where its gradient is wrong.
-type Times = Vec<(&'static str, Option<f64>)>;
 
 fn measure(row: &Row) -> Times {
     let inputs = Rc::new((row.inputs)());
@@ -106,30 +101,21 @@ fn measure(row: &Row) -> Times {
     let reference = hand_written(row, &inputs, &mut entries);
     let right: Vec<bool> = entries.iter_mut().map(|e| is_right(row, e, &reference)).collect();
 
-    let g = &mut vec![0.0; inputs.x.len()];
-    let mut timed: Vec<(Entry, u32, Vec<f64>)> = vec![];
-    let mut round = Duration::ZERO;
-    for mut entry in entries {
-        (entry.run)(3, g);
-        let call = (entry.run)(3, g).1 / 3;
-        let reps = SAMPLE.div_duration_f64(call.max(Duration::from_nanos(1))).ceil() as u32;
-        round += call * (reps + 1);
-        timed.push((entry, reps, vec![]));
+    let mut times: Times = entries.iter().map(|entry| (entry.library, None)).collect();
+    let timed = entries.into_iter().zip(right).filter(|(_, right)| *right);
+    let timed = timed.map(|(Entry { library, mut run }, _)| -> Timed {
+        let mut g = vec![0.0; inputs.x.len()];
+        let run = move |reps| {
+            run(1, &mut g); // brings what it keeps between calls back into the cache
+            run(reps, &mut g).1
+        };
+        (library, Box::new(run))
+    });
+    for (library, median) in interleaved(timed.collect(), BUDGET, SAMPLE) {
+        let place = times.iter_mut().find(|(name, _)| *name == library);
+        place.expect("one of the entries").1 = Some(median);
     }
-    for _ in 0..(BUDGET.div_duration_f64(round) as usize).clamp(15, 2001) {
-        for ((entry, reps, samples), _) in timed.iter_mut().zip(&right).filter(|(_, right)| **right)
-        {
-            (entry.run)(1, g); // brings what it keeps between calls back into the cache
-            let (_, time) = (entry.run)(*reps, g);
-            samples.push(time.as_secs_f64() * 1e9 / f64::from(*reps));
-        }
-    }
-    timed.into_iter().map(|(entry, _, samples)| (entry.library, median(samples))).collect()
-}
-
-fn median(mut samples: Vec<f64>) -> Option<f64> {
-    samples.sort_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied()
+    times
 }
 
 /// Value and gradient of the hand-written adjoint, checked against the primal and its fourth-order
@@ -191,50 +177,4 @@ fn is_right(row: &Row, entry: &mut Entry, (value, reference): &(f64, Vec<f64>)) 
         }
         false
     })
-}
-
-fn print_head(times: &Times) {
-    let libraries: Vec<_> = times.iter().map(|(library, _)| *library).collect();
-    let ours =
-        ours(times).map(|(library, _)| format!(" best other / {library} |")).collect::<String>();
-    println!("| function | {} |{ours}", libraries.join(" | "));
-    println!("|---|{}", "---:|".repeat(libraries.len() + self::ours(times).count()));
-}
-
-fn print_row(function: &str, times: &Times) {
-    let hand = times.iter().find(|(library, _)| *library == HAND).and_then(|(_, time)| *time);
-    let others =
-        times.iter().filter(|(l, _)| *l != PRIMAL && *l != HAND && !l.starts_with("wengert"));
-    let best = others.filter_map(|(_, time)| *time).min_by(f64::total_cmp);
-    let ratio = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a / b);
-
-    print!("| {function} |");
-    for &(library, time) in times {
-        match (time, ratio(time, hand)) {
-            (None, _) => print!(" wrong |"),
-            (Some(time), Some(ratio)) if library != HAND => {
-                print!(" {} ({ratio:.1}) |", digits(time))
-            }
-            (Some(time), _) => print!(" {} |", digits(time)),
-        }
-    }
-    for (_, time) in ours(times) {
-        print!(" {} |", ratio(best, time).map_or("-".into(), |r| format!("{r:.2}")));
-    }
-    println!();
-}
-
-fn ours(times: &Times) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-    times.iter().copied().filter(|(library, _)| library.starts_with("wengert"))
-}
-
-/// Three significant digits below 100, whole numbers in groups of three above.
-fn digits(ns: f64) -> String {
-    if ns < 100.0 {
-        return format!("{ns:.1}");
-    }
-    let digits = format!("{ns:.0}");
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|g| str::from_utf8(g).unwrap()).collect();
-    groups.join(",")
 }
