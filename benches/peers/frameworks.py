@@ -1,15 +1,17 @@
-"""Times the training steps T1-T8 with JAX and torch on the data and weights that `nets --data` wrote.
+"""Times the training steps T1-T8 of JAX and torch in turn with those of the binary `nets`.
 
-    python frameworks.py DIR [net ...]
+    python frameworks.py [net ...]
 
-Prints the Markdown table of `nets`: medians over interleaved rounds, one thread. A way of training
-whose loss after some steps differs from ours gets no time. See README.md.
+Prints one Markdown table: medians over interleaved rounds, everything on one processor. A way of
+training whose gradient, or whose training, differs from a reference in float64 gets no time. See
+README.md.
 """
 
 import json
 import math
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +22,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # so is the size of XLA's thread pool
+# The size of XLA's thread pool; the process of `nets` inherits it.
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +32,10 @@ import torch
 
 torch.set_num_threads(1)
 
-SAMPLE = 0.002  # seconds that one turn aims to last
-ROUNDS = 51
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent / "target"))
+SAMPLE = 0.002  # seconds that a turn aims to last, and hence how many steps it makes
+BUDGET = 15.0  # seconds for the turns on a net
+HAND = "hand-written"
 
 
 class Problem:
@@ -38,14 +43,13 @@ class Problem:
 
     def __init__(self, directory, net, rates):
         self.net, self.rates = net, rates
-        self.layers = list(zip(net["sizes"], net["sizes"][1:]))
         numbers = np.fromfile(directory / f"{net['name']}.f32", dtype="<f4")
-        batch, inputs, outputs = net["batch"], net["sizes"][0], net["sizes"][-1]
-        lengths = [batch * inputs, batch * outputs, batch]
+        batch, sizes = net["batch"], net["sizes"]
+        lengths = [batch * sizes[0], batch * sizes[-1], batch]
         x, y, labels, weights = np.split(numbers, np.cumsum(lengths))
-        self.x, self.y = x.reshape(batch, inputs), y.reshape(batch, outputs)
+        self.x, self.y = x.reshape(batch, -1), y.reshape(batch, -1)
         self.labels = labels.astype(np.int64)
-        shapes = [shape for n, m in self.layers for shape in ((n, m), (m,))]
+        shapes = [shape for n, m in zip(sizes, sizes[1:]) for shape in ((n, m), (m,))]
         parts = np.split(weights, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
         self.weights = [part.reshape(shape) for part, shape in zip(parts, shapes)]
         self.adam = net["optimizer"] == "Adam"
@@ -53,21 +57,67 @@ class Problem:
         self.tanh = net["activation"] == "Tanh"
 
 
+def moved(rates, t, w, m, v, g, sqrt):
+    """A weight and its two moments after step t of Adam with the gradient g."""
+    beta1, beta2 = rates["beta1"], rates["beta2"]
+    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+    rate, scale = rates["adam_rate"] / (1 - beta1**t), 1 / (1 - beta2**t)
+    return w - rate * m / (sqrt(v * scale) + rates["epsilon"]), m, v
+
+
+class Reference:
+    """In float64, the chain rule written out."""
+
+    def __init__(self, problem):
+        self.problem = problem
+        self.weights = [w.astype(np.float64) for w in problem.weights]
+
+    def gradient(self):
+        problem, weights = self.problem, self.weights
+        outputs = [problem.x.astype(np.float64)]
+        for w, b in zip(weights[::2], weights[1::2]):
+            h = outputs[-1] @ w + b
+            outputs.append(np.tanh(h) if problem.tanh else np.maximum(h, 0))
+        if problem.mse:
+            d = 2 * (h - problem.y) / h.size
+        else:
+            d = np.exp(h - h.max(axis=1, keepdims=True))
+            d /= d.sum(axis=1, keepdims=True)
+            d[np.arange(len(d)), problem.labels] -= 1
+            d /= len(d)
+        gradient = []
+        for w, x in zip(weights[-2::-2], outputs[-2::-1]):
+            gradient[:0] = [x.T @ d, d.sum(axis=0)]
+            d = (d @ w.T) * (1 - x * x if problem.tanh else x > 0)
+        return gradient
+
+    def steps(self, count):
+        rates, zeros = self.problem.rates, [np.zeros_like(w) for w in self.weights]
+        first, second = zeros, zeros
+        for t in range(1, count + 1):
+            gradient = self.gradient()
+            if self.problem.adam:
+                each = zip(self.weights, first, second, gradient)
+                self.weights, first, second = zip(*(moved(rates, t, *one, np.sqrt) for one in each))
+            else:
+                self.weights = [w - rates["sgd_rate"] * g for w, g in zip(self.weights, gradient)]
+
+    def current(self):
+        return self.weights
+
+
 class Jax:
     """Weights and moments as one pytree that a pure step maps to the next."""
 
     def __init__(self, problem):
         self.problem = problem
-        self.x, self.y = jnp.asarray(problem.x), jnp.asarray(problem.y)
-        self.labels = jnp.asarray(problem.labels.astype(np.int32))
-        self.loss_of = jax.jit(self.loss)
+        self.data = jnp.asarray(problem.x), jnp.asarray(problem.y), jnp.asarray(problem.labels.astype(np.int32))
         self.reset()
 
     def reset(self):
-        weights = [jnp.asarray(w) for w in self.problem.weights]
-        zeros = [jnp.zeros_like(w) for w in weights] if self.problem.adam else []
-        moments = [jnp.zeros_like(w) for w in weights] if self.problem.adam else []
-        self.state = (weights, zeros, moments, jnp.float32(0.0))
+        weights = [jnp.array(w) for w in self.problem.weights]
+        zeros = lambda: [jnp.zeros_like(w) for w in weights] if self.problem.adam else []
+        self.state = weights, zeros(), zeros(), jnp.float32(0)
 
     def loss(self, weights, x, y, labels):
         h = x
@@ -77,24 +127,22 @@ class Jax:
                 h = jnp.tanh(h) if self.problem.tanh else jax.nn.relu(h)
         if self.problem.mse:
             return jnp.mean((h - y) ** 2)
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(h), labels[:, None], axis=1)
-        return -jnp.mean(chosen)
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(h), labels[:, None], axis=1))
 
-    def update(self, state, x, y, labels):
+    def update(self, state, data):
         weights, first, second, t = state
-        gradient = jax.grad(self.loss)(weights, x, y, labels)
-        rates = self.problem.rates
+        gradient, rates = jax.grad(self.loss)(weights, *data), self.problem.rates
         if not self.problem.adam:
             return [w - rates["sgd_rate"] * g for w, g in zip(weights, gradient)], first, second, t
-        beta1, beta2, t = rates["beta1"], rates["beta2"], t + 1
-        first = [beta1 * m + (1 - beta1) * g for m, g in zip(first, gradient)]
-        second = [beta2 * v + (1 - beta2) * g * g for v, g in zip(second, gradient)]
-        rate, scale = rates["adam_rate"] / (1 - beta1**t), 1 / (1 - beta2**t)
-        move = lambda w, m, v: w - rate * m / (jnp.sqrt(v * scale) + rates["epsilon"])
-        return [move(*each) for each in zip(weights, first, second)], first, second, t
+        t += 1
+        each = [moved(rates, t, *one, jnp.sqrt) for one in zip(weights, first, second, gradient)]
+        return *map(list, zip(*each)), t
 
-    def current_loss(self):
-        return float(self.loss_of(self.state[0], self.x, self.y, self.labels))
+    def gradient(self):
+        return jax.jit(jax.grad(self.loss))(self.state[0], *self.data)
+
+    def current(self):
+        return self.state[0]
 
 
 class JaxStep(Jax):
@@ -108,7 +156,7 @@ class JaxStep(Jax):
 
     def steps(self, count):
         for _ in range(count):
-            self.state = self.step(self.state, self.x, self.y, self.labels)
+            self.state = self.step(self.state, self.data)
         jax.block_until_ready(self.state)
 
 
@@ -120,159 +168,231 @@ class JaxLoop(Jax):
     def __init__(self, problem):
         super().__init__(problem)
 
-        def loop(state, x, y, labels, count):
-            return jax.lax.fori_loop(0, count, lambda _, s: self.update(s, x, y, labels), state)
+        def loop(state, data, count):
+            return jax.lax.fori_loop(0, count, lambda _, state: self.update(state, data), state)
 
         # The count is no constant: one compilation for all.
         self.loop = jax.jit(loop, donate_argnums=0)
 
     def steps(self, count):
-        self.state = self.loop(self.state, self.x, self.y, self.labels, count)
+        self.state = self.loop(self.state, self.data, count)
         jax.block_until_ready(self.state)
 
 
-class TorchEager:
-    name = "torch eager"
-
+class Torch:
     def __init__(self, problem):
         self.problem = problem
-        self.x, self.y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
-        self.labels = torch.from_numpy(problem.labels)
-        self.weights = [torch.tensor(w, requires_grad=True) for w in problem.weights]
+        self.data = [torch.from_numpy(array) for array in (problem.x, problem.y, problem.labels)]
+        self.weights = [torch.tensor(w) for w in problem.weights]
         self.reset()
 
     def reset(self):
         with torch.no_grad():
             for weight, initial in zip(self.weights, self.problem.weights):
                 weight.copy_(torch.from_numpy(initial))
-        rates = self.problem.rates
-        if self.problem.adam:
-            betas = (rates["beta1"], rates["beta2"])
-            self.optimizer = torch.optim.Adam(self.weights, rates["adam_rate"], betas, rates["epsilon"])
-        else:
-            self.optimizer = torch.optim.SGD(self.weights, rates["sgd_rate"])
 
-    def loss(self):
-        h, weights = self.x, self.weights
+    def loss(self, weights, x, y, labels):
+        h = x
         for i in range(0, len(weights), 2):
             h = torch.addmm(weights[i + 1], h, weights[i])
             if i + 2 < len(weights):
                 h = torch.tanh(h) if self.problem.tanh else torch.relu(h)
         if self.problem.mse:
-            return torch.nn.functional.mse_loss(h, self.y)
-        return torch.nn.functional.cross_entropy(h, self.labels)
+            return torch.nn.functional.mse_loss(h, y)
+        return torch.nn.functional.cross_entropy(h, labels)
 
-    def step(self):
+    def current(self):
+        return [w.detach().numpy().copy() for w in self.weights]
+
+
+class TorchEager(Torch):
+    """Backward on the recorded graph, then an optimiser of torch.optim, all weights in one call."""
+
+    name = "torch eager"
+
+    def reset(self):
+        super().reset()
+        for w in self.weights:
+            w.requires_grad_()
+        rates = self.problem.rates
+        if self.problem.adam:
+            betas = rates["beta1"], rates["beta2"]
+            self.optimizer = torch.optim.Adam(self.weights, rates["adam_rate"], betas, rates["epsilon"], fused=True)
+        else:
+            self.optimizer = torch.optim.SGD(self.weights, rates["sgd_rate"], fused=True)
+
+    def gradient(self):
         self.optimizer.zero_grad()
-        self.loss().backward()
-        self.optimizer.step()
+        self.loss(self.weights, *self.data).backward()
+        return [w.grad.numpy().copy() for w in self.weights]
 
     def steps(self, count):
         for _ in range(count):
-            self.step()
+            self.optimizer.zero_grad()
+            self.loss(self.weights, *self.data).backward()
+            self.optimizer.step()
 
-    def current_loss(self):
-        return float(self.loss().detach())
 
-
-class TorchCompiled(TorchEager):
+class TorchCompiled(Torch):
     """Forward, backward and update in one compiled function."""
 
     name = "torch.compile, whole step"
 
+    def __init__(self, problem):
+        super().__init__(problem)
+        torch._dynamo.reset()  # it compiles a method for eight objects and no more
+        self.compiled = torch.compile(self.update, fullgraph=True)
+
     def reset(self):
-        with torch.no_grad():
-            for weight, initial in zip(self.weights, self.problem.weights):
-                weight.copy_(torch.from_numpy(initial))
-        zeros = [torch.zeros_like(w) for w in self.weights] if self.problem.adam else []
-        self.first, self.second = zeros, [z.clone() for z in zeros]
-        self.t = torch.zeros(())
-        if not hasattr(self, "compiled"):
-            self.compiled = torch.compile(self.update, fullgraph=True)
+        super().reset()
+        zeros = lambda: [torch.zeros_like(w) for w in self.weights] if self.problem.adam else []
+        self.state = self.weights, zeros(), zeros(), torch.zeros(())
 
-    def update(self, x, y, labels, weights, first, second, t):
-        problem, rates = self.problem, self.problem.rates
+    def gradient(self):
+        return [g.numpy() for g in torch.func.grad(self.loss)(self.weights, *self.data)]
 
-        def loss(weights):
-            h = x
-            for i in range(0, len(weights), 2):
-                h = torch.addmm(weights[i + 1], h, weights[i])
-                if i + 2 < len(weights):
-                    h = torch.tanh(h) if problem.tanh else torch.relu(h)
-            if problem.mse:
-                return torch.nn.functional.mse_loss(h, y)
-            return torch.nn.functional.cross_entropy(h, labels)
-
-        gradient = torch.func.grad(loss)(weights)
-        if not problem.adam:
+    def update(self, weights, first, second, t, data):
+        gradient, rates = torch.func.grad(self.loss)(weights, *data), self.problem.rates
+        if not self.problem.adam:
             for w, g in zip(weights, gradient):
                 w.sub_(rates["sgd_rate"] * g)
             return
-        beta1, beta2 = rates["beta1"], rates["beta2"]
         t.add_(1)
-        rate, scale = rates["adam_rate"] / (1 - beta1**t), 1 / (1 - beta2**t)
-        for w, g, m, v in zip(weights, gradient, first, second):
-            m.mul_(beta1).add_((1 - beta1) * g)
-            v.mul_(beta2).add_((1 - beta2) * g * g)
-            w.sub_(rate * m / (torch.sqrt(v * scale) + rates["epsilon"]))
+        for one in zip(weights, first, second, gradient):
+            for old, new in zip(one, moved(rates, t, *one, torch.sqrt)):
+                old.copy_(new)
 
     def steps(self, count):
-        weights = [w.detach() for w in self.weights]
         with torch.no_grad():
             for _ in range(count):
-                self.compiled(self.x, self.y, self.labels, weights, self.first, self.second, self.t)
+                self.compiled(*self.state, self.data)
+
+
+class Served:
+    """A library of the binary `nets`, which checks it by itself."""
+
+    def __init__(self, name, ask):
+        self.name, self.ask = name, ask
+
+    def turn(self, count):
+        return int(self.ask(f"{self.name}\t{count}")) * 1e-9
+
+
+class Nets:
+    """The binary `nets` as a process that works on request only."""
+
+    def __init__(self):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([TARGET / "release/nets", "--serve"], stdin=pipe, stdout=pipe, text=True)
+        self.names = self.answer().split("\t")
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("the binary `nets` has ended")
+        return line.rstrip("\n")
+
+    def ask(self, request):
+        print(request, file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def open(self, net):
+        """The libraries that are right."""
+        return [Served(name, self.ask) for name in self.ask(net).split("\t")]
 
 
 WAYS = [JaxLoop, TorchCompiled, JaxStep, TorchEager]
 
 
-def is_right(model, net, steps):
-    """Whether the losses at the start and after some steps are ours."""
-    before = model.current_loss()
-    model.steps(steps)
-    losses = [before, model.current_loss()]
-    model.reset()
-    if all(abs(a - b) <= 1e-3 * abs(b) for a, b in zip(losses, net["losses"])):
-        return True
-    print(f"{model.name}, {net['name']}: losses {losses}, not {net['losses']}", file=sys.stderr)
-    return False
-
-
-def timed(model, count):
-    """Seconds a step, from the initial weights."""
+def turn(model, count):
+    """Seconds for so many steps from the initial weights."""
     model.reset()
     model.steps(1)
     start = time.perf_counter()
     model.steps(count)
-    return (time.perf_counter() - start) / count
+    return time.perf_counter() - start
 
 
-def measure(problem, net, steps):
-    """The median microseconds of a step for each way, None where it is wrong."""
-    models = [way(problem) for way in WAYS]
-    right = [model for model in models if is_right(model, net, steps)]
-    counts = {}
-    for model in right:
-        counts[model.name] = math.ceil(SAMPLE / min(timed(model, 10) for _ in range(5)))
-    samples = {model.name: [] for model in right}
-    for _ in range(ROUNDS):
-        for model in right:
-            samples[model.name].append(timed(model, counts[model.name]))
-    return [statistics.median(samples[m.name]) * 1e6 if m in right else None for m in models]
+def flat(arrays):
+    return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in arrays])
+
+
+def is_right(model, problem, steps):
+    """Whether the gradient, and the path of the weights in so many steps, are those of the reference."""
+    reference, start = Reference(problem), flat(problem.weights)
+    right, ours = flat(reference.gradient()), flat(model.gradient())
+    wrong = np.abs(ours - right) > 1e-4 * np.abs(right) + 1e-5 * np.abs(right).max()
+    reference.steps(steps)
+    model.steps(steps)
+    path = flat(reference.current()) - start
+    error = np.linalg.norm(flat(model.current()) - start - path) / np.linalg.norm(path)
+    if wrong.any() or not error < 1e-3:
+        what = f"{wrong.sum()} partials are wrong, the path is off by {error:.1e} of its length"
+        print(f"{model.name}, {problem.net['name']}: {what}", file=sys.stderr)
+        return False
+    return True
+
+
+def contestants(problem, steps):
+    """Those of WAYS that are right: names and turns."""
+    right = []
+    for way in WAYS:
+        try:
+            model = way(problem)
+            if is_right(model, problem, steps):
+                right.append((way.name, lambda count, model=model: turn(model, count)))
+        except Exception as error:  # of a compiler, say
+            print(f"{way.name}, {problem.net['name']}: {error}", file=sys.stderr)
+    return right
+
+
+def medians(turns):
+    """The median microseconds of a step for each name, by rounds in which all take turns."""
+    counts, whole = {}, 0
+    for name, take in turns:
+        step = min(take(10) for _ in range(3)) / 10
+        counts[name] = math.ceil(SAMPLE / step)
+        whole += counts[name] * step
+    samples = {name: [] for name, _ in turns}
+    for _ in range(min(max(int(BUDGET / whole), 15), 501)):
+        for name, take in turns:
+            samples[name].append(take(counts[name]) / counts[name])
+    return {name: statistics.median(each) * 1e6 for name, each in samples.items()}
+
+
+def digits(time):
+    return f"{time:.3g}" if time < 100 else f"{time:,.0f}"
+
+
+def row(names, times):
+    """Times, in brackets over the hand-written one; for each way of ours the two ratios."""
+    cells, hand = [], times.get(HAND, math.nan)
+    for name in names:
+        ratio = "" if name == HAND else f" ({times.get(name, math.nan) / hand:.1f})"
+        cells.append(digits(times[name]) + ratio if name in times else "wrong")
+    best = min(time for name, time in times.items() if name != HAND and not name.startswith("wengert"))
+    for name in filter(lambda name: name.startswith("wengert"), names):
+        cells += [f"{other / times.get(name, math.nan):.2f}" for other in (best, hand)]
+    return cells
 
 
 def main():
-    directory, wanted = Path(sys.argv[1]), sys.argv[2:]
-    problems = json.loads((directory / "nets.json").read_text())
-    print(f"Microseconds for one training step; JAX {jax.__version__}, torch {torch.__version__}.\n")
-    print("| net |" + "".join(f" {way.name} |" for way in WAYS))
-    print("|---|" + "---:|" * len(WAYS))
+    data, wanted = TARGET / "nets", sys.argv[1:]
+    subprocess.run([TARGET / "release/nets", "--data", data], check=True)
+    problems = json.loads((data / "nets.json").read_text())
+    nets = Nets()
+    names = nets.names + [way.name for way in WAYS]
+    ours = [name for name in names if name.startswith("wengert")]
+    head = names + [f"{other} / {name}" for name in ours for other in ("best other", HAND)]
+    print(f"Microseconds for one training step (in brackets: times the hand-written one).")
+    print(f"JAX {jax.__version__}, torch {torch.__version__}.\n")
+    print("| net | " + " | ".join(head) + " |\n|---|" + "---:|" * len(head))
     for net in problems["nets"]:
-        if wanted and net["name"] not in wanted:
-            continue
-        times = measure(Problem(directory, net, problems), net, problems["steps"])
-        cells = ("wrong" if t is None else f"{t:.3g}" if t < 100 else f"{t:,.0f}" for t in times)
-        print(f"| {net['name']}: {net['about']} |" + "".join(f" {cell} |" for cell in cells), flush=True)
+        if not wanted or net["name"] in wanted:
+            turns = [(served.name, served.turn) for served in nets.open(net["name"])]
+            turns += contestants(Problem(data, net, problems), problems["steps"])
+            cells = [f"{net['name']}: {net['about']}", *row(names, medians(turns))]
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,45 +40,58 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-pub fn print_head(what: &str, times: &Times) {
-    let libraries: Vec<_> = times.iter().map(|(library, _)| *library).collect();
-    let ratio = |(library, _)| format!(" best other / {library} | {HAND} / {library} |");
-    let ratios = ours(times).map(ratio).collect::<String>();
+/// The columns: times of all `libraries`, ratios of ours.
+pub fn print_head(what: &str, libraries: &[&str]) {
+    let ratio = |library: &&str| format!(" best other / {library} | {HAND} / {library} |");
+    let ratios = ours(libraries).map(ratio).collect::<String>();
     println!("| {what} | {} |{ratios}", libraries.join(" | "));
-    println!("|---|{}", "---:|".repeat(libraries.len() + 2 * ours(times).count()));
+    println!("|---|{}", "---:|".repeat(libraries.len() + 2 * ours(libraries).count()));
 }
 
-/// Times in `unit` nanoseconds, in brackets over the hand-written one.
-pub fn print_row(name: &str, times: &Times, unit: f64) {
-    let hand = times.iter().find(|(library, _)| *library == HAND).and_then(|(_, time)| *time);
-    let others = times.iter().filter(|(l, _)| *l != PRIMAL && *l != HAND && !l.starts_with("wengert"));
-    let best = others.filter_map(|(_, time)| *time).min_by(f64::total_cmp);
+/// Times in `unit` nanoseconds, in brackets over the hand-written one; a dash where a library has none.
+pub fn print_row(name: &str, libraries: &[&str], times: &Times, unit: f64) {
+    let find = |library: &str| times.iter().find(|(name, _)| *name == library).map(|(_, time)| *time);
+    let time = |library: &str| find(library).flatten();
     let ratio = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a / b);
+    let hand = time(HAND);
+    let others = libraries.iter().filter(|l| ![PRIMAL, HAND].contains(*l) && !is_ours(l));
+    let best = others.filter_map(|library| time(library)).min_by(f64::total_cmp);
 
     print!("| {name} |");
-    for &(library, time) in times {
-        match (time, ratio(time, hand)) {
-            (None, _) => print!(" wrong |"),
-            (Some(time), Some(ratio)) if library != HAND => print!(" {} ({ratio:.1}) |", digits(time / unit)),
-            (Some(time), _) => print!(" {} |", digits(time / unit)),
+    for &library in libraries {
+        match (find(library), ratio(time(library), hand)) {
+            (None, _) => print!(" – |"),
+            (Some(None), _) => print!(" wrong |"),
+            (Some(Some(time)), Some(ratio)) if library != HAND => print!(" {} ({ratio:.1}) |", digits(time / unit)),
+            (Some(Some(time)), _) => print!(" {} |", digits(time / unit)),
         }
     }
-    for (_, time) in ours(times) {
+    for library in ours(libraries) {
         for reference in [best, hand] {
-            print!(" {} |", ratio(reference, time).map_or("-".into(), |r| format!("{r:.2}")));
+            print!(" {} |", ratio(reference, time(library)).map_or("–".into(), |r| format!("{r:.2}")));
         }
     }
     println!();
 }
 
-fn ours(times: &Times) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-    times.iter().copied().filter(|(library, _)| library.starts_with("wengert"))
+fn ours<'a>(libraries: &'a [&'a str]) -> impl Iterator<Item = &'a &'a str> {
+    libraries.iter().filter(|library| is_ours(library))
+}
+
+fn is_ours(library: &str) -> bool {
+    library.starts_with("wengert")
 }
 
 /// Three significant digits below 100, whole numbers in groups of three above.
 fn digits(time: f64) -> String {
     if time < 100.0 {
-        let decimals = if time < 1.0 { 3 } else if time < 10.0 { 2 } else { 1 };
+        let decimals = if time < 1.0 {
+            3
+        } else if time < 10.0 {
+            2
+        } else {
+            1
+        };
         return format!("{time:.decimals$}");
     }
     let digits = format!("{time:.0}");

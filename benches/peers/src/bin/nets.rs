@@ -3,7 +3,8 @@
 //! The loss and the first gradient of every library must agree with the hand-written ones, which are
 //! checked against central differences, and the loss must fall; else it gets no time.
 //!
-//! `nets [net ...]` restricts the rows; `nets --data DIR` writes the problems for `frameworks.py`.
+//! `nets [net ...]` restricts the rows. For `frameworks.py`, `nets --data DIR` writes the problems and
+//! `nets --serve` takes turns with it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -24,7 +25,7 @@ type Make = fn(&Rc<Problem>) -> Box<dyn Model>;
 
 const LIBRARIES: &[(&str, Make)] = &[
     (HAND, hand::model),
-    ("wengert", wengert::model),
+    ("wengert", wengert::plain),
     #[cfg(feature = "candle")]
     ("candle", wengert_peers::nets::candle::model),
     #[cfg(feature = "burn")]
@@ -44,30 +45,39 @@ fn main() -> std::io::Result<()> {
     {
         return write_data(Path::new(directory));
     }
+    if arguments == ["--serve"] {
+        return serve();
+    }
     if let Some(unknown) = arguments.iter().find(|a| NETS.iter().all(|net| net.name != **a)) {
         eprintln!("no net `{unknown}`; there are {}", NETS.map(|net| net.name).join(", "));
         std::process::exit(2);
     }
     println!("Microseconds for one training step (in brackets: times the hand-written one).\n");
     let wanted = |net: &&Net| arguments.is_empty() || arguments.iter().any(|a| *a == net.name);
-    for (i, net) in NETS.iter().filter(wanted).enumerate() {
-        let times = measure(net);
-        if i == 0 {
-            print_head("net", &times);
-        }
-        print_row(&format!("{}: {}", net.name, net.about), &times, 1e3);
+    let libraries: Vec<_> = LIBRARIES.iter().map(|(library, _)| *library).collect();
+    print_head("net", &libraries);
+    for net in NETS.iter().filter(wanted) {
+        print_row(&format!("{}: {}", net.name, net.about), &libraries, &measure(net), 1e3);
     }
     Ok(())
 }
 
 fn measure(net: &'static Net) -> Times {
+    let mut times: Times = LIBRARIES.iter().map(|(library, _)| (*library, None)).collect();
+    for (library, median) in interleaved(contestants(net), BUDGET, SAMPLE) {
+        let place = times.iter_mut().find(|(name, _)| *name == library);
+        place.expect("one of the libraries").1 = Some(median);
+    }
+    times
+}
+
+/// The libraries that train the net as the hand-written code does.
+fn contestants(net: &'static Net) -> Vec<Timed> {
     let problem = Rc::new(net.problem());
     let reference = Course::of(&mut *hand::model(&problem));
     reference.check_differences(&problem);
-    let mut times: Times = vec![];
     let mut timed: Vec<Timed> = vec![];
     for (library, make) in LIBRARIES {
-        times.push((library, None));
         let mut model = make(&problem);
         if let Err(why) = Course::of(&mut *model).agrees(&reference) {
             eprintln!("{library}, {}: {why}", net.name);
@@ -84,11 +94,27 @@ fn measure(net: &'static Net) -> Times {
         };
         timed.push((library, Box::new(run)));
     }
-    for (library, median) in interleaved(timed, BUDGET, SAMPLE) {
-        let place = times.iter_mut().find(|(name, _)| *name == library);
-        place.expect("one of the libraries").1 = Some(median);
+    timed
+}
+
+/// Answers lines: a net's name with the libraries that are right on it, `library<tab>steps` with the
+/// nanoseconds these took. It begins with a line of all libraries; names are separated by tabs.
+fn serve() -> std::io::Result<()> {
+    let line = |names: Vec<&str>| println!("{}", names.join("\t"));
+    line(LIBRARIES.iter().map(|(library, _)| *library).collect());
+    let mut timed: Vec<Timed> = vec![];
+    for request in std::io::stdin().lines() {
+        let request = request?;
+        if let Some((library, steps)) = request.split_once('\t') {
+            let run = timed.iter_mut().find(|(name, _)| *name == library).map(|(_, run)| run);
+            let (run, steps) = run.zip(steps.parse().ok()).expect("a library of the last answer, a number");
+            println!("{}", run(steps).as_nanos());
+        } else {
+            timed = contestants(NETS.iter().find(|net| net.name == request).expect("a net's name"));
+            line(timed.iter().map(|(library, _)| *library).collect());
+        }
     }
-    times
+    Ok(())
 }
 
 /// How a training goes.
@@ -148,7 +174,11 @@ impl Course {
             };
             let slope = (at(LENGTH) - at(-LENGTH)) / (2.0 * LENGTH);
             let error = (slope - dot(&gradient, direction) / norm(direction)).abs();
-            assert!(error <= 1e-4 * norm(&gradient), "{}: the gradient is {error} off a slope of {slope}", problem.net.name);
+            assert!(
+                error <= 1e-4 * norm(&gradient),
+                "{}: the gradient is {error} off a slope of {slope}",
+                problem.net.name
+            );
         }
     }
 }
@@ -198,14 +228,13 @@ fn write_data(directory: &Path) -> std::io::Result<()> {
         BETAS.0, BETAS.1
     );
     for (i, net) in NETS.iter().enumerate() {
-        let problem = Rc::new(net.problem());
-        let [first, last] = Course::of(&mut *wengert::model(&problem)).losses;
+        let problem = net.problem();
         let Net { name, about, sizes, batch, activation, loss, optimizer } = net;
         let comma = if i == 0 { "" } else { ",\n" };
         write!(
             json,
             "{comma}{{\"name\": \"{name}\", \"about\": \"{about}\", \"sizes\": {sizes:?}, \"batch\": {batch}, \"activation\": \"{activation:?}\", \
-             \"loss\": \"{loss:?}\", \"optimizer\": \"{optimizer:?}\", \"losses\": [{first}, {last}]}}"
+             \"loss\": \"{loss:?}\", \"optimizer\": \"{optimizer:?}\"}}"
         )
         .expect("a string takes it");
         let labels = problem.labels.iter().map(|&label| label as f32).collect::<Vec<_>>();

@@ -16,6 +16,9 @@ const BUDGET: Duration = Duration::from_secs(8);
 /// What one sample aims to last, and hence how many calls it makes.
 const SAMPLE: Duration = Duration::from_micros(500);
 
+/// Of the functions made of matrices.
+const TENSORS: &str = "wengert tensors";
+
 /// `(reps, gradient) -> (value, time of reps calls)`.
 type Run = Box<dyn FnMut(u32, &mut [f64]) -> (f64, Duration)>;
 
@@ -50,7 +53,7 @@ struct Row {
 }
 
 macro_rules! row {
-    ($function:ident) => {
+    ($function:ident $(, $tensors:ident)?) => {
         Row {
             function: stringify!($function),
             inputs: suite::$function::inputs,
@@ -67,6 +70,7 @@ macro_rules! row {
                     entry("RustQuant", x, rows::rust_quant::$function),
                     entry("wengert", x, rows::wengert::plain::$function),
                     entry("wengert best", x, rows::wengert::best::$function),
+                    $(entry(TENSORS, x, rows::wengert::$tensors::$function),)?
                 ]
             },
         }
@@ -74,7 +78,7 @@ macro_rules! row {
 }
 
 const ROWS: [Row; 7] =
-    [row!(seed), row!(rosenbrock), row!(mlp), row!(normal), row!(matmul), row!(burgers), row!(bs)];
+    [row!(seed), row!(rosenbrock), row!(mlp, tensors), row!(normal), row!(matmul, tensors), row!(burgers), row!(bs)];
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -83,15 +87,15 @@ fn main() {
         std::process::exit(2);
     }
     println!("Nanoseconds for one gradient (in brackets: times the hand-written adjoint).\n");
-    let mut rows =
-        ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function));
-    if let Some(first) = rows.next() {
-        let times = measure(first);
-        print_head("function", &times);
-        print_row(first.function, &times, 1.0);
-    }
-    for row in rows {
-        print_row(row.function, &measure(row), 1.0);
+    let mut names = vec![];
+    for row in ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function)) {
+        let times = measure(row);
+        if names.is_empty() {
+            names.extend(times.iter().map(|(library, _)| *library).filter(|library| *library != TENSORS));
+            names.push(TENSORS);
+            print_head("function", &names);
+        }
+        print_row(row.function, &names, &times, 1.0);
     }
 }
 
@@ -126,11 +130,7 @@ fn hand_written(row: &Row, inputs: &Inputs, entries: &mut [Entry]) -> (f64, Vec<
     let hand = entries.iter_mut().find(|e| e.library == HAND).expect("every row has one");
     let (value, _) = (hand.run)(1, &mut g);
     let primal = (row.primal)(inputs);
-    assert!(
-        (value - primal).abs() <= 1e-12 * primal.abs(),
-        "{}: value {value}, not {primal}",
-        row.function
-    );
+    assert!((value - primal).abs() <= 1e-12 * primal.abs(), "{}: value {value}, not {primal}", row.function);
 
     let mut moved = Inputs { x: inputs.x.clone(), data: inputs.data.clone() };
     let mut agree = |direction: &[(usize, f64)]| {
@@ -168,10 +168,7 @@ fn is_right(row: &Row, entry: &mut Entry, (value, reference): &(f64, Vec<f64>)) 
         if !close(v, *value, 0.0) {
             eprintln!("{} {}: value {v}, not {value}", entry.library, row.function);
         } else if let Some(i) = wrong.filter(|_| entry.library != PRIMAL) {
-            eprintln!(
-                "{} {}: g[{i}] = {}, not {}",
-                entry.library, row.function, g[i], reference[i]
-            );
+            eprintln!("{} {}: g[{i}] = {}, not {}", entry.library, row.function, g[i], reference[i]);
         } else {
             return true;
         }

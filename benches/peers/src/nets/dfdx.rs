@@ -38,9 +38,8 @@ impl Dfdx {
         let y = match net.loss {
             Loss::Mse => problem.y.clone(),
             Loss::CrossEntropy => {
-                let row = |&label: &u32| {
-                    (0..net.outputs()).map(move |class| if class == label as usize { 1.0 } else { 0.0 })
-                };
+                let row =
+                    |&label: &u32| (0..net.outputs()).map(move |class| if class == label as usize { 1.0 } else { 0.0 });
                 problem.labels.iter().flat_map(row).collect()
             }
         };

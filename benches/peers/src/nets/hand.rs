@@ -5,9 +5,7 @@
 use std::iter::zip;
 use std::rc::Rc;
 
-use super::suite::{
-    ADAM_RATE, Activation, BETAS, EPSILON, Loss, Model, Optimizer, Problem, SGD_RATE,
-};
+use super::suite::{ADAM_RATE, Activation, BETAS, EPSILON, Loss, Model, Optimizer, Problem, SGD_RATE};
 use gemm::Parallelism;
 use pulp::Arch;
 
@@ -159,15 +157,7 @@ fn adam(theta: &mut [f32], grad: &[f32], first: &mut [f32], second: &mut [f32], 
 type Matrix<'a> = (&'a [f32], [usize; 2]);
 
 /// c = a·b, c row-major of rows of `n`, with `k` terms in each sum.
-fn product(
-    arch: Arch,
-    c: &mut [f32],
-    n: usize,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    k: usize,
-    scratch: &mut Vec<f32>,
-) {
+fn product(arch: Arch, c: &mut [f32], n: usize, a: Matrix<'_>, b: Matrix<'_>, k: usize, scratch: &mut Vec<f32>) {
     /// Beyond so many multiplications `gemm` is faster.
     const SMALL: usize = 1 << 16;
     let m = c.len() / n;
@@ -199,9 +189,7 @@ fn product(
 }
 
 fn large(c: &mut [f32], [m, n, k]: [usize; 3], (a, s): Matrix<'_>, (b, t): Matrix<'_>) {
-    let last = |[rows, columns]: [usize; 2], step: [usize; 2]| {
-        (rows - 1) * step[0] + (columns - 1) * step[1]
-    };
+    let last = |[rows, columns]: [usize; 2], step: [usize; 2]| (rows - 1) * step[0] + (columns - 1) * step[1];
     assert!(c.len() == m * n && last([m, k], s) < a.len() && last([k, n], t) < b.len());
     let [s, t] = [s, t].map(|step| step.map(|step| step as isize));
     // SAFETY: the assertion says that every element of the three matrices lies in its slice. Its
@@ -313,11 +301,26 @@ fn finish(out: &mut [f32], bias: &[f32], activation: Option<Activation>) {
         }
     }
     match activation {
-        None => map(out, bias, #[inline(always)] |x| x),
-        Some(Activation::Relu) => map(out, bias, #[inline(always)] |x| if x > 0.0 { x } else { 0.0 }),
+        None => map(
+            out,
+            bias,
+            #[inline(always)]
+            |x| x,
+        ),
+        Some(Activation::Relu) => map(
+            out,
+            bias,
+            #[inline(always)]
+            |x| if x > 0.0 { x } else { 0.0 },
+        ),
         Some(Activation::Tanh) => {
             // Apart: the rows may be shorter than a vector.
-            map(out, bias, #[inline(always)] |x| x);
+            map(
+                out,
+                bias,
+                #[inline(always)]
+                |x| x,
+            );
             for x in out {
                 *x = tanh(*x);
             }
@@ -418,7 +421,8 @@ fn exp(x: f32) -> f32 {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(-LN2[1], n.mul_add(-LN2[0], x));
-    horner(r, &[1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0]) * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
+    horner(r, &[1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0])
+        * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
 }
 
 /// The rational approximation of Eigen and XLA, to a few ulp.
@@ -426,15 +430,18 @@ fn exp(x: f32) -> f32 {
 fn tanh(x: f32) -> f32 {
     let x = x.clamp(-7.905_311, 7.905_311);
     let z = x * x;
-    let p = horner(z, &[
-        -2.760_768_5e-16,
-        2.000_187_9e-13,
-        -8.604_672e-11,
-        5.122_297e-8,
-        1.485_722_4e-5,
-        6.372_619e-4,
-        4.893_524_6e-3,
-    ]);
+    let p = horner(
+        z,
+        &[
+            -2.760_768_5e-16,
+            2.000_187_9e-13,
+            -8.604_672e-11,
+            5.122_297e-8,
+            1.485_722_4e-5,
+            6.372_619e-4,
+            4.893_524_6e-3,
+        ],
+    );
     let q = horner(z, &[1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3]);
     x * p / q
 }
