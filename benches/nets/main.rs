@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 fn steps(c: &mut Criterion) {
     for net in &suite::NETS {
-        let mut model = rows::model(&Rc::new(net.problem()));
+        let mut model = rows::plain(&Rc::new(net.problem()));
         let (first, _) = model.gradient();
         for _ in 0..20 {
             model.step();
@@ -25,7 +25,7 @@ fn steps(c: &mut Criterion) {
         let (warm, _) = model.gradient();
         assert!(warm < first, "{}: the loss went from {first} to {warm}", net.name);
         model.reset();
-        c.bench_function(net.name, |b| b.iter(|| model.step()));
+        c.bench_function(&format!("{}/plain", net.name), |b| b.iter(|| model.step()));
     }
 }
 

@@ -6,9 +6,15 @@ use super::suite::{ADAM_RATE, Activation, Loss, Model, Optimizer as Rule, Proble
 use wengert::ndarray::{ArrayView1, ArrayView2, Ix1, Ix2};
 use wengert::{Adam, On, Optimizer, Param, Params, Sgd, Tape, Tensor, Var};
 
+type Matrix<'t> = Tensor<'t, f32, Ix2>;
 type Layer = (Param<Ix2>, Param<Ix1>);
 
-struct Wengert {
+/// x w + b.
+trait Affine: for<'t> Fn(Matrix<'t>, Matrix<'t>, Tensor<'t, f32, Ix1>) -> Matrix<'t> {}
+impl<A: for<'t> Fn(Matrix<'t>, Matrix<'t>, Tensor<'t, f32, Ix1>) -> Matrix<'t>> Affine for A {}
+
+struct Wengert<A> {
+    affine: A,
     problem: Rc<Problem>,
     params: Params<f32>,
     layers: Vec<Layer>,
@@ -16,7 +22,12 @@ struct Wengert {
     optimizer: Box<dyn Optimizer<f32>>,
 }
 
-pub fn model(problem: &Rc<Problem>) -> Box<dyn Model> {
+/// Operators and methods.
+pub fn plain(problem: &Rc<Problem>) -> Box<dyn Model> {
+    model(problem, |x, w, b| x.dot(w) + b)
+}
+
+fn model<A: Affine + 'static>(problem: &Rc<Problem>, affine: A) -> Box<dyn Model> {
     let (mut params, mut rest) = (Params::new(), &problem.weights[..]);
     let layers = problem.net.layers().enumerate().map(|(i, (n, m))| {
         let (w, b);
@@ -27,7 +38,7 @@ pub fn model(problem: &Rc<Problem>) -> Box<dyn Model> {
     });
     let layers = layers.collect();
     let optimizer = optimizer(problem);
-    Box::new(Wengert { problem: Rc::clone(problem), params, layers, tape: Tape::new(), optimizer })
+    Box::new(Wengert { affine, problem: Rc::clone(problem), params, layers, tape: Tape::new(), optimizer })
 }
 
 fn optimizer(problem: &Problem) -> Box<dyn Optimizer<f32>> {
@@ -37,12 +48,12 @@ fn optimizer(problem: &Problem) -> Box<dyn Optimizer<f32>> {
     }
 }
 
-fn loss<'t>(problem: &'t Problem, layers: &[Layer], p: On<'t, '_, f32>) -> Var<'t, f32> {
+fn loss<'t>(affine: &impl Affine, problem: &'t Problem, layers: &[Layer], p: On<'t, '_, f32>) -> Var<'t, f32> {
     let net = problem.net;
     let matrix = |width, data| ArrayView2::from_shape((net.batch, width), data).expect("a row for each sample");
-    let mut h: Tensor<'t, f32, Ix2> = p.constant(matrix(net.inputs(), &problem.x));
+    let mut h: Matrix<'t> = p.constant(matrix(net.inputs(), &problem.x));
     for (i, &(w, b)) in layers.iter().enumerate() {
-        h = h.dot(p.get(w)) + p.get(b);
+        h = affine(h, p.get(w), p.get(b));
         if i + 1 < layers.len() {
             h = match net.activation {
                 Activation::Tanh => h.tanh(),
@@ -56,19 +67,21 @@ fn loss<'t>(problem: &'t Problem, layers: &[Layer], p: On<'t, '_, f32>) -> Var<'
     }
 }
 
-impl Model for Wengert {
+impl<A: Affine> Model for Wengert<A> {
     fn reset(&mut self) {
         self.params.values_mut().copy_from_slice(&self.problem.weights);
         self.optimizer = optimizer(&self.problem);
     }
 
     fn step(&mut self) {
-        let (_, gradient) = self.tape.value_and_grad(&self.params, |p| loss(&self.problem, &self.layers, p));
+        let (_, gradient) =
+            self.tape.value_and_grad(&self.params, |p| loss(&self.affine, &self.problem, &self.layers, p));
         self.optimizer.step(&mut self.params, gradient);
     }
 
     fn gradient(&mut self) -> (f32, Vec<f32>) {
-        let (value, gradient) = self.tape.value_and_grad(&self.params, |p| loss(&self.problem, &self.layers, p));
+        let (value, gradient) =
+            self.tape.value_and_grad(&self.params, |p| loss(&self.affine, &self.problem, &self.layers, p));
         (value, gradient.to_vec())
     }
 }

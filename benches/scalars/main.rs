@@ -1,4 +1,5 @@
-//! The seven scalar functions: primal, hand-written adjoint, our plain idiom, our best idiom.
+//! The seven scalar functions: primal, hand-written adjoint, our plain idiom, our best idiom, and
+//! tensors where the function is made of matrices.
 //!
 //! Gradients are checked against the hand-written adjoint before anything is timed.
 
@@ -28,7 +29,7 @@ fn bench<S: Default>(c: &mut Criterion, name: &str, inputs: &Inputs, reference: 
 }
 
 macro_rules! functions {
-    ($($function:ident)+) => {
+    ($($function:ident $(($tensors:ident))?)+) => {
         $(
             fn $function(c: &mut Criterion) {
                 let inputs = suite::$function::inputs();
@@ -39,10 +40,11 @@ macro_rules! functions {
                 bench(c, &name("hand-written"), &inputs, &reference, suite::$function::adjoint);
                 bench(c, &name("plain"), &inputs, &reference, rows::plain::$function);
                 bench(c, &name("best"), &inputs, &reference, rows::best::$function);
+                $(bench(c, &name(stringify!($tensors)), &inputs, &reference, rows::$tensors::$function);)?
             }
         )+
         criterion_group!(scalars, $($function),+);
     };
 }
-functions! { seed rosenbrock mlp normal matmul burgers bs }
+functions! { seed rosenbrock mlp(tensors) normal matmul(tensors) burgers bs }
 criterion_main!(scalars);

@@ -187,3 +187,40 @@ pub mod best {
         read(prices.sum(), x, g)
     }
 }
+
+/// The matrices in these functions as tensors.
+pub mod tensors {
+    use super::*;
+    use wengert::Tensor;
+    use wengert::ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Axis, Ix1, s};
+
+    pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        use net::{BATCH, WIDTH};
+        let samples = ArrayView2::from_shape((BATCH, 3), &inputs.data).expect("three numbers a sample");
+        let [x, y] = [samples.slice(s![.., ..2]), samples.slice(s![.., 2..])];
+        let weights = ArrayView1::from(&inputs.x);
+        tape.clear();
+        let weights = tape.tensor(&weights);
+        let (w1, rest) = weights.split_at(Axis(0), 2 * WIDTH);
+        let (b1, rest) = rest.split_at(Axis(0), WIDTH);
+        let (w2, rest) = rest.split_at(Axis(0), WIDTH * WIDTH);
+        let (b2, rest) = rest.split_at(Axis(0), WIDTH);
+        let (w3, b3) = rest.split_at(Axis(0), WIDTH);
+        let h1 = (tape.constant(x).dot(w1.reshape((WIDTH, 2)).t()) + b1).tanh();
+        let h2 = (h1.dot(w2.reshape((WIDTH, WIDTH)).t()) + b2).tanh();
+        read_array((h2.dot(w3.reshape((WIDTH, 1))) + b3).mse(y), weights, g)
+    }
+
+    pub fn matmul(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+        let x = ArrayView1::from(&inputs.x);
+        tape.clear();
+        let x = tape.tensor(&x);
+        let (a, b) = x.split_at(Axis(0), N * N);
+        read_array(a.reshape((N, N)).dot(b.reshape((N, N))).sum(), x, g)
+    }
+
+    fn read_array<'t>(loss: Var<'t, f64>, x: Tensor<'t, f64, Ix1>, g: &mut [f64]) -> f64 {
+        ArrayViewMut1::from(g).assign(&loss.backward().wrt(x));
+        loss.value()
+    }
+}

@@ -8,6 +8,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wengert_peers::report::{HAND, PRIMAL, Timed, Times, interleaved, print_head, print_row};
 use wengert_peers::{rows, suite, suite::Inputs};
 
 /// Time spent on each row, all libraries together.
@@ -15,8 +16,8 @@ const BUDGET: Duration = Duration::from_secs(8);
 /// What one sample aims to last, and hence how many calls it makes.
 const SAMPLE: Duration = Duration::from_micros(500);
 
-const PRIMAL: &str = "primal";
-const HAND: &str = "hand-written";
+/// Of the functions made of matrices.
+const TENSORS: &str = "wengert tensors";
 
 /// `(reps, gradient) -> (value, time of reps calls)`.
 type Run = Box<dyn FnMut(u32, &mut [f64]) -> (f64, Duration)>;
@@ -52,7 +53,7 @@ struct Row {
 }
 
 macro_rules! row {
-    ($function:ident) => {
+    ($function:ident $(, $tensors:ident)?) => {
         Row {
             function: stringify!($function),
             inputs: suite::$function::inputs,
@@ -69,6 +70,7 @@ macro_rules! row {
                     entry("RustQuant", x, rows::rust_quant::$function),
                     entry("wengert", x, rows::wengert::plain::$function),
                     entry("wengert best", x, rows::wengert::best::$function),
+                    $(entry(TENSORS, x, rows::wengert::$tensors::$function),)?
                 ]
             },
         }
@@ -76,7 +78,7 @@ macro_rules! row {
 }
 
 const ROWS: [Row; 7] =
-    [row!(seed), row!(rosenbrock), row!(mlp), row!(normal), row!(matmul), row!(burgers), row!(bs)];
+    [row!(seed), row!(rosenbrock), row!(mlp, tensors), row!(normal), row!(matmul, tensors), row!(burgers), row!(bs)];
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -85,20 +87,17 @@ fn main() {
         std::process::exit(2);
     }
     println!("Nanoseconds for one gradient (in brackets: times the hand-written adjoint).\n");
-    let mut rows =
-        ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function));
-    if let Some(first) = rows.next() {
-        let times = measure(first);
-        print_head(&times);
-        print_row(first.function, &times);
-    }
-    for row in rows {
-        print_row(row.function, &measure(row));
+    let mut names = vec![];
+    for row in ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function)) {
+        let times = measure(row);
+        if names.is_empty() {
+            names.extend(times.iter().map(|(library, _)| *library).filter(|library| *library != TENSORS));
+            names.push(TENSORS);
+            print_head("function", &names);
+        }
+        print_row(row.function, &names, &times, 1.0);
     }
 }
-
-/// The median nanoseconds of each library, `None` where its gradient is wrong.
-type Times = Vec<(&'static str, Option<f64>)>;
 
 fn measure(row: &Row) -> Times {
     let inputs = Rc::new((row.inputs)());
@@ -106,30 +105,21 @@ fn measure(row: &Row) -> Times {
     let reference = hand_written(row, &inputs, &mut entries);
     let right: Vec<bool> = entries.iter_mut().map(|e| is_right(row, e, &reference)).collect();
 
-    let g = &mut vec![0.0; inputs.x.len()];
-    let mut timed: Vec<(Entry, u32, Vec<f64>)> = vec![];
-    let mut round = Duration::ZERO;
-    for mut entry in entries {
-        (entry.run)(3, g);
-        let call = (entry.run)(3, g).1 / 3;
-        let reps = SAMPLE.div_duration_f64(call.max(Duration::from_nanos(1))).ceil() as u32;
-        round += call * (reps + 1);
-        timed.push((entry, reps, vec![]));
+    let mut times: Times = entries.iter().map(|entry| (entry.library, None)).collect();
+    let timed = entries.into_iter().zip(right).filter(|(_, right)| *right);
+    let timed = timed.map(|(Entry { library, mut run }, _)| -> Timed {
+        let mut g = vec![0.0; inputs.x.len()];
+        let run = move |reps| {
+            run(1, &mut g); // brings what it keeps between calls back into the cache
+            run(reps, &mut g).1
+        };
+        (library, Box::new(run))
+    });
+    for (library, median) in interleaved(timed.collect(), BUDGET, SAMPLE) {
+        let place = times.iter_mut().find(|(name, _)| *name == library);
+        place.expect("one of the entries").1 = Some(median);
     }
-    for _ in 0..(BUDGET.div_duration_f64(round) as usize).clamp(15, 2001) {
-        for ((entry, reps, samples), _) in timed.iter_mut().zip(&right).filter(|(_, right)| **right)
-        {
-            (entry.run)(1, g); // brings what it keeps between calls back into the cache
-            let (_, time) = (entry.run)(*reps, g);
-            samples.push(time.as_secs_f64() * 1e9 / f64::from(*reps));
-        }
-    }
-    timed.into_iter().map(|(entry, _, samples)| (entry.library, median(samples))).collect()
-}
-
-fn median(mut samples: Vec<f64>) -> Option<f64> {
-    samples.sort_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied()
+    times
 }
 
 /// Value and gradient of the hand-written adjoint, checked against the primal and its fourth-order
@@ -140,11 +130,7 @@ fn hand_written(row: &Row, inputs: &Inputs, entries: &mut [Entry]) -> (f64, Vec<
     let hand = entries.iter_mut().find(|e| e.library == HAND).expect("every row has one");
     let (value, _) = (hand.run)(1, &mut g);
     let primal = (row.primal)(inputs);
-    assert!(
-        (value - primal).abs() <= 1e-12 * primal.abs(),
-        "{}: value {value}, not {primal}",
-        row.function
-    );
+    assert!((value - primal).abs() <= 1e-12 * primal.abs(), "{}: value {value}, not {primal}", row.function);
 
     let mut moved = Inputs { x: inputs.x.clone(), data: inputs.data.clone() };
     let mut agree = |direction: &[(usize, f64)]| {
@@ -182,59 +168,10 @@ fn is_right(row: &Row, entry: &mut Entry, (value, reference): &(f64, Vec<f64>)) 
         if !close(v, *value, 0.0) {
             eprintln!("{} {}: value {v}, not {value}", entry.library, row.function);
         } else if let Some(i) = wrong.filter(|_| entry.library != PRIMAL) {
-            eprintln!(
-                "{} {}: g[{i}] = {}, not {}",
-                entry.library, row.function, g[i], reference[i]
-            );
+            eprintln!("{} {}: g[{i}] = {}, not {}", entry.library, row.function, g[i], reference[i]);
         } else {
             return true;
         }
         false
     })
-}
-
-fn print_head(times: &Times) {
-    let libraries: Vec<_> = times.iter().map(|(library, _)| *library).collect();
-    let ours =
-        ours(times).map(|(library, _)| format!(" best other / {library} |")).collect::<String>();
-    println!("| function | {} |{ours}", libraries.join(" | "));
-    println!("|---|{}", "---:|".repeat(libraries.len() + self::ours(times).count()));
-}
-
-fn print_row(function: &str, times: &Times) {
-    let hand = times.iter().find(|(library, _)| *library == HAND).and_then(|(_, time)| *time);
-    let others =
-        times.iter().filter(|(l, _)| *l != PRIMAL && *l != HAND && !l.starts_with("wengert"));
-    let best = others.filter_map(|(_, time)| *time).min_by(f64::total_cmp);
-    let ratio = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a / b);
-
-    print!("| {function} |");
-    for &(library, time) in times {
-        match (time, ratio(time, hand)) {
-            (None, _) => print!(" wrong |"),
-            (Some(time), Some(ratio)) if library != HAND => {
-                print!(" {} ({ratio:.1}) |", digits(time))
-            }
-            (Some(time), _) => print!(" {} |", digits(time)),
-        }
-    }
-    for (_, time) in ours(times) {
-        print!(" {} |", ratio(best, time).map_or("-".into(), |r| format!("{r:.2}")));
-    }
-    println!();
-}
-
-fn ours(times: &Times) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-    times.iter().copied().filter(|(library, _)| library.starts_with("wengert"))
-}
-
-/// Three significant digits below 100, whole numbers in groups of three above.
-fn digits(ns: f64) -> String {
-    if ns < 100.0 {
-        return format!("{ns:.1}");
-    }
-    let digits = format!("{ns:.0}");
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|g| str::from_utf8(g).unwrap()).collect();
-    groups.join(",")
 }

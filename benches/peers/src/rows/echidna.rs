@@ -70,9 +70,9 @@ fn burgers<T: Active>(x: &[T], _: &Inputs) -> T {
     let (mut u, mut next) = (x.to_vec(), vec![]);
     for _ in 0..STEPS {
         next.clear();
-        next.extend(stencil(&u).map(|[left, here, right]| {
-            here - here * (right - left) * A + (right - here * 2.0 + left) * B
-        }));
+        next.extend(
+            stencil(&u).map(|[left, here, right]| here - here * (right - left) * A + (right - here * 2.0 + left) * B),
+        );
         std::mem::swap(&mut u, &mut next);
     }
     sum(u.iter().map(|&u| u * u))
@@ -107,12 +107,7 @@ pub mod record {
         vars: Vec<Reverse64>,
     }
 
-    fn gradient(
-        state: &mut State,
-        inputs: &Inputs,
-        g: &mut [f64],
-        f: impl FnOnce(&[Reverse64]) -> Reverse64,
-    ) -> f64 {
+    fn gradient(state: &mut State, inputs: &Inputs, g: &mut [f64], f: impl FnOnce(&[Reverse64]) -> Reverse64) -> f64 {
         let State { tape, vars } = state;
         tape.clear();
         vars.clear();
@@ -153,12 +148,7 @@ pub mod replay {
         adjoints: Vec<f64>,
     }
 
-    fn gradient(
-        state: &mut State,
-        inputs: &Inputs,
-        g: &mut [f64],
-        f: impl FnOnce(&[BReverse64]) -> BReverse64,
-    ) -> f64 {
+    fn gradient(state: &mut State, inputs: &Inputs, g: &mut [f64], f: impl FnOnce(&[BReverse64]) -> BReverse64) -> f64 {
         let tape = state.tape.get_or_insert_with(|| echidna::record(f, &inputs.x).0);
         g.copy_from_slice(&tape.gradient_with_buf(&inputs.x, &mut state.adjoints));
         tape.output_value()
@@ -182,12 +172,9 @@ pub mod replay {
         if state.tape.is_none() {
             let mut tape = BytecodeTape::new();
             let cdf = tape.register_custom(Arc::new(Cdf));
-            let vars: Vec<_> =
-                inputs.x.iter().map(|&x| BReverse64::from_tape(x, tape.new_input(x))).collect();
+            let vars: Vec<_> = inputs.x.iter().map(|&x| BReverse64::from_tape(x, tape.new_input(x))).collect();
             let guard = BtapeGuard::new(&mut tape);
-            let loss = super::bs(&vars, |x: BReverse64| {
-                x.custom_unary(cdf, black_scholes::cdf(x.value()))
-            });
+            let loss = super::bs(&vars, |x: BReverse64| x.custom_unary(cdf, black_scholes::cdf(x.value())));
             drop(guard);
             tape.set_output(loss.index());
             state.tape = Some(tape);

@@ -74,9 +74,9 @@ pub fn burgers(graph: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
     let (mut u, mut next) = (x.clone(), vec![]);
     for _ in 0..STEPS {
         next.clear();
-        next.extend(stencil(&u).map(|[left, here, right]| {
-            here - A * here * (right - left) + B * (right - 2.0 * here + left)
-        }));
+        next.extend(
+            stencil(&u).map(|[left, here, right]| here - A * here * (right - left) + B * (right - 2.0 * here + left)),
+        );
         std::mem::swap(&mut u, &mut next);
     }
     read(u.iter().map(|&u| u * u).sum(), &x, g)

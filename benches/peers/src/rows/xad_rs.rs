@@ -72,8 +72,7 @@ pub mod plain {
 
     pub fn seed(state: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         gradient(state, inputs, g, |v, _, _| {
-            let ([w1, b1, w2, b2], [x, y]) =
-                ([v[0], v[1], v[2], v[3]], [inputs.data[0], inputs.data[1]]);
+            let ([w1, b1, w2, b2], [x, y]) = ([v[0], v[1], v[2], v[3]], [inputs.data[0], inputs.data[1]]);
             let t = w2 * (w1 * x + b1) + b2 - y;
             t * t
         })
@@ -122,9 +121,7 @@ pub mod plain {
     pub fn burgers(state: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         gradient(state, inputs, g, |x, [u, next], _| {
             u.extend_from_slice(x);
-            euler(u, next, |[left, here, right]| {
-                here - A * here * (right - left) + B * (right - 2.0 * here + left)
-            });
+            euler(u, next, |[left, here, right]| here - A * here * (right - left) + B * (right - 2.0 * here + left));
             sum(u.iter().map(|u| u * u))
         })
     }
@@ -155,11 +152,9 @@ pub mod fused {
         gradient(state, inputs, g, |x, [errors, _], _| {
             let p = net::Layers::new(x);
             for &[x0, x1, y] in net::samples(inputs) {
-                let pre =
-                    |i: usize| ad::weighted_sum(&[x0, x1, 1.0], &[p.w1[i][0], p.w1[i][1], p.b1[i]]);
+                let pre = |i: usize| ad::weighted_sum(&[x0, x1, 1.0], &[p.w1[i][0], p.w1[i][1], p.b1[i]]);
                 let h1: [Var; net::WIDTH] = from_fn(|i| ad::tanh(&pre(i)));
-                let h2: [Var; net::WIDTH] =
-                    from_fn(|i| ad::tanh(&(ad::dot(&p.w2[i], &h1) + p.b2[i])));
+                let h2: [Var; net::WIDTH] = from_fn(|i| ad::tanh(&(ad::dot(&p.w2[i], &h1) + p.b2[i])));
                 errors.push(ad::dot(p.w3, &h2) + p.b3 - y);
             }
             ad::dot(errors, errors) / net::BATCH as f64
@@ -195,11 +190,7 @@ pub mod fused {
             u.extend_from_slice(x);
             euler(u, next, |[left, here, right]| {
                 let weights = [-A, 1.0 - 2.0 * B, B, B];
-                ad::weighted_dot(
-                    &weights,
-                    &[here, here, left, right],
-                    &[right - left, one, one, one],
-                )
+                ad::weighted_dot(&weights, &[here, here, left, right], &[right - left, one, one, one])
             });
             ad::dot(u, u)
         })
