@@ -27,6 +27,11 @@ pub fn plain(problem: &Rc<Problem>) -> Box<dyn Model> {
     model(problem, |x, w, b| x.dot(w) + b)
 }
 
+/// Each layer one operation.
+pub fn best(problem: &Rc<Problem>) -> Box<dyn Model> {
+    model(problem, |x, w, b| x.affine(w, b))
+}
+
 fn model<A: Affine + 'static>(problem: &Rc<Problem>, affine: A) -> Box<dyn Model> {
     let (mut params, mut rest) = (Params::new(), &problem.weights[..]);
     let layers = problem.net.layers().enumerate().map(|(i, (n, m))| {
