@@ -144,9 +144,9 @@ fn tensor_nodes() {
 
 /// The net T5 of the benchmarks: 784-512-512-10, relu, cross-entropy, batch 128, plain descent.
 ///
-/// Beyond what is needed there are: the product, the biased and the activated values of a hidden layer
-/// with an adjoint each where one would do (33% of what is needed), the packing buffer of the `gemm`
-/// kernels, which is of a fixed size (33%), spare room in the arena (10%) and in `Params` (8%).
+/// Beyond what is needed there are: values and adjoints of each hidden layer before and after its
+/// activation (16% of what is needed), buffers in which the matrix products pack their operands, and
+/// spare room in the arena.
 #[test]
 fn peak_of_a_large_step() {
     const SIZES: [usize; 4] = [784, 512, 512, 10];
@@ -172,7 +172,7 @@ fn peak_of_a_large_step() {
             let (loss, grad) = tape.value_and_grad(&params, |p| {
                 let mut h = p.constant(&x);
                 for (l, &(w, b)) in ids.iter().enumerate() {
-                    h = h.dot(p.get(w)) + p.get(b);
+                    h = h.affine(p.get(w), p.get(b));
                     if l + 1 < ids.len() {
                         h = h.relu();
                     }
@@ -185,5 +185,5 @@ fn peak_of_a_large_step() {
     });
     let factor = peak as f64 / needed as f64;
     println!("{peak} bytes, {factor:.2} of the {needed} that parameters, activations and their adjoints take");
-    assert!(factor <= 1.9, "{factor}");
+    assert!(factor <= 1.3, "{factor}");
 }

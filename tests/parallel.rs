@@ -52,6 +52,33 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+/// Large products are computed in parts, none of whose sums is cut.
+#[test]
+fn products_are_the_same_on_any_number_of_threads() {
+    let matrix =
+        |rows, columns, seed| init::normal::<f32, _>((rows, columns), 0.0, 1.0, &mut StdRng::seed_from_u64(seed));
+    // (m, k, n): cut by rows, by columns, in both, hardly, not at all.
+    for (m, k, n) in [(700, 120, 90), (130, 100, 530), (410, 110, 430), (193, 200, 150), (60, 300, 70)] {
+        let (a, b) = (matrix(m, k, 1), matrix(k, n, 2));
+        let run = |threads| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let tape = Tape::new();
+                let (x, w) = (tape.tensor(&a), tape.tensor(&b));
+                let y = x.dot(w);
+                let gradient = y.square().sum().backward();
+                (y.value().to_owned(), gradient.wrt(x), gradient.wrt(w))
+            })
+        };
+        let one = run(1);
+        let sum = (0..k).map(|p| f64::from(a[[m - 1, p]]) * f64::from(b[[p, n - 1]])).sum::<f64>();
+        assert!((f64::from(one.0[[m - 1, n - 1]]) - sum).abs() < 1e-4);
+        for threads in [2, 3, 8] {
+            assert!(run(threads) == one, "({m}, {k}, {n}) on {threads} threads");
+        }
+    }
+}
+
 /// Also with parts of different length, and with parts that have no example.
 #[test]
 fn the_number_of_shards_changes_only_rounding() {

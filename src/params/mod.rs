@@ -217,6 +217,10 @@ impl<F: Scalar> Params<F> {
         );
         let store = if buffer { &mut self.buffers } else { &mut self.values };
         let start = store.len();
+        if array.len() > store.capacity() - start {
+            // By an eighth, not by a factor of two: this is the model.
+            store.reserve_exact(array.len() + start / 8);
+        }
         match array.as_slice() {
             Some(values) => store.extend_from_slice(values),
             None => store.extend(array.iter()),
