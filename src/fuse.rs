@@ -5,41 +5,108 @@ use std::iter::{Product, Sum};
 use crate::dual::Dual;
 use crate::kernels::gap;
 use crate::real::{Scalar, binade};
-use crate::tape::{SINK, Tape};
+use crate::tape::{Run, SINK, Tape};
 use crate::var::{Var, two_tapes};
 
 /// Terms of one node, collected while their operands may still be recording.
+///
+/// Nodes that are added as they are and whose slots are in arithmetic progression (the products of
+/// a sum over `a * b`, say) are only counted: measured, 14 instructions a term of an iterator's sum
+/// and its sweep instead of 31.
 pub(crate) struct Terms<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
+    /// The last nodes.
+    run: Run,
+    /// The slot with which the run would go on; the sink: none.
+    next: u32,
+    /// What came before them.
     terms: Vec<(u32, F)>,
 }
 
 impl<'t, F: Scalar> Terms<'t, F> {
     pub(crate) fn new() -> Self {
-        Self { tape: None, terms: Vec::new() }
+        Self { tape: None, run: Run::default(), next: SINK, terms: Vec::new() }
     }
 
     #[inline(always)]
     #[track_caller]
     pub(crate) fn add(&mut self, operand: Var<'t, F>, partial: F) {
-        let Some(tape) = operand.tape() else { return };
-        match self.tape {
-            Some(mine) if std::ptr::eq(mine, tape) => {}
-            Some(mine) => two_tapes(mine, tape),
-            None => {
+        if !operand.is_constant() {
+            self.meet(operand.tape());
+            self.terms.push(operand.weighted(partial));
+        }
+    }
+
+    /// Makes sure that this is the tape of all operands.
+    #[inline(always)]
+    #[track_caller]
+    fn meet(&mut self, tape: Option<&'t Tape<F>>) {
+        match (self.tape, tape) {
+            (None, Some(tape)) => {
                 self.tape = Some(tape);
                 self.terms = tape.take_terms();
             }
+            (mine, tape) => _ = common_tape(mine, tape),
         }
-        self.terms.push(operand.weighted(partial));
+    }
+
+    /// As [`add`](Self::add) with partial 1.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn add_node(&mut self, operand: Var<'t, F>) {
+        if !operand.is_node() {
+            self.add(operand, F::one());
+        } else if operand.slot() == self.next && self.tape.is_some_and(|tape| operand.is_node_of(tape)) {
+            self.run.len += 1;
+            self.next += self.run.stride;
+        } else {
+            self.begin_run(operand.tape(), operand.slot());
+        }
+    }
+
+    /// Adds a node with which the run does not go on, or begins.
+    #[inline(never)]
+    #[track_caller]
+    fn begin_run(&mut self, tape: Option<&'t Tape<F>>, slot: u32) {
+        self.meet(tape);
+        let stride = slot.saturating_sub(self.run.first);
+        if self.run.len == 1 && (1..=Run::MAX_STRIDE).contains(&stride) {
+            self.run = Run { stride, len: 2, ..self.run };
+            self.next = slot + stride;
+        } else {
+            self.end_run();
+            self.run = Run { first: slot, stride: 0, len: 1 };
+            self.next = SINK;
+        }
+    }
+
+    /// Turns the run into terms: its nodes, or their sum.
+    fn end_run(&mut self) {
+        match self.tape {
+            Some(tape) if self.run.len > 2 => self.terms.push((tape.push_sum(self.run), F::one())),
+            _ => self.terms.extend(self.run.slots().map(|slot| (slot, F::one()))),
+        }
     }
 
     #[inline(always)]
     pub(crate) fn record(self, value: F) -> Var<'t, F> {
-        let Some(tape) = self.tape else { return Var::constant(value) };
-        let node = Var::on(tape, tape.push_wide(&self.terms), value);
+        match self.tape {
+            Some(tape) => Var::on(tape, self.push(tape), value),
+            None => Var::constant(value),
+        }
+    }
+
+    /// Appends the record and returns its slot.
+    #[inline(never)]
+    fn push(mut self, tape: &Tape<F>) -> u32 {
+        let slot = if self.terms.is_empty() && self.run.len > 2 {
+            tape.push_sum(self.run)
+        } else {
+            self.end_run();
+            tape.push_wide(&self.terms)
+        };
         tape.return_terms(self.terms);
-        node
+        slot
     }
 }
 
@@ -120,7 +187,7 @@ pub fn fuse<'t, F: Scalar, const N: usize>(
 /// ```
 #[track_caller]
 pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    weighted_sum(x, |_| F::one(), F::one())
+    x.iter().sum()
 }
 
 /// The arithmetic mean, as one node; NaN for an empty slice, as 0/0.
@@ -130,12 +197,6 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let total = x.iter().fold(F::zero(), |sum, x| sum + x.value());
     let value = total / F::lit(x.len() as f64);
     node(value, x.iter().map(|&x| (x, share)))
-}
-
-#[track_caller]
-fn weighted_sum<'t, F: Scalar>(x: &[Var<'t, F>], weight: impl Fn(usize) -> F, scale: F) -> Var<'t, F> {
-    let total = x.iter().enumerate().fold(F::zero(), |sum, (i, x)| sum + weight(i) * x.value());
-    node(total * scale, x.iter().enumerate().map(|(i, &x)| (x, weight(i) * scale)))
 }
 
 /// One node of operands that exist already.
@@ -203,9 +264,10 @@ impl<'t, F: Scalar> Cells<'t, F> {
 #[track_caller]
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
-    let mut value = F::zero();
-    let mut cells = Cells::new();
-    for (&a, &b) in a.iter().zip(b) {
+    let tape = a.first().and_then(Var::tape);
+    let (done, mut value) = tape.map_or((0, F::zero()), |tape| tape.push_products(a, b));
+    let mut cells = Cells { tape, count: done as u32 };
+    for (&a, &b) in a[done..].iter().zip(&b[done..]) {
         value += a.value() * b.value();
         cells.add((a, b.value()), (b, a.value()));
     }
@@ -291,7 +353,7 @@ impl<'t, F: Scalar> Sum for Var<'t, F> {
         let mut terms = Terms::new();
         for x in iter {
             value += x.value();
-            terms.add(x, F::one());
+            terms.add_node(x);
         }
         terms.record(value)
     }

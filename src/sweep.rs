@@ -173,9 +173,9 @@ impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
     type Output = Vec<F>;
     #[track_caller]
     fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
-        let mut adjoints = Vec::with_capacity(self.len());
-        for var in self {
-            adjoints.push(gradient[*var]);
+        let mut adjoints = vec![F::zero(); self.len()];
+        for (adjoint, var) in adjoints.iter_mut().zip(self) {
+            *adjoint = gradient[*var];
         }
         adjoints
     }

@@ -118,6 +118,11 @@ impl<'t, F: Scalar> Var<'t, F> {
     }
 
     #[inline(always)]
+    pub(crate) fn is_node_of(&self, tape: &Tape<F>) -> bool {
+        self.node && self.tape.is_some_and(|own| std::ptr::eq(own, tape))
+    }
+
+    #[inline(always)]
     fn lift(value: F) -> Self {
         Self::constant(value)
     }
@@ -217,7 +222,19 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn weighted(self, partial: F) -> (u32, F) {
         let weight = self.weight.weigh(self.node, partial);
-        if weight.is_regular() { (self.slot, weight) } else { settle(self.tape, self.slot, self.weight, partial) }
+        if self.node || weight.is_regular() {
+            (self.slot, weight)
+        } else {
+            settle(self.tape, self.slot, self.weight, partial)
+        }
+    }
+
+    /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
+    #[inline(always)]
+    pub(crate) fn weight_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
+        let weight = self.weight.weigh(self.node, partial);
+        let mine = self.tape.is_some_and(|own| std::ptr::eq(own, tape));
+        (mine && (self.node || weight.is_regular())).then_some(weight)
     }
 
     /// z = rule(self, other).
@@ -235,7 +252,7 @@ impl<'t, F: Scalar> Var<'t, F> {
                     if weight.is_regular() {
                         return Self { node: false, weight, value: z, ..self };
                     }
-                } else if (R::UNIT[0] || v.is_regular()) && (R::UNIT[1] || w.is_regular()) {
+                } else if (R::UNIT[0] || self.node || v.is_regular()) && (R::UNIT[1] || other.node || w.is_regular()) {
                     return Self::on(tape, tape.push([self.slot, other.slot], [v, w]), z);
                 }
                 let (slot, weight, node) = join((self.slot, self.weight, p), (other.slot, other.weight, q), tape);

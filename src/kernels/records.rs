@@ -1,7 +1,7 @@
 //! The sweep over scalar records.
 
 use crate::real::Scalar;
-use crate::tape::{Record, WIDE};
+use crate::tape::{Record, Rest, Run};
 
 /// Sweeps a run of records backward; `records[i]` has the slot `first + i`.
 ///
@@ -12,37 +12,71 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
     while i > 0 {
         i -= 1;
         let record = &records[i];
-        let cotangent = adjoints[first + i];
-        let [p, q] = record.parents;
-        if cotangent.is_active() && q & WIDE == 0 {
-            let [d, e] = record.partials;
-            adjoints[p as usize].add_product(cotangent, d);
-            adjoints[q as usize].add_product(cotangent, e);
-        } else if q & WIDE != 0 {
-            let cells = &records[i - (q & !WIDE) as usize..i];
-            i -= cells.len();
-            if cotangent.is_active() {
-                adjoints[p as usize].add_product(cotangent, record.partials[0]);
-                for Record { parents: [p, q], partials: [d, e] } in cells {
-                    adjoints[*p as usize].add_product(cotangent, *d);
-                    adjoints[*q as usize].add_product(cotangent, *e);
-                }
-            } else if !cotangent.is_null() {
-                add(adjoints, p, cotangent, record.partials[0]);
-                for Record { parents: [p, q], partials: [d, e] } in cells {
-                    add(adjoints, *p, cotangent, *d);
-                    add(adjoints, *q, cotangent, *e);
+        let (cotangent, p, d) = (adjoints[first + i], record.parents[0], record.partials[0]);
+        match record.rest() {
+            // SAFETY: the parents of a record are below its slot (see `Record`), which is below the
+            // number of adjoints by the assertion above. The two checks took a tenth of the sweep.
+            Rest::One(q, e) if cotangent.is_active() => unsafe {
+                at(adjoints, p).add_product(cotangent, d);
+                at(adjoints, q).add_product(cotangent, e);
+            },
+            Rest::One(q, e) => add_gated(adjoints, cotangent, [(p, d), (q, e)]),
+            Rest::Cells(cells) => {
+                let cells = &records[i - cells..i];
+                i -= cells.len();
+                if cotangent.is_active() {
+                    // SAFETY: as above; the slots of the cells are below the head's.
+                    unsafe { at(adjoints, p).add_product(cotangent, d) };
+                    for Record { parents: [p, q], partials: [d, e] } in cells {
+                        unsafe {
+                            at(adjoints, *p).add_product(cotangent, *d);
+                            at(adjoints, *q).add_product(cotangent, *e);
+                        }
+                    }
+                } else {
+                    add_gated(adjoints, cotangent, [(p, d)]);
+                    for Record { parents: [p, q], partials: [d, e] } in cells {
+                        add_gated(adjoints, cotangent, [(*p, *d), (*q, *e)]);
+                    }
                 }
             }
-        } else if !cotangent.is_null() {
-            add(adjoints, p, cotangent, record.partials[0]);
-            add(adjoints, q, cotangent, record.partials[1]);
+            Rest::Sum(run) if !cotangent.is_null() => add_to_run(adjoints, run, cotangent),
+            Rest::Sum(_) => {}
         }
     }
 }
 
-/// `adjoints[parent] += cotangent · partial`, 0 where a factor is 0.
+/// The adjoint of a slot.
+///
+/// # Safety
+///
+/// There are more adjoints than `slot`.
 #[inline(always)]
-fn add<F: Scalar>(adjoints: &mut [F], parent: u32, cotangent: F, partial: F) {
-    adjoints[parent as usize] += cotangent.gated_mul(partial);
+unsafe fn at<F>(adjoints: &mut [F], slot: u32) -> &mut F {
+    debug_assert!((slot as usize) < adjoints.len());
+    // SAFETY: the caller's promise.
+    unsafe { adjoints.get_unchecked_mut(slot as usize) }
+}
+
+/// `adjoints[parent] += cotangent · partial` for each entry, 0 where a factor is 0.
+#[inline]
+fn add_gated<F: Scalar, const N: usize>(adjoints: &mut [F], cotangent: F, entries: [(u32, F); N]) {
+    if !cotangent.is_null() {
+        for (parent, partial) in entries {
+            adjoints[parent as usize] += cotangent.gated_mul(partial);
+        }
+    }
+}
+
+fn add_to_run<F: Scalar>(adjoints: &mut [F], run: Run, cotangent: F) {
+    let adjoints = &mut adjoints[run.first as usize..];
+    if run.stride == 1 {
+        for adjoint in &mut adjoints[..run.len as usize] {
+            *adjoint += cotangent;
+        }
+    } else {
+        for adjoint in adjoints.iter_mut().step_by(run.stride as usize).take(run.len as usize) {
+            *adjoint += cotangent;
+        }
+    }
 }
