@@ -379,7 +379,7 @@ impl<F: Scalar> Tape<F> {
     /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
     ///
     /// This is the length of the buffer of adjoints. Views, constants and functions of one scalar
-    /// add nothing; a sum of n scalars counts about n/2.
+    /// add nothing; a sum of n scalars counts at most about n/2.
     pub fn len(&self) -> usize {
         self.slots() - 1
     }

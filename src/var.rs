@@ -223,10 +223,9 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub(crate) fn weighted(self, partial: F) -> (u32, F) {
         let weight = self.weight.weigh(self.node, partial);
         if self.node || weight.is_regular() {
-            (self.slot, weight)
-        } else {
-            settle(self.tape, self.slot, self.weight, partial)
+            return (self.slot, weight);
         }
+        settle(self.tape, self.slot, self.weight, partial)
     }
 
     /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
