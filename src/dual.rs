@@ -165,7 +165,8 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     }
 }
 
-/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there.
+/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there,
+/// and in the sum less itself.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
     let (mut sums, mut len) = (*tangents, N);
@@ -176,7 +177,10 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
         }
         len = half;
     }
-    sums.first().is_none_or(|sum| sum.is_finite())
+    sums.first().is_none_or(|sum| {
+        let sum = sum.to_base();
+        !(sum - sum).is_nan()
+    })
 }
 
 /// The functions of the [table](crate::rules).

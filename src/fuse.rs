@@ -121,29 +121,40 @@ fn common_tape<'t, F: Scalar>(mine: Option<&'t Tape<F>>, other: Option<&'t Tape<
     }
 }
 
-/// One node with the given value and (operand, partial) pairs. A constant among them adds to the
-/// sink, so that the loop unrolls.
+/// One node with the given value and (operand, partial) pairs.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
+    let mut terms = [(SINK, F::zero()); N];
+    if let Some(tape) = operands.first().and_then(|(operand, _)| operand.tape()) {
+        let mut ready = true;
+        for (term, (operand, partial)) in terms.iter_mut().zip(&operands) {
+            let Some(weight) = operand.weight_on(tape, *partial) else {
+                ready = false;
+                break;
+            };
+            *term = (operand.slot(), weight);
+        }
+        if ready {
+            return Var::on(tape, tape.push_row(terms), value);
+        }
+    }
+    // A copy: what is passed by address lives in memory.
+    record_apart::<F, N>(value, std::array::from_fn(|i| operands[i]))
+}
+
+/// As [`record`], where an operand is a constant or a weight needs care. A constant adds to the sink,
+/// so that the loop unrolls.
+#[inline(never)]
+#[track_caller]
+fn record_apart<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
     let mut tape = None;
     let mut terms = [(SINK, F::zero()); N];
     for (term, (operand, partial)) in terms.iter_mut().zip(operands) {
         tape = common_tape(tape, operand.tape());
         *term = operand.weighted(partial);
     }
-    let Some(tape) = tape else { return Var::constant(value) };
-    let slot = match N {
-        1 => tape.push([terms[0].0, SINK], [terms[0].1, F::zero()]),
-        2 => tape.push([terms[0].0, terms[1].0], [terms[0].1, terms[1].1]),
-        _ => {
-            for pair in terms.chunks_exact(2) {
-                tape.push([pair[0].0, pair[1].0], [pair[0].1, pair[1].1]);
-            }
-            tape.push_head(N as u32 / 2, if N % 2 == 1 { terms.last().copied() } else { None })
-        }
-    };
-    Var::on(tape, slot, value)
+    tape.map_or(Var::constant(value), |tape| Var::on(tape, tape.push_row(terms), value))
 }
 
 /// Records a whole expression of N variables as one node.

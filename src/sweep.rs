@@ -83,10 +83,9 @@ impl<'t, F: Scalar> Gradient<'t, F> {
 
     #[inline(always)]
     #[track_caller]
-    fn slot_of(&self, var: Var<'_, F>) -> usize {
+    fn slot_of(&self, var: &Var<'_, F>) -> usize {
         let slot = var.slot() as usize;
-        let mine = var.tape().is_some_and(|tape| std::ptr::eq(tape, self.tape));
-        if !(mine && var.is_node() && slot < self.adjoints.len()) {
+        if !(var.is_node_of(self.tape) && slot < self.adjoints.len()) {
             self.refuse(var.tape(), slot, var.is_node());
         }
         slot
@@ -136,7 +135,7 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
     #[inline]
     #[track_caller]
     fn index(&self, var: Var<'_, F>) -> &F {
-        &self.adjoints[self.slot_of(var)]
+        &self.adjoints[self.slot_of(&var)]
     }
 }
 
@@ -175,7 +174,7 @@ impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
     fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
         let mut adjoints = vec![F::zero(); self.len()];
         for (adjoint, var) in adjoints.iter_mut().zip(self) {
-            *adjoint = gradient[*var];
+            *adjoint = gradient.adjoints[gradient.slot_of(var)];
         }
         adjoints
     }
@@ -420,6 +419,9 @@ pub(crate) fn run_section<F: Scalar>(
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints, after);
+    if op.pullback.is_none() {
+        return;
+    }
     let (below, rest) = adjoints.split_at_mut(op.first);
     op.pull(&mut Cotangents { result: &rest[..op.len], adjoints: below, arena, spare: tape.spare() });
 }

@@ -216,6 +216,8 @@ pub struct Tape<F: Scalar = f64> {
     ops: RefCell<Vec<Op<F>>>,
     /// Values, pullbacks and adjoints. It never moves what it holds.
     arena: Bump,
+    /// Its size after the last clear, in one chunk.
+    chunk: usize,
     /// What in the arena has something to drop.
     drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
     /// Spare memory for the terms of a sum.
@@ -279,6 +281,7 @@ impl<F: Scalar> Tape<F> {
             offset: Cell::new(0),
             ops: RefCell::default(),
             arena: Bump::new(),
+            chunk: 0,
             drops: RefCell::default(),
             terms: Cell::default(),
             sweeping: Cell::default(),
@@ -294,6 +297,15 @@ impl<F: Scalar> Tape<F> {
     pub fn clear(&mut self) {
         // SAFETY: handles borrow the tape, and here it is borrowed mutably.
         unsafe { self.forget() };
+        if self.arena.allocated_bytes() == self.chunk {
+            self.arena.reset();
+        } else {
+            self.clear_arena();
+        }
+    }
+
+    #[cold]
+    fn clear_arena(&mut self) {
         if self.arena.iter_allocated_chunks().nth(1).is_none() {
             self.arena.reset();
         } else {
@@ -304,6 +316,7 @@ impl<F: Scalar> Tape<F> {
             self.arena = Bump::new(); // before the other is there
             self.arena = Bump::with_capacity(used + used / 16);
         }
+        self.chunk = self.arena.allocated_bytes();
     }
 
     /// Forgets every operation. What is in the arena and has nothing to drop stays.
@@ -458,6 +471,35 @@ impl<F: Scalar> Tape<F> {
         unsafe { self.base.get().wrapping_add(slot as usize).write(Record { parents, partials }) };
         self.next.set(slot + 1);
         slot
+    }
+
+    /// Appends a record of N terms (slot, partial) and returns its slot.
+    #[inline(always)]
+    pub(crate) fn push_row<const N: usize>(&self, terms: [(u32, F); N]) -> u32 {
+        let term = |i: usize| if i < N { terms[i] } else { (SINK, F::zero()) };
+        let row = |i: usize, j: usize| {
+            let ((p, d), (q, e)) = (term(i), term(j));
+            Record { parents: [p, q], partials: [d, e] }
+        };
+        if N <= 2 {
+            let Record { parents, partials } = row(0, 1);
+            return self.push(parents, partials);
+        }
+        let (first, cells) = (self.next.get(), N as u32 / 2);
+        if cells >= self.limit.get() - first {
+            self.grow(cells as usize + 1);
+        }
+        let mut head = row(2 * cells as usize, N);
+        head.parents[1] = WIDE | cells;
+        let place = self.base.get().wrapping_add(first as usize);
+        for i in 0..cells as usize {
+            // SAFETY: as in `push`; there is room for the cells and the head.
+            unsafe { place.wrapping_add(i).write(row(2 * i, 2 * i + 1)) };
+        }
+        // SAFETY: as above.
+        unsafe { place.wrapping_add(cells as usize).write(head) };
+        self.next.set(first + cells + 1);
+        first + cells
     }
 
     /// Appends the cells of as many leading pairs as are operands on this tape whose weights need no
@@ -664,6 +706,7 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
+#[inline(always)]
 #[track_caller]
 fn assert_room(slots: usize, more: usize) {
     assert!(

@@ -291,7 +291,7 @@ fn sums_of_runs() {
         let mut counts = [0.0; 8];
         picks.iter().for_each(|&i| counts[i] += 1.0);
         let total: Var<'_> = picks.iter().map(|&i| x[i]).sum();
-        assert_eq!(total.value(), picks.iter().map(|&i| x[i].value()).sum());
+        assert_eq!(total.value(), picks.iter().map(|&i| x[i].value()).sum::<f64>());
         assert_eq!(total.backward().wrt(x), counts, "{picks:?}");
         // Products have slots of their own, which others may use too; a weight or a constant between.
         let mut square = None;
