@@ -15,17 +15,18 @@ use crate::var::{Var, two_tapes};
 /// and its sweep instead of 31.
 pub(crate) struct Terms<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
-    /// The last nodes.
-    run: Run,
-    /// The slot with which the run would go on; the sink: none.
+    /// The last nodes: the first slot, the stride, and the slot with which they would go on. A single
+    /// one has no stride yet and goes on with the sink, which no node has.
+    first: u32,
+    stride: u32,
     next: u32,
-    /// What came before them.
+    /// The other terms.
     terms: Vec<(u32, F)>,
 }
 
 impl<'t, F: Scalar> Terms<'t, F> {
     pub(crate) fn new() -> Self {
-        Self { tape: None, run: Run::default(), next: SINK, terms: Vec::new() }
+        Self { tape: None, first: SINK, stride: 0, next: SINK, terms: Vec::new() }
     }
 
     #[inline(always)]
@@ -57,8 +58,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         if !operand.is_node() {
             self.add(operand, F::one());
         } else if operand.slot() == self.next && self.tape.is_some_and(|tape| operand.is_node_of(tape)) {
-            self.run.len += 1;
-            self.next += self.run.stride;
+            self.next += self.stride;
         } else {
             self.begin_run(operand.tape(), operand.slot());
         }
@@ -69,22 +69,31 @@ impl<'t, F: Scalar> Terms<'t, F> {
     #[track_caller]
     fn begin_run(&mut self, tape: Option<&'t Tape<F>>, slot: u32) {
         self.meet(tape);
-        let stride = slot.saturating_sub(self.run.first);
-        if self.run.len == 1 && (1..=Run::MAX_STRIDE).contains(&stride) {
-            self.run = Run { stride, len: 2, ..self.run };
-            self.next = slot + stride;
+        let stride = slot.saturating_sub(self.first);
+        if self.first != SINK && self.next == SINK && (1..=Run::MAX_STRIDE).contains(&stride) {
+            (self.stride, self.next) = (stride, slot + stride);
         } else {
             self.end_run();
-            self.run = Run { first: slot, stride: 0, len: 1 };
-            self.next = SINK;
+            (self.first, self.next) = (slot, SINK);
         }
+    }
+
+    /// The last nodes as a run.
+    fn run(&self) -> Run {
+        let len = match (self.first, self.next) {
+            (SINK, _) => 0,
+            (_, SINK) => 1,
+            (first, next) => (next - first) / self.stride,
+        };
+        Run { first: self.first, stride: self.stride, len }
     }
 
     /// Turns the run into terms: its nodes, or their sum.
     fn end_run(&mut self) {
+        let run = self.run();
         match self.tape {
-            Some(tape) if self.run.len > 2 => self.terms.push((tape.push_sum(self.run), F::one())),
-            _ => self.terms.extend(self.run.slots().map(|slot| (slot, F::one()))),
+            Some(tape) if run.len > 2 => self.terms.push((tape.push_sum(run), F::one())),
+            _ => self.terms.extend(run.slots().map(|slot| (slot, F::one()))),
         }
     }
 
@@ -99,8 +108,9 @@ impl<'t, F: Scalar> Terms<'t, F> {
     /// Appends the record and returns its slot.
     #[inline(never)]
     fn push(mut self, tape: &Tape<F>) -> u32 {
-        let slot = if self.terms.is_empty() && self.run.len > 2 {
-            tape.push_sum(self.run)
+        let run = self.run();
+        let slot = if self.terms.is_empty() && run.len > 2 {
+            tape.push_sum(run)
         } else {
             self.end_run();
             tape.push_wide(&self.terms)

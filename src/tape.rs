@@ -514,7 +514,8 @@ impl<F: Scalar> Tape<F> {
         let mut place = self.base.get().wrapping_add(first as usize);
         let (mut count, mut value) = (0, F::zero());
         for (a, b) in a.iter().zip(b) {
-            let (Some(v), Some(w)) = (a.weight_on(self, b.value()), b.weight_on(self, a.value())) else { break };
+            let Some(v) = a.weight_on(self, b.value()) else { break };
+            let Some(w) = b.weight_on(self, a.value()) else { break };
             value += a.value() * b.value();
             // SAFETY: as in `push`; there is room for `pairs` records, and this is one of as many.
             unsafe { place.write(Record { parents: [a.slot(), b.slot()], partials: [v, w] }) };

@@ -231,9 +231,11 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
     #[inline(always)]
     pub(crate) fn weight_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
+        if !self.tape.is_some_and(|own| std::ptr::eq(own, tape)) {
+            return None;
+        }
         let weight = self.weight.weigh(self.node, partial);
-        let mine = self.tape.is_some_and(|own| std::ptr::eq(own, tape));
-        (mine && (self.node || weight.is_regular())).then_some(weight)
+        if self.node || weight.is_regular() { Some(weight) } else { None }
     }
 
     /// z = rule(self, other).
