@@ -117,9 +117,15 @@ impl<'t, F: Scalar> Var<'t, F> {
         self.node
     }
 
+    /// Whether this is a handle of the tape: one comparison, a constant has the null pointer.
+    #[inline(always)]
+    fn is_on(&self, tape: &Tape<F>) -> bool {
+        self.tape.map_or(std::ptr::null(), std::ptr::from_ref) == std::ptr::from_ref(tape)
+    }
+
     #[inline(always)]
     pub(crate) fn is_node_of(&self, tape: &Tape<F>) -> bool {
-        self.node && self.tape.is_some_and(|own| std::ptr::eq(own, tape))
+        self.node && self.is_on(tape)
     }
 
     #[inline(always)]
@@ -231,7 +237,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
     #[inline(always)]
     pub(crate) fn weight_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
-        if !self.tape.is_some_and(|own| std::ptr::eq(own, tape)) {
+        if !self.is_on(tape) {
             return None;
         }
         let weight = self.weight.weigh(self.node, partial);
@@ -245,7 +251,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
         match (self.tape, other.tape) {
-            (Some(tape), Some(other_tape)) if std::ptr::eq(tape, other_tape) => {
+            (Some(tape), _) if other.is_on(tape) => {
                 let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
                 let (v, w) = (self.weight.weigh(self.node, p), other.weight.weigh(other.node, q));
                 if self.slot == other.slot {
