@@ -166,7 +166,7 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
 }
 
 /// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there,
-/// and in the sum less itself.
+/// and in zero times the sum.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
     let (mut sums, mut len) = (*tangents, N);
@@ -177,10 +177,7 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
         }
         len = half;
     }
-    sums.first().is_none_or(|sum| {
-        let sum = sum.to_base();
-        !(sum - sum).is_nan()
-    })
+    sums.first().is_none_or(|sum| !(sum.to_base() * F::Base::zero()).is_nan())
 }
 
 /// The functions of the [table](crate::rules).
