@@ -208,7 +208,19 @@ pub fn fuse<'t, F: Scalar, const N: usize>(
 /// ```
 #[track_caller]
 pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    x.iter().sum()
+    sum_of(x.iter().copied())
+}
+
+#[inline(always)]
+#[track_caller]
+fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
+    let mut value = F::zero();
+    let mut terms = Terms::new();
+    for x in x {
+        value += x.value();
+        terms.add_node(x);
+    }
+    terms.record(value)
 }
 
 /// The arithmetic mean, as one node; NaN for an empty slice, as 0/0.
@@ -370,13 +382,7 @@ impl<'t, F: Scalar> Sum for Var<'t, F> {
     #[inline]
     #[track_caller]
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-        let mut value = F::zero();
-        let mut terms = Terms::new();
-        for x in iter {
-            value += x.value();
-            terms.add_node(x);
-        }
-        terms.record(value)
+        sum_of(iter)
     }
 }
 
