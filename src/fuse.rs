@@ -88,11 +88,12 @@ impl<'t, F: Scalar> Terms<'t, F> {
         Run { first: self.first, stride: self.stride, len }
     }
 
-    /// Turns the run into terms: its nodes, or their sum.
+    /// Turns the run into terms: its nodes, or their sum if that takes fewer instructions than their
+    /// cells.
     fn end_run(&mut self) {
         let run = self.run();
         match self.tape {
-            Some(tape) if run.len > 2 => self.others.push((tape.push_sum(run), F::one())),
+            Some(tape) if run.len >= 8 => self.others.push((tape.push_sum(run), F::one())),
             _ => self.others.extend(run.slots().map(|slot| (slot, F::one()))),
         }
     }
