@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::kernels::gemm::Update;
 use crate::real::Scalar;
-use crate::tape::{Op, Record, WIDE};
+use crate::tape::{Op, Record, Rest};
 
 /// The adjoints of every slot below an operation's result.
 ///
@@ -43,10 +43,16 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         for (op, next) in ops.iter().zip(ops[1..].iter().map(|op| op.first).chain([adjoints.slots.len()])) {
             adjoints.slots[op.first + op.len..next].fill(F::zero());
         }
-        for &Record { parents: [p, q], .. } in records {
-            adjoints.at(p as usize);
-            if q & WIDE == 0 {
-                adjoints.at(q as usize);
+        for record in records {
+            let first = record.parents[0];
+            let mut live = |first: u32, last: u32| {
+                adjoints.of(first as usize..last as usize + 1);
+            };
+            live(first, first);
+            match record.rest() {
+                Rest::One(q, _) => live(q, q),
+                Rest::Cells(_) => {}
+                Rest::Sum(run) => live(first, run.slots().next_back().unwrap_or(first)),
             }
         }
         adjoints

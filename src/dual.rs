@@ -113,27 +113,28 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         self.tangents
     }
 
-    /// partial · tangents, an exact zero winning over inf and NaN. (The rare branch is inline: a
-    /// call would take the tangents' address and keep them in memory.)
+    /// partial · tangents, an exact zero winning over inf and NaN, which a partial that is 1 or -1
+    /// (`unit`) cannot meet. (The rare branch is inline: a call would take the tangents' address and
+    /// keep them in memory.)
     #[inline(always)]
-    fn push(self, partial: F) -> [F; N] {
+    fn push(self, unit: bool, partial: F) -> [F; N] {
         let tangents = self.tangents.map(|t| partial * t);
-        if all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
+        if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
 
     #[inline(always)]
-    pub(crate) fn apply(self, rule: impl Unary<F::Base>) -> Self {
+    pub(crate) fn apply<R: Unary<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.primal);
-        Self::with_parts(y, self.push(rule.partial(self.primal, y)))
+        Self::with_parts(y, self.push(R::UNIT, rule.partial(self.primal, y)))
     }
 
     #[inline(always)]
-    pub(crate) fn apply2(self, rule: impl Binary<F::Base>, other: Self) -> Self {
+    pub(crate) fn apply2<R: Binary<F::Base>>(self, rule: R, other: Self) -> Self {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
         let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
         let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
-        if all_finite(&tangents) {
+        if (R::UNIT[0] && R::UNIT[1]) || all_finite(&tangents) {
             return Self::with_parts(z, tangents);
         }
         let gated = |i: usize| p.gated_mul(self.tangents[i]) + q.gated_mul(other.tangents[i]);
@@ -142,15 +143,15 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
 
     /// `apply2` with an operand whose tangents are zero.
     #[inline(always)]
-    fn apply_left(self, rule: impl Binary<F::Base>, b: F) -> Self {
+    fn apply_left<R: Binary<F::Base>>(self, rule: R, b: F) -> Self {
         let z = rule.eval(self.primal, b);
-        Self::with_parts(z, self.push(rule.partial_a(self.primal, b, z)))
+        Self::with_parts(z, self.push(R::UNIT[0], rule.partial_a(self.primal, b, z)))
     }
 
     #[inline(always)]
-    fn apply_right(rule: impl Binary<F::Base>, a: F, other: Self) -> Self {
+    fn apply_right<R: Binary<F::Base>>(rule: R, a: F, other: Self) -> Self {
         let z = rule.eval(a, other.primal);
-        Self::with_parts(z, other.push(rule.partial_b(a, other.primal, z)))
+        Self::with_parts(z, other.push(R::UNIT[1], rule.partial_b(a, other.primal, z)))
     }
 
     #[inline(always)]
@@ -164,7 +165,8 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     }
 }
 
-/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there.
+/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there,
+/// and in zero times the sum.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
     let (mut sums, mut len) = (*tangents, N);
@@ -175,7 +177,7 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
         }
         len = half;
     }
-    sums.first().is_none_or(|sum| sum.is_finite())
+    sums.first().is_none_or(|sum| !(sum.to_base() * F::Base::zero()).is_nan())
 }
 
 /// The functions of the [table](crate::rules).

@@ -164,12 +164,14 @@ macro_rules! base_float {
         impl Scalar for $F {
             #[inline(always)]
             fn is_null(self) -> bool { self == 0.0 }
-            // Twice the bits drops the sign; one unsigned comparison then tests a range of sizes.
+            // Twice the bits drops the sign; one unsigned comparison then tests a range of sizes. The
+            // upper half is enough, and its constants are immediates.
             #[inline(always)]
             fn is_regular(self) -> bool {
-                const LEAST: $Bits = $F::MIN_POSITIVE.to_bits() << 1;
-                const SPAN: $Bits = ($F::MAX.to_bits() << 1) - LEAST;
-                (self.to_bits() << 1).wrapping_sub(LEAST) <= SPAN
+                const HALF: u32 = $Bits::BITS - 32;
+                const LEAST: u32 = ($F::MIN_POSITIVE.to_bits() >> HALF << 1) as u32;
+                const SPAN: u32 = ($F::INFINITY.to_bits() >> HALF << 1) as u32 - LEAST;
+                (((self.to_bits() >> HALF) as u32) << 1).wrapping_sub(LEAST) < SPAN
             }
             #[inline(always)]
             fn is_active(self) -> bool {

@@ -41,6 +41,8 @@ use crate::trace::Recorded;
 pub(crate) trait Unary<B>: Copy + Send + Sync {
     /// What a table of a tape's operations calls it.
     const NAME: &'static str;
+    /// Whether the partial is 1 or -1 everywhere.
+    const UNIT: bool = false;
     /// The function itself, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
@@ -51,6 +53,8 @@ pub(crate) trait Unary<B>: Copy + Send + Sync {
 pub(crate) trait Binary<B>: Copy + Send + Sync {
     /// For messages.
     const NAME: &'static str;
+    /// Whether each partial is 1 or -1 everywhere.
+    const UNIT: [bool; 2];
     fn eval<R: Real<Base = B>>(self, a: R, b: R) -> R;
     /// dz/da.
     fn partial_a<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
@@ -89,6 +93,11 @@ fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
     } else {
         R::zero()
     }
+}
+
+/// Whether a formula says that a partial is 1 or -1 everywhere.
+const fn is_unit(formula: &str) -> bool {
+    matches!(formula.as_bytes(), b"1" | b"-1")
 }
 
 const INF: f64 = f64::INFINITY;
@@ -210,8 +219,8 @@ macro_rules! rules {
             eval: $oeval:expr, partials: ($opa:expr, $opb:expr), formulas: ($ofa:literal, $ofb:literal), sample: $osample:expr, points: $opoints:expr $(,)?
         } )+ }
     ) => {
-        $( rules! { @unary $sname, $sx, $sy, [$($sp: $sty),*], Float::$sname($sx $(, lift!($sty, $sp))*), $spartial } )+
-        $( rules! { @unary $name, $x, $y, [$($p: $ty),*], $x.$name($($p),*), $partial }
+        $( rules! { @unary $sname, $sx, $sy, [$($sp: $sty),*], Float::$sname($sx $(, lift!($sty, $sp))*), $spartial, $sformula } )+
+        $( rules! { @unary $name, $x, $y, [$($p: $ty),*], $x.$name($($p),*), $partial, $formula }
            impl<B> $name<B> {
                /// The primal, from the operations of a base float.
                #[inline(always)]
@@ -221,15 +230,15 @@ macro_rules! rules {
                    $primal
                }
            } )+
-        $( rules! { @binary $bsname, $bsa, $bsb, $bsz, Float::$bsname($bsa, $bsb), $bspa, $bspb } )+
-        $( rules! { @binary $bname, $ba, $bb, $bz, $ba.$bname($bb), $bpa, $bpb }
+        $( rules! { @binary $bsname, $bsa, $bsb, $bsz, Float::$bsname($bsa, $bsb), $bspa, $bspb, $bsfa, $bsfb } )+
+        $( rules! { @binary $bname, $ba, $bb, $bz, $ba.$bname($bb), $bpa, $bpb, $bfa, $bfb }
            impl $bname {
                /// The primal, from the operations of a base float.
                #[inline(always)]
                pub(crate) fn primal<R: Real>(self, $ba: R, $bb: R) -> R { $bprimal }
            } )+
-        rules! { @unary $nname, $nx, $ny, [], $neval, $npartial }
-        $( rules! { @binary $oname, $oa, $ob, $oz, $oeval, $opa, $opb } )+
+        rules! { @unary $nname, $nx, $ny, [], $neval, $npartial, $nformula }
+        $( rules! { @binary $oname, $oa, $ob, $oz, $oeval, $opa, $opb, $ofa, $ofb } )+
         rules! { @unary_op $nname $($sname)+ $($name)+ }
         rules! { @binary_op $($oname)+ $($bsname)+ $($bname)+ }
 
@@ -316,7 +325,7 @@ macro_rules! rules {
             }
         }
     };
-    (@unary $name:ident, $x:ident, $y:ident, [$($p:ident : $ty:ident),*], $eval:expr, $partial:expr) => {
+    (@unary $name:ident, $x:ident, $y:ident, [$($p:ident : $ty:ident),*], $eval:expr, $partial:expr, $formula:expr) => {
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) struct $name<B> { $(pub(crate) $p: $ty,)* base: PhantomData<fn() -> B> }
         impl<B> $name<B> {
@@ -328,6 +337,7 @@ macro_rules! rules {
         }
         impl<B: Copy + Send + Sync> Unary<B> for $name<B> {
             const NAME: &'static str = stringify!($name);
+            const UNIT: bool = is_unit($formula);
             #[inline(always)]
             fn eval<R: Real<Base = B>>(self, $x: R) -> R {
                 let Self { $($p,)* base: _ } = self;
@@ -341,12 +351,13 @@ macro_rules! rules {
             }
         }
     };
-    (@binary $name:ident, $a:ident, $b:ident, $z:ident, $eval:expr, $pa:expr, $pb:expr) => {
+    (@binary $name:ident, $a:ident, $b:ident, $z:ident, $eval:expr, $pa:expr, $pb:expr, $fa:expr, $fb:expr) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
         #[allow(unused_variables)]
         impl<Base: Copy> Binary<Base> for $name {
             const NAME: &'static str = stringify!($name);
+            const UNIT: [bool; 2] = [is_unit($fa), is_unit($fb)];
             #[inline(always)]
             fn eval<R: Real<Base = Base>>(self, $a: R, $b: R) -> R { $eval }
             #[inline(always)]

@@ -84,10 +84,9 @@ impl<'t, F: Scalar> Gradient<'t, F> {
 
     #[inline(always)]
     #[track_caller]
-    fn slot_of(&self, var: Var<'_, F>) -> usize {
+    fn slot_of(&self, var: &Var<'_, F>) -> usize {
         let slot = var.slot() as usize;
-        let mine = var.tape().is_some_and(|tape| std::ptr::eq(tape, self.tape));
-        if !(mine && var.is_node() && slot < self.adjoints.len()) {
+        if !(var.is_node_of(self.tape) && slot < self.adjoints.len()) {
             self.refuse(var.tape(), slot, var.is_node());
         }
         slot
@@ -137,7 +136,7 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
     #[inline]
     #[track_caller]
     fn index(&self, var: Var<'_, F>) -> &F {
-        &self.adjoints[self.slot_of(var)]
+        &self.adjoints[self.slot_of(&var)]
     }
 }
 
@@ -174,9 +173,9 @@ impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
     type Output = Vec<F>;
     #[track_caller]
     fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
-        let mut adjoints = Vec::with_capacity(self.len());
-        for var in self {
-            adjoints.push(gradient[*var]);
+        let mut adjoints = vec![F::zero(); self.len()];
+        for (adjoint, var) in adjoints.iter_mut().zip(self) {
+            *adjoint = gradient.adjoints[gradient.slot_of(var)];
         }
         adjoints
     }
@@ -435,6 +434,9 @@ pub(crate) fn run_section<F: Scalar>(
     let after = op.first + op.len;
     let live = records.len().min((output + 1).saturating_sub(after));
     sweep_records(&records[..live], adjoints.slots(), after);
+    if op.pullback.is_none() {
+        return;
+    }
     if let Some((result, below)) = adjoints.split(index, op) {
         op.pull(&mut Cotangents { result, adjoints: below, arena, spare: tape.spare() });
     }

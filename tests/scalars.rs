@@ -265,7 +265,68 @@ fn a_long_sum_is_no_chain() {
     let x = tape.vars_from(&[1.0; 1000]);
     let before = tape.len();
     let _ = x.iter().sum::<Var<'_>>();
-    assert_eq!(tape.len() - before, 501);
+    assert_eq!(tape.len() - before, 1, "slots in arithmetic progression");
+    let irregular: Vec<_> = (0..1000).map(|i| x[i * i % 1000]).collect();
+    let before = tape.len();
+    let _ = irregular.iter().map(|x| 2.0 * *x).sum::<Var<'_>>();
+    assert_eq!(tape.len() - before, 501, "two terms a cell, and a head");
+}
+
+/// Sums of nodes whose slots are in arithmetic progression, of others, of both, in any order.
+#[test]
+fn sums_of_runs() {
+    let tape: Tape = Tape::new();
+    let x = tape.vars_from(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    for picks in [
+        &[0, 1, 2, 3, 4, 5, 6, 7][..],
+        &[0, 2, 4, 6],
+        &[1, 4, 7],
+        &[7, 6, 5, 4, 3, 2, 1, 0],
+        &[3, 3, 3, 3],
+        &[0, 1, 2, 2, 4, 6, 6, 5, 4, 7],
+        &[5, 6, 0, 1, 2, 3],
+        &[3, 0, 1, 2, 3, 4, 5, 6, 7, 7, 6, 0, 1, 2, 3, 4, 5, 6, 7, 1],
+        &[2, 7],
+        &[4],
+    ] {
+        let mut counts = [0.0; 8];
+        picks.iter().for_each(|&i| counts[i] += 1.0);
+        let total: Var<'_> = picks.iter().map(|&i| x[i]).sum();
+        assert_eq!(total.value(), picks.iter().map(|&i| x[i].value()).sum::<f64>());
+        assert_eq!(total.backward().wrt(x), counts, "{picks:?}");
+        // Products have slots of their own, which others may use too; a weight or a constant between.
+        let mut square = None;
+        let mixed: Var<'_> = picks
+            .iter()
+            .flat_map(|&i| {
+                let product = x[i] * x[(i + 1) % 8];
+                square = square.or(Some(product.square()));
+                [product, -3.0 * x[i], Var::constant(1.0)]
+            })
+            .sum();
+        let mut expected = [0.0; 8];
+        for &i in picks {
+            expected[i] += x[(i + 1) % 8].value() - 3.0;
+            expected[(i + 1) % 8] += x[i].value();
+        }
+        assert_eq!(mixed.backward().wrt(x), expected, "{picks:?}");
+        let (a, b) = (picks[0], (picks[0] + 1) % 8);
+        let size = x[a].value() * x[b].value();
+        expected[a] += 2.0 * size * x[b].value();
+        expected[b] += 2.0 * size * x[a].value();
+        assert_eq!((mixed + square.unwrap()).backward().wrt(x), expected, "{picks:?}");
+    }
+}
+
+/// A sum passes infinities on, and nothing where it is not used.
+#[test]
+fn a_sum_with_infinite_cotangent() {
+    let tape: Tape = Tape::new();
+    let [x, y, z] = tape.vars([1.0, 2.0, 3.0]);
+    let total = [x * y, y * z, x * z].into_iter().sum::<Var<'_>>();
+    let gradient = (total - 11.0).sqrt().backward();
+    assert!(gradient.wrt([x, y, z]).iter().all(|d| *d == f64::INFINITY));
+    assert_eq!((total * 0.0 + x).backward().wrt([x, y, z]), [1.0, 0.0, 0.0]);
 }
 
 #[test]

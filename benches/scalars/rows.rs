@@ -101,10 +101,12 @@ pub mod plain {
     }
 }
 
-/// With `fuse`, `sum` and `dot`, each of which records one node.
+/// With `fuse`, `sum` and `dot`, each of which records one node, and tensors where one formula takes
+/// many rows of numbers.
 pub mod best {
     use super::*;
-    use wengert::{Dual, dot, fuse};
+    use wengert::ndarray::{ArrayView2, Axis, Ix2};
+    use wengert::{Tensor, dot, fuse};
 
     pub fn seed(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
@@ -173,18 +175,20 @@ pub mod best {
         read(dot(&u, &u), x, g)
     }
 
+    fn cdf<'t>(x: Tensor<'t, f64, Ix2>) -> Tensor<'t, f64, Ix2> {
+        0.5 * (x * -FRAC_1_SQRT_2).erfc()
+    }
+
     pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
         tape.clear();
-        let x = tape.vars_from(&inputs.x);
-        let prices = black_scholes::options(x).iter().map(|&option| {
-            fuse(option, |[s, k, t, r, sigma]| {
-                let cdf = |d: Dual<f64, 5>| 0.5 * (d * -FRAC_1_SQRT_2).erfc();
-                let sd = sigma * t.sqrt();
-                let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
-                s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
-            })
-        });
-        read(prices.sum(), x, g)
+        let table = ArrayView2::from_shape((inputs.x.len() / 5, 5), &inputs.x).unwrap();
+        let options = tape.tensor(&table);
+        let [s, k, t, r, sigma] = options.split(Axis(1));
+        let sd = sigma * t.sqrt();
+        let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
+        let price = (s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)).sum();
+        g.copy_from_slice(price.backward().wrt(options).as_slice().unwrap());
+        price.value()
     }
 }
 

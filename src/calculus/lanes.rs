@@ -6,7 +6,7 @@ use crate::adjoints::Adjoints;
 use crate::kernels::{Kernel, Wrap};
 use crate::real::Scalar;
 use crate::sweep;
-use crate::tape::{Record, Tape, WIDE};
+use crate::tape::{Record, Rest, Tape};
 
 /// How many seeds are swept at once: one vector register of eight doubles, or two, or four.
 pub(crate) const LANES: usize = 8;
@@ -148,20 +148,28 @@ impl<F: Scalar> Kernel<F> for Reverse<'_, F> {
         let mut i = records.len();
         while i > 0 {
             i -= 1;
-            let Record { parents: [p, q], partials: [d, e] } = records[i];
-            let cotangents = adjoints[first + i];
-            let cells = if q & WIDE == 0 { 0 } else { (q & !WIDE) as usize };
-            i -= cells;
+            let (record, cotangents) = (&records[i], adjoints[first + i]);
+            let rest = record.rest();
+            let mut cells = &records[i..i];
+            if let Rest::Cells(count) = rest {
+                i -= count;
+                cells = &records[i..i + count];
+            }
             if cotangents.iter().all(|c| c.is_null()) {
                 continue;
             }
-            add_scaled(&mut adjoints[p as usize], &cotangents, d);
-            if q & WIDE == 0 {
-                add_scaled(&mut adjoints[q as usize], &cotangents, e);
+            let mut add = |slot: u32, partial| add_scaled(&mut adjoints[slot as usize], &cotangents, partial);
+            if let Rest::Sum(run) = rest {
+                run.slots().for_each(|slot| add(slot, F::one()));
+                continue;
             }
-            for Record { parents: [p, q], partials: [d, e] } in &records[i..i + cells] {
-                add_scaled(&mut adjoints[*p as usize], &cotangents, *d);
-                add_scaled(&mut adjoints[*q as usize], &cotangents, *e);
+            add(record.parents[0], record.partials[0]);
+            if let Rest::One(q, e) = rest {
+                add(q, e);
+            }
+            for Record { parents: [p, q], partials: [d, e] } in cells {
+                add(*p, *d);
+                add(*q, *e);
             }
         }
     }
@@ -178,19 +186,22 @@ impl<F: Scalar> Kernel<F> for Forward<'_, F> {
     #[inline(always)]
     fn run<L: Wrap<F>>(self) {
         let Self { records, tangents, first } = self;
-        for (i, Record { parents: [p, q], partials: [d, e] }) in records.iter().enumerate() {
+        for (i, record) in records.iter().enumerate() {
             let slot = first + i;
             let mut sum = [F::zero(); LANES];
-            add_scaled(&mut sum, &tangents[*p as usize], *d);
-            if q & WIDE == 0 {
-                add_scaled(&mut sum, &tangents[*q as usize], *e);
-            } else {
-                // The cells came before as records of their own; here is their sum.
-                for cell in &tangents[slot - (q & !WIDE) as usize..slot] {
-                    for (sum, tangent) in sum.iter_mut().zip(cell) {
-                        *sum += *tangent;
-                    }
+            let mut add = |slot: usize, partial| add_scaled(&mut sum, &tangents[slot], partial);
+            let (p, d) = (record.parents[0] as usize, record.partials[0]);
+            match record.rest() {
+                Rest::One(q, e) => {
+                    add(p, d);
+                    add(q as usize, e);
                 }
+                Rest::Cells(cells) => {
+                    add(p, d);
+                    // The cells came before as records of their own; here is their sum.
+                    (slot - cells..slot).for_each(|cell| add(cell, F::one()));
+                }
+                Rest::Sum(run) => run.slots().for_each(|slot| add(slot as usize, F::one())),
             }
             tangents[slot] = sum;
         }

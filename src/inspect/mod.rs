@@ -17,7 +17,7 @@ pub use table::{Largest, OperationCount, Summary, TapeTrace};
 use std::panic::Location;
 
 use crate::real::Scalar;
-use crate::tape::{Made, Op, Record, SINK, Source, WIDE};
+use crate::tape::{Made, Op, Record, Rest, SINK, Source};
 
 /// Values in a few numbers.
 #[derive(Clone, Copy, Debug)]
@@ -64,21 +64,23 @@ fn sections<'a, F: Scalar>(
 
 /// The operands of the record at `i`: (slot, partial) for each.
 fn terms<F: Scalar>(records: &[Record<F>], i: usize) -> impl Iterator<Item = (u32, F)> {
-    let record = records[i];
-    let wide = record.parents[1] & WIDE != 0;
-    let cells = if wide { (record.parents[1] & !WIDE) as usize } else { 0 };
-    let own = if wide { 1 } else { 2 };
-    let own = (0..own).map(move |k| (record.parents[k], record.partials[k]));
+    let record = &records[i];
+    let first = Some((record.parents[0], record.partials[0]));
+    let (run, cells, own) = match record.rest() {
+        Rest::One(q, e) => (None, 0, [first, Some((q, e))]),
+        Rest::Cells(cells) => (None, cells, [first, None]),
+        Rest::Sum(run) => (Some(run), 0, [None, None]),
+    };
+    let run = run.into_iter().flat_map(|run| run.slots().map(|slot| (slot, F::one())));
     let cells = records[i - cells..i].iter().flat_map(|cell| (0..2).map(|k| (cell.parents[k], cell.partials[k])));
-    cells.chain(own).filter(|&(slot, _)| slot != SINK)
+    run.chain(cells).chain(own.into_iter().flatten()).filter(|&(slot, _)| slot != SINK)
 }
 
 /// The places of the records that stand for an operation, not for a part of a wide one.
 fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
     let mut heads: Vec<usize> = Vec::new();
     for (i, record) in records.iter().enumerate() {
-        if record.parents[1] & WIDE != 0 {
-            let cells = (record.parents[1] & !WIDE) as usize;
+        if let Rest::Cells(cells) = record.rest() {
             while heads.last().is_some_and(|&head| head >= i - cells) {
                 heads.pop();
             }

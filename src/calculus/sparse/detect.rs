@@ -15,7 +15,7 @@ use super::super::recording::Recording;
 use super::matrix::{Pattern, sort_runs};
 use crate::dual::Dual;
 use crate::real::Scalar;
-use crate::tape::{Op, Record, SINK, Tape, WIDE};
+use crate::tape::{Op, Record, Rest, Run, SINK, Tape};
 
 /// A scalar operation: its head, and the cells before it if it is wide.
 #[derive(Clone, Copy)]
@@ -23,14 +23,21 @@ struct Node<'a, F> {
     slot: usize,
     head: &'a Record<F>,
     cells: &'a [Record<F>],
+    /// What it sums up, if it is a sum.
+    run: Run,
 }
 
 impl<'a, F: Scalar> Node<'a, F> {
     /// Parents and partials, two and two.
     fn pairs(self) -> impl Iterator<Item = ([u32; 2], [F; 2])> + 'a {
-        let [p, q] = self.head.parents;
-        let first = ([p, if q & WIDE == 0 { q } else { SINK }], self.head.partials);
-        std::iter::once(first).chain(self.cells.iter().map(|cell| (cell.parents, cell.partials)))
+        let ([p, _], [d, _]) = (self.head.parents, self.head.partials);
+        let first = match self.head.rest() {
+            Rest::One(..) => Some((self.head.parents, self.head.partials)),
+            Rest::Cells(_) => Some(([p, SINK], [d, F::zero()])),
+            Rest::Sum(_) => None,
+        };
+        let run = self.run.slots().map(|slot| ([slot, SINK], [F::one(), F::zero()]));
+        first.into_iter().chain(run).chain(self.cells.iter().map(|cell| (cell.parents, cell.partials)))
     }
 
     /// All parents but the sink.
@@ -47,9 +54,12 @@ fn nodes<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> impl Doub
         let first = op.first + op.len;
         (op.records..end).map(move |k| {
             let head = &records[k];
-            let q = head.parents[1];
-            let cells = if q & WIDE == 0 { 0 } else { (q & !WIDE) as usize };
-            Node { slot: first + (k - op.records), head, cells: &records[k - cells..k] }
+            let (cells, run) = match head.rest() {
+                Rest::One(..) => (0, Run::default()),
+                Rest::Cells(cells) => (cells, Run::default()),
+                Rest::Sum(run) => (0, run),
+            };
+            Node { slot: first + (k - op.records), head, cells: &records[k - cells..k], run }
         })
     })
 }
@@ -67,8 +77,12 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
             add(op.first as u64);
             add(op.len as u64);
         }
-        for Record { parents: [p, q], .. } in records {
-            add(u64::from(*p) << 32 | u64::from(*q));
+        for record in records {
+            let [p, q] = record.parents;
+            add(u64::from(p) << 32 | u64::from(q));
+            if let Rest::Sum(run) = record.rest() {
+                add(u64::from(run.stride));
+            }
         }
     });
     for slot in outputs {
