@@ -118,8 +118,8 @@ impl Pairs {
                 Way::Repeating { short, period }
             }
             ([1, 1], _) => Way::Plain,
-            ([1, 0], _) => Way::Repeating { short: Side::B, period: 1 },
-            ([0, 1], _) => Way::Repeating { short: Side::A, period: 1 },
+            ([1, 0], _) if walk.n > FEW => Way::Repeating { short: Side::B, period: 1 },
+            ([0, 1], _) if walk.n > FEW => Way::Repeating { short: Side::A, period: 1 },
             _ => Way::Strided,
         };
         Self { walk, way }
@@ -128,6 +128,9 @@ impl Pairs {
 
 /// How many repeated elements are laid out side by side.
 const TILE: usize = 128;
+
+/// So few elements are not worth laying out a number for.
+const FEW: usize = 8;
 
 /// Lays out the period of a repeating operand as often as it fits, or n elements ask for; the
 /// number of elements laid out.
@@ -164,11 +167,13 @@ fn for_each_chunk<F: Scalar>(
         Way::Repeating { short: Side::B, period } => (tile(&b[j..j + period], n, &mut room), Some(Side::B)),
         Way::Plain | Way::Strided => (n, None),
     };
-    for k in (0..n).step_by(chunk) {
+    let mut k = 0;
+    while k < n {
         let len = chunk.min(n - k);
         let a = if short == Some(Side::A) { &room[..len] } else { &a[i + k..i + k + len] };
         let b = if short == Some(Side::B) { &room[..len] } else { &b[j + k..j + k + len] };
         f(k, a, b);
+        k += len;
     }
 }
 
