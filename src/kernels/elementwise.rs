@@ -265,20 +265,10 @@ pub(crate) fn zip_pullback<F: Scalar>(
         #[inline(always)]
         fn run<L: Wrap<F>>(mut self) {
             if let Some(shift) = self.shifts[0] {
-                self.side::<L>(
-                    Side::A,
-                    shift,
-                    #[inline(always)]
-                    |rule, a, b, z| rule.partial_a(a, b, z),
-                );
+                self.side::<L>(Side::A, shift, R::partial_a::<L>);
             }
             if let Some(shift) = self.shifts[1] {
-                self.side::<L>(
-                    Side::B,
-                    shift,
-                    #[inline(always)]
-                    |rule, a, b, z| rule.partial_b(a, b, z),
-                );
+                self.side::<L>(Side::B, shift, R::partial_b::<L>);
             }
         }
     }
