@@ -109,7 +109,7 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         }
     }
 
-    /// All of them, to sweep scalar records, whose operands are not stale.
+    /// All of them, to add to those that are not stale: operands of scalar records, or of which `of` knows.
     #[inline(always)]
     pub(crate) fn slots(&mut self) -> &mut [F] {
         self.slots

@@ -506,6 +506,39 @@ fn overlapping_views_share_adjoints() {
     assert_eq!(weigh(z, &Array2::ones((4, 4))).backward().wrt(a), expected);
 }
 
+/// Rows shorter and longer than what a kernel lays out at once, few and many of them.
+#[test]
+fn broadcast_operands_of_every_length() {
+    for (rows, n) in [1, 2, 3, 9, 40].into_iter().flat_map(|rows| [1, 2, 7, 10, 16, 64, 65, 150].map(|n| (rows, n))) {
+        let a = integers((rows, n), 1);
+        let w = integers((2, rows, n), 2);
+        for b in [integers((1, n), 3), integers((rows, 1), 4), integers((1, 1), 5)] {
+            let tape = Tape::new();
+            let spread = b.broadcast((rows, n)).expect("rows and columns are repeated");
+            let (x, y) = (tape.tensor(&a), tape.tensor(&b));
+            // The outermost axis repeats both.
+            let outer = tape.tensor(&w);
+            for (z, sign) in [(x * y - outer, -1.0), (outer - y * x, 1.0)] {
+                assert_eq!(z.value(), (&a * &spread - &w) * -sign, "{rows} x {n}");
+                let gradient = weigh(z, &w).backward();
+                let dz = w.sum_axis(Axis(0)) * -sign;
+                assert_eq!(gradient.wrt(x), &dz * &spread, "{rows} x {n}");
+                let mut dy = &dz * &a;
+                for axis in [0, 1].map(Axis).into_iter().filter(|axis| b.len_of(*axis) == 1) {
+                    dy = dy.sum_axis(axis).insert_axis(axis);
+                }
+                assert_eq!(gradient.wrt(y), dy, "{rows} x {n}");
+                assert_eq!(gradient.wrt(outer), &w * sign, "{rows} x {n}");
+            }
+        }
+        // A number, and an operand that is both sides.
+        let (tape, w) = (Tape::new(), w.index_axis(Axis(0), 0).to_owned());
+        let x = tape.tensor(&a);
+        let gradient = weigh(3.0 - x * x * 2.0, &w).backward();
+        assert_eq!(gradient.wrt(x), &a * &w * -4.0, "{rows} x {n}");
+    }
+}
+
 #[test]
 fn empty_and_single_elements() {
     let none = Array2::<f64>::zeros((0, 3));

@@ -1,9 +1,31 @@
 //! Elementwise kernels, forward and backward, over the rules of the table.
 
 use super::lane::{Kernel, Wrap};
-use super::strided::{Layout, for_each_run, place};
+use super::strided::{Layout, Walk, place};
 use crate::real::Scalar;
 use crate::rules::{Binary, Unary};
+
+/// outᵢ = f(outᵢ, xᵢ) for slices of one length. Give it an `#[inline(always)]` closure.
+///
+/// Zipped iterators need no bounds checks, one of which would keep the loop from vectorising.
+#[inline(always)]
+pub(crate) fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
+    macro_rules! each {
+        ($zipped:expr, $pattern:pat, $values:expr) => {
+            for (out, $pattern) in out.iter_mut().zip($zipped) {
+                let values = $values;
+                *out = f(*out, std::array::from_fn(|m| values[m]));
+            }
+        };
+    }
+    match x[..] {
+        [a] => each!(a, &a, [a]),
+        [a, b] => each!(a.iter().zip(b), (&a, &b), [a, b]),
+        [a, b, c] => each!(a.iter().zip(b).zip(c), ((&a, &b), &c), [a, b, c]),
+        [a, b, c, d] => each!(a.iter().zip(b).zip(c).zip(d), (((&a, &b), &c), &d), [a, b, c, d]),
+        _ => unreachable!("one to four arrays"),
+    }
+}
 
 /// yᵢ = rule(xᵢ).
 pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
@@ -15,9 +37,13 @@ pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
     impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Map<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            for (y, &x) in self.y.iter_mut().zip(self.x) {
-                *y = self.rule.eval(L::wrap(x)).unwrap();
-            }
+            let rule = self.rule;
+            for_each(
+                self.y,
+                [self.x],
+                #[inline(always)]
+                |_, [x]| rule.eval(L::wrap(x)).unwrap(),
+            );
         }
     }
     F::dispatch(Map { rule, x, y });
@@ -35,10 +61,13 @@ pub(crate) fn map_pullback<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &[F
     impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Pull<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            for (((dx, &x), &y), &dy) in self.dx.iter_mut().zip(self.x).zip(self.y).zip(self.dy) {
-                let partial = self.rule.partial(L::wrap(x), L::wrap(y));
-                *dx += L::wrap(dy).gated_mul(partial).unwrap();
-            }
+            let rule = self.rule;
+            for_each(
+                self.dx,
+                [self.x, self.y, self.dy],
+                #[inline(always)]
+                |dx, [x, y, dy]| dx + L::wrap(dy).gated_mul(rule.partial(L::wrap(x), L::wrap(y))).unwrap(),
+            );
         }
     }
     F::dispatch(Pull { rule, x, y, dy, dx });
@@ -51,11 +80,100 @@ pub(crate) struct Operand<'a, F> {
     pub(crate) layout: Layout<'a>,
 }
 
-impl<'a, F: Copy> Operand<'a, F> {
-    /// The n elements of a run, if they are contiguous.
-    #[inline(always)]
-    fn run(&self, n: usize, first: usize) -> &'a [F] {
-        &self.data[first..first + n]
+/// A walk of two operands, and how its runs are taken.
+struct Pairs {
+    walk: Walk<2>,
+    way: Way,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    /// Both operands are contiguous.
+    Plain,
+    /// One is contiguous, of the other the first `period` elements repeat: a number, or the bias of a
+    /// narrow matrix, whose rows make one run.
+    Repeating { short: Side, period: usize },
+    /// Element by element.
+    Strided,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+impl Pairs {
+    fn new<F>(shape: &[usize], a: Operand<'_, F>, b: Operand<'_, F>) -> Self {
+        let mut walk = Walk::new(shape, [a.layout, b.layout]);
+        let repeated_rows = match walk.row_step {
+            [step, 0] if step == walk.n as isize => Some(Side::B),
+            [0, step] if step == walk.n as isize => Some(Side::A),
+            _ => None,
+        };
+        let way = match (walk.step, repeated_rows) {
+            ([1, 1], Some(short)) if walk.rows > 1 && walk.n <= TILE / 2 => {
+                let period = walk.n;
+                (walk.n, walk.rows) = (period * walk.rows, 1);
+                Way::Repeating { short, period }
+            }
+            ([1, 1], _) => Way::Plain,
+            ([1, 0], _) if walk.n > FEW => Way::Repeating { short: Side::B, period: 1 },
+            ([0, 1], _) if walk.n > FEW => Way::Repeating { short: Side::A, period: 1 },
+            _ => Way::Strided,
+        };
+        Self { walk, way }
+    }
+}
+
+/// How many repeated elements are laid out side by side.
+const TILE: usize = 128;
+
+/// So few elements are not worth laying out a number for.
+const FEW: usize = 8;
+
+/// Lays out the period of a repeating operand as often as it fits, or n elements ask for; the
+/// number of elements laid out.
+#[inline(always)]
+fn tile<F: Copy>(period: &[F], n: usize, tile: &mut [F; TILE]) -> usize {
+    let len = n.min(TILE / period.len() * period.len());
+    if let [x] = *period {
+        tile[..len].fill(x);
+    } else {
+        tile[..period.len()].copy_from_slice(period);
+        let mut done = period.len();
+        while done < len {
+            let more = done.min(len - done);
+            tile.copy_within(..more, done);
+            done += more;
+        }
+    }
+    len
+}
+
+/// The n elements of a run at `[i, j]`, in chunks that are contiguous for both operands:
+/// `f(k, a, b)` with the chunk's first index.
+#[inline(always)]
+fn for_each_chunk<F: Scalar>(
+    way: Way,
+    n: usize,
+    [i, j]: [usize; 2],
+    [a, b]: [&[F]; 2],
+    mut f: impl FnMut(usize, &[F], &[F]),
+) {
+    let mut room = [F::zero(); TILE];
+    let (chunk, short) = match way {
+        Way::Repeating { short: Side::A, period } => (tile(&a[i..i + period], n, &mut room), Some(Side::A)),
+        Way::Repeating { short: Side::B, period } => (tile(&b[j..j + period], n, &mut room), Some(Side::B)),
+        Way::Plain | Way::Strided => (n, None),
+    };
+    let mut k = 0;
+    while k < n {
+        let len = chunk.min(n - k);
+        let a = if short == Some(Side::A) { &room[..len] } else { &a[i + k..i + k + len] };
+        let b = if short == Some(Side::B) { &room[..len] } else { &b[j + k..j + k + len] };
+        f(k, a, b);
+        k += len;
     }
 }
 
@@ -69,69 +187,49 @@ pub(crate) fn zip<F: Scalar>(
 ) {
     struct Zip<'a, F, R> {
         rule: R,
-        shape: &'a [usize],
-        a: Operand<'a, F>,
-        b: Operand<'a, F>,
+        pairs: &'a Pairs,
+        a: &'a [F],
+        b: &'a [F],
         z: &'a mut [F],
     }
     impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Zip<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            let Self { rule, shape, a, b, z } = self;
+            let Self { rule, pairs: Pairs { walk, way }, a, b, z } = self;
+            let n = walk.n;
             let mut done = 0;
-            for_each_run(
-                shape,
-                [a.layout, b.layout],
+            walk.for_each_run(
                 #[inline(always)]
-                |n, [i, j], steps| {
+                |[i, j]| {
                     let z = &mut z[done..done + n];
-                    match steps {
-                        [1, 1] => {
-                            let (a, b) = (a.run(n, i), b.run(n, j));
-                            // Short runs (the rows of a narrow matrix and its bias) by eights: the
-                            // compiler's own vector loop starts at several times its width.
-                            let whole = if n < SHORT { n / 8 * 8 } else { 0 };
-                            for k in (0..whole).step_by(8) {
-                                let (z, a, b) = (eight_mut(z, k), eight(a, k), eight(b, k));
-                                for l in 0..8 {
-                                    z[l] = eval::<L, F>(rule, a[l], b[l]);
-                                }
-                            }
-                            for ((z, &a), &b) in z[whole..].iter_mut().zip(&a[whole..]).zip(&b[whole..]) {
-                                *z = eval::<L, F>(rule, a, b);
-                            }
-                        }
-                        [1, 0] => {
-                            let b = b.data[j];
-                            for (z, &a) in z.iter_mut().zip(a.run(n, i)) {
-                                *z = eval::<L, F>(rule, a, b);
-                            }
-                        }
-                        [0, 1] => {
-                            let a = a.data[i];
-                            for (z, &b) in z.iter_mut().zip(b.run(n, j)) {
-                                *z = eval::<L, F>(rule, a, b);
-                            }
-                        }
-                        [s, t] => {
-                            for (k, z) in z.iter_mut().enumerate() {
-                                *z = eval::<L, F>(rule, a.data[place(i, k, s)], b.data[place(j, k, t)]);
-                            }
-                        }
-                    }
                     done += n;
+                    if let Way::Strided = way {
+                        let [s, t] = walk.step;
+                        for (k, z) in z.iter_mut().enumerate() {
+                            *z = eval::<L, F>(rule, a[place(i, k, s)], b[place(j, k, t)]);
+                        }
+                        return;
+                    }
+                    for_each_chunk(
+                        *way,
+                        n,
+                        [i, j],
+                        [a, b],
+                        #[inline(always)]
+                        |k, a, b| {
+                            for_each(
+                                &mut z[k..k + a.len()],
+                                [a, b],
+                                #[inline(always)]
+                                |_, [a, b]| eval::<L, F>(rule, a, b),
+                            );
+                        },
+                    );
                 },
             );
         }
     }
-    F::dispatch(Zip { rule, shape, a, b, z });
-}
-
-/// Which operand a pullback adds to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    A,
-    B,
+    F::dispatch(Zip { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z });
 }
 
 /// What [`zip_pullback`] reads: the forward operands and result, and the result's cotangent.
@@ -144,104 +242,89 @@ pub(crate) struct Zipped<'a, F> {
     pub(crate) dz: &'a [F],
 }
 
-/// d(side)ᵢ += dzᵢ · ∂rule/∂side over the shape. `adjoints[shift + p]` belongs to the side's
-/// element at place p; a broadcast element gets the sum.
+/// daᵢ += dzᵢ · ∂rule/∂a over the shape, and so for b, each unless `None`. `adjoints[shift + p]`
+/// belongs to the operand's element at place p; a broadcast element gets the sum. The operands may
+/// share adjoints.
 pub(crate) fn zip_pullback<F: Scalar>(
     rule: impl Binary<F::Base>,
-    side: Side,
     zipped: Zipped<'_, F>,
     adjoints: &mut [F],
-    shift: usize,
+    shifts: [Option<usize>; 2],
 ) {
     struct Pull<'a, F, R> {
         rule: R,
-        side: Side,
-        zipped: Zipped<'a, F>,
+        pairs: &'a Pairs,
+        a: &'a [F],
+        b: &'a [F],
+        z: &'a [F],
+        dz: &'a [F],
         adjoints: &'a mut [F],
-        shift: usize,
+        shifts: [Option<usize>; 2],
     }
     impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Pull<'_, F, R> {
         #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            let Self { rule, side, zipped: Zipped { shape, a, b, z, dz }, adjoints, shift } = self;
+        fn run<L: Wrap<F>>(mut self) {
+            if let Some(shift) = self.shifts[0] {
+                self.side::<L>(Side::A, shift, R::partial_a::<L>);
+            }
+            if let Some(shift) = self.shifts[1] {
+                self.side::<L>(Side::B, shift, R::partial_b::<L>);
+            }
+        }
+    }
+    impl<F: Scalar, R: Binary<F::Base>> Pull<'_, F, R> {
+        #[inline(always)]
+        fn side<L: Wrap<F>>(&mut self, side: Side, shift: usize, partial: impl Fn(R, L, L, L) -> L) {
+            let Self { rule, pairs: Pairs { walk, way }, a, b, z, dz, .. } = *self;
+            let adjoints = &mut *self.adjoints;
+            let n = walk.n;
             let mut done = 0;
-            for_each_run(
-                shape,
-                [a.layout, b.layout],
+            walk.for_each_run(
                 #[inline(always)]
-                |n, places, steps| {
+                |[i, j]| {
                     let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
                     done += n;
-                    let [i, j] = places;
-                    let (own, step) = if side == Side::A { (i, steps[0]) } else { (j, steps[1]) };
-                    match (step, steps) {
-                        (1, [1, 1]) => {
-                            let d = &mut adjoints[shift + own..shift + own + n];
-                            let (a, b) = (a.run(n, i), b.run(n, j));
-                            let whole = if n < SHORT { n / 8 * 8 } else { 0 };
-                            for k in (0..whole).step_by(8) {
-                                let (d, a, b, z, dz) =
-                                    (eight_mut(d, k), eight(a, k), eight(b, k), eight(z, k), eight(dz, k));
-                                for l in 0..8 {
-                                    d[l] += pull::<L, F>(rule, side, a[l], b[l], z[l], dz[l]);
+                    let own = shift + if side == Side::A { i } else { j };
+                    if let Way::Strided = way {
+                        let [s, t] = walk.step;
+                        let step = if side == Side::A { s } else { t };
+                        for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
+                            adjoints[place(own, k, step)] +=
+                                pull::<L, F, R>(&partial, rule, [a[place(i, k, s)], b[place(j, k, t)], z], dz);
+                        }
+                        return;
+                    }
+                    let mut sums = [F::zero(); TILE];
+                    let period = match *way {
+                        Way::Repeating { short, period } if short == side => Some(period),
+                        _ => None,
+                    };
+                    for_each_chunk(
+                        *way,
+                        n,
+                        [i, j],
+                        [a, b],
+                        #[inline(always)]
+                        |k, a, b| {
+                            let len = a.len();
+                            let d = if period.is_some() { &mut sums[..len] } else { &mut adjoints[own + k..][..len] };
+                            for_each(
+                                d,
+                                [a, b, &z[k..k + len], &dz[k..k + len]],
+                                #[inline(always)]
+                                |d, [a, b, z, dz]| d + pull::<L, F, R>(&partial, rule, [a, b, z], dz),
+                            );
+                        },
+                    );
+                    match period {
+                        None => {}
+                        Some(1) => adjoints[own] += sum(&sums[..n.min(TILE)]),
+                        Some(period) => {
+                            let d = &mut adjoints[own..own + period];
+                            for row in sums[..n.min(TILE / period * period)].chunks_exact(period) {
+                                for (d, &sum) in d.iter_mut().zip(row) {
+                                    *d += sum;
                                 }
-                            }
-                            for k in whole..n {
-                                d[k] += pull::<L, F>(rule, side, a[k], b[k], z[k], dz[k]);
-                            }
-                        }
-                        (1, [0, 1]) => {
-                            let (d, a) = (&mut adjoints[shift + own..shift + own + n], a.data[i]);
-                            for (((d, &b), &z), &dz) in d.iter_mut().zip(b.run(n, j)).zip(z).zip(dz) {
-                                *d += pull::<L, F>(rule, side, a, b, z, dz);
-                            }
-                        }
-                        (1, [1, 0]) => {
-                            let (d, b) = (&mut adjoints[shift + own..shift + own + n], b.data[j]);
-                            for (((d, &a), &z), &dz) in d.iter_mut().zip(a.run(n, i)).zip(z).zip(dz) {
-                                *d += pull::<L, F>(rule, side, a, b, z, dz);
-                            }
-                        }
-                        (0, [1 | 0, 1 | 0]) => {
-                            let mut total = F::zero();
-                            let mut block = [F::zero(); BLOCK];
-                            for from in (0..n).step_by(BLOCK) {
-                                let len = BLOCK.min(n - from);
-                                let (z, dz) = (&z[from..from + len], &dz[from..from + len]);
-                                let block = &mut block[..len];
-                                match steps {
-                                    [1, _] => {
-                                        let b = b.data[j];
-                                        for (((p, &a), &z), &dz) in
-                                            block.iter_mut().zip(&a.data[i + from..]).zip(z).zip(dz)
-                                        {
-                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
-                                        }
-                                    }
-                                    [_, 1] => {
-                                        let a = a.data[i];
-                                        for (((p, &b), &z), &dz) in
-                                            block.iter_mut().zip(&b.data[j + from..]).zip(z).zip(dz)
-                                        {
-                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
-                                        }
-                                    }
-                                    _ => {
-                                        let (a, b) = (a.data[i], b.data[j]);
-                                        for ((p, &z), &dz) in block.iter_mut().zip(z).zip(dz) {
-                                            *p = pull::<L, F>(rule, side, a, b, z, dz);
-                                        }
-                                    }
-                                }
-                                total += sum(block);
-                            }
-                            adjoints[shift + own] += total;
-                        }
-                        (_, [s, t]) => {
-                            for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
-                                let partial =
-                                    pull::<L, F>(rule, side, a.data[place(i, k, s)], b.data[place(j, k, t)], z, dz);
-                                adjoints[place(shift + own, k, step)] += partial;
                             }
                         }
                     }
@@ -249,7 +332,8 @@ pub(crate) fn zip_pullback<F: Scalar>(
             );
         }
     }
-    F::dispatch(Pull { rule, side, zipped, adjoints, shift });
+    let Zipped { shape, a, b, z, dz } = zipped;
+    F::dispatch(Pull { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z, dz, adjoints, shifts });
 }
 
 /// One element of [`zip`].
@@ -260,26 +344,9 @@ fn eval<L: Wrap<F>, F: Scalar>(rule: impl Binary<F::Base>, a: F, b: F) -> F {
 
 /// One element of [`zip_pullback`].
 #[inline(always)]
-fn pull<L: Wrap<F>, F: Scalar>(rule: impl Binary<F::Base>, side: Side, a: F, b: F, z: F, dz: F) -> F {
-    let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
-    let partial = if side == Side::A { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
-    L::wrap(dz).gated_mul(partial).unwrap()
+fn pull<L: Wrap<F>, F: Scalar, R>(partial: impl Fn(R, L, L, L) -> L, rule: R, [a, b, z]: [F; 3], dz: F) -> F {
+    L::wrap(dz).gated_mul(partial(rule, L::wrap(a), L::wrap(b), L::wrap(z))).unwrap()
 }
-
-/// Runs below this length are taken by eights.
-const SHORT: usize = 128;
-
-#[inline(always)]
-fn eight<F>(x: &[F], from: usize) -> &[F; 8] {
-    x[from..from + 8].try_into().expect("eight elements")
-}
-
-#[inline(always)]
-fn eight_mut<F>(x: &mut [F], from: usize) -> &mut [F; 8] {
-    (&mut x[from..from + 8]).try_into().expect("eight elements")
-}
-
-const BLOCK: usize = 64;
 
 /// The sum of a slice with sixteen accumulators, which vectorises and rounds less than a fold.
 #[inline(always)]

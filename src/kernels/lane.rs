@@ -181,7 +181,7 @@ impl<T: Inner, const FMA: bool> Special for Lane<T, FMA> {
     }
     #[inline(always)]
     fn special_erfc(self) -> Self {
-        Self(self.0.special_erfc())
+        Self(self.0.verfc::<FMA>())
     }
     #[inline(always)]
     fn special_ln_gamma(self) -> Self {

@@ -122,7 +122,7 @@ fn run_fold<F: Scalar, L: Wrap<F>, const M: usize, S: Fold<F, M>>(
         for (i, out) in out.iter_mut().enumerate() {
             let x = x.map(|x| &x[i * n..][..n]);
             let given = given.map_or(L::zero(), |given| L::wrap(given[i]));
-            *out = if n < 32 {
+            *out = if n < SHORT {
                 fold_short(fold, x, n, given)
             } else if !S::PLAIN {
                 fold_terms(fold, x, n, given)
@@ -293,7 +293,9 @@ fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     if out.is_empty() {
         return;
     }
-    if inner == 1 {
+    if inner == 1 && n < SHORT && K > 0 {
+        update_short::<F, L, M, K>(update, n, out, x, given);
+    } else if inner == 1 {
         for (i, out) in out.chunks_exact_mut(n).enumerate() {
             let x = x.map(|x| &x[i * n..][..n]);
             let given = given.map(|given| L::wrap(given[i]));
@@ -305,6 +307,37 @@ fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
             let given = given.map(|given| &given[i / n * inner..][..inner]);
             update_run(out, x, |out, x, j| update.update(out, x, given.map(|given| L::wrap(given[j]))));
         }
+    }
+}
+
+/// Contiguous fibres shorter than this go several at a time.
+const SHORT: usize = 32;
+
+/// Short contiguous fibres: a fibre's numbers are laid out beside its elements, so that one loop takes
+/// many fibres. (One by one, rows of ten cost three times the instructions.)
+#[inline(always)]
+fn update_short<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
+    update: impl Update<F, M, K>,
+    n: usize,
+    out: &mut [F],
+    x: [&[F]; M],
+    given: [&[F]; K],
+) {
+    const BLOCK: usize = 256;
+    // With room for what the last fibre writes too much.
+    let mut beside = [[F::zero(); BLOCK + SHORT]; K];
+    let fibers = BLOCK / n;
+    for (i, out) in out.chunks_mut(fibers * n).enumerate() {
+        let len = out.len();
+        for (beside, given) in beside.iter_mut().zip(&given) {
+            for (k, &given) in given[i * fibers..][..len / n].iter().enumerate() {
+                // A length the compiler knows; the next fibre overwrites the rest.
+                beside[k * n..][..SHORT].fill(given);
+            }
+        }
+        let x = x.map(|x| &x[i * fibers * n..][..len]);
+        let beside = beside.each_ref().map(|beside| &beside[..len]);
+        update_run(out, x, |out, x, j| update.update(out, x, beside.map(|beside| L::wrap(beside[j]))));
     }
 }
 

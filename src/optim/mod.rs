@@ -128,17 +128,21 @@ impl Step {
         let (theta, spans) = params.values_and_spans();
         let mut vectors = state.vectors_for::<N>(theta.len());
         for Span { range, rate, decay } in spans {
-            let state = vectors.each_mut().map(|vector| &mut vector[range.clone()]);
-            F::dispatch(Pass {
+            let pass = Pass {
                 rule,
                 theta: &mut theta[range.clone()],
                 grad: &grad[range.clone()],
-                state,
+                state: vectors.each_mut().map(|vector| &mut vector[range.clone()]),
                 scale: F::lit(scale),
                 limit: F::lit(limit),
                 rate: F::lit(self.lr * rate),
                 decay: F::lit(self.weight_decay * decay),
-            });
+            };
+            if self.clip.is_some() {
+                F::dispatch(Clipped(pass));
+            } else {
+                F::dispatch(pass);
+            }
         }
         state.advance();
     }
@@ -160,8 +164,38 @@ struct Pass<'a, F, R, const N: usize> {
 impl<F: Scalar, R: Rule<F, N>, const N: usize> Kernel<F> for Pass<'_, F, R, N> {
     #[inline(always)]
     fn run<L: Wrap<F>>(self) {
+        self.each(
+            #[inline(always)]
+            |g: L| g,
+        );
+    }
+}
+
+/// A pass with a bounded gradient.
+struct Clipped<P>(P);
+
+impl<F: Scalar, R: Rule<F, N>, const N: usize> Kernel<F> for Clipped<Pass<'_, F, R, N>> {
+    #[inline(always)]
+    fn run<L: Wrap<F>>(self) {
+        let [scale, limit] = [self.0.scale, self.0.limit].map(L::wrap);
+        self.0.each(
+            #[inline(always)]
+            |g: L| {
+                let g = scale * g;
+                // Not min and max: a NaN must stay.
+                let g = if g > limit { limit } else { g };
+                if g < -limit { -limit } else { g }
+            },
+        );
+    }
+}
+
+impl<F: Scalar, R: Rule<F, N>, const N: usize> Pass<'_, F, R, N> {
+    /// One step of each number, by its gradient after `clip`.
+    #[inline(always)]
+    fn each<L: Wrap<F>>(self, clip: impl Fn(L) -> L) {
         let Self { rule, theta, grad, mut state, .. } = self;
-        let [scale, limit, rate, decay] = [self.scale, self.limit, self.rate, self.decay].map(L::wrap);
+        let [rate, decay] = [self.rate, self.decay].map(L::wrap);
         let n = theta.len();
         // Of one length for the compiler too, which then needs no check inside the loop.
         let grad = &grad[..n];
@@ -169,12 +203,8 @@ impl<F: Scalar, R: Rule<F, N>, const N: usize> Kernel<F> for Pass<'_, F, R, N> {
             *vector = &mut std::mem::take(vector)[..n];
         }
         for i in 0..n {
-            let g = scale * L::wrap(grad[i]);
-            // Not min and max: a NaN must stay.
-            let g = if g > limit { limit } else { g };
-            let g = if g < -limit { -limit } else { g };
             let old = std::array::from_fn(|k| L::wrap(state[k][i]));
-            let (x, new) = rule.update(L::wrap(theta[i]), g, old, rate, decay);
+            let (x, new) = rule.update(L::wrap(theta[i]), clip(L::wrap(grad[i])), old, rate, decay);
             theta[i] = x.unwrap();
             for k in 0..N {
                 state[k][i] = new[k].unwrap();

@@ -570,25 +570,20 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         let entry = self.params.entry(id);
         let constant = entry.buffer || entry.training.frozen;
         let store = if entry.buffer { &self.params.buffers[..] } else { self.values };
-        let view = ArrayView::from_shape(entry.dim::<D>(), &store[entry.range()]);
-        let first = if constant { SINK } else { self.slot };
-        self.weights(first, entry.start, view.expect("as many numbers as the shape has"))
+        let slot = if constant || self.slot == SINK { SINK } else { self.slot + entry.start as u32 };
+        self.weights(slot, entry.dim(), &store[entry.range()])
     }
 
     /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
     /// of its gradient.
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
-        self.weights(self.slot, 0, ArrayView::from(self.values))
+        self.weights(self.slot, Ix1(self.values.len()), self.values)
     }
 
-    /// A view of weights of which the first number has the slot `first + start`.
-    fn weights<D: Dimension>(self, first: u32, start: usize, view: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
-        let storage = view.to_slice().expect("weights stand in row-major order");
-        let slot = match first {
-            SINK => SINK,
-            first => first + start as u32,
-        };
-        Tensor::view(self.tape, view, storage, slot)
+    /// Weights as a tensor, the first with the given slot.
+    fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
+        let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
+        Tensor::view(self.tape, view, numbers, slot)
     }
 
     /// The tape.

@@ -4,7 +4,7 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
 use super::{Embed, Node, Tensor};
 use crate::dual::Dual;
-use crate::kernels::{self, Side, Zipped};
+use crate::kernels::{self, Zipped};
 use crate::real::{Real, Scalar, parameter};
 use crate::rules::{self, Binary, Unary, for_each_rule};
 use crate::tape::{Origin, SINK, Tape};
@@ -64,13 +64,13 @@ fn zip<'t, F: Scalar, D: Dimension, R: Binary<F::Base> + 't>(
     let origin = Origin::binary(R::NAME, a.source(), b.source());
     Tensor::result(tape, origin, a.values.raw_dim(), z, constant, move |cotangents| {
         let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.result };
-        // One side after the other: the operands may share slots.
-        for (side, node) in [(Side::A, a), (Side::B, b)] {
-            if !node.is_constant() {
-                let adjoints = cotangents.adjoints.of(node.reach());
-                kernels::zip_pullback(rule, side, zipped, adjoints, node.slot());
-            }
-        }
+        let shifts = [a, b].map(|node| {
+            (!node.is_constant()).then(|| {
+                cotangents.adjoints.of(node.reach());
+                node.slot()
+            })
+        });
+        kernels::zip_pullback(rule, zipped, cotangents.adjoints.slots(), shifts);
     })
 }
 

@@ -365,12 +365,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let losses = operand.zeros(batch);
         kernels::map(crate::rules::ln::new(), total, losses);
         kernels::update(Divide, fibers, e, [], [total]);
-        let rows = operand.x.chunks_exact(classes);
-        let rows = rows.zip(e.chunks_exact_mut(classes)).zip(labels);
-        for (r, ((x, p), &label)) in rows.enumerate() {
-            let label = class(label, classes).expect("checked above");
-            losses[r] -= kernels::gap(x[label], largest[r]);
-            p[label] -= F::one();
+        let rows = losses.iter_mut().zip(largest).zip(labels).enumerate();
+        for (r, ((loss, &largest), &label)) in rows {
+            let place = r * classes + class(label, classes).expect("checked above");
+            *loss -= kernels::gap(operand.x[place], largest);
+            e[place] -= F::one();
         }
         let residual = &*e;
 
