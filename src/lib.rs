@@ -101,9 +101,9 @@ pub use real::{BaseFloat, Real, Scalar};
 pub use sweep::{Gradient, Seed, Wrt};
 pub use symbolic::symbolic;
 pub use tape::Tape;
+pub use tensor::{Activation, Conv, Dot, Embed, IntoConstant, Lengths, Operand, Pool, Target, Tensor};
 #[cfg(feature = "linalg")]
 pub use tensor::{Columns, Diag, Lu, Uplo};
-pub use tensor::{Conv, Dot, Embed, IntoConstant, Lengths, Operand, Pool, Target, Tensor};
 pub use trace::{record, trace};
 pub use var::Var;
 

@@ -2,7 +2,7 @@
 //! tensors when a tape is used again.
 
 use ndarray::{Array1, Array2, Ix1, Ix2, array, s};
-use wengert::{BaseFloat, Dual, Params, Scalar, Tape, Tensor};
+use wengert::{Activation, BaseFloat, Dual, Params, Scalar, Tape, Tensor};
 
 /// A number for each index without a pattern that an error could cancel.
 fn number<F: Scalar>(i: usize) -> F {
@@ -106,6 +106,43 @@ fn tangents() {
     let y = tape.tensor(&x).affine(tape.tensor(&w), tape.tensor(&b));
     let y = y.at([0, 0]).value();
     assert_eq!((y.primal(), y.tangents()[0]), (12.0, 20.0 * 11.0 + 5.0));
+}
+
+/// A layer in one operation and in three: values, gradients and Hessian-vector products, kinks and
+/// saturated units included.
+#[test]
+fn a_dense_layer_is_its_parts() {
+    type Layer = for<'t> fn(Matrix<'t>, Matrix<'t>, Tensor<'t, Dual<f64>, Ix1>) -> Matrix<'t>;
+    type Matrix<'t> = Tensor<'t, Dual<f64>, Ix2>;
+    let layers: [(Activation, Layer, Layer); 4] = [
+        (Activation::Identity, |x, w, b| x.dense(w, b, Activation::Identity), |x, w, b| x.dot(w) + b),
+        (Activation::Relu, |x, w, b| x.dense(w, b, Activation::Relu), |x, w, b| (x.dot(w) + b).relu()),
+        (Activation::Sigmoid, |x, w, b| x.dense(w, b, Activation::Sigmoid), |x, w, b| (x.dot(w) + b).sigmoid()),
+        (Activation::Tanh, |x, w, b| x.dense(w, b, Activation::Tanh), |x, w, b| (x.dot(w) + b).tanh()),
+    ];
+    for (m, k, n) in [(1, 1, 1), (3, 4, 5), (20, 10, 40)] {
+        let dual = |i: usize, size: f64| Dual::new(size * number::<f64>(i), [number::<f64>(i + 17)]);
+        // A first row of zeros, for kinks.
+        let x = Array2::from_shape_fn((m, k), |(i, p)| dual(i * k + p, if i == 0 { 0.0 } else { 1.0 }));
+        let w = Array2::from_shape_fn((k, n), |(p, j)| dual(100 + p * n + j, 1.0));
+        // Units at a kink, inside, saturated.
+        let b = Array1::from_shape_fn(n, |j| dual(900 + j, [0.0, 1.0, 30.0, 900.0][j % 4]));
+        for (activation, one, three) in layers {
+            let tape = Tape::new();
+            let (tx, tw, tb) = (tape.tensor(&x), tape.tensor(&w), tape.tensor(&b));
+            let all = |layer: Layer| {
+                let y = layer(tx, tw, tb);
+                let gradient = (y * Array2::from_shape_fn((m, n), |(i, j)| number::<f64>(3 * i + j))).sum().backward();
+                let numbers =
+                    [y.value().to_owned().into_dyn(), gradient.wrt(tx).into_dyn(), gradient.wrt(tw).into_dyn()];
+                let numbers = numbers.into_iter().chain([gradient.wrt(tb).into_dyn()]).flatten();
+                numbers.flat_map(|d| [d.primal(), d.tangents()[0]]).collect::<Vec<_>>()
+            };
+            let (one, three) = (all(one), all(three));
+            assert!(one.iter().all(|x| x.is_finite()));
+            assert_close(&one, &three, &format!("{activation:?} ({m}, {k}, {n})"));
+        }
+    }
 }
 
 #[test]

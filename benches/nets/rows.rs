@@ -2,37 +2,41 @@
 
 use std::rc::Rc;
 
-use super::suite::{ADAM_RATE, Activation, Loss, Model, Optimizer as Rule, Problem, SGD_RATE};
+use super::suite::{ADAM_RATE, Activation as Hidden, Loss, Model, Optimizer as Rule, Problem, SGD_RATE};
 use wengert::ndarray::{ArrayView1, ArrayView2, Ix1, Ix2};
-use wengert::{Adam, On, Optimizer, Param, Params, Sgd, Tape, Tensor, Var};
+use wengert::{Activation, Adam, On, Optimizer, Param, Params, Sgd, Tape, Tensor, Var};
 
 type Matrix<'t> = Tensor<'t, f32, Ix2>;
-type Layer = (Param<Ix2>, Param<Ix1>);
+type Ids = (Param<Ix2>, Param<Ix1>);
 
-/// x w + b.
-trait Affine: for<'t> Fn(Matrix<'t>, Matrix<'t>, Tensor<'t, f32, Ix1>) -> Matrix<'t> {}
-impl<A: for<'t> Fn(Matrix<'t>, Matrix<'t>, Tensor<'t, f32, Ix1>) -> Matrix<'t>> Affine for A {}
+/// f(x w + b).
+type Layer = for<'t> fn(Matrix<'t>, Matrix<'t>, Tensor<'t, f32, Ix1>, Activation) -> Matrix<'t>;
 
-struct Wengert<A> {
-    affine: A,
+struct Wengert {
+    layer: Layer,
     problem: Rc<Problem>,
     params: Params<f32>,
-    layers: Vec<Layer>,
+    layers: Vec<Ids>,
     tape: Tape<f32>,
     optimizer: Box<dyn Optimizer<f32>>,
 }
 
 /// Operators and methods.
 pub fn plain(problem: &Rc<Problem>) -> Box<dyn Model> {
-    model(problem, |x, w, b| x.dot(w) + b)
+    model(problem, |x, w, b, f| match f {
+        Activation::Identity => x.dot(w) + b,
+        Activation::Relu => (x.dot(w) + b).relu(),
+        Activation::Tanh => (x.dot(w) + b).tanh(),
+        _ => unreachable!("no net has another"),
+    })
 }
 
 /// Each layer one operation.
 pub fn best(problem: &Rc<Problem>) -> Box<dyn Model> {
-    model(problem, |x, w, b| x.affine(w, b))
+    model(problem, |x, w, b, f| x.dense(w, b, f))
 }
 
-fn model<A: Affine + 'static>(problem: &Rc<Problem>, affine: A) -> Box<dyn Model> {
+fn model(problem: &Rc<Problem>, layer: Layer) -> Box<dyn Model> {
     let (mut params, mut rest) = (Params::new(), &problem.weights[..]);
     let layers = problem.net.layers().enumerate().map(|(i, (n, m))| {
         let (w, b);
@@ -43,7 +47,7 @@ fn model<A: Affine + 'static>(problem: &Rc<Problem>, affine: A) -> Box<dyn Model
     });
     let layers = layers.collect();
     let optimizer = optimizer(problem);
-    Box::new(Wengert { affine, problem: Rc::clone(problem), params, layers, tape: Tape::new(), optimizer })
+    Box::new(Wengert { layer, problem: Rc::clone(problem), params, layers, tape: Tape::new(), optimizer })
 }
 
 fn optimizer(problem: &Problem) -> Box<dyn Optimizer<f32>> {
@@ -53,18 +57,17 @@ fn optimizer(problem: &Problem) -> Box<dyn Optimizer<f32>> {
     }
 }
 
-fn loss<'t>(affine: &impl Affine, problem: &'t Problem, layers: &[Layer], p: On<'t, '_, f32>) -> Var<'t, f32> {
+fn loss<'t>(layer: Layer, problem: &'t Problem, layers: &[Ids], p: On<'t, '_, f32>) -> Var<'t, f32> {
     let net = problem.net;
     let matrix = |width, data| ArrayView2::from_shape((net.batch, width), data).expect("a row for each sample");
     let mut h: Matrix<'t> = p.constant(matrix(net.inputs(), &problem.x));
     for (i, &(w, b)) in layers.iter().enumerate() {
-        h = affine(h, p.get(w), p.get(b));
-        if i + 1 < layers.len() {
-            h = match net.activation {
-                Activation::Tanh => h.tanh(),
-                Activation::Relu => h.relu(),
-            };
-        }
+        let activation = match net.activation {
+            _ if i + 1 == layers.len() => Activation::Identity,
+            Hidden::Tanh => Activation::Tanh,
+            Hidden::Relu => Activation::Relu,
+        };
+        h = layer(h, p.get(w), p.get(b), activation);
     }
     match net.loss {
         Loss::Mse => h.mse(matrix(net.outputs(), &problem.y)),
@@ -72,7 +75,7 @@ fn loss<'t>(affine: &impl Affine, problem: &'t Problem, layers: &[Layer], p: On<
     }
 }
 
-impl<A: Affine> Model for Wengert<A> {
+impl Model for Wengert {
     fn reset(&mut self) {
         self.params.values_mut().copy_from_slice(&self.problem.weights);
         self.optimizer = optimizer(&self.problem);
@@ -80,13 +83,13 @@ impl<A: Affine> Model for Wengert<A> {
 
     fn step(&mut self) {
         let (_, gradient) =
-            self.tape.value_and_grad(&self.params, |p| loss(&self.affine, &self.problem, &self.layers, p));
+            self.tape.value_and_grad(&self.params, |p| loss(self.layer, &self.problem, &self.layers, p));
         self.optimizer.step(&mut self.params, gradient);
     }
 
     fn gradient(&mut self) -> (f32, Vec<f32>) {
         let (value, gradient) =
-            self.tape.value_and_grad(&self.params, |p| loss(&self.affine, &self.problem, &self.layers, p));
+            self.tape.value_and_grad(&self.params, |p| loss(self.layer, &self.problem, &self.layers, p));
         (value, gradient.to_vec())
     }
 }

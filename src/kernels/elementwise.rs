@@ -49,6 +49,23 @@ pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
     F::dispatch(Map { rule, x, y });
 }
 
+/// xᵢ = rule(xᵢ).
+pub(crate) fn map_in_place<F: Scalar>(rule: impl Unary<F::Base>, x: &mut [F]) {
+    struct Map<'a, F, R> {
+        rule: R,
+        x: &'a mut [F],
+    }
+    impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Map<'_, F, R> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            for x in self.x {
+                *x = self.rule.eval(L::wrap(*x)).unwrap();
+            }
+        }
+    }
+    F::dispatch(Map { rule, x });
+}
+
 /// dxᵢ += dyᵢ · rule'(xᵢ, yᵢ).
 pub(crate) fn map_pullback<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
     struct Pull<'a, F, R> {

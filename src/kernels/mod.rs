@@ -29,7 +29,7 @@ pub trait Factor {}
 impl<F> Factor for F {}
 
 pub(crate) use conv::Convolution;
-pub(crate) use elementwise::{Operand, Zipped, map, map_pullback, zip, zip_pullback};
+pub(crate) use elementwise::{Operand, Zipped, map, map_in_place, map_pullback, zip, zip_pullback};
 pub(crate) use lane::{Kernel, Wrap};
 pub(crate) use records::sweep_records;
 pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, gap, update, updates};

@@ -4,7 +4,7 @@ use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
 use super::{Node, Tensor};
 use crate::kernels::gemm::{Mat, MatMut, Update, matmul};
-use crate::kernels::{self, Fibers, Layout, Sum, scatter_add};
+use crate::kernels::{Layout, scatter_add};
 use crate::real::Scalar;
 use crate::sweep::Cotangents;
 use crate::tape::{Origin, SINK, Tape};
@@ -16,7 +16,7 @@ pub(super) struct Matrix<'t, F> {
     storage: &'t [F],
     slot: u32,
     offset: usize,
-    shape: [usize; 2],
+    pub(super) shape: [usize; 2],
     strides: [isize; 2],
 }
 
@@ -37,7 +37,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
         self.slot == SINK
     }
 
-    fn values(self) -> Mat<'t, F> {
+    pub(super) fn values(self) -> Mat<'t, F> {
         Mat::new(self.storage, self.offset, self.shape, self.strides)
     }
 
@@ -81,16 +81,21 @@ fn product<'t, F: Scalar, D: Dimension>(
         matmul(c, a.values(), b.values(), Update::Set);
     }
     Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
+        let dc = cotangents.result;
         for (batch, &pair) in pairs.iter().enumerate() {
-            pull_product(cotangents, pair, batch * m * n);
+            pull_product(cotangents, pair, &dc[batch * m * n..][..m * n]);
         }
     })
 }
 
-/// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC stands in the result's cotangent from `offset` on.
-fn pull_product<F: Scalar>(cotangents: &mut Cotangents<'_, F>, (a, b): (Matrix<'_, F>, Matrix<'_, F>), offset: usize) {
+/// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC in row-major order.
+pub(super) fn pull_product<F: Scalar>(
+    cotangents: &mut Cotangents<'_, F>,
+    (a, b): (Matrix<'_, F>, Matrix<'_, F>),
+    dc: &[F],
+) {
     let [m, n] = [a.shape[0], b.shape[1]];
-    let dc = Mat::new(cotangents.result, offset, [m, n], [n as isize, 1]);
+    let dc = Mat::new(dc, 0, [m, n], [n as isize, 1]);
     if !a.is_constant() {
         a.accumulate(cotangents, dc, b.values().t());
     }
@@ -163,59 +168,6 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Self: Dot<Rhs>,
     {
         Dot::dot(self, rhs)
-    }
-}
-
-impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// The affine map x w + b of rows, as one operation: (m, k), (k, n) and (n) give (m, n).
-    ///
-    /// The same as `x.dot(w) + b`, without a buffer for the product. Pullbacks: dx = dy wᵀ,
-    /// dw = xᵀ dy, db = Σ dy over the rows.
-    ///
-    /// ```
-    /// let tape = wengert::Tape::new();
-    /// let (a, b) = (ndarray::array![[1.0, 2.0], [3.0, 4.0]], ndarray::array![10.0, 20.0]);
-    /// let (w, b) = (tape.tensor(&a), tape.tensor(&b));
-    /// let x = ndarray::array![[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]];
-    /// let y = tape.constant(&x).affine(w, b);
-    /// assert_eq!(y.value(), ndarray::array![[14.0, 26.0], [16.0, 28.0], [11.0, 22.0]]);
-    /// assert_eq!(y.sum().backward().wrt(b), ndarray::array![3.0, 3.0]);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If the lengths do not fit or the tapes differ.
-    #[track_caller]
-    pub fn affine(self, weight: Self, bias: Tensor<'t, F, Ix1>) -> Self {
-        self.assert_same_tape(weight);
-        self.assert_same_tape(bias);
-        let rows = [Some(0), Some(1)];
-        let (x, w) = (Matrix::new(self.node, rows), Matrix::new(weight.node, rows));
-        let ([m, k], [l, n]) = (x.shape, w.shape);
-        assert!(
-            k == l && n == bias.len(),
-            "affine: x of shape {:?}, weight {:?} and bias {:?} do not fit: it takes (m, k), (k, n) and (n)",
-            x.shape,
-            w.shape,
-            bias.shape()
-        );
-        let (tape, b) = (self.tape, bias.node);
-        let values = tape.arena().alloc_slice_fill_copy(m * n, F::zero());
-        let constant = x.is_constant() && w.is_constant() && b.is_constant();
-        if !values.is_empty() {
-            let b = b.to_slice(tape);
-            values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Update::Add);
-        }
-        let origin = Origin::binary("affine", self.node.source(), weight.node.source());
-        Tensor::result(tape, origin, Ix2(m, n), values, constant, move |cotangents| {
-            if !b.is_constant() {
-                let db = cotangents.arena.alloc_slice_fill_copy(n, F::zero());
-                kernels::fold(Sum, Fibers::along(0, &[m, n]), [cotangents.result], None, db);
-                b.accumulate(&mut cotangents.adjoints, db);
-            }
-            pull_product(cotangents, (x, w), 0);
-        })
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod assemble;
 mod conv;
+mod dense;
 mod elementwise;
 mod linalg;
 mod loss;
@@ -24,6 +25,7 @@ mod triangular;
 mod window;
 
 pub use conv::Conv;
+pub use dense::Activation;
 pub use elementwise::Operand;
 pub use linalg::Dot;
 pub use loss::Target;

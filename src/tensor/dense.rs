@@ -1,0 +1,143 @@
+//! Dense layers: a product, a bias and an activation as one operation.
+
+use ndarray::{Ix1, Ix2};
+
+use super::Tensor;
+use super::linalg::{Matrix, pull_product};
+use crate::kernels::gemm::{MatMut, Update, matmul};
+use crate::kernels::{self, Fibers, Sum};
+use crate::real::Scalar;
+use crate::rules::{self, Unary};
+use crate::tape::Origin;
+
+/// What [`Tensor::dense`] applies to each element: functions of the [table](crate::rules) whose
+/// derivative follows from their value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// f(z) = z.
+    #[default]
+    Identity,
+    /// [`Tensor::relu`].
+    Relu,
+    /// [`Tensor::sigmoid`].
+    Sigmoid,
+    /// [`Tensor::tanh`].
+    Tanh,
+}
+
+impl Activation {
+    /// y = f(z), in place.
+    fn apply<F: Scalar>(self, z: &mut [F]) {
+        match self {
+            Self::Identity => {}
+            Self::Relu => kernels::map_in_place(rules::relu::new(), z),
+            Self::Sigmoid => kernels::map_in_place(rules::sigmoid::new(), z),
+            Self::Tanh => kernels::map_in_place(rules::tanh::new(), z),
+        }
+    }
+
+    /// dz = dy f'(z), from y alone; `dz` holds zeros.
+    fn pull<F: Scalar>(self, y: &[F], dy: &[F], dz: &mut [F]) {
+        fn pull<F: Scalar>(rule: impl Unary<F::Base>, y: &[F], dy: &[F], dz: &mut [F]) {
+            // In place of z too, which these rules do not look at but for its sign.
+            kernels::map_pullback(rule, y, y, dy, dz);
+        }
+        match self {
+            Self::Identity => dz.copy_from_slice(dy),
+            Self::Relu => pull(rules::relu::new(), y, dy, dz),
+            Self::Sigmoid => pull(rules::sigmoid::new(), y, dy, dz),
+            Self::Tanh => pull(rules::tanh::new(), y, dy, dz),
+        }
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+    /// The affine map x w + b of rows, as one operation: (m, k), (k, n) and (n) give (m, n).
+    ///
+    /// The same as `x.dot(w) + b`, without a buffer for the product. Pullbacks: dx = dy wᵀ,
+    /// dw = xᵀ dy, db = Σ dy over the rows.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (ndarray::array![[1.0, 2.0], [3.0, 4.0]], ndarray::array![10.0, 20.0]);
+    /// let (w, b) = (tape.tensor(&a), tape.tensor(&b));
+    /// let x = ndarray::array![[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]];
+    /// let y = tape.constant(&x).affine(w, b);
+    /// assert_eq!(y.value(), ndarray::array![[14.0, 26.0], [16.0, 28.0], [11.0, 22.0]]);
+    /// assert_eq!(y.sum().backward().wrt(b), ndarray::array![3.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit or the tapes differ.
+    #[track_caller]
+    pub fn affine(self, weight: Self, bias: Tensor<'t, F, Ix1>) -> Self {
+        self.layer(weight, bias, Activation::Identity, "affine")
+    }
+
+    /// f(x w + b) as one operation: [`affine`](Self::affine) and an [`Activation`], with one buffer
+    /// for values and one for adjoints.
+    ///
+    /// ```
+    /// use wengert::Activation;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (ndarray::array![[1.0, -1.0], [3.0, 4.0]], ndarray::array![1.0, 0.5]);
+    /// let (w, b) = (tape.tensor(&a), tape.tensor(&b));
+    /// let x = ndarray::array![[1.0, 0.0], [2.0, 1.0]];
+    /// let x = tape.constant(&x);
+    /// let y = x.dense(w, b, Activation::Relu);
+    /// assert_eq!(y.value(), (x.dot(w) + b).relu().value());
+    /// assert_eq!(y.sum().backward().wrt(w), ndarray::array![[3.0, 2.0], [1.0, 1.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`affine`](Self::affine).
+    #[track_caller]
+    pub fn dense(self, weight: Self, bias: Tensor<'t, F, Ix1>, activation: Activation) -> Self {
+        self.layer(weight, bias, activation, "dense")
+    }
+
+    #[track_caller]
+    fn layer(self, weight: Self, bias: Tensor<'t, F, Ix1>, activation: Activation, operation: &'static str) -> Self {
+        self.assert_same_tape(weight);
+        self.assert_same_tape(bias);
+        let rows = [Some(0), Some(1)];
+        let (x, w) = (Matrix::new(self.node, rows), Matrix::new(weight.node, rows));
+        let ([m, k], [l, n]) = (x.shape, w.shape);
+        assert!(
+            k == l && n == bias.len(),
+            "{operation}: x of shape {:?}, weight {:?} and bias {:?} do not fit: it takes (m, k), (k, n) and (n)",
+            x.shape,
+            w.shape,
+            bias.shape()
+        );
+        let (tape, b) = (self.tape, bias.node);
+        let values = tape.arena().alloc_slice_fill_copy(m * n, F::zero());
+        if !values.is_empty() {
+            let b = b.to_slice(tape);
+            values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
+            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Update::Add);
+            activation.apply(values);
+        }
+        let y = &*values;
+        let constant = x.is_constant() && w.is_constant() && b.is_constant();
+        let origin = Origin::binary(operation, self.node.source(), weight.node.source());
+        Tensor::result(tape, origin, Ix2(m, n), y, constant, move |cotangents| {
+            let mut dz = cotangents.result;
+            if activation != Activation::Identity {
+                let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
+                activation.pull(y, dz, buffer);
+                dz = buffer;
+            }
+            if !b.is_constant() {
+                let db = cotangents.arena.alloc_slice_fill_copy(n, F::zero());
+                kernels::fold(Sum, Fibers::along(0, &[m, n]), [dz], None, db);
+                b.accumulate(&mut cotangents.adjoints, db);
+            }
+            pull_product(cotangents, (x, w), dz);
+        })
+    }
+}
