@@ -380,7 +380,9 @@ fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {
     /// The sum, as one node.
-    #[inline]
+    // Not left to the compiler: it hoists what is the same in every term only from a loop that it
+    // sees in place (measured: 110 instructions a term for ln σ in the log-density of a normal).
+    #[inline(always)]
     #[track_caller]
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         sum_of(iter)
@@ -388,7 +390,7 @@ impl<'t, F: Scalar> Sum for Var<'t, F> {
 }
 
 impl<'a, 't: 'a, F: Scalar> Sum<&'a Var<'t, F>> for Var<'t, F> {
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn sum<I: Iterator<Item = &'a Var<'t, F>>>(iter: I) -> Self {
         iter.copied().sum()
