@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cpu_time::ProcessTime;
+
 /// The column that the ratios compare with.
 pub const HAND: &str = "hand-written";
 /// A column that computes less than the others.
@@ -12,6 +14,14 @@ pub type Timed = (&'static str, Box<dyn FnMut(u32) -> Duration>);
 
 /// The median time of each library; `None` if its results are wrong.
 pub type Times = Vec<(&'static str, Option<f64>)>;
+
+/// The processor time of some work: what other processes take in the meantime does not count, a second
+/// thread would.
+pub fn time(work: impl FnOnce()) -> Duration {
+    let start = ProcessTime::now();
+    work();
+    start.elapsed()
+}
 
 /// Takes turns: the median nanoseconds of each, within about `budget` altogether. `sample` is what a
 /// turn aims to last, and hence how many repetitions it makes.

@@ -9,11 +9,11 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wengert_peers::nets::suite::{Model, NETS, Net, Problem};
 use wengert_peers::nets::{hand, wengert};
-use wengert_peers::report::{HAND, Table, Timed, Times, interleaved};
+use wengert_peers::report::{HAND, Table, Timed, Times, interleaved, time};
 
 /// Time spent on each row, all libraries together.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -88,11 +88,7 @@ fn contestants(net: &'static Net) -> Vec<Timed> {
         let run = move |reps| {
             model.reset();
             model.step(); // brings what it keeps between steps back into the cache
-            let start = Instant::now();
-            for _ in 0..reps {
-                model.step();
-            }
-            start.elapsed()
+            time(|| (0..reps).for_each(|_| model.step()))
         };
         timed.push((library, Box::new(run)));
     }

@@ -7,8 +7,8 @@
 
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
-use wengert_peers::report::{HAND, PRIMAL, Table, Timed, Times, interleaved};
+use std::time::Duration;
+use wengert_peers::report::{HAND, PRIMAL, Table, Timed, Times, interleaved, time};
 use wengert_peers::{rows, suite, suite::Inputs};
 
 /// Time spent on each row, all libraries together.
@@ -36,11 +36,12 @@ fn entry<S: Default + 'static>(
     let (inputs, mut state) = (Rc::clone(inputs), S::default());
     let run = move |reps, g: &mut [f64]| {
         let mut value = f64::NAN;
-        let start = Instant::now();
-        for _ in 0..reps {
-            value = black_box(gradient(&mut state, black_box(&inputs), black_box(g)));
-        }
-        (value, start.elapsed())
+        let took = time(|| {
+            for _ in 0..reps {
+                value = black_box(gradient(&mut state, black_box(&inputs), black_box(g)));
+            }
+        });
+        (value, took)
     };
     Entry { library, run: Box::new(run) }
 }
