@@ -84,8 +84,8 @@ impl<'a> Table<'a> {
             let best = rivals().filter_map(time).min_by(f64::total_cmp).unwrap_or(f64::NAN);
             let hand = time(&HAND).unwrap_or(f64::NAN);
             let all = self.libraries.iter().filter(|library| **library != HAND);
-            let all = all.map(|library| cell(times, library, |time| format!("{:.2}", time / hand)));
-            let leads = ours().map(|library| cell(times, library, |time| format!("{:.2}", best / time)));
+            let all = all.map(|library| cell(times, library, |time| ratio(time, hand)));
+            let leads = ours().map(|library| cell(times, library, |time| ratio(best, time)));
             print_row(name, all.chain(leads));
         }
     }
@@ -106,6 +106,12 @@ fn cell(times: &Times, library: &str, show: impl FnOnce(f64) -> String) -> Strin
         Some((_, None)) => "wrong".into(),
         Some((_, Some(time))) => show(*time),
     }
+}
+
+/// A dash if one of them is missing.
+fn ratio(over: f64, under: f64) -> String {
+    let ratio = over / under;
+    if ratio.is_nan() { "–".into() } else { format!("{ratio:.2}") }
 }
 
 fn is_ours(library: &str) -> bool {
