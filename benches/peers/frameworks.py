@@ -33,7 +33,7 @@ import torch
 torch.set_num_threads(1)
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent / "target"))
-SAMPLE = 0.002  # seconds that a turn aims to last, and hence how many steps it makes
+SAMPLE = 0.01  # seconds that a turn aims to last: the first steps of a turn find cold caches
 BUDGET = 15.0  # seconds for the turns on a net
 HAND = "hand-written"
 
@@ -305,12 +305,12 @@ WAYS = [JaxLoop, TorchCompiled, JaxStep, TorchEager]
 
 
 def turn(model, count):
-    """Seconds for so many steps from the initial weights."""
+    """Seconds of the processor for so many steps from the initial weights."""
     model.reset()
     model.steps(1)
-    start = time.perf_counter()
+    start = time.process_time()
     model.steps(count)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def flat(arrays):
@@ -364,16 +364,32 @@ def digits(time):
     return f"{time:.3g}" if time < 100 else f"{time:,.0f}"
 
 
-def row(names, times):
-    """Times, in brackets over the hand-written one; for each way of ours the two ratios."""
-    cells, hand = [], times.get(HAND, math.nan)
-    for name in names:
-        ratio = "" if name == HAND else f" ({times.get(name, math.nan) / hand:.1f})"
-        cells.append(digits(times[name]) + ratio if name in times else "wrong")
-    best = min(time for name, time in times.items() if name != HAND and not name.startswith("wengert"))
-    for name in filter(lambda name: name.startswith("wengert"), names):
-        cells += [f"{other / times.get(name, math.nan):.2f}" for other in (best, hand)]
-    return cells
+class Table:
+    """Times in Markdown, printed row by row, and their ratios: as `src/report.rs` prints them."""
+
+    def __init__(self, names):
+        self.names, self.rows = names, []
+        self.ours = [name for name in names if name.startswith("wengert")]
+        self.print("net", names)
+        print("|---|" + "---:|" * len(names))
+
+    @staticmethod
+    def print(name, cells):
+        print("| " + " | ".join([name, *cells]) + " |", flush=True)
+
+    def push(self, name, times):
+        self.print(name, (digits(times[each]) if each in times else "wrong" for each in self.names))
+        self.rows.append((name, times))
+
+    def print_ratios(self):
+        others = [name for name in self.names if name != HAND]
+        print(f"\nOver {HAND}; last, the best of the others over ours: more than 1 means that ours is faster.\n")
+        self.print("net", others + [f"best other / {name}" for name in self.ours])
+        print("|---|" + "---:|" * (len(others) + len(self.ours)))
+        for name, times in self.rows:
+            best = min(time for each, time in times.items() if each != HAND and each not in self.ours)
+            cells = [f"{times[each] / times[HAND]:.2f}" if each in times else "wrong" for each in others]
+            self.print(name, cells + [f"{best / times[each]:.2f}" if each in times else "wrong" for each in self.ours])
 
 
 def main():
@@ -381,18 +397,14 @@ def main():
     subprocess.run([TARGET / "release/nets", "--data", data], check=True)
     problems = json.loads((data / "nets.json").read_text())
     nets = Nets()
-    names = nets.names + [way.name for way in WAYS]
-    ours = [name for name in names if name.startswith("wengert")]
-    head = names + [f"{other} / {name}" for name in ours for other in ("best other", HAND)]
-    print(f"Microseconds for one training step (in brackets: times the hand-written one).")
-    print(f"JAX {jax.__version__}, torch {torch.__version__}.\n")
-    print("| net | " + " | ".join(head) + " |\n|---|" + "---:|" * len(head))
+    print(f"Microseconds for one training step. JAX {jax.__version__}, torch {torch.__version__}.\n")
+    table = Table(nets.names + [way.name for way in WAYS])
     for net in problems["nets"]:
         if not wanted or net["name"] in wanted:
             turns = [(served.name, served.turn) for served in nets.open(net["name"])]
             turns += contestants(Problem(data, net, problems), problems["steps"])
-            cells = [f"{net['name']}: {net['about']}", *row(names, medians(turns))]
-            print("| " + " | ".join(cells) + " |", flush=True)
+            table.push(f"{net['name']}: {net['about']}", medians(turns))
+    table.print_ratios()
 
 
 if __name__ == "__main__":

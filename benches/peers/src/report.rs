@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// The column that the numbers in brackets compare with.
+use cpu_time::ProcessTime;
+
+/// The column that the ratios compare with.
 pub const HAND: &str = "hand-written";
 /// A column that computes less than the others.
 pub const PRIMAL: &str = "primal";
@@ -12,6 +14,14 @@ pub type Timed = (&'static str, Box<dyn FnMut(u32) -> Duration>);
 
 /// The median time of each library; `None` if its results are wrong.
 pub type Times = Vec<(&'static str, Option<f64>)>;
+
+/// The processor time of some work: what other processes take in the meantime does not count, a second
+/// thread would.
+pub fn time(work: impl FnOnce()) -> Duration {
+    let start = ProcessTime::now();
+    work();
+    start.elapsed()
+}
 
 /// Takes turns: the median nanoseconds of each, within about `budget` altogether. `sample` is what a
 /// turn aims to last, and hence how many repetitions it makes.
@@ -40,42 +50,68 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-/// The columns: times of all `libraries`, ratios of ours.
-pub fn print_head(what: &str, libraries: &[&str]) {
-    let ratio = |library: &&str| format!(" best other / {library} | {HAND} / {library} |");
-    let ratios = ours(libraries).map(ratio).collect::<String>();
-    println!("| {what} | {} |{ratios}", libraries.join(" | "));
-    println!("|---|{}", "---:|".repeat(libraries.len() + 2 * ours(libraries).count()));
+/// Times in Markdown, printed row by row, and their ratios.
+pub struct Table<'a> {
+    what: &'a str,
+    libraries: &'a [&'static str],
+    /// Nanoseconds.
+    unit: f64,
+    rows: Vec<(String, Times)>,
 }
 
-/// Times in `unit` nanoseconds, in brackets over the hand-written one; a dash where a library has none.
-pub fn print_row(name: &str, libraries: &[&str], times: &Times, unit: f64) {
-    let find = |library: &str| times.iter().find(|(name, _)| *name == library).map(|(_, time)| *time);
-    let time = |library: &str| find(library).flatten();
-    let ratio = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a / b);
-    let hand = time(HAND);
-    let others = libraries.iter().filter(|l| ![PRIMAL, HAND].contains(*l) && !is_ours(l));
-    let best = others.filter_map(|library| time(library)).min_by(f64::total_cmp);
+impl<'a> Table<'a> {
+    /// Prints the head.
+    pub fn new(what: &'a str, libraries: &'a [&'static str], unit: f64) -> Self {
+        print_head(what, libraries.iter().map(ToString::to_string));
+        Self { what, libraries, unit, rows: vec![] }
+    }
 
-    print!("| {name} |");
-    for &library in libraries {
-        match (find(library), ratio(time(library), hand)) {
-            (None, _) => print!(" – |"),
-            (Some(None), _) => print!(" wrong |"),
-            (Some(Some(time)), Some(ratio)) if library != HAND => print!(" {} ({ratio:.1}) |", digits(time / unit)),
-            (Some(Some(time)), _) => print!(" {} |", digits(time / unit)),
+    /// Prints a row of times; a dash where a library has none.
+    pub fn push(&mut self, name: String, times: Times) {
+        print_row(&name, self.libraries.iter().map(|library| cell(&times, library, |time| digits(time / self.unit))));
+        self.rows.push((name, times));
+    }
+
+    /// Prints what all took over the hand-written code, and the best of the others over each of ours.
+    pub fn print_ratios(&self) {
+        let ours = || self.libraries.iter().filter(|library| is_ours(library));
+        let rivals = || self.libraries.iter().filter(|library| ![PRIMAL, HAND].contains(*library) && !is_ours(library));
+        let heads = self.libraries.iter().filter(|library| **library != HAND).map(ToString::to_string);
+        println!("\nOver {HAND}; last, the best of the others over ours: more than 1 means that ours is faster.\n");
+        print_head(self.what, heads.chain(ours().map(|library| format!("best other / {library}"))));
+        for (name, times) in &self.rows {
+            let time = |library: &&str| times.iter().find(|(name, _)| name == library).and_then(|(_, time)| *time);
+            let best = rivals().filter_map(time).min_by(f64::total_cmp).unwrap_or(f64::NAN);
+            let hand = time(&HAND).unwrap_or(f64::NAN);
+            let all = self.libraries.iter().filter(|library| **library != HAND);
+            let all = all.map(|library| cell(times, library, |time| ratio(time, hand)));
+            let leads = ours().map(|library| cell(times, library, |time| ratio(best, time)));
+            print_row(name, all.chain(leads));
         }
     }
-    for library in ours(libraries) {
-        for reference in [best, hand] {
-            print!(" {} |", ratio(reference, time(library)).map_or("–".into(), |r| format!("{r:.2}")));
-        }
-    }
-    println!();
 }
 
-fn ours<'a>(libraries: &'a [&'a str]) -> impl Iterator<Item = &'a &'a str> {
-    libraries.iter().filter(|library| is_ours(library))
+fn print_head(what: &str, heads: impl Iterator<Item = String>) {
+    let heads: Vec<_> = heads.collect();
+    println!("| {what} | {} |\n|---|{}", heads.join(" | "), "---:|".repeat(heads.len()));
+}
+
+fn print_row(name: &str, cells: impl Iterator<Item = String>) {
+    println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+}
+
+fn cell(times: &Times, library: &str, show: impl FnOnce(f64) -> String) -> String {
+    match times.iter().find(|(name, _)| *name == library) {
+        None => "–".into(),
+        Some((_, None)) => "wrong".into(),
+        Some((_, Some(time))) => show(*time),
+    }
+}
+
+/// A dash if one of them is missing.
+fn ratio(over: f64, under: f64) -> String {
+    let ratio = over / under;
+    if ratio.is_nan() { "–".into() } else { format!("{ratio:.2}") }
 }
 
 fn is_ours(library: &str) -> bool {

@@ -9,15 +9,16 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wengert_peers::nets::suite::{Model, NETS, Net, Problem};
 use wengert_peers::nets::{hand, wengert};
-use wengert_peers::report::{HAND, Timed, Times, interleaved, print_head, print_row};
+use wengert_peers::report::{HAND, Table, Timed, Times, interleaved, time};
 
 /// Time spent on each row, all libraries together.
 const BUDGET: Duration = Duration::from_secs(10);
-const SAMPLE: Duration = Duration::from_micros(500);
+/// What a turn aims to last: its first steps find cold caches.
+const SAMPLE: Duration = Duration::from_millis(2);
 /// After so many steps the loss must have fallen, to about the same number everywhere.
 const STEPS: u32 = 50;
 
@@ -52,13 +53,14 @@ fn main() -> std::io::Result<()> {
         eprintln!("no net `{unknown}`; there are {}", NETS.map(|net| net.name).join(", "));
         std::process::exit(2);
     }
-    println!("Microseconds for one training step (in brackets: times the hand-written one).\n");
+    println!("Microseconds for one training step.\n");
     let wanted = |net: &&Net| arguments.is_empty() || arguments.iter().any(|a| *a == net.name);
     let libraries: Vec<_> = LIBRARIES.iter().map(|(library, _)| *library).collect();
-    print_head("net", &libraries);
+    let mut table = Table::new("net", &libraries, 1e3);
     for net in NETS.iter().filter(wanted) {
-        print_row(&format!("{}: {}", net.name, net.about), &libraries, &measure(net), 1e3);
+        table.push(format!("{}: {}", net.name, net.about), measure(net));
     }
+    table.print_ratios();
     Ok(())
 }
 
@@ -86,11 +88,7 @@ fn contestants(net: &'static Net) -> Vec<Timed> {
         let run = move |reps| {
             model.reset();
             model.step(); // brings what it keeps between steps back into the cache
-            let start = Instant::now();
-            for _ in 0..reps {
-                model.step();
-            }
-            start.elapsed()
+            time(|| (0..reps).for_each(|_| model.step()))
         };
         timed.push((library, Box::new(run)));
     }

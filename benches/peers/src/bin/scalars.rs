@@ -7,8 +7,8 @@
 
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
-use wengert_peers::report::{HAND, PRIMAL, Timed, Times, interleaved, print_head, print_row};
+use std::time::Duration;
+use wengert_peers::report::{HAND, PRIMAL, Table, Timed, Times, interleaved, time};
 use wengert_peers::{rows, suite, suite::Inputs};
 
 /// Time spent on each row, all libraries together.
@@ -36,11 +36,12 @@ fn entry<S: Default + 'static>(
     let (inputs, mut state) = (Rc::clone(inputs), S::default());
     let run = move |reps, g: &mut [f64]| {
         let mut value = f64::NAN;
-        let start = Instant::now();
-        for _ in 0..reps {
-            value = black_box(gradient(&mut state, black_box(&inputs), black_box(g)));
-        }
-        (value, start.elapsed())
+        let took = time(|| {
+            for _ in 0..reps {
+                value = black_box(gradient(&mut state, black_box(&inputs), black_box(g)));
+            }
+        });
+        (value, took)
     };
     Entry { library, run: Box::new(run) }
 }
@@ -86,17 +87,14 @@ fn main() {
         eprintln!("no function `{unknown}`; there are {}", ROWS.map(|r| r.function).join(", "));
         std::process::exit(2);
     }
-    println!("Nanoseconds for one gradient (in brackets: times the hand-written adjoint).\n");
-    let mut names = vec![];
+    println!("Nanoseconds for one gradient.\n");
+    let mut libraries: Vec<_> = (ROWS[0].entries)(&Rc::new((ROWS[0].inputs)())).iter().map(|e| e.library).collect();
+    libraries.push(TENSORS);
+    let mut table = Table::new("function", &libraries, 1.0);
     for row in ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function)) {
-        let times = measure(row);
-        if names.is_empty() {
-            names.extend(times.iter().map(|(library, _)| *library).filter(|library| *library != TENSORS));
-            names.push(TENSORS);
-            print_head("function", &names);
-        }
-        print_row(row.function, &names, &times, 1.0);
+        table.push(row.function.into(), measure(row));
     }
+    table.print_ratios();
 }
 
 fn measure(row: &Row) -> Times {
