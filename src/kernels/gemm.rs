@@ -176,8 +176,8 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
         *c = if update == Update::Set { product } else { *c + product };
         return;
     }
-    // cᵀ = bᵀ·aᵀ brings the contiguous or only dimension of c into its rows.
-    if n == 1 || (row == 1 && col != 1 && m > 1) {
+    // cᵀ = bᵀ·aᵀ brings the contiguous or only dimension of c into its rows; but rows of a make sums.
+    if n == 1 && (a.layout.strides[1] != 1 || k < 64 || m < 4) || (row == 1 && col != 1 && m > 1) {
         F::product(c.t(), b.t(), a.t(), update);
     } else {
         F::product(c, a, b, update);
@@ -309,17 +309,19 @@ macro_rules! float {
                         [1, _] => m.min(n) >= 8 && work <= $columns,
                         _ => false,
                     };
-                // Fewer columns than a vector has lanes: vectors run along the rows, or along the sums.
-                let narrow = n > 1 && n * size < 64 && c.layout.strides[1] == 1 && work >= 1 << 12;
-                if work == 0 || work <= 100 && a.layout.strides[1] != 1 {
+                // Fewer columns than a vector has lanes: vectors run along the sums, or along the rows.
+                let narrow = n * size < 64 && (n == 1 || c.layout.strides[1] == 1);
+                let sums = narrow && a.layout.strides[1] == 1 && k * size >= 256;
+                let rows = narrow && n > 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1);
+                if work <= 64 || work <= 256 && !tiles {
                     loops(c, a, b, update);
-                } else if narrow && a.layout.strides[0] == 1 && m * size >= 128 && b.layout.strides.contains(&1) {
-                    SCRATCH.with_borrow_mut(|scratch| {
-                        arch().dispatch(Flipped { c, a, b, update, scratch });
-                    });
-                } else if narrow && a.layout.strides[1] == 1 && k * size >= 256 && m >= 4 {
+                } else if sums && m >= 4 {
                     SCRATCH.with_borrow_mut(|scratch| {
                         arch().dispatch(Dots { c, a, b, update, scratch });
+                    });
+                } else if rows && m * size >= 128 && work >= 1 << 12 {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        arch().dispatch(Flipped { c, a, b, update, scratch });
                     });
                 } else if tiles {
                     SCRATCH.with_borrow_mut(|scratch| {
@@ -796,7 +798,7 @@ impl<F: Lanes> WithSimd for Flipped<'_, F> {
 }
 
 /// The product by vectors along the sums, each of which ends in one number. Needs contiguous rows
-/// of `c` and of `a`.
+/// of `a`, and of `c` unless it has one column.
 struct Dots<'a, F> {
     c: MatMut<'a, F>,
     a: Mat<'a, F>,
@@ -1016,7 +1018,7 @@ mod tests {
                 Way::Flipped(_) => {
                     some && c.strides[1] == 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1)
                 }
-                Way::Dots(_) => some && c.strides[1] == 1 && a.layout.strides[1] == 1,
+                Way::Dots(_) => some && (n == 1 || c.strides[1] == 1) && a.layout.strides[1] == 1,
             }
         }
 
