@@ -305,7 +305,7 @@ impl<F: Scalar> Tape<F> {
             scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
         }
         self.with_records(|records, ops| {
-            run(self, self.arena(), records, ops, self.slots() - 1, &mut Adjoints::new(adjoints))
+            run(self, self.arena(), records, ops, self.slots() - 1, &mut Adjoints::new(adjoints));
         });
         Gradient { tape: self, adjoints }
     }

@@ -699,6 +699,7 @@ impl<F: Scalar> Tape<F> {
 
     /// Memory for the adjoints of `len` slots, holding some numbers, and for marks of runs; none if it
     /// is lent already.
+    #[allow(clippy::mut_from_ref)] // once until `clear`
     pub(crate) fn lend_adjoints(&self, len: usize) -> Option<(&mut [F], RefMut<'_, Vec<bool>>)> {
         if self.lent.get() > 0 || len == 0 {
             return None;

@@ -27,6 +27,7 @@ type Make = fn(&Rc<Problem>) -> Box<dyn Model>;
 const LIBRARIES: &[(&str, Make)] = &[
     (HAND, hand::model),
     ("wengert", wengert::plain),
+    ("wengert best", wengert::best),
     #[cfg(feature = "candle")]
     ("candle", wengert_peers::nets::candle::model),
     #[cfg(feature = "burn")]
