@@ -184,7 +184,7 @@ fn peak_of_a_large_step() {
     // All on one thread, whose allocations are counted.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let peak = pool.install(|| {
-        let large = Array2::<f32>::ones((300, 300));
+        let large = Array2::<f32>::ones((320, 320));
         let tape = Tape::<f32>::new();
         tape.constant(&large).dot(tape.constant(&large));
         peak_of(step)
