@@ -290,7 +290,9 @@ fn sums_of_runs() {
         &[4],
     ] {
         let mut counts = [0.0; 8];
-        picks.iter().for_each(|&i| counts[i] += 1.0);
+        for &i in picks {
+            counts[i] += 1.0;
+        }
         let total: Var<'_> = picks.iter().map(|&i| x[i]).sum();
         assert_eq!(total.value(), picks.iter().map(|&i| x[i].value()).sum::<f64>());
         assert_eq!(total.backward().wrt(x), counts, "{picks:?}");

@@ -60,7 +60,7 @@ fn affine_by_definition<F: BaseFloat>() {
             let (tx, tw, tb) = (tape.tensor(&x), tape.tensor(&w), tape.tensor(&b));
             let (vx, vw) = (seen(tx, way % 3), seen(tw, way / 3));
             let result = vx.affine(vw, tb);
-            assert_close(&result.value(), &y, &case);
+            assert_close(result.value(), &y, &case);
             let gradient = result.backward_with(&dy);
             assert_close(&gradient.wrt(vx), &dx, &case);
             assert_close(&gradient.wrt(vw), &dw, &case);
@@ -153,6 +153,8 @@ fn a_bias_of_another_length() {
     tape.constant(&x).affine(tape.constant(&w), tape.constant(&b));
 }
 
+type Gradient<'a> = &'a dyn Fn(&mut Tape<f64>, &Params<f64>) -> Vec<f64>;
+
 /// A tape in turn with recordings that leave other numbers where adjoints are to stand: each gradient
 /// is that of a tape of its own.
 #[test]
@@ -160,9 +162,8 @@ fn nothing_of_the_last_sweep_is_left() {
     let n = 80;
     let mut params = Params::<f64>::new();
     let u = params.add("u", matrix::<f64>(n, n, 0));
-    let b = params.add("b", Array1::from_shape_fn(n, |i| number::<f64>(i)));
+    let b = params.add("b", Array1::from_shape_fn(n, number::<f64>));
     let w = params.add("w", matrix::<f64>(n, n, 9000));
-    type Gradient<'a> = &'a dyn Fn(&mut Tape<f64>, &Params<f64>) -> Vec<f64>;
     macro_rules! losses {
         ($($name:literal => |$p:ident| $loss:expr;)+) => {
             [$(($name, &|tape, params| tape.value_and_grad(params, |$p| $loss).1.to_vec())),+]
@@ -208,6 +209,6 @@ fn sweeps_of_one_recording() {
     assert_eq!(g.wrt(x), f.wrt(x));
     assert_eq!(g.wrt(h), Array2::<f64>::ones((70, 70)));
     assert_eq!(e.wrt(h).sum(), 2.0);
-    assert_close(&e.wrt(x).row(2), &(&b.column(3) * 2.0), "one row");
+    assert_close(e.wrt(x).row(2), &(&b.column(3) * 2.0), "one row");
     assert_eq!(e.wrt(x).slice(s![3.., ..]).sum(), 0.0);
 }
