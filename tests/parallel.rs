@@ -79,6 +79,28 @@ fn products_are_the_same_on_any_number_of_threads() {
     }
 }
 
+/// Each number of a large model moves by itself.
+#[test]
+fn steps_are_the_same_on_any_number_of_threads() {
+    let start = init::normal::<f64, _>(300_001, 0.0, 1.0, &mut StdRng::seed_from_u64(3));
+    let train = |threads| {
+        let mut params = Params::new();
+        params.add("w", start.view());
+        let mut adam = Adam::new(1e-2).clip_norm(1.0);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for _ in 0..3 {
+            let grad = params.values().to_vec();
+            pool.install(|| adam.step(&mut params, &grad));
+        }
+        params.values().to_vec()
+    };
+    let one = train(1);
+    assert!(one.iter().zip(&start).all(|(after, before)| after.abs() < before.abs() + 0.03 && after != before));
+    for threads in [2, 3, 8] {
+        assert!(train(threads) == one, "{threads} threads");
+    }
+}
+
 /// Also with parts of different length, and with parts that have no example.
 #[test]
 fn the_number_of_shards_changes_only_rounding() {

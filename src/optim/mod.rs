@@ -97,7 +97,7 @@ pub trait Optimizer<F: Scalar> {
 /// How one number moves: its new value and state from the old ones and its gradient.
 ///
 /// `rate` and `decay` are the optimiser's with the factors of the number's group.
-trait Rule<F: Scalar, const N: usize>: Copy {
+trait Rule<F: Scalar, const N: usize>: Copy + Send {
     fn update<L: Wrap<F>>(self, x: L, grad: L, state: [L; N], rate: L, decay: L) -> (L, [L; N]);
 }
 
@@ -138,11 +138,7 @@ impl Step {
                 rate: F::lit(self.lr * rate),
                 decay: F::lit(self.weight_decay * decay),
             };
-            if self.clip.is_some() {
-                F::dispatch(Clipped(pass));
-            } else {
-                F::dispatch(pass);
-            }
+            pass.take(self.clip.is_some());
         }
         state.advance();
     }
@@ -191,6 +187,30 @@ impl<F: Scalar, R: Rule<F, N>, const N: usize> Kernel<F> for Clipped<Pass<'_, F,
 }
 
 impl<F: Scalar, R: Rule<F, N>, const N: usize> Pass<'_, F, R, N> {
+    /// One step of each number; of a large model, with the feature `parallel`, on rayon's threads.
+    fn take(self, clipped: bool) {
+        #[cfg(feature = "parallel")]
+        if self.theta.len() >= 1 << 17 && rayon::current_num_threads() > 1 {
+            let half = self.theta.len() / 2;
+            let ((theta, theta2), (grad, grad2)) = (self.theta.split_at_mut(half), self.grad.split_at(half));
+            let mut rest = self.state;
+            let state = rest.each_mut().map(|vector| {
+                let (first, second) = std::mem::take(vector).split_at_mut(half);
+                *vector = second;
+                first
+            });
+            let (first, second) =
+                (Pass { theta, grad, state, ..self }, Pass { theta: theta2, grad: grad2, state: rest, ..self });
+            rayon::join(|| first.take(clipped), || second.take(clipped));
+            return;
+        }
+        if clipped {
+            F::dispatch(Clipped(self));
+        } else {
+            F::dispatch(self);
+        }
+    }
+
     /// One step of each number, by its gradient after `clip`.
     #[inline(always)]
     fn each<L: Wrap<F>>(self, clip: impl Fn(L) -> L) {
