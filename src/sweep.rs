@@ -362,7 +362,7 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
             run(tape, tape.arena(), records, ops, output, &mut Adjoints::new(slots));
             return slots;
         };
-        let ops = &ops[..ops.partition_point(|op| op.first <= output)];
+        let ops = &ops[..ops.partition_point(|op| op.first < len)];
         let last = &ops[ops.len() - 1]; // the first run starts at slot 0
         let live = (output + 1).saturating_sub(last.first + last.len);
         let records = &records[..records.len().min(last.records + live)];
@@ -397,10 +397,18 @@ pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena
     tape.with_records(|records, ops| run(tape, arena, records, ops, tape.slots() - 1, &mut Adjoints::new(adjoints)));
 }
 
-/// The number of slots a sweep from `output` needs: all of the run it stands in.
+/// The number of slots a sweep from `output` needs: all of the run it stands in, and if those are
+/// inputs, of those next to them.
 fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
-    let last = ops.iter().rfind(|op| op.first <= output);
-    (output + 1).max(last.map_or(0, |op| op.first + op.len))
+    let next = ops.partition_point(|op| op.first <= output);
+    let Some(own) = next.checked_sub(1).map(|index| &ops[index]) else { return output + 1 };
+    let mut end = own.first + own.len;
+    if own.pullback.is_none() && output < end {
+        for op in ops[next..].iter().take_while(|op| op.pullback.is_none() && op.records == own.records) {
+            end = op.first + op.len;
+        }
+    }
+    end.max(output + 1)
 }
 
 /// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.

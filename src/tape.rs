@@ -497,6 +497,7 @@ impl<F: Scalar> Tape<F> {
         if cells >= self.limit.get() - first {
             self.grow(cells as usize + 1);
         }
+        debug_assert!(terms.iter().all(|(slot, _)| *slot < first));
         let mut head = row(2 * cells as usize, N);
         head.parents[1] = WIDE | cells;
         let place = self.base.get().wrapping_add(first as usize);
@@ -525,6 +526,7 @@ impl<F: Scalar> Tape<F> {
             let Some(v) = a.weight_on(self, b.value()) else { break };
             let Some(w) = b.weight_on(self, a.value()) else { break };
             value += a.value() * b.value();
+            debug_assert!(a.slot() < first && b.slot() < first);
             // SAFETY: as in `push`; there is room for `pairs` records, and this is one of as many.
             unsafe { place.write(Record { parents: [a.slot(), b.slot()], partials: [v, w] }) };
             place = place.wrapping_add(1);
@@ -589,6 +591,7 @@ impl<F: Scalar> Tape<F> {
     /// Appends the sum of the values of a run of slots.
     pub(crate) fn push_sum(&self, run: Run) -> u32 {
         assert!(run.len <= COUNT && run.stride <= Run::MAX_STRIDE);
+        debug_assert!(run.slots().next_back().is_none_or(|last| last < self.next.get()));
         self.push([run.first, WIDE | RUN | run.len], [F::lit(f64::from(run.stride)), F::zero()])
     }
 
@@ -634,8 +637,8 @@ impl<F: Scalar> Tape<F> {
         let made: &Made<'t, F> = self.arena.alloc(Made { origin, location: Location::caller(), shape, values });
         let pullback: &'t Pullback<'t, F> = self.alloc(pullback);
         // SAFETY: only the lifetime of what the closure captures changes. A sweep calls it only
-        // when the cotangent of its result is not all zero (`Op::pull`). That cotangent becomes
-        // nonzero only from a handle of the result or of something computed from it, which exists
+        // when the cotangent of its result is not all zero (`Op::pull`), where old numbers count as
+        // zero (`Adjoints::split`). That cotangent becomes nonzero only from a handle of the result or of something computed from it, which exists
         // while the sweep is started and whose lifetime is at most 't, since every operation gives
         // its result the shortest lifetime of its operands and refuses slots of another tape. So
         // the captures are alive in any call.

@@ -145,6 +145,19 @@ fn a_dense_layer_is_its_parts() {
     }
 }
 
+/// A layer all of whose units are saturated passes nothing on: 0, not 0 · inf.
+#[test]
+fn dead_layers_pass_nothing_on() {
+    let tape = Tape::<f64>::new();
+    let (x, b) = (array![[f64::INFINITY]], array![0.0]);
+    let weights = array![[[-1.0]], [[1.0]], [[1.0]]];
+    for (i, activation) in [Activation::Relu, Activation::Sigmoid, Activation::Tanh].into_iter().enumerate() {
+        let w = tape.tensor(&weights).index_axis(ndarray::Axis(0), i);
+        let gradient = tape.constant(&x).dense(w, tape.constant(&b), activation).sum().backward();
+        assert_eq!(gradient.wrt(w), array![[0.0]], "{activation:?}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "affine: x of shape [2, 3], weight [3, 4] and bias [5] do not fit")]
 fn a_bias_of_another_length() {
@@ -211,4 +224,33 @@ fn sweeps_of_one_recording() {
     assert_eq!(e.wrt(h).sum(), 2.0);
     assert_close(e.wrt(x).row(2), &(&b.column(3) * 2.0), "one row");
     assert_eq!(e.wrt(x).slice(s![3.., ..]).sum(), 0.0);
+}
+
+/// A function of one input records nothing, so its output stands among the inputs: the gradient covers
+/// them all, as far as they were there.
+#[test]
+fn outputs_among_the_inputs() {
+    let mut params = Params::<f64>::new();
+    let s = params.add("s", ndarray::arr0(2.0));
+    let w = params.add("w", Array1::<f64>::zeros(100));
+    let mut tape = Tape::new();
+    for _ in 0..2 {
+        let (loss, grad) = tape.value_and_grad(&params, |p| (p.get(s).into_var() - 3.0).square());
+        assert_eq!((loss, grad.len(), grad[0]), (1.0, 101, -2.0));
+        assert!(grad[1..].iter().all(|&g| g == 0.0));
+        let (_, grad) = tape.value_and_grad(&params, |p| p.get(w).at([7]).exp());
+        assert_eq!((grad[8], grad.iter().sum::<f64>()), (1.0, 1.0));
+    }
+    let p = params.on(&tape);
+    assert_eq!(p.get(s).into_var().square().backward().wrt(p.flat()).len(), 101);
+
+    let tape = Tape::<f64>::new();
+    let vars: Vec<_> = (0..100).map(|i| tape.var(f64::from(i))).collect();
+    let data = Array1::from_elem(80, 5.0);
+    let (x, last) = (tape.tensor(&data), tape.var(4.0));
+    let gradient = vars[3].square().backward();
+    assert_eq!(gradient.wrt(&vars).iter().sum::<f64>(), 6.0);
+    assert_eq!((gradient.wrt(x).sum(), gradient[last]), (0.0, 0.0));
+    let gradient = (last * last + x.at([2])).backward();
+    assert_eq!((gradient[last], gradient.wrt(x).sum(), gradient[vars[0]]), (8.0, 1.0, 0.0));
 }

@@ -503,6 +503,10 @@ impl<F: Float> Product<F> {
             return None;
         }
         let cut = long.div_ceil(2).next_multiple_of(TILE[usize::from(m < n)]);
+        // The kernels cut long sums of results up to 64 by 64 in another way than those of larger ones.
+        if (long - cut).max(m.min(n)) <= 64 && k > 512 {
+            return None;
+        }
         let (mut one, mut other) = (self, self);
         // Elements `cut` rows or columns further on exist, as the parts are not empty.
         let step = |stride: isize| cut as isize * stride;

@@ -130,6 +130,10 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
                 activation.pull(y, dz, buffer);
+                // Units that are all dead pass nothing on, whatever x and w are: as in separate operations.
+                if buffer.iter().all(|d| d.is_null()) {
+                    return;
+                }
                 dz = buffer;
             }
             if !b.is_constant() {
