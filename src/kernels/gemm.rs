@@ -379,7 +379,7 @@ fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, updat
     // What turns rows of a into columns in front of the kernels takes a quarter of a product with 128
     // columns (measured; this way, packing is 14% of a step of the net T5, not 17%).
     if x.strides[1] == 1 && x.strides[0] != 1 && m.min(n).min(k) >= 32 {
-        const ROWS: usize = 96;
+        const ROWS: usize = 128;
         let mut columns = vec![F::zero(); ROWS.min(m) * k];
         for i in (0..m).step_by(ROWS) {
             let rows = ROWS.min(m - i);
