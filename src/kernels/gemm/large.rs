@@ -1,0 +1,200 @@
+//! Large products, by the kernels of the `gemm` crate; the only unsafe code of the products.
+
+use gemm_common::Parallelism;
+use num_traits::Float;
+
+use super::tiles::pack;
+use super::{Lanes, Layout, Mat, MatMut, Update};
+
+/// The product by `gemm-f32` or `gemm-f64`, whose kernel `run` is, with no dimension of zero.
+///
+/// These are the parts of the `gemm` crate for real numbers; what it does in front of them is done
+/// here. The complex parts would double the time of a first build.
+pub(super) fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
+    // The kernels like columns of c to be contiguous,
+    let [row, col] = c.layout.strides.map(isize::unsigned_abs);
+    let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
+    let (data, [mut z, mut x, mut y]) = (c.data, [c.layout, a.layout, b.layout]);
+    // and c and the rows of a to run upward.
+    if z.strides[0] < 0 {
+        (z, x) = (z.reversed(0), x.reversed(0));
+    }
+    if z.strides[1] < 0 {
+        (z, y) = (z.reversed(1), y.reversed(1));
+    }
+    if x.strides[1] < 0 {
+        (x, y) = (x.reversed(1), y.reversed(0));
+    }
+    let ([m, n], k) = (z.shape, x.shape[1]);
+    assert!(x.shape[0] == m && y.shape == [k, n]);
+    assert!(m > 0 && n > 0 && k > 0);
+    // What turns rows of a into columns in front of the kernels takes a quarter of a product with 128
+    // columns (measured; this way, packing is 14% of a step of the net T5, not 17%).
+    if x.strides[1] == 1 && x.strides[0] != 1 && m.min(n).min(k) >= 32 {
+        const ROWS: usize = 128;
+        let mut columns = vec![F::zero(); ROWS.min(m) * k];
+        for i in (0..m).step_by(ROWS) {
+            let rows = ROWS.min(m - i);
+            let block = &mut columns[..rows * k];
+            pack(block, rows, Mat { data: a.data, layout: x.t() }, 0, i, rows);
+            let c = MatMut { data: &mut *data, layout: z.part(0, i, rows) };
+            let a = Mat { data: block, layout: Layout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
+            upward(c, a, Mat { data: b.data, layout: y }, update, run);
+        }
+        return;
+    }
+    upward(MatMut { data, layout: z }, Mat { data: a.data, layout: x }, Mat { data: b.data, layout: y }, update, run);
+}
+
+/// [`large`] for matrices as the kernels like them.
+fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
+    let (data, [z, x, y]) = (c.data, [c.layout, a.layout, b.layout]);
+    let ([m, n], k) = (z.shape, x.shape[1]);
+    // SAFETY: `Layout::new` has checked that every element of each matrix lies inside its slice;
+    // transposed and reversed layouts have the same elements, and with no dimension zero one of
+    // them stands at `offset`; parts of them have some of these.
+    let product = unsafe {
+        Product {
+            shape: [m, n, k],
+            c: (data.as_mut_ptr().add(z.offset), z.strides),
+            a: (a.data.as_ptr().add(x.offset), x.strides),
+            b: (b.data.as_ptr().add(y.offset), y.strides),
+            update,
+            run,
+        }
+    };
+    // SAFETY: the shapes fit, and the pointers are to the first elements. `data` is borrowed mutably,
+    // so `c` overlaps neither `a` nor `b`, and by `MatMut::new` not itself.
+    unsafe { product.compute(threads()) }
+}
+
+/// How many parts of a large product can be computed at once.
+fn threads() -> usize {
+    #[cfg(feature = "parallel")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "parallel"))]
+    1
+}
+
+/// A product of matrices by the places of their first elements and their strides.
+#[derive(Clone, Copy)]
+struct Product<F> {
+    /// m, n, k
+    shape: [usize; 3],
+    c: (*mut F, [isize; 2]),
+    a: (*const F, [isize; 2]),
+    b: (*const F, [isize; 2]),
+    update: Update,
+    run: Gemm<F>,
+}
+
+// SAFETY: `F` is a float; which thread reads and writes the elements is for `compute` to answer.
+#[cfg(feature = "parallel")]
+unsafe impl<F> Send for Product<F> {}
+
+impl<F: Float> Product<F> {
+    /// The product; with the feature `parallel` a large one in parts, on the threads of rayon's
+    /// current pool.
+    ///
+    /// # Safety
+    ///
+    /// Every element that shape and strides name exists; those of c are distinct, nobody else uses
+    /// them meanwhile, and nobody writes those of a and b.
+    #[cfg_attr(not(feature = "parallel"), allow(unused_variables))]
+    unsafe fn compute(self, threads: usize) {
+        #[cfg(feature = "parallel")]
+        if let Some((one, other)) = self.halves().filter(|_| threads > 1) {
+            let (first, rest) = (threads.div_ceil(2), threads / 2);
+            // SAFETY: the halves of c have no element in common; those of a and b are only read.
+            rayon::join(move || unsafe { one.compute(first) }, move || unsafe { other.compute(rest) });
+            return;
+        }
+        let Self { shape: [m, n, k], c: (c, z), a: (a, x), b: (b, y), update, run } = self;
+        let add = update == Update::Add; // whether to read c at all
+        let (old, new, conjugate) = (F::one(), F::one(), false); // factors of the old c and of a·b
+        // SAFETY: `run` computes c = αc + βab on these elements and touches no others.
+        unsafe {
+            run(
+                m,
+                n,
+                k,
+                c,
+                z[1],
+                z[0],
+                add,
+                a,
+                x[1],
+                x[0],
+                b,
+                y[1],
+                y[0],
+                old,
+                new,
+                conjugate,
+                conjugate,
+                conjugate,
+                Parallelism::None,
+            );
+        }
+    }
+
+    /// Two products that make up a large one, cut where the shorter operand is read twice; none if
+    /// it is not worth another thread.
+    ///
+    /// No sum is cut, so the result does not depend on the number of threads.
+    #[cfg(feature = "parallel")]
+    fn halves(self) -> Option<(Self, Self)> {
+        // Measured on two cores of a virtual machine (on which two processes do 1.75 times the work of
+        // one): a step of the net T5, products of up to 51 million, takes 0.8 times as long.
+        const WORK: usize = 1 << 22;
+        // Multiples of the rows and of the columns that the kernels make at once.
+        const TILE: [usize; 2] = [64, 24];
+        let [m, n, k] = self.shape;
+        let long = m.max(n);
+        if m * n * k < WORK || long < 192 {
+            return None;
+        }
+        let cut = long.div_ceil(2).next_multiple_of(TILE[usize::from(m < n)]);
+        // The kernels cut long sums of results up to 64 by 64 in another way than those of larger ones.
+        if (long - cut).max(m.min(n)) <= 64 && k > 512 {
+            return None;
+        }
+        let (mut one, mut other) = (self, self);
+        // Elements `cut` rows or columns further on exist, as the parts are not empty.
+        let step = |stride: isize| cut as isize * stride;
+        if m >= n {
+            (one.shape[0], other.shape[0]) = (cut, m - cut);
+            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[0]));
+            other.a.0 = other.a.0.wrapping_offset(step(self.a.1[0]));
+        } else {
+            (one.shape[1], other.shape[1]) = (cut, n - cut);
+            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[1]));
+            other.b.0 = other.b.0.wrapping_offset(step(self.b.1[1]));
+        }
+        Some((one, other))
+    }
+}
+
+/// The signature of the kernels: m, n, k; c, a and b, each with the strides of its columns and rows,
+/// after c whether to read it; the factors of c and of a·b; what to conjugate; threads.
+pub(super) type Gemm<F> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut F,
+    isize,
+    isize,
+    bool,
+    *const F,
+    isize,
+    isize,
+    *const F,
+    isize,
+    isize,
+    F,
+    F,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);

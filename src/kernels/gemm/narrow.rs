@@ -1,0 +1,126 @@
+//! Products of few columns.
+
+use std::array;
+
+use pulp::{Simd, WithSimd};
+
+use super::tiles::{Tiles, pack};
+use super::{Lanes, Mat, MatMut, Update, lanes, vectors};
+
+/// The product by way of its transpose `cᵀ = bᵀ·aᵀ`, in tiles, where the few columns of `c` would leave
+/// lanes empty. Needs contiguous columns of `a`, contiguous rows or columns of `b`, and `k > 0`.
+pub(super) struct Flipped<'a, F> {
+    pub(super) c: MatMut<'a, F>,
+    pub(super) a: Mat<'a, F>,
+    pub(super) b: Mat<'a, F>,
+    pub(super) update: Update,
+    pub(super) scratch: &'a mut Vec<F>,
+}
+
+impl<F: Lanes> WithSimd for Flipped<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { c: MatMut { data, layout }, a, b, update, scratch } = self;
+        let [m, n] = layout.shape;
+        let mut product = std::mem::take(scratch);
+        if product.len() < m * n {
+            product.resize(m * n, F::zero());
+        }
+        let c = MatMut::new(&mut product, 0, [n, m], [m as isize, 1]);
+        Tiles { c, a: b.t(), b: a.t(), update: Update::Set, scratch: &mut Vec::new() }.with_simd(simd);
+        for i in 0..m {
+            let start = layout.at(i, 0);
+            for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
+                *c = if update == Update::Add { *c + x } else { x };
+            }
+        }
+        *scratch = product;
+    }
+}
+
+/// The product by vectors along the sums, each of which ends in one number. Needs contiguous rows
+/// of `a`, and of `c` unless it has one column.
+pub(super) struct Dots<'a, F> {
+    pub(super) c: MatMut<'a, F>,
+    pub(super) a: Mat<'a, F>,
+    pub(super) b: Mat<'a, F>,
+    pub(super) update: Update,
+    pub(super) scratch: &'a mut Vec<F>,
+}
+
+impl<F: Lanes> WithSimd for Dots<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let [k, n] = self.b.layout.shape;
+        let m = self.c.layout.shape[0];
+        let mut columns = std::mem::take(self.scratch);
+        if columns.len() < k * n {
+            columns.resize(k * n, F::zero());
+        }
+        pack(&mut columns[..k * n], k, self.b.t(), 0, 0, k);
+        let rows = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let mut i = 0;
+        while i < m {
+            i += match m - i {
+                4.. if rows == 4 => self.rows::<S, 4>(simd, i, &columns),
+                2.. => self.rows::<S, 2>(simd, i, &columns),
+                _ => self.rows::<S, 1>(simd, i, &columns),
+            };
+        }
+        *self.scratch = columns;
+    }
+}
+
+impl<F: Lanes> Dots<'_, F> {
+    /// The `R` rows of `c` from `i` on; returns `R`. `columns` are those of `b`, one after the other.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, simd: S, i: usize, columns: &[F]) -> usize {
+        let n = self.c.layout.shape[1];
+        let mut j = 0;
+        while j < n {
+            j += match n - j {
+                4.. => self.block::<S, R, 4>(simd, i, j, columns),
+                2.. => self.block::<S, R, 2>(simd, i, j, columns),
+                _ => self.block::<S, R, 1>(simd, i, j, columns),
+            };
+        }
+        R
+    }
+
+    /// `R` rows by `C` columns from `(i, j)` on; returns `C`.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, i: usize, j: usize, columns: &[F]) -> usize {
+        let k = self.a.layout.shape[1];
+        let whole = k / lanes::<S, F>() * lanes::<S, F>();
+        let a: [&[F]; R] = array::from_fn(|r| &self.a.from(i + r, 0)[..k]);
+        let b: [&[F]; C] = array::from_fn(|q| &columns[(j + q) * k..][..k]);
+        let (mut x, mut y) = ([&[][..]; R], [&[][..]; C]);
+        for r in 0..R {
+            x[r] = &vectors::<S, F>(&a[r][..whole])[..k / lanes::<S, F>()];
+        }
+        for q in 0..C {
+            y[q] = &vectors::<S, F>(&b[q][..whole])[..k / lanes::<S, F>()];
+        }
+        let mut sums = [[F::splat(simd, F::zero()); C]; R];
+        for p in 0..k / lanes::<S, F>() {
+            for r in 0..R {
+                for q in 0..C {
+                    sums[r][q] = F::mul_add(simd, x[r][p], y[q][p], sums[r][q]);
+                }
+            }
+        }
+        for r in 0..R {
+            let start = self.c.layout.at(i + r, j);
+            for (q, c) in self.c.data[start..start + C].iter_mut().enumerate() {
+                let rest = (whole..k).fold(F::zero(), |sum, p| sum + a[r][p] * b[q][p]);
+                let sum = F::sum(simd, sums[r][q]) + rest;
+                *c = if self.update == Update::Add { *c + sum } else { sum };
+            }
+        }
+        C
+    }
+}
