@@ -86,6 +86,12 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         (self.of(range), Update::Add)
     }
 
+    /// The adjoints of `range` alone, to add to.
+    #[inline]
+    pub(crate) fn run(&mut self, range: Range<usize>) -> &mut [F] {
+        &mut self.of(range.clone())[range]
+    }
+
     /// The adjoint of one slot.
     #[inline]
     pub(crate) fn at(&mut self, slot: usize) -> &mut F {

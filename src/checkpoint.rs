@@ -437,11 +437,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
                     x.node().accumulate(&mut cotangents.adjoints, dx.as_slice().expect("in standard layout"));
                 }
                 if first != SINK {
-                    let weights_of = first as usize..first as usize + self.params().len();
-                    for (sum, term) in cotangents.adjoints.of(weights_of.clone())[weights_of]
-                        .iter_mut()
-                        .zip(&gradient.wrt(weights.flat()))
-                    {
+                    let adjoints = cotangents.adjoints.run(first as usize..first as usize + self.params().len());
+                    for (sum, term) in adjoints.iter_mut().zip(&gradient.wrt(weights.flat())) {
                         *sum += *term;
                     }
                 }

@@ -236,11 +236,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if node.is_constant() {
             return Seed { tape: None, shape: &[], place: Layout { offset: 0, strides: &[] }, cotangents: &[] };
         }
-        let layout = node.layout();
         Seed {
             tape: Some(tape),
             shape: self.shape(),
-            place: Layout { offset: node.slot() + layout.offset, ..layout },
+            place: node.place(),
             cotangents: tape.arena().alloc_slice_fill_iter(cotangent.iter().copied()),
         }
     }

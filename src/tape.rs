@@ -358,8 +358,8 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// Runs `record` on the cleared tape and sweeps from the result: its value, and the adjoints of
-    /// all slots. The recording is forgotten before this returns or unwinds, so nothing of `'env`
-    /// is read afterwards.
+    /// all slots up to it, those of inputs at least. The recording is forgotten before this returns or
+    /// unwinds, so nothing of `'env` is read afterwards.
     #[track_caller]
     pub(crate) fn record_and_sweep<'env>(
         &mut self,

@@ -15,7 +15,7 @@ use wengert::nn::{
 use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
 };
-use wengert::{Conv, Params, Snapshots, Tape, Var, fuse, init};
+use wengert::{Activation, Conv, Params, Snapshots, Tape, Var, fuse, init};
 
 /// Fails unless the work allocates nothing after some rounds.
 #[track_caller]
@@ -105,6 +105,26 @@ fn every_kind_of_operation() {
             views.log_sum_exp() + joined.var(1.0) + product + losses + extremes.iter().sum::<Var<'_>>()
         });
         assert!(loss.is_finite() && grad.iter().all(|g| g.is_finite()));
+    });
+}
+
+/// Results of fewer columns than a vector has lanes, whose products have ways of their own.
+#[test]
+fn narrow_dense_step() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let inputs: Array2<f32> = init::normal((37, 70), 0.0, 1.0, &mut rng);
+    let labels: Vec<usize> = (0..37).map(|i| i % 10).collect();
+    let mut params = Params::<f32>::new();
+    let w = params.add("w", init::he_uniform((70, 10), &mut rng));
+    let b = params.add("b", Array1::zeros(10));
+    let (mut tape, mut sgd) = (Tape::new(), Sgd::new(1e-3));
+    assert_allocates_nothing(|| {
+        let (loss, grad) = tape.value_and_grad(&params, |p| {
+            let x = p.constant(&inputs).dense(p.get(w), p.get(b), Activation::Tanh);
+            x.softmax_cross_entropy(&labels)
+        });
+        assert!(loss.is_finite());
+        sgd.step(&mut params, grad);
     });
 }
 

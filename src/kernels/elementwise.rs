@@ -9,7 +9,7 @@ use crate::rules::{Binary, Unary};
 ///
 /// Zipped iterators need no bounds checks, one of which would keep the loop from vectorising.
 #[inline(always)]
-pub(crate) fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
+fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
     macro_rules! each {
         ($zipped:expr, $pattern:pat, $values:expr) => {
             for (out, $pattern) in out.iter_mut().zip($zipped) {

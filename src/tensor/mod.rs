@@ -137,8 +137,13 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
     /// The slots from that of the first element in memory to that of the last.
     pub(crate) fn reach(&self) -> Range<usize> {
+        self.place().reach(self.shape())
+    }
+
+    /// Where the elements' adjoints stand in the buffer of adjoints.
+    pub(crate) fn place(&self) -> Layout<'_> {
         let layout = self.layout();
-        Layout { offset: self.slot() + layout.offset, ..layout }.reach(self.shape())
+        Layout { offset: self.slot() + layout.offset, ..layout }
     }
 
     /// The index of `storage[0]` in the buffer of adjoints.
@@ -164,8 +169,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     pub(crate) fn adjoints<'a>(&self, adjoints: &'a mut Adjoints<'_, F>) -> Option<&'a mut [F]> {
         self.values.as_slice()?;
         let first = self.slot() + self.offset();
-        let run = first..first + self.len();
-        Some(&mut adjoints.of(run.clone())[run])
+        Some(adjoints.run(first..first + self.len()))
     }
 
     /// Adds a cotangent in row-major order to the node's adjoints; nothing to do for a constant.
@@ -173,9 +177,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         if self.is_constant() {
             return;
         }
-        let layout = self.layout();
-        let place = Layout { offset: self.slot() + layout.offset, ..layout };
-        scatter_add(self.shape(), cotangent, adjoints.of(place.reach(self.shape())), place);
+        scatter_add(self.shape(), cotangent, adjoints.of(self.reach()), self.place());
     }
 
     /// Hands `add` a contiguous buffer in row-major order to *add* the node's cotangent to: the
@@ -365,18 +367,12 @@ impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
             "gradient: the tensor of shape {:?} is a constant; make it an input with `Tape::tensor`",
             self.shape()
         );
-        let layout = self.node.layout();
         let mut out = Array::zeros(self.dim());
         if let Some(slots) = out.as_slice_mut()
             && !self.is_empty()
         {
             gradient.assert_covered(self.node.slot() + self.node.offset());
-            gather(
-                self.shape(),
-                gradient.adjoints,
-                Layout { offset: self.node.slot() + layout.offset, ..layout },
-                slots,
-            );
+            gather(self.shape(), gradient.adjoints, self.node.place(), slots);
         }
         out
     }

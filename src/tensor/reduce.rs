@@ -318,8 +318,7 @@ impl<'t, F: Scalar, D: Dimension> Operand<'t, F, D> {
     pub(super) fn accumulate_with(self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
         match self.run {
             Some(first) if !self.is_constant() => {
-                let run = first..first + self.x.len();
-                add(cotangents.result, &mut cotangents.adjoints.of(run.clone())[run]);
+                add(cotangents.result, cotangents.adjoints.run(first..first + self.x.len()));
             }
             _ => self.node.accumulate_with(cotangents, add),
         }

@@ -302,7 +302,7 @@ macro_rules! float {
 
         impl GemmScalar for $f {
             fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Update) {
-                thread_local!(static SCRATCH: RefCell<Vec<$f>> = const { RefCell::new(vec![]) });
+                thread_local!(static SCRATCH: RefCell<[Vec<$f>; 2]> = const { RefCell::new([vec![], vec![]]) });
                 let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
                 let work = m * n * k;
                 // What was faster, on a Xeon with AVX-512. Tiles win where the `gemm` crate would
@@ -323,7 +323,7 @@ macro_rules! float {
                 if work <= 64 || work <= 256 && !tiles {
                     loops(c, a, b, update);
                 } else if sums && m >= 4 {
-                    SCRATCH.with_borrow_mut(|scratch| {
+                    SCRATCH.with_borrow_mut(|[scratch, _]| {
                         arch().dispatch(Dots { c, a, b, update, scratch });
                     });
                 } else if rows && m * size >= 128 && work >= 1 << 12 {
@@ -331,7 +331,7 @@ macro_rules! float {
                         arch().dispatch(Flipped { c, a, b, update, scratch });
                     });
                 } else if tiles {
-                    SCRATCH.with_borrow_mut(|scratch| {
+                    SCRATCH.with_borrow_mut(|[scratch, _]| {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
                     });
                 } else {

@@ -14,7 +14,8 @@ pub(super) struct Flipped<'a, F> {
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
     pub(super) update: Update,
-    pub(super) scratch: &'a mut Vec<F>,
+    /// For the tiles, and for their product.
+    pub(super) scratch: &'a mut [Vec<F>; 2],
 }
 
 impl<F: Lanes> WithSimd for Flipped<'_, F> {
@@ -24,19 +25,18 @@ impl<F: Lanes> WithSimd for Flipped<'_, F> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { c: MatMut { data, layout }, a, b, update, scratch } = self;
         let [m, n] = layout.shape;
-        let mut product = std::mem::take(scratch);
+        let [scratch, product] = scratch;
         if product.len() < m * n {
             product.resize(m * n, F::zero());
         }
-        let c = MatMut::new(&mut product, 0, [n, m], [m as isize, 1]);
-        Tiles { c, a: b.t(), b: a.t(), update: Update::Set, scratch: &mut Vec::new() }.with_simd(simd);
+        let c = MatMut::new(product, 0, [n, m], [m as isize, 1]);
+        Tiles { c, a: b.t(), b: a.t(), update: Update::Set, scratch }.with_simd(simd);
         for i in 0..m {
             let start = layout.at(i, 0);
             for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
                 *c = if update == Update::Add { *c + x } else { x };
             }
         }
-        *scratch = product;
     }
 }
 

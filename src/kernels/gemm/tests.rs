@@ -90,7 +90,10 @@ impl Way {
             Way::Loops => loops(c, a, b, update),
             Way::Large => large(c, a, b, update, F::GEMM()),
             Way::Tiles(isa) => isa.dispatch(Tiles { c, a, b, update, scratch }),
-            Way::Flipped(isa) => isa.dispatch(Flipped { c, a, b, update, scratch }),
+            Way::Flipped(isa) => {
+                let scratch = &mut [std::mem::take(scratch), vec![F::of(f64::NAN); 5]];
+                isa.dispatch(Flipped { c, a, b, update, scratch });
+            }
             Way::Dots(isa) => isa.dispatch(Dots { c, a, b, update, scratch }),
         }
     }
