@@ -4,7 +4,11 @@ use ndarray::{Array, ArrayBase, Data, Dimension};
 
 use super::check::GradCheck;
 use super::report::{GradientMismatch, Report};
-use crate::{BaseFloat, Dual, On, Params, Tape, Tensor, Var};
+use crate::number::{BaseFloat, Dual};
+use crate::params::{On, Params};
+use crate::scalar::Var;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
 
 /// A cotangent that no accident turns into 1.
 const COTANGENT: f64 = -1.375;
@@ -109,7 +113,7 @@ impl GradCheck {
         x: &[F],
     ) -> Result<Report, GradientMismatch>
     where
-        Dual<F>: crate::Scalar,
+        Dual<F>: crate::number::Scalar,
     {
         let sweep = |x: &[F], d: &[F]| -> Vec<Dual<F>> {
             let tape = Tape::new();

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::{Section, Statistics, heads, line, maker, operand_text, sections, terms};
-use crate::adjoints::Adjoints;
-use crate::real::Scalar;
-use crate::sweep::{Cotangents, Gradient};
-use crate::tape::{Made, Op, Record, SINK, Source, Tape};
-use crate::trace::short;
+use super::{Statistics, line, maker, operand_text};
+use crate::number::Scalar;
+use crate::recording::expr::{Style, short};
+use crate::recording::{Operand, Recording};
+use crate::scalar::Gradient;
+use crate::tape::{
+    Adjoints, Cotangents, Op, OperandInfo, OperationInfo, Record, SINK, Section, Tape, backward, operations, sections,
+};
 
 /// Where a number that is not finite came from; `Display` tells the story.
 #[derive(Clone, Debug)]
@@ -68,21 +70,21 @@ impl<F: Scalar> Tape<F> {
     ///
     /// Off unless set; then it costs nothing. On, it reads everything on the tape once more.
     pub fn check_finite(&mut self, check: bool) {
-        self.set_checked(check);
+        self.set_check(check.then_some(not_finite));
     }
+}
 
-    /// Panics if something on the tape, or in the sweep that left these adjoints, is not finite.
-    #[cold]
-    #[track_caller]
-    pub(crate) fn assert_finite(&self, loss: F, adjoints: &[F]) {
-        if let Some(source) = self.first_non_finite() {
-            panic!("not finite: {source}");
-        }
-        if let Some(source) = in_sweep(self, adjoints) {
-            panic!("the gradient is not finite: {source}");
-        }
-        assert!(loss.is_finite(), "the loss is {loss}, though what is on the tape is finite: look at the constants");
+/// The complaint about a number on the tape, or in the sweep that left these adjoints, that is not finite.
+#[cold]
+fn not_finite<F: Scalar>(tape: &Tape<F>, loss: F, adjoints: &[F]) -> Option<String> {
+    if let Some(source) = tape.first_non_finite() {
+        return Some(format!("not finite: {source}"));
     }
+    if let Some(source) = in_sweep(tape, adjoints) {
+        return Some(format!("the gradient is not finite: {source}"));
+    }
+    let complaint = || format!("the loss is {loss}, though what is on the tape is finite: look at the constants");
+    (!loss.is_finite()).then(complaint)
 }
 
 impl<F: Scalar> Gradient<'_, F> {
@@ -105,44 +107,84 @@ impl<F: Scalar> Gradient<'_, F> {
     }
 }
 
-fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonFinite> {
-    match section {
-        Section::Op(_, _, Some(made)) => {
-            let values = made.values?;
-            let place = values.iter().position(|x| !x.is_finite())?;
-            let what = format!(
-                "{} of {} values not finite, first {} at {}",
-                Statistics::of(values).non_finite,
-                values.len(),
-                values[place],
-                index(made.shape, place)
-            );
+impl Recording {
+    /// The first step whose value, or whose partial, is infinite or NaN.
+    ///
+    /// ```
+    /// use wengert::record;
+    ///
+    /// let f = record(["x"], |[x]| (x * x).sqrt() + x.exp(), [0.0]);
+    /// let source = f.first_non_finite().unwrap();
+    /// assert_eq!(source.operation, "sqrt");
+    /// assert_eq!(source.what, "v2 = sqrt(v1) = 0 with v1 = 0; its partial with respect to v1 is inf");
+    /// ```
+    pub fn first_non_finite(&self) -> Option<NonFinite> {
+        (0..self.steps.len()).find_map(|i| {
+            let operands = self.steps[i].operands();
+            let steps = || {
+                operands.iter().enumerate().filter_map(|(place, x)| match x {
+                    Operand::Step(j) => Some((place, *j as usize)),
+                    Operand::Constant(_) => None,
+                })
+            };
+            let bad = steps().map(|(place, j)| (j, self.partial(i, place))).find(|(_, partial)| !partial.is_finite());
+            if self.values[i].is_finite() && bad.is_none() {
+                return None;
+            }
+            let names = self.step_names();
+            let with: Vec<_> = steps().map(|(_, j)| format!("{} = {}", names[j], self.values[j])).collect();
+            let with = if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) };
+            let partial = bad.map_or_else(String::new, |(j, partial)| {
+                format!("; its partial with respect to {} is {partial}", names[j])
+            });
+            let text = self.step_text(i, &names, Style::Text);
+            let what = format!("{} = {text} = {}{with}{partial}", names[i], self.values[i]);
             Some(NonFinite {
-                operation: made.origin.name,
-                location: Some(made.location),
-                shape: made.shape.to_vec(),
+                operation: self.steps[i].name(),
+                location: Some(self.lines[i]),
+                shape: Vec::new(),
                 what,
-                operands: described(ops, made),
+                operands: String::new(),
             })
-        }
-        Section::Op(..) => None,
-        Section::Records(first, records) => heads(records).into_iter().find_map(|i| {
-            let (slot, partial) = terms(records, i).find(|(_, partial)| !partial.is_finite())?;
-            Some(scalar(format!("the partial of slot {} with respect to slot {slot} is {partial}", first + i)))
-        }),
+        })
     }
 }
 
+fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonFinite> {
+    if let Some(source) = section.op.describe().and_then(|info| in_values(info, ops)) {
+        return Some(source);
+    }
+    operations(section.records).find_map(|(i, entries)| {
+        let (slot, partial) = entries.terms().find(|(_, partial)| !partial.is_finite())?;
+        let own = section.first + i;
+        Some(scalar(format!("the partial of slot {own} with respect to slot {slot} is {partial}")))
+    })
+}
+
+/// The first value of an operation's result that is not finite.
+fn in_values<F: Scalar>(info: &OperationInfo<'_, F>, ops: &[Op<F>]) -> Option<NonFinite> {
+    let values = info.values?;
+    let place = values.iter().position(|x| !x.is_finite())?;
+    let what = format!(
+        "{} of {} values not finite, first {} at {}",
+        Statistics::of(values).non_finite,
+        values.len(),
+        values[place],
+        index(info.shape, place)
+    );
+    Some(of_op(ops, info, what))
+}
+
 /// The operands, with the range of their values where the tape has them.
-fn described<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>) -> String {
-    let operand = |source: &Source<'_>| {
+fn described<F: Scalar>(ops: &[Op<F>], info: &OperationInfo<'_, F>) -> String {
+    let operand = |source: &OperandInfo<'_>| {
         let text = operand_text(ops, source);
         match maker(ops, source).and_then(|(_, of)| of.values).map(Statistics::of) {
             Some(Statistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
             None => text,
         }
     };
-    made.origin.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
+    info.kind.operands.iter().flatten().map(operand).collect::<Vec<_>>().join(", ")
 }
 
 fn scalar(what: String) -> NonFinite {
@@ -165,60 +207,58 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
         return None;
     }
     tape.with_records(|records, ops| {
-        let sections: Vec<_> = sections(records, ops).collect();
-        sections.iter().rev().find_map(|section| match section {
-            Section::Records(first, records) => in_records(*first, records, adjoints),
-            Section::Op(_, op, Some(made)) => {
-                let run = adjoints.get(op.first..op.first + op.len)?;
-                if let Some(place) = run.iter().position(|a| !a.is_finite()) {
-                    let what = format!(
-                        "its own adjoint is {} at {} (a sum of finite ones that overflows, or the seed)",
-                        run[place],
-                        index(made.shape, place)
-                    );
-                    return Some(of_op(ops, made, what));
-                }
-                // What its pullback alone does. The sweep ran it too, so its captures are alive: the
-                // gradient's lifetime is at most theirs.
-                let mut scratch = vec![F::zero(); op.first];
-                let (arena, spare) = (tape.arena(), tape.spare());
-                op.pull(&mut Cotangents { result: run, adjoints: Adjoints::new(&mut scratch), arena, spare });
-                let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
-                bad.map(|(slot, a)| {
-                    let operand =
-                        made.origin.operands.iter().flatten().filter(|x| x.slot as usize <= slot && x.slot != SINK);
-                    let place = operand.max_by_key(|x| x.slot).map_or(0, |x| slot - x.slot as usize);
-                    of_op(ops, made, format!("its pullback turns finite adjoints into {a} (operand's element {place})"))
-                })
+        sections(records, ops).rev().find_map(|Section { op, first, records, .. }| {
+            if let Some(source) = in_records(first, records, adjoints) {
+                return Some(source);
             }
-            Section::Op(_, op, None) => {
-                let run = adjoints.get(op.first..op.first + op.len)?;
-                let place = run.iter().skip(usize::from(op.first == 0)).position(|a| !a.is_finite())?;
-                Some(scalar(format!("the adjoint of input {place} overflows, by adding finite ones up")))
+            let run = adjoints.get(op.first..op.first + op.len)?;
+            let place = run.iter().skip(usize::from(op.first == 0)).position(|a| !a.is_finite());
+            let Some(info) = op.describe() else {
+                return place
+                    .map(|place| scalar(format!("the adjoint of input {place} overflows, by adding finite ones up")));
+            };
+            if let Some(place) = place {
+                let what = format!(
+                    "its own adjoint is {} at {} (a sum of finite ones that overflows, or the seed)",
+                    run[place],
+                    index(info.shape, place)
+                );
+                return Some(of_op(ops, info, what));
             }
+            // The pullback alone. The sweep called it too, so its captures are alive: the lifetime of the
+            // gradient is at most theirs.
+            let mut scratch = vec![F::zero(); op.first];
+            op.pull(&mut Cotangents { of_result: run, of_operands: Adjoints::new(&mut scratch), arena: tape.arena() });
+            let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
+            bad.map(|(slot, a)| {
+                let operands = info.kind.operands.iter().flatten();
+                let operand = operands.filter(|x| x.slot as usize <= slot && x.slot != SINK).max_by_key(|x| x.slot);
+                let place = operand.map_or(0, |x| slot - x.slot as usize);
+                of_op(ops, info, format!("its pullback turns finite adjoints into {a} (operand's element {place})"))
+            })
         })
     })
 }
 
-fn of_op<F: Scalar>(ops: &[Op<F>], made: &Made<'_, F>, what: String) -> NonFinite {
+fn of_op<F: Scalar>(ops: &[Op<F>], info: &OperationInfo<'_, F>, what: String) -> NonFinite {
     NonFinite {
-        operation: made.origin.name,
-        location: Some(made.location),
-        shape: made.shape.to_vec(),
+        operation: info.kind.name,
+        location: Some(info.location),
+        shape: info.shape.to_vec(),
         what,
-        operands: described(ops, made),
+        operands: described(ops, info),
     }
 }
 
 /// The last record whose own adjoint is finite and what it adds is not.
 fn in_records<F: Scalar>(first: usize, records: &[Record<F>], adjoints: &[F]) -> Option<NonFinite> {
-    heads(records).into_iter().rev().find_map(|i| {
+    backward(records).find_map(|(i, entries)| {
         let slot = first + i;
         let adjoint = *adjoints.get(slot)?;
         if !adjoint.is_finite() {
             return Some(scalar(format!("the adjoint of slot {slot} is {adjoint}")));
         }
-        let (to, partial) = terms(records, i).find(|&(_, partial)| !adjoint.gated_mul(partial).is_finite())?;
+        let (to, partial) = entries.terms().find(|&(_, partial)| !adjoint.gated_mul(partial).is_finite())?;
         Some(scalar(format!(
             "the adjoint {adjoint} of slot {slot} times its partial {partial} with respect to slot {to} is not finite"
         )))

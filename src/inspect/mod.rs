@@ -16,8 +16,8 @@ pub use table::{Largest, OperationCount, Summary, TapeTrace};
 
 use std::panic::Location;
 
-use crate::real::Scalar;
-use crate::tape::{Made, Op, Record, Rest, SINK, Source};
+use crate::number::Scalar;
+use crate::tape::{Op, OperandInfo, OperationInfo, SINK};
 
 /// Values in a few numbers.
 #[derive(Clone, Copy, Debug)]
@@ -42,67 +42,19 @@ impl Statistics {
     }
 }
 
-/// The part of a tape in which things follow each other: an operation, or scalar records.
-enum Section<'a, F: Scalar> {
-    /// Inputs have no description.
-    Op(usize, &'a Op<F>, Option<&'a Made<'a, F>>),
-    /// The slot of the first, and the records.
-    Records(usize, &'a [Record<F>]),
-}
-
-/// All sections in the order of recording.
-fn sections<'a, F: Scalar>(
-    records: &'a [Record<F>],
-    ops: &'a [Op<F>],
-) -> impl DoubleEndedIterator<Item = Section<'a, F>> {
-    ops.iter().enumerate().flat_map(move |(i, op)| {
-        let end = ops.get(i + 1).map_or(records.len(), |next| next.records);
-        let follow = Section::Records(op.first + op.len, &records[op.records..end]);
-        [Section::Op(i, op, op.describe()), follow]
-    })
-}
-
-/// The operands of the record at `i`: (slot, partial) for each.
-fn terms<F: Scalar>(records: &[Record<F>], i: usize) -> impl Iterator<Item = (u32, F)> {
-    let record = &records[i];
-    let first = Some((record.parents[0], record.partials[0]));
-    let (run, cells, own) = match record.rest() {
-        Rest::One(q, e) => (None, 0, [first, Some((q, e))]),
-        Rest::Cells(cells) => (None, cells, [first, None]),
-        Rest::Sum(run) => (Some(run), 0, [None, None]),
-    };
-    let run = run.into_iter().flat_map(|run| run.slots().map(|slot| (slot, F::one())));
-    let cells = records[i - cells..i].iter().flat_map(|cell| (0..2).map(|k| (cell.parents[k], cell.partials[k])));
-    run.chain(cells).chain(own.into_iter().flatten()).filter(|&(slot, _)| slot != SINK)
-}
-
-/// The places of the records that stand for an operation, not for a part of a wide one.
-fn heads<F: Scalar>(records: &[Record<F>]) -> Vec<usize> {
-    let mut heads: Vec<usize> = Vec::new();
-    for (i, record) in records.iter().enumerate() {
-        if let Rest::Cells(cells) = record.rest() {
-            while heads.last().is_some_and(|&head| head >= i - cells) {
-                heads.pop();
-            }
-        }
-        heads.push(i);
-    }
-    heads
-}
-
 /// The operation that computed an operand, and its place; none for inputs, constants and scalars.
-fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &Source<'_>) -> Option<(usize, &'a Made<'a, F>)> {
+fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &OperandInfo<'_>) -> Option<(usize, &'a OperationInfo<'a, F>)> {
     let slot = source.slot as usize;
     let place = ops.partition_point(|op| op.first <= slot).checked_sub(1)?;
-    let made = ops[place].describe()?;
-    (slot < ops[place].first + ops[place].len).then_some((place, made))
+    let info = ops[place].describe()?;
+    (slot < ops[place].first + ops[place].len).then_some((place, info))
 }
 
 /// An operand in words: what made it, and its shape.
-fn operand_text<F: Scalar>(ops: &[Op<F>], source: &Source<'_>) -> String {
+fn operand_text<F: Scalar>(ops: &[Op<F>], source: &OperandInfo<'_>) -> String {
     let shape = source.shape;
     match maker(ops, source) {
-        Some((place, made)) => format!("{} #{place} {shape:?}", made.origin.name),
+        Some((place, info)) => format!("{} #{place} {shape:?}", info.kind.name),
         None if source.slot == SINK => format!("constant {shape:?}"),
         None if is_input(ops, source.slot as usize) => format!("input {shape:?}"),
         None => "a scalar".to_owned(),

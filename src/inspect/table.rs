@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Section, Statistics, heads, line, operand_text, sections, terms};
-use crate::real::Scalar;
-use crate::tape::{Op, Record, SINK, Tape};
+use super::{Statistics, line, operand_text};
+use crate::number::Scalar;
+use crate::tape::{Op, Record, SINK, Section, Tape, operations, sections};
 
 /// What is on a tape, in numbers; `Display` prints a table.
 #[derive(Clone, Debug)]
@@ -97,54 +97,45 @@ impl<F: Scalar> Tape<F> {
     /// assert!(table.contains("ln") && table.contains("sum"));
     /// ```
     pub fn trace(&self) -> TapeTrace {
-        let rows =
-            self.with_records(|records, ops| sections(records, ops).filter_map(|section| row(&section, ops)).collect());
+        let rows = self.with_records(|records, ops| {
+            sections(records, ops).flat_map(|section| rows(section, ops)).flatten().collect()
+        });
         TapeTrace { rows }
     }
 }
 
-fn row<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<Row> {
-    let size = size_of::<F>();
-    Some(match section {
-        Section::Op(number, _, Some(made)) => Row {
-            number: format!("#{number}"),
-            operation: made.origin.name.to_owned(),
-            operands: made
-                .origin
-                .operands
-                .iter()
-                .flatten()
-                .map(|x| operand_text(ops, x))
-                .collect::<Vec<_>>()
-                .join(", "),
-            shape: format!("{:?}", made.shape),
-            bytes: made.shape.iter().product::<usize>() * size,
-            statistics: made.values.map(Statistics::of),
-            line: line(made.location),
-        },
-        Section::Op(_, op, None) => {
+fn rows<F: Scalar>(Section { index, op, records, .. }: Section<'_, F>, ops: &[Op<F>]) -> [Option<Row>; 2] {
+    let anonymous = |operation: &str, shape: String, bytes| Row {
+        number: String::new(),
+        operation: operation.to_owned(),
+        operands: String::new(),
+        shape,
+        bytes,
+        statistics: None,
+        line: String::new(),
+    };
+    let own = match op.describe() {
+        Some(info) => {
+            let operands: Vec<_> = info.kind.operands.iter().flatten().map(|x| operand_text(ops, x)).collect();
+            Some(Row {
+                number: format!("#{index}"),
+                operation: info.kind.name.to_owned(),
+                operands: operands.join(", "),
+                shape: format!("{:?}", info.shape),
+                bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
+                statistics: info.values.map(Statistics::of),
+                line: line(info.location),
+            })
+        }
+        None => {
             // The first run of inputs has the sink in it.
             let inputs = op.len - usize::from(op.first == 0);
-            (inputs > 0).then(|| Row {
-                number: String::new(),
-                operation: "inputs".to_owned(),
-                operands: String::new(),
-                shape: format!("{inputs} numbers"),
-                bytes: 0,
-                statistics: None,
-                line: String::new(),
-            })?
+            (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
         }
-        Section::Records(_, records) => (!records.is_empty()).then(|| Row {
-            number: String::new(),
-            operation: "scalars".to_owned(),
-            operands: String::new(),
-            shape: format!("{} operations", heads(records).len()),
-            bytes: std::mem::size_of_val(*records),
-            statistics: None,
-            line: String::new(),
-        })?,
-    })
+    };
+    let count = operations(records).len();
+    let scalars = (count > 0).then(|| anonymous("scalars", format!("{count} operations"), size_of_val(records)));
+    [own, scalars]
 }
 
 fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Summary {
@@ -159,35 +150,29 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
     // The depth of each slot; that of a run stands at its first.
     let mut depths = vec![0_u32; ops.last().map_or(0, |op| op.first + op.len) + records.len() + 1];
     let mut depth = 0;
-    for section in sections(records, ops) {
-        match section {
-            Section::Op(_, op, Some(made)) => {
-                let bytes = op.len * size_of::<F>();
-                count(made.origin.name, 1, op.len, bytes);
-                largest.push(Largest {
-                    name: made.origin.name,
-                    shape: made.shape.to_vec(),
-                    bytes,
-                    line: line(made.location),
-                });
-                let below =
-                    made.origin.operands.iter().flatten().filter(|x| x.slot != SINK).map(|x| depths[x.slot as usize]);
-                let own = below.max().unwrap_or(0) + 1;
-                depths[op.first..op.first + op.len].fill(own);
-                depth = depth.max(own);
-            }
-            Section::Op(..) => {}
-            Section::Records(first, records) => {
-                let heads = heads(records);
-                for &i in &heads {
-                    let below = terms(records, i).map(|(slot, _)| depths[slot as usize]);
-                    depths[first + i] = below.max().unwrap_or(0) + 1;
-                    depth = depth.max(depths[first + i]);
-                }
-                if !records.is_empty() {
-                    count("scalars", heads.len(), heads.len(), size_of_val(records));
-                }
-            }
+    for Section { op, first, records, .. } in sections(records, ops) {
+        if let Some(info) = op.describe() {
+            let bytes = op.len * size_of::<F>();
+            count(info.kind.name, 1, op.len, bytes);
+            largest.push(Largest {
+                name: info.kind.name,
+                shape: info.shape.to_vec(),
+                bytes,
+                line: line(info.location),
+            });
+            let operands = info.kind.operands.iter().flatten().filter(|x| x.slot != SINK);
+            let own = operands.map(|x| depths[x.slot as usize]).max().unwrap_or(0) + 1;
+            depths[op.first..op.first + op.len].fill(own);
+            depth = depth.max(own);
+        }
+        let operations = operations(records);
+        if !records.is_empty() {
+            count("scalars", operations.len(), operations.len(), size_of_val(records));
+        }
+        for (i, entries) in operations {
+            let below = entries.terms().map(|(slot, _)| depths[slot as usize]);
+            depths[first + i] = below.max().unwrap_or(0) + 1;
+            depth = depth.max(depths[first + i]);
         }
     }
     let mut operations: Vec<_> = counts.into_values().collect();

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
-use super::gemm::{Mat, MatMut, Update, matmul};
-use super::window::{Columns, Windows};
-use crate::real::Scalar;
+use crate::kernels::window::{Columns, Windows};
+use crate::number::Scalar;
+use crate::slices::gemm::{Mat, MatMut, Update, matmul};
 
 /// Numbers in a block of columns: what stays in a core's second-level cache beside the rest.
 const ROOM: usize = 1 << 17;

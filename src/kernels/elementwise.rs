@@ -1,9 +1,8 @@
 //! Elementwise kernels, forward and backward, over the rules of the table.
 
-use super::lane::{Kernel, Wrap};
-use super::strided::{Layout, Walk, place};
-use crate::real::Scalar;
-use crate::rules::{Binary, Unary};
+use crate::number::rules::{BinaryRule, UnaryRule};
+use crate::number::{Kernel, Scalar, Wrap};
+use crate::slices::{Layout, Walk, place};
 
 /// outᵢ = f(outᵢ, xᵢ) for slices of one length. Give it an `#[inline(always)]` closure.
 ///
@@ -28,13 +27,13 @@ fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, 
 }
 
 /// yᵢ = rule(xᵢ).
-pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
+pub(crate) fn map<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &mut [F]) {
     struct Map<'a, F, R> {
         rule: R,
         x: &'a [F],
         y: &'a mut [F],
     }
-    impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Map<'_, F, R> {
+    impl<F: Scalar, R: UnaryRule<F::Base>> Kernel<F> for Map<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let rule = self.rule;
@@ -50,12 +49,12 @@ pub(crate) fn map<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &mut [F]) {
 }
 
 /// xᵢ = rule(xᵢ).
-pub(crate) fn map_in_place<F: Scalar>(rule: impl Unary<F::Base>, x: &mut [F]) {
+pub(crate) fn map_in_place<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &mut [F]) {
     struct Map<'a, F, R> {
         rule: R,
         x: &'a mut [F],
     }
-    impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Map<'_, F, R> {
+    impl<F: Scalar, R: UnaryRule<F::Base>> Kernel<F> for Map<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             for x in self.x {
@@ -67,7 +66,7 @@ pub(crate) fn map_in_place<F: Scalar>(rule: impl Unary<F::Base>, x: &mut [F]) {
 }
 
 /// dxᵢ += dyᵢ · rule'(xᵢ, yᵢ).
-pub(crate) fn map_pullback<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+pub(crate) fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
     struct Pull<'a, F, R> {
         rule: R,
         x: &'a [F],
@@ -75,7 +74,7 @@ pub(crate) fn map_pullback<F: Scalar>(rule: impl Unary<F::Base>, x: &[F], y: &[F
         dy: &'a [F],
         dx: &'a mut [F],
     }
-    impl<F: Scalar, R: Unary<F::Base>> Kernel<F> for Pull<'_, F, R> {
+    impl<F: Scalar, R: UnaryRule<F::Base>> Kernel<F> for Pull<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let rule = self.rule;
@@ -196,7 +195,7 @@ fn for_each_chunk<F: Scalar>(
 
 /// zᵢ = rule(aᵢ, bᵢ) over `shape`; `z` is contiguous, a and b may be broadcast.
 pub(crate) fn zip<F: Scalar>(
-    rule: impl Binary<F::Base>,
+    rule: impl BinaryRule<F::Base>,
     shape: &[usize],
     a: Operand<'_, F>,
     b: Operand<'_, F>,
@@ -209,7 +208,7 @@ pub(crate) fn zip<F: Scalar>(
         b: &'a [F],
         z: &'a mut [F],
     }
-    impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Zip<'_, F, R> {
+    impl<F: Scalar, R: BinaryRule<F::Base>> Kernel<F> for Zip<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let Self { rule, pairs: Pairs { walk, way }, a, b, z } = self;
@@ -263,7 +262,7 @@ pub(crate) struct Zipped<'a, F> {
 /// belongs to the operand's element at place p; a broadcast element gets the sum. The operands may
 /// share adjoints.
 pub(crate) fn zip_pullback<F: Scalar>(
-    rule: impl Binary<F::Base>,
+    rule: impl BinaryRule<F::Base>,
     zipped: Zipped<'_, F>,
     adjoints: &mut [F],
     shifts: [Option<usize>; 2],
@@ -278,7 +277,7 @@ pub(crate) fn zip_pullback<F: Scalar>(
         adjoints: &'a mut [F],
         shifts: [Option<usize>; 2],
     }
-    impl<F: Scalar, R: Binary<F::Base>> Kernel<F> for Pull<'_, F, R> {
+    impl<F: Scalar, R: BinaryRule<F::Base>> Kernel<F> for Pull<'_, F, R> {
         #[inline(always)]
         fn run<L: Wrap<F>>(mut self) {
             if let Some(shift) = self.shifts[0] {
@@ -289,7 +288,7 @@ pub(crate) fn zip_pullback<F: Scalar>(
             }
         }
     }
-    impl<F: Scalar, R: Binary<F::Base>> Pull<'_, F, R> {
+    impl<F: Scalar, R: BinaryRule<F::Base>> Pull<'_, F, R> {
         #[inline(always)]
         fn side<L: Wrap<F>>(&mut self, side: Side, shift: usize, partial: impl Fn(R, L, L, L) -> L) {
             let Self { rule, pairs: Pairs { walk, way }, a, b, z, dz, .. } = *self;
@@ -355,7 +354,7 @@ pub(crate) fn zip_pullback<F: Scalar>(
 
 /// One element of [`zip`].
 #[inline(always)]
-fn eval<L: Wrap<F>, F: Scalar>(rule: impl Binary<F::Base>, a: F, b: F) -> F {
+fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
     rule.eval(L::wrap(a), L::wrap(b)).unwrap()
 }
 

@@ -4,8 +4,7 @@
 //! are not. A fold keeps several accumulators and joins them blockwise, so the rounding error of a
 //! sum of n terms grows with n / 4096, not with n.
 
-use super::lane::{Kernel, Wrap};
-use crate::real::Scalar;
+use crate::number::{Kernel, Scalar, Wrap, gap};
 
 /// A row-major array seen as `[outer, n, inner]`. A fibre is the n elements that share an outer and
 /// an inner index; there are `outer * inner` of them, numbered in row-major order.
@@ -373,24 +372,24 @@ macro_rules! folds {
         $( #[doc = $doc] )+
         #[derive(Clone, Copy)]
         $vis struct $name;
-        impl<F: $crate::real::Scalar> $crate::kernels::Fold<F, $M> for $name {
+        impl<F: $crate::number::Scalar> $crate::kernels::Fold<F, $M> for $name {
             $crate::kernels::folds! { @term $M $term $(|$x, $given| $body)? }
             $(
                 #[inline(always)]
-                fn start<L: $crate::kernels::Wrap<F>>(self) -> L { $start }
+                fn start<L: $crate::number::Wrap<F>>(self) -> L { $start }
                 #[inline(always)]
-                fn join<L: $crate::kernels::Wrap<F>>(self, $a: L, $b: L) -> L { $join }
+                fn join<L: $crate::number::Wrap<F>>(self, $a: L, $b: L) -> L { $join }
             )?
         }
     )+ };
     (@term $M:literal plain) => {
         const PLAIN: bool = true;
         #[inline(always)]
-        fn term<L: $crate::kernels::Wrap<F>>(self, [x]: [L; $M], _: L) -> L { x }
+        fn term<L: $crate::number::Wrap<F>>(self, [x]: [L; $M], _: L) -> L { x }
     };
     (@term $M:literal term |$x:pat_param, $given:pat_param| $body:expr) => {
         #[inline(always)]
-        fn term<L: $crate::kernels::Wrap<F>>(self, $x: [L; $M], $given: L) -> L { $body }
+        fn term<L: $crate::number::Wrap<F>>(self, $x: [L; $M], $given: L) -> L { $body }
     };
 }
 pub(crate) use folds;
@@ -399,10 +398,10 @@ pub(crate) use folds;
 macro_rules! updates {
     ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal>, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
         $crate::kernels::updates! { @struct [$($doc)+] $vis $name $($scale)? }
-        impl<F: $crate::real::Scalar> $crate::kernels::Update<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
+        impl<F: $crate::number::Scalar> $crate::kernels::Update<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
             #[inline(always)]
-            fn update<L: $crate::kernels::Wrap<F>>(self, $out: L, $x: [L; $M], $given: [L; $K]) -> L {
-                $( let $scale = <L as $crate::kernels::Wrap<F>>::wrap(self.0); )?
+            fn update<L: $crate::number::Wrap<F>>(self, $out: L, $x: [L; $M], $given: [L; $K]) -> L {
+                $( let $scale = <L as $crate::number::Wrap<F>>::wrap(self.0); )?
                 $new
             }
         }
@@ -428,12 +427,6 @@ updates! {
     struct Shift<1, 1>, |_, [x], [m]| gap(x, m);
     /// e^x
     struct Exp<0, 0>, |x, [], []| x.exp();
-}
-
-/// x - m, and 0 where they are the same infinity.
-#[inline(always)]
-pub(crate) fn gap<L: crate::Real>(x: L, m: L) -> L {
-    if m.is_infinite() && x == m { L::zero() } else { x - m }
 }
 
 /// Of each fibre the largest element m (-inf for none), e^(x - m) element by element, and its sum.

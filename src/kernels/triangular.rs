@@ -2,8 +2,8 @@
 
 use bumpalo::Bump;
 
-use super::gemm::{Mat, MatMut, Update, matmul};
-use crate::real::Scalar;
+use crate::number::Scalar;
+use crate::slices::gemm::{Mat, MatMut, Update, matmul};
 
 /// Up to this order substitution is plain loops.
 const SMALL: usize = 16;

@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::lane::{Kernel, Wrap};
-use crate::real::Scalar;
+use crate::number::{Kernel, Scalar, Wrap};
 
 /// Where windows of `size` stand on an image. Lengths are those of rows and columns.
 #[derive(Clone, Copy, Debug)]

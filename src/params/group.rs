@@ -1,51 +1,7 @@
 //! Groups of weights: frozen, or with their own rate and decay.
 
-use std::fmt;
-use std::ops::Range;
-
-use super::{Entry, ParamInfo, Params};
-use crate::real::Scalar;
-
-/// How a weight takes part in training.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Training {
-    pub(super) frozen: bool,
-    pub(super) rate: f64,
-    pub(super) decay: f64,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self { frozen: false, rate: 1.0, decay: 1.0 }
-    }
-}
-
-impl fmt::Display for Training {
-    /// What differs from the default.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.frozen {
-            return f.write_str("frozen");
-        }
-        let mut notes = Vec::new();
-        if self.rate != 1.0 {
-            notes.push(format!("rate × {}", self.rate));
-        }
-        if self.decay == 0.0 {
-            notes.push("no decay".into());
-        } else if self.decay != 1.0 {
-            notes.push(format!("decay × {}", self.decay));
-        }
-        f.write_str(&notes.join(", "))
-    }
-}
-
-/// A range of numbers that are trained alike.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Span {
-    pub(crate) range: Range<usize>,
-    pub(crate) rate: f64,
-    pub(crate) decay: f64,
-}
+use super::store::{Entry, ParamInfo, Params, Training};
+use crate::number::Scalar;
 
 /// Weights that are to be trained in their own way; see [`Params::group_mut`].
 ///
@@ -156,35 +112,5 @@ impl<F: Scalar> Params<F> {
         let is_member = |entry: &Entry| !entry.buffer && is_member(&entry.info());
         let members = (0..self.entries.len()).filter(|&index| is_member(&self.entries[index])).collect();
         Group { params: self, members }
-    }
-
-    /// How many numbers are trained: all but the [frozen](Group::freeze) ones.
-    pub fn trained_len(&self) -> usize {
-        self.spans.iter().map(|span| span.range.len()).sum()
-    }
-
-    /// The ranges that are trained, in ascending order.
-    pub(crate) fn spans(&self) -> &[Span] {
-        &self.spans
-    }
-
-    /// All numbers, to change those in the spans.
-    pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[Span]) {
-        self.version += 1;
-        (&mut self.values, &self.spans)
-    }
-
-    /// Derives the spans from the entries: as few as can be, so that an optimiser's loops are long.
-    pub(super) fn join_spans(&mut self) {
-        self.spans.clear();
-        for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {
-            let Training { rate, decay, .. } = entry.training;
-            match self.spans.last_mut() {
-                Some(last) if last.range.end == entry.start && (last.rate, last.decay) == (rate, decay) => {
-                    last.range.end += entry.len;
-                }
-                _ => self.spans.push(Span { range: entry.range(), rate, decay }),
-            }
-        }
     }
 }

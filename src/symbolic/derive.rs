@@ -5,43 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::expr::{Expr, Kind};
-use super::simplify::simplify;
-use crate::trace::paths::{Paths, TooManyPaths, explore};
-use crate::trace::recorded::{Recorded, Recorder};
-use crate::trace::recording::{Operand, Recording, Step};
+use crate::recording::expr::{Expr, Kind, simplify};
+use crate::recording::{Operand, Paths, Recorded, Recorder, Recording, Step, TooManyPaths, explore};
 
 /// How many paths through a function become cases of its formula.
 pub(crate) const MAX_PATHS: usize = 64;
 
 impl Recording {
-    /// The formula of every step, the inputs being given.
-    pub(crate) fn expressions(&self, inputs: &[Expr]) -> Vec<Expr> {
-        let mut formulas: Vec<Expr> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &formulas)).collect();
-            formulas.push(Expr::step(*step, &x, inputs));
-        }
-        formulas
-    }
-
-    pub(crate) fn formula_of(&self, operand: Operand, formulas: &[Expr]) -> Expr {
-        match operand {
-            Operand::Step(i) => formulas[i as usize].clone(),
-            Operand::Constant(i) => Expr::number(self.constants[i as usize]),
-        }
-    }
-
-    /// The inputs as symbols.
-    pub(crate) fn symbols(&self) -> Vec<Expr> {
-        self.inputs.iter().map(|name| Expr::symbol(name)).collect()
-    }
-
-    /// The formula of an operand in terms of the inputs.
-    pub(crate) fn expression(&self, operand: Operand) -> Expr {
-        self.formula_of(operand, &self.expressions(&self.symbols()))
-    }
-
     /// The derivative of the only output with respect to each input: the reverse sweep, on formulas.
     pub(crate) fn gradient(&self, inputs: &[Expr]) -> Vec<Expr> {
         let output = self.output("formula");

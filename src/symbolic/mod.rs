@@ -25,21 +25,15 @@
 //! the points around it.
 
 mod derive;
-mod expr;
-mod number;
-mod print;
-mod simplify;
 
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::number::Real;
+use crate::recording::expr::{Expr, Style, simplify};
+use crate::recording::{Recorded, Recording, TooManyPaths};
+
 pub(crate) use self::derive::{case_at, partial};
-pub(crate) use self::expr::Expr;
-pub(crate) use self::print::{Binding, MACRON, Style};
-pub(crate) use self::simplify::simplify;
-use crate::real::Real;
-use crate::trace::paths::TooManyPaths;
-use crate::trace::{Recorded, Recording};
 
 /// An expression in named variables.
 ///

@@ -4,13 +4,14 @@
 use ndarray::{ArrayBase, Axis, Data, DimMax, Dimension, Ix1, RemoveAxis};
 use smallvec::SmallVec;
 
-use super::elementwise::common_shape;
-use super::shape::{check_axis, check_index};
-use super::{Node, Operand, Tensor};
-use crate::kernels::{Layout, for_each_run, place};
-use crate::real::Scalar;
-use crate::tape::{Origin, SINK, Source, Tape};
-use crate::var::{Var, two_tapes};
+use super::elementwise::Operand;
+use super::handle::{Node, Tensor};
+use crate::number::Scalar;
+use crate::scalar::{Var, two_tapes};
+use crate::slices::{Layout, for_each_run, place};
+use crate::tape::{OperandInfo, OperationKind, SINK, Tape};
+use crate::tensor::elementwise::common_shape;
+use crate::tensor::shape::{check_axis, check_index};
 
 /// A block of elements that an operand gives to a result.
 #[derive(Clone, Copy)]
@@ -48,14 +49,14 @@ fn assemble<'t, F: Scalar, D: Dimension>(
         let to = Layout { offset: block.to, strides };
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
     }
-    let mut sources = blocks.clone().map(|block| Source { slot: block.slot, shape: block.shape });
-    let origin = Origin::new(name, [sources.next(), sources.next()]);
+    let mut sources = blocks.clone().map(|block| OperandInfo { slot: block.slot, shape: block.shape });
+    let origin = OperationKind::new(name, [sources.next(), sources.next()]);
     Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
         for block in blocks.clone().filter(|block| block.slot != SINK) {
             let to = Layout { offset: block.to, strides };
             let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
-            let adjoints = cotangents.adjoints.of(from.reach(block.shape));
-            transfer(block.shape, (cotangents.result, to), (adjoints, from), |adjoint, cotangent| {
+            let adjoints = cotangents.of_operands.of(from.reach(block.shape));
+            transfer(block.shape, (cotangents.of_result, to), (adjoints, from), |adjoint, cotangent| {
                 *adjoint += cotangent;
             });
         }
@@ -153,10 +154,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         });
         let places = &*places;
         let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
-        let origin = Origin::unary("gather", node.source());
+        let origin = OperationKind::unary("gather", node.source());
         Self::result(tape, origin, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
-            let adjoints = &mut cotangents.adjoints.of(node.reach())[node.slot()..];
-            for (&place, &cotangent) in places.iter().zip(cotangents.result) {
+            let adjoints = &mut cotangents.of_operands.of(node.reach())[node.slot()..];
+            for (&place, &cotangent) in places.iter().zip(cotangents.of_result) {
                 adjoints[place] += cotangent;
             }
         })
@@ -252,16 +253,16 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             });
         }
         let constant = a.is_constant() && b.is_constant();
-        let origin = Origin::binary("keep_where", a.source(), b.source());
+        let origin = OperationKind::binary("keep_where", a.source(), b.source());
         Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
                 if node.is_constant() {
                     continue;
                 }
-                let adjoints = &mut cotangents.adjoints.of(node.reach())[node.slot()..];
+                let adjoints = &mut cotangents.of_operands.of(node.reach())[node.slot()..];
                 for_each_place(node.shape(), node.layout(), |i, place| {
                     if mask[i] == taken {
-                        adjoints[place] += cotangents.result[i];
+                        adjoints[place] += cotangents.of_result[i];
                     }
                 });
             }
@@ -454,10 +455,10 @@ impl<F: Scalar> Tape<F> {
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.weighted(F::one())));
-        let origin = Origin::new("stack_vars", [None; 2]);
+        let origin = OperationKind::new("stack_vars", [None; 2]);
         Tensor::result(self, origin, Ix1(vars.len()), values, constant, move |cotangents| {
-            for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.result) {
-                *cotangents.adjoints.at(slot as usize) += cotangent.gated_mul(weight);
+            for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.of_result) {
+                *cotangents.of_operands.at(slot as usize) += cotangent.gated_mul(weight);
             }
         })
     }

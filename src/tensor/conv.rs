@@ -2,11 +2,11 @@
 
 use ndarray::{Dimension, Ix3, Ix4};
 
-use super::Tensor;
-use super::window::{Extent, Lengths};
+use super::handle::Tensor;
 use crate::kernels::Convolution;
-use crate::real::Scalar;
-use crate::tape::Origin;
+use crate::number::Scalar;
+use crate::tape::OperationKind;
+use crate::tensor::window::{Extent, Lengths};
 
 /// How a convolution's kernel moves over its input, in `N` directions: stride 1, no padding, no
 /// dilation, one group, unless said otherwise.
@@ -176,7 +176,7 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     let (x, w) = (a.to_slice(tape), b.to_slice(tape));
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     convolution.forward(tape.arena(), x, w, y);
-    let origin = Origin::binary(operation, a.source(), b.source());
+    let origin = OperationKind::binary(operation, a.source(), b.source());
     Tensor::result(tape, origin, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| convolution.pull_kernel(arena, x, dy, dw));

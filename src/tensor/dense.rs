@@ -2,13 +2,14 @@
 
 use ndarray::{Ix1, Ix2};
 
-use super::Tensor;
-use super::linalg::{Matrix, pull_product};
-use crate::kernels::gemm::{MatMut, Update, matmul};
-use crate::kernels::{self, Fibers, Sum};
-use crate::real::Scalar;
-use crate::rules::{self, Unary};
-use crate::tape::Origin;
+use super::handle::Tensor;
+use super::products::{Matrix, pull_product};
+use crate::kernels;
+use crate::kernels::{Fibers, Sum};
+use crate::number::rules::UnaryRule;
+use crate::number::{Scalar, rules};
+use crate::slices::gemm::{MatMut, Update, matmul};
+use crate::tape::OperationKind;
 
 /// What [`Tensor::dense`] applies to each element: functions of the [table](crate::rules) whose
 /// derivative follows from their value.
@@ -39,7 +40,7 @@ impl Activation {
 
     /// dz = dy f'(z), from y alone; `dz` holds zeros.
     fn pull<F: Scalar>(self, y: &[F], dy: &[F], dz: &mut [F]) {
-        fn pull<F: Scalar>(rule: impl Unary<F::Base>, y: &[F], dy: &[F], dz: &mut [F]) {
+        fn pull<F: Scalar>(rule: impl UnaryRule<F::Base>, y: &[F], dy: &[F], dz: &mut [F]) {
             // In place of z too, which these rules do not look at but for its sign.
             kernels::map_pullback(rule, y, y, dy, dz);
         }
@@ -124,9 +125,9 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         }
         let y = &*values;
         let constant = x.is_constant() && w.is_constant() && b.is_constant();
-        let origin = Origin::binary(operation, self.node.source(), weight.node.source());
+        let origin = OperationKind::binary(operation, self.node.source(), weight.node.source());
         Tensor::result(tape, origin, Ix2(m, n), y, constant, move |cotangents| {
-            let mut dz = cotangents.result;
+            let mut dz = cotangents.of_result;
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
                 activation.pull(y, dz, buffer);
@@ -139,7 +140,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             if !b.is_constant() {
                 let db = cotangents.arena.alloc_slice_fill_copy(n, F::zero());
                 kernels::fold(Sum, Fibers::along(0, &[m, n]), [dz], None, db);
-                b.accumulate(&mut cotangents.adjoints, db);
+                b.accumulate(&mut cotangents.of_operands, db);
             }
             pull_product(cotangents, (x, w), dz);
         })

@@ -2,24 +2,27 @@
 
 use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
-use super::{Embed, Node, Tensor};
-use crate::dual::Dual;
-use crate::kernels::{self, Zipped};
-use crate::real::{Real, Scalar, parameter};
-use crate::rules::{self, Binary, Unary, for_each_rule};
-use crate::tape::{Origin, SINK, Tape};
-use crate::var::Var;
+use super::constant::Embed;
+use super::handle::{Node, Tensor};
+use crate::kernels;
+use crate::kernels::Zipped;
+use crate::number::macros::{for_each_dual, operators, parameter};
+use crate::number::rules::{BinaryRule, UnaryRule};
+use crate::number::table::for_each_rule;
+use crate::number::{Dual, Real, Scalar, rules};
+use crate::scalar::Var;
+use crate::tape::{OperationKind, SINK, Tape};
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// yᵢ = rule(xᵢ).
     #[track_caller]
-    pub(crate) fn apply<R: Unary<F::Base> + 't>(self, rule: R) -> Self {
+    pub(crate) fn apply<R: UnaryRule<F::Base> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
         let x = node.to_slice(tape);
         let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
-        let origin = Origin::unary(R::NAME, node.source());
+        let origin = OperationKind::unary(R::NAME, node.source());
         Self::result(tape, origin, self.dim(), y, node.is_constant(), move |cotangents| {
             node.accumulate_with(cotangents, |dy, dx| kernels::map_pullback(rule, x, y, dy, dx));
         })
@@ -29,7 +32,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub(crate) fn apply2<R: Operand<'t, F, D>>(
         self,
-        rule: impl Binary<F::Base> + 't,
+        rule: impl BinaryRule<F::Base> + 't,
         other: R,
     ) -> Tensor<'t, F, R::Dim> {
         let (a, b) = other.pair(self, name(&rule));
@@ -46,12 +49,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 }
 
-fn name<B, R: Binary<B>>(_: &R) -> &'static str {
+fn name<B, R: BinaryRule<B>>(_: &R) -> &'static str {
     R::NAME
 }
 
 #[track_caller]
-fn zip<'t, F: Scalar, D: Dimension, R: Binary<F::Base> + 't>(
+fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     tape: &'t Tape<F>,
     rule: R,
     a: &'t Node<'t, F, D>,
@@ -61,16 +64,16 @@ fn zip<'t, F: Scalar, D: Dimension, R: Binary<F::Base> + 't>(
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
-    let origin = Origin::binary(R::NAME, a.source(), b.source());
+    let origin = OperationKind::binary(R::NAME, a.source(), b.source());
     Tensor::result(tape, origin, a.values.raw_dim(), z, constant, move |cotangents| {
-        let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.result };
+        let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.of_result };
         let shifts = [a, b].map(|node| {
             (!node.is_constant()).then(|| {
-                cotangents.adjoints.of(node.reach());
+                cotangents.of_operands.of(node.reach());
                 node.slot()
             })
         });
-        kernels::zip_pullback(rule, zipped, cotangents.adjoints.slots(), shifts);
+        kernels::zip_pullback(rule, zipped, cotangents.of_operands.slots(), shifts);
     })
 }
 
@@ -255,7 +258,7 @@ tensor_operators! {
 /// z = rule(x, tensor) where the left operand is no tensor.
 #[track_caller]
 fn apply_right<'t, F: Scalar, D: Dimension>(
-    rule: impl Binary<F::Base> + 't,
+    rule: impl BinaryRule<F::Base> + 't,
     left: Tensor<'t, F, ndarray::Ix0>,
     right: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {

@@ -8,14 +8,15 @@ use std::fmt::Display;
 use ndarray::{Array, ArrayBase, ArrayView, Axis, Data, Dimension, Ix0, Ix2};
 use num_traits::{Float, PrimInt};
 
-use super::reduce::{Exponentials, Operand, exponentials};
-use super::{Embed, Tensor};
-use crate::dual::Dual;
-use crate::kernels::{self, Divide, Fibers, Fold, Sum, Update, Wrap, folds, updates};
-use crate::real::{Real, Scalar};
-use crate::sweep::Cotangents;
-use crate::tape::{Origin, SINK};
-use crate::var::Var;
+use super::constant::Embed;
+use super::handle::Tensor;
+use crate::kernels;
+use crate::kernels::{Divide, Fibers, Fold, Sum, Update, folds, updates};
+use crate::number::macros::for_each_dual;
+use crate::number::{Dual, Real, Scalar, Wrap, gap};
+use crate::scalar::Var;
+use crate::tape::{Cotangents, OperationKind, SINK};
+use crate::tensor::reduce::{Exponentials, Operand, exponentials};
 
 /// What a loss compares a prediction with: a tensor or an array of the same shape, or a
 /// number or [`Var`] for every element.
@@ -186,7 +187,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         kernels::fold(Total(loss), fibers, [x, t], None, y);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        let origin = Origin::binary(name, self.node.source(), target.source());
+        let origin = OperationKind::binary(name, self.node.source(), target.source());
         Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents| {
             // One after the other: they may share slots.
             prediction.accumulate_with(cotangents, |dy, dx| {
@@ -363,12 +364,12 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let Exponentials { largest, e, total } = exponentials(operand, fibers);
 
         let losses = operand.zeros(batch);
-        kernels::map(crate::rules::ln::new(), total, losses);
+        kernels::map(crate::number::rules::ln::new(), total, losses);
         kernels::update(Divide, fibers, e, [], [total]);
         let rows = losses.iter_mut().zip(largest).zip(labels).enumerate();
         for (r, ((loss, &largest), &label)) in rows {
             let place = r * classes + class(label, classes).expect("checked above");
-            *loss -= kernels::gap(operand.x[place], largest);
+            *loss -= gap(operand.x[place], largest);
             e[place] -= F::one();
         }
         let residual = &*e;
@@ -377,7 +378,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         kernels::fold(Sum, Fibers::whole(batch), [losses], None, y);
         let n = F::lit(batch as f64);
         y[0] /= n;
-        let origin = Origin::unary(NAME, self.node.source());
+        let origin = OperationKind::unary(NAME, self.node.source());
         Tensor::result(self.tape, origin, Ix0(), y, self.is_constant(), move |cotangents| {
             operand.accumulate_with(cotangents, |dy, dx| {
                 let whole = Fibers::whole(residual.len());
@@ -427,7 +428,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let n = F::lit(fibers.count() as f64);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        let origin = Origin::binary(NAME, self.node.source(), target.source());
+        let origin = OperationKind::binary(NAME, self.node.source(), target.source());
         Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(Residual(dy[0] / n), fibers, dx, [p, q], [mass]);

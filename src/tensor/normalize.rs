@@ -4,11 +4,12 @@ use bumpalo::Bump;
 use ndarray::Dimension;
 use num_traits::Float;
 
-use super::Tensor;
-use super::reduce::{GatedDot, Operand, SquaredDistance};
-use crate::kernels::{self, Fibers, Fold, Sum, updates};
-use crate::real::Scalar;
-use crate::tape::Origin;
+use super::handle::Tensor;
+use crate::kernels;
+use crate::kernels::{Fibers, Fold, Sum, updates};
+use crate::number::Scalar;
+use crate::tape::OperationKind;
+use crate::tensor::reduce::{GatedDot, Operand, SquaredDistance};
 
 /// The groups of elements that are normalised together: fibres, or the fibres that have the same
 /// number modulo `count`.
@@ -153,7 +154,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
         let y = &*y;
-        let origin = Origin::unary(name, operand.source());
+        let origin = OperationKind::unary(name, operand.source());
         let result = Self::result(self.tape, origin, self.dim(), y, operand.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             operand.accumulate_with(cotangents, |dy, dx| {

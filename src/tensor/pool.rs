@@ -2,11 +2,12 @@
 
 use ndarray::{Dimension, Ix3, Ix4};
 
-use super::Tensor;
-use super::window::{Extent, Lengths, by};
-use crate::kernels::{self, Greatest, Total, Windows};
-use crate::real::Scalar;
-use crate::tape::Origin;
+use super::handle::Tensor;
+use crate::kernels;
+use crate::kernels::{Greatest, Total, Windows};
+use crate::number::Scalar;
+use crate::tape::OperationKind;
+use crate::tensor::window::{Extent, Lengths, by};
 
 /// The windows of a pooling in `N` directions: side by side without padding, unless said otherwise.
 /// A number, or an array of one for each direction, is a `Pool` of that size.
@@ -187,7 +188,7 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     kernels::pool(Greatest, windows, x, y);
     let y = &*y;
-    let origin = Origin::unary(operation, node.source());
+    let origin = OperationKind::unary(operation, node.source());
     Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
         let share = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
         node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(windows, [x, y, dy], dx, share));
@@ -218,7 +219,7 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
         }
     };
     weigh(y);
-    let origin = Origin::unary(operation, node.source());
+    let origin = OperationKind::unary(operation, node.source());
     Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         node.accumulate_with(cotangents, |dy, dx| {

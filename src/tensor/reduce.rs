@@ -4,13 +4,12 @@ use bumpalo::Bump;
 use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
 use num_traits::{Float, Zero};
 
-use super::{Node, Tensor};
-use crate::kernels::{self, Divide, Fibers, Fold, Sum, folds, updates};
-use crate::real::{BaseFloat, Scalar, binade};
-use crate::rules;
-use crate::sweep::Cotangents;
-use crate::tape::{Origin, Source, Tape};
-use crate::var::Var;
+use super::handle::{Node, Tensor};
+use crate::kernels;
+use crate::kernels::{Divide, Fibers, Fold, Sum, folds, updates};
+use crate::number::{BaseFloat, Scalar, binade, gap, rules};
+use crate::scalar::Var;
+use crate::tape::{Cotangents, OperandInfo, OperationKind, Tape};
 
 /// The public pair of a reduction: of all elements, and along an axis.
 macro_rules! reductions {
@@ -272,7 +271,7 @@ pub(super) struct Operand<'t, F: Scalar, D> {
 }
 
 impl<'t, F: Scalar, D: Dimension> Operand<'t, F, D> {
-    pub(super) fn source(self) -> Source<'t> {
+    pub(super) fn source(self) -> OperandInfo<'t> {
         self.node.source()
     }
 }
@@ -318,7 +317,7 @@ impl<'t, F: Scalar, D: Dimension> Operand<'t, F, D> {
     pub(super) fn accumulate_with(self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
         match self.run {
             Some(first) if !self.is_constant() => {
-                add(cotangents.result, cotangents.adjoints.run(first..first + self.x.len()));
+                add(cotangents.of_result, cotangents.of_operands.run(first..first + self.x.len()));
             }
             _ => self.node.accumulate_with(cotangents, add),
         }
@@ -387,7 +386,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
             operand.accumulate_with(cotangents, |dy, dx| pull(dy, dx, arena));
         };
         let constant = operand.is_constant();
-        let origin = Origin::unary(self.operation, operand.node.source());
+        let origin = OperationKind::unary(self.operation, operand.node.source());
         Tensor::result(operand.tape, origin, self.shape, y, constant, pullback)
     }
 
@@ -671,7 +670,7 @@ updates! {
     /// y = softmax(x): dxᵢ += yᵢ (dyᵢ - Σ yⱼ dyⱼ)
     struct AboveMean<2, 1>, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
     /// ln softmax(x)
-    struct LogShare<1, 2>, |_, [x], [largest, ln_total]| kernels::gap(x, largest) - ln_total;
+    struct LogShare<1, 2>, |_, [x], [largest, ln_total]| gap(x, largest) - ln_total;
     /// y = ln softmax(x): dxᵢ += dyᵢ - softmax(x)ᵢ Σ dyⱼ
     struct LessShare<2, 2>, |dx, [dy, e], [flow, total]| dx + (dy - flow.gated_mul(e / total));
 }
@@ -684,7 +683,7 @@ mod tests {
     use crate::tensor::Tensor;
 
     type View = for<'a> fn(ArrayView3<'a, f64>) -> ArrayView3<'a, f64>;
-    type Loss = for<'t> fn(Tensor<'t, f64, Ix3>) -> crate::Var<'t, f64>;
+    type Loss = for<'t> fn(Tensor<'t, f64, Ix3>) -> crate::scalar::Var<'t, f64>;
 
     /// Views with gaps, through the storage of the tensor they look into: the same as
     /// the reduction of a copy, whose gradient is then spread over the elements the view shows.

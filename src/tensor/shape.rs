@@ -8,9 +8,9 @@ use ndarray::{
     ArrayView, Axis, Dimension, IntoDimension, Ix1, Ix2, RemoveAxis, ShapeError, Slice, SliceArg, SliceInfoElem,
 };
 
-use super::Tensor;
-use crate::real::Scalar;
-use crate::var::Var;
+use super::handle::Tensor;
+use crate::number::Scalar;
+use crate::scalar::Var;
 
 /// Views: they record nothing.
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::recording::{Operand, Step};
-use super::table::{Trace, short};
-use crate::symbolic::Style;
+use super::table::Trace;
+use crate::recording::expr::{Style, short};
+use crate::recording::{Operand, Step};
 
 /// The graph of a trace: an arrow from each operand to what is computed from it, with the value
 /// that goes along it and the adjoint that comes back.

@@ -12,7 +12,7 @@ use layout::core::style::StyleAttr;
 use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
 use layout::topo::layout::VisualGraph;
 
-use super::picture::{Graph, Picture, Shape};
+use crate::trace::picture::{Graph, Picture, Shape};
 
 const NODE_FONT: usize = 15;
 const EDGE_FONT: usize = 12;

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use super::recorded::Recorded;
-use super::recording::{Operand, Recording, Step};
-use crate::real::Real;
-use crate::rules::{BinaryOp, UnaryOp};
-use crate::symbolic::{Binding, Expr, MACRON, Style, case_at, partial, simplify};
+use crate::number::Real;
+use crate::recording::expr::{Binding, Expr, MACRON, Style, number, simplify};
+use crate::recording::{Operand, Recorded, Recording, Step, record, record_of};
+use crate::symbolic::{case_at, partial};
 
 /// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
 /// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
@@ -61,7 +60,7 @@ pub fn trace<const N: usize>(
     f: impl for<'r> FnOnce([Recorded<'r>; N]) -> Recorded<'r>,
     values: [f64; N],
 ) -> Trace {
-    super::record(names, f, values).trace()
+    record(names, f, values).trace()
 }
 
 /// As [`trace`], for a function of a slice.
@@ -71,7 +70,7 @@ pub fn trace<const N: usize>(
 /// If two names are equal, or names and values differ in number.
 #[track_caller]
 pub fn trace_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Trace {
-    super::record_of(names, f, values).trace()
+    record_of(names, f, values).trace()
 }
 
 impl Recording {
@@ -119,45 +118,6 @@ impl Recording {
             }
         }
         adjoints
-    }
-
-    /// What each step is called: the user's name for an input; `v1`, `v2`, ... for the others.
-    pub(crate) fn step_names(&self) -> Vec<String> {
-        let mut operations = 0;
-        let mut name = |step: &Step| {
-            if let Step::Input(input) = step {
-                return self.inputs[*input as usize].clone();
-            }
-            operations += 1;
-            let name = format!("v{operations}");
-            if self.inputs.contains(&name) { format!("{name}'") } else { name }
-        };
-        self.steps.iter().map(&mut name).collect()
-    }
-
-    /// A step as written: its operation on the operands' names.
-    pub(crate) fn step_text(&self, i: usize, names: &[String], style: Style) -> String {
-        let operand = |x: &Operand| match *x {
-            Operand::Step(i) => style.symbol(&names[i as usize]),
-            Operand::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
-        };
-        let step = &self.steps[i];
-        let x: Vec<String> = step.operands().iter().map(operand).collect();
-        let infix = |sign: &str| format!("{} {sign} {}", x[0], x[1]);
-        let raised =
-            |n: &str| if style == Style::Latex { format!("{}^{{{n}}}", x[0]) } else { format!("{}^{n}", x[0]) };
-        match step {
-            Step::Input(_) => style.symbol(&names[i]),
-            Step::Binary(BinaryOp::add, _) => infix("+"),
-            Step::Binary(BinaryOp::sub, _) => infix("-"),
-            Step::Binary(BinaryOp::mul, _) => infix(style.times()),
-            Step::Binary(BinaryOp::div, _) => infix("/"),
-            Step::Binary(BinaryOp::powf, _) => raised(&x[1]),
-            Step::Unary(UnaryOp::powi(rule), _) => raised(&rule.n.to_string()),
-            Step::Unary(UnaryOp::neg(_), _) => format!("-{}", x[0]),
-            Step::Unary(op, _) => style.call(op.name(), x.into_iter().chain(op.parameters())),
-            Step::Binary(..) | Step::MulAdd(_) => style.call(step.name(), x),
-        }
     }
 }
 
@@ -255,17 +215,4 @@ impl fmt::Display for Trace {
 /// The columns a text takes: a combining macron takes none.
 fn columns(text: &str) -> usize {
     text.chars().filter(|c| *c != MACRON).count()
-}
-
-/// A number to six digits, positive ones moved to stand under negative ones.
-fn number(x: f64, style: Style) -> String {
-    // Six digits say enough, and leave out what rounding did.
-    let rounded = format!("{x:.5e}").parse().unwrap_or(x);
-    let text = style.print(&Expr::decimal(rounded));
-    if style == Style::Text && !text.starts_with('-') { format!(" {text}") } else { text }
-}
-
-/// A number to six digits.
-pub(crate) fn short(x: f64) -> String {
-    number(x, Style::Text).trim_start().to_owned()
 }

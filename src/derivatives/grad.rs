@@ -1,0 +1,78 @@
+//! The gradient of a function in one call.
+
+use crate::number::Scalar;
+use crate::scalar::{Var, two_tapes};
+use crate::tape::Tape;
+
+/// The gradient of `f` at `point`.
+///
+/// ```
+/// use wengert::grad;
+///
+/// let g = grad(|x| (x[0] * x[1]).sin(), &[1.0, 2.0]);
+/// assert_eq!(g, [2.0 * 2_f64.cos(), 2_f64.cos()]);
+/// ```
+///
+/// A derivative inside `f` cannot take a variable of `f` for a constant, which would give a wrong number: no
+/// variable passes into the inner closure,
+///
+/// ```compile_fail
+/// # use wengert::grad;
+/// grad(|x| { let inner = grad(|y| x[0] * y[0], &[2.0]); x[0] * inner[0] }, &[3.0_f64]);
+/// ```
+///
+/// unless that works on numbers of the outer one, as [`jvp`] does on any, and then it is right:
+///
+/// ```
+/// use wengert::{Var, grad, jvp};
+///
+/// // d/dx (x · d/dy (x y)) = d/dx x² = 2x.
+/// let g = grad(|x| {
+///     let (y, dy) = (Var::constant(2.0), Var::constant(1.0));
+///     let (_, inner) = jvp(|y| vec![x[0] * y[0]], &[y], &[dy]);
+///     x[0] * inner[0]
+/// }, &[3.0_f64]);
+/// assert_eq!(g, [6.0]);
+/// ```
+///
+/// What `f` does not depend on has derivative 0. Each call makes a tape; a loop that must not
+/// allocate keeps one and calls [`Tape::clear`].
+///
+/// # Panics
+///
+/// If `f` returns a variable of another tape.
+#[track_caller]
+pub fn grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> Vec<F> {
+    value_and_grad(f, point).1
+}
+
+/// The value and the gradient of `f` at `point`.
+///
+/// ```
+/// use wengert::{Real, value_and_grad};
+///
+/// fn rosenbrock<R: Real>(x: &[R]) -> R {
+///     x.windows(2)
+///         .map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square())
+///         .sum()
+/// }
+/// let (value, gradient) = value_and_grad(|x| rosenbrock(x), &[-1.2_f64, 1.0]);
+/// assert!((value - 24.2).abs() < 1e-13);
+/// assert!((gradient[0] + 215.6).abs() < 1e-12 && (gradient[1] + 88.0).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+///
+/// If `f` returns a variable of another tape.
+#[track_caller]
+pub fn value_and_grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> (F, Vec<F>) {
+    let tape = Tape::new();
+    let x = tape.vars_from(point);
+    let y = f(x);
+    let gradient = match y.tape() {
+        None => vec![F::zero(); point.len()],
+        Some(own) if std::ptr::eq(own, &raw const tape) => y.backward().wrt(x),
+        Some(other) => two_tapes(&tape, other),
+    };
+    (y.value(), gradient)
+}

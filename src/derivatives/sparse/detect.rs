@@ -1,0 +1,313 @@
+//! Sparsity patterns: sets of inputs ("index domains"), pushed forward through a recording.
+//!
+//! The set of a record is the union of its parents' sets (A. Griewank and A. Walther, Evaluating
+//! Derivatives, 2nd ed., section 7.1). Sets are shared: a union that adds nothing to one of its parts
+//! is that part, and a set that nobody needs later is extended in place. So a long sum takes time
+//! proportional to its length, and memory is that of the sets still needed.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use super::matrix::{Pattern, sort_runs};
+use crate::derivatives::linearization::Linearization;
+use crate::number::{Dual, Scalar};
+use crate::tape::{Entries, Op, Record, SEEDS, Section, Tape, forward, sections};
+
+/// A scalar operation of a recording.
+#[derive(Clone, Copy)]
+struct Node<'a, F> {
+    slot: usize,
+    entries: Entries<'a, F>,
+}
+
+impl<'a, F: Scalar> Node<'a, F> {
+    /// The slots of all parents but the sink.
+    fn parents(self) -> impl Iterator<Item = usize> + 'a {
+        self.entries.terms().map(|(slot, _)| slot as usize)
+    }
+}
+
+/// The scalar operations of a recording in order. Cells come as operations of their own too, which
+/// nothing refers to.
+fn nodes<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> impl DoubleEndedIterator<Item = Node<'a, F>> {
+    let of_section = |section: Section<'a, F>| {
+        forward(section.records).map(move |(i, entries)| Node { slot: section.first + i, entries })
+    };
+    sections(records, ops).flat_map(of_section)
+}
+
+/// A fingerprint of what depends on what: recordings that agree in it have the same pattern.
+pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<Item = u32>) -> u64 {
+    let mut hash = 0_u64;
+    let mut add = |word: u64| {
+        hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 32;
+    };
+    tape.with_records(|records, ops| {
+        for op in ops {
+            add(op.records as u64);
+            add(op.first as u64);
+            add(op.len as u64);
+        }
+        for (_, entries) in forward(records) {
+            match entries {
+                Entries::Pair([p, q], _) => add(u64::from(p) << 32 | u64::from(q)),
+                Entries::Wide((p, _), cells) => {
+                    add(u64::from(p));
+                    add(cells.len() as u64);
+                }
+                Entries::Sum(of) => {
+                    add(u64::from(of.first) << 32 | u64::from(of.len));
+                    add(u64::from(of.stride));
+                }
+            }
+        }
+    });
+    for slot in outputs {
+        add(u64::from(slot));
+    }
+    hash
+}
+
+/// Indices of inputs, ascending.
+#[derive(Clone, Debug)]
+struct Set {
+    items: SmallVec<[u32; 8]>,
+    /// Whether all pairs of them are in the pattern of the Hessian already.
+    paired: Cell<bool>,
+}
+
+impl Set {
+    fn new(items: SmallVec<[u32; 8]>) -> Rc<Self> {
+        Rc::new(Self { items, paired: Cell::new(false) })
+    }
+}
+
+/// The sets of a recording's slots.
+struct Domains {
+    /// How often each slot is still to be used on the way to an output.
+    uses: Vec<u32>,
+    /// None: the empty set, or one that nobody needs any more.
+    sets: Vec<Option<Rc<Set>>>,
+}
+
+impl Domains {
+    /// None if an output depends on an operation that is not scalar, whose pattern is unknown.
+    fn new<F: Scalar>(recording: &Linearization<F>) -> Option<Self> {
+        let slots = recording.tape().slots();
+        let mut uses = vec![0; slots];
+        for (slot, _) in recording.places() {
+            uses[*slot as usize] += 1;
+        }
+        let opaque = recording.tape().with_records(|records, ops| {
+            for node in nodes(records, ops).rev() {
+                if uses[node.slot] > 0 {
+                    node.parents().for_each(|p| uses[p] += 1);
+                }
+            }
+            ops.iter().any(|op| op.pullback.is_some() && uses[op.first..op.first + op.len].iter().any(|u| *u > 0))
+        });
+        let mut sets = vec![None; slots];
+        for (j, slot) in recording.input_slots().enumerate() {
+            sets[slot as usize] = Some(Set::new(SmallVec::from_slice(&[j as u32])));
+        }
+        (!opaque).then_some(Self { uses, sets })
+    }
+
+    fn get(&self, slot: u32) -> Option<&Rc<Set>> {
+        self.sets[slot as usize].as_ref()
+    }
+
+    /// The set of a slot, for one of its uses.
+    fn take(&mut self, slot: usize) -> Option<Rc<Set>> {
+        self.uses[slot] -= 1;
+        if self.uses[slot] == 0 { self.sets[slot].take() } else { self.sets[slot].clone() }
+    }
+
+    /// The union of the parents' sets becomes the set of the node.
+    fn push<F: Scalar>(&mut self, node: Node<'_, F>) {
+        let mut parts: SmallVec<[Rc<Set>; 2]> = SmallVec::new();
+        for set in node.parents().filter_map(|p| self.take(p)) {
+            if !parts.last().is_some_and(|last| Rc::ptr_eq(last, &set)) {
+                parts.push(set);
+            }
+        }
+        self.sets[node.slot] = if parts.len() > 2 { Some(join_all(&parts)) } else { parts.into_iter().reduce(join) };
+    }
+
+    /// Which inputs each slot in use depends on; `visit` sees a node before its parents' sets are used up.
+    fn run<F: Scalar>(&mut self, recording: &Linearization<F>, mut visit: impl FnMut(&Self, Node<'_, F>)) {
+        recording.tape().with_records(|records, ops| {
+            for node in nodes(records, ops) {
+                if self.uses[node.slot] > 0 {
+                    visit(self, node);
+                    self.push(node);
+                }
+            }
+        });
+    }
+}
+
+/// The union of two sets: the larger one, grown in place if nobody else has it.
+fn join(a: Rc<Set>, b: Rc<Set>) -> Rc<Set> {
+    let (mut large, small) = if a.items.len() < b.items.len() { (b, a) } else { (a, b) };
+    let new: SmallVec<[u32; 8]> =
+        small.items.iter().copied().filter(|item| large.items.binary_search(item).is_err()).collect();
+    let Some(least) = new.first() else { return large };
+    let set = Rc::make_mut(&mut large);
+    set.paired.set(false);
+    let items = &mut set.items;
+    if items.last().is_none_or(|last| last < least) {
+        items.extend_from_slice(&new);
+    } else if new.len() <= FEW {
+        for item in new {
+            items.insert(items.partition_point(|i| *i < item), item);
+        }
+    } else {
+        items.extend_from_slice(&new);
+        sort_runs(items);
+    }
+    large
+}
+
+/// So many items are inserted one by one faster than merged.
+const FEW: usize = 16;
+
+fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
+    let mut items: SmallVec<[u32; 8]> = parts.iter().flat_map(|set| set.items.iter().copied()).collect();
+    sort_runs(&mut items);
+    items.dedup();
+    let same = parts.iter().find(|set| set.items.len() == items.len());
+    same.map_or_else(|| Set::new(items), Rc::clone)
+}
+
+/// The pattern of the Jacobian; None if it cannot be known.
+pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Pattern> {
+    let mut domains = Domains::new(recording)?;
+    domains.run(recording, |_, _| {});
+    let mut pattern = Pattern::empty(0, recording.inputs());
+    for (slot, _) in recording.places() {
+        let set = domains.get(*slot);
+        pattern.push(set.iter().flat_map(|set| &set.items).map(|j| *j as usize));
+    }
+    Some(pattern)
+}
+
+/// The pattern of the Hessian, from a recording with random tangents; None if it cannot be known.
+///
+/// A record says dz = Σ vₖ dsₖ. The tangents of a partial vₖ show on which slots it depends, so which
+/// slots interact: none if they are zero; sₖ with itself if they are parallel to the tangents of sₖ
+/// (a pending weight in a long sum); with its partner if parallel to the partner's (a product, a dot
+/// product); with both if in their plane; else with every other such slot of the record. Inputs of
+/// interacting slots may interact.
+///
+/// What is smaller than ε^(2/3) beside the rest of a partial's tangents counts as zero.
+pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &[Dual<F, SEEDS>]) -> Option<Pattern> {
+    let mut domains = Domains::new(recording)?;
+    let mut tangents = vec![[F::zero(); SEEDS]; recording.tape().slots()];
+    for (slot, x) in recording.input_slots().zip(x) {
+        tangents[slot as usize] = x.tangents();
+    }
+    let mut pairs = Pairs { rows: vec![Vec::new(); recording.inputs()] };
+    domains.run(recording, |domains, node| {
+        let mut sum = [F::zero(); SEEDS];
+        let mut others = SmallVec::<[Rc<Set>; 2]>::new();
+        for (slots, partials) in node.entries.pairs() {
+            let [s, t] = slots.map(|slot| tangents[slot as usize]);
+            let [a, b] = slots.map(|slot| domains.get(slot));
+            for (partial, own, partner, (a, b)) in [(partials[0], &s, &t, (a, b)), (partials[1], &t, &s, (b, a))] {
+                let Some(a) = a else { continue };
+                let v = partial.tangents();
+                for (sum, own) in sum.iter_mut().zip(own) {
+                    *sum += partial.primal() * *own;
+                }
+                if v.iter().all(|v| v.is_null()) {
+                    continue;
+                }
+                let finite = v.iter().all(|v| v.is_finite());
+                if finite && in_span(&v, own, None) {
+                    pairs.within(a);
+                } else if let Some(b) = b.filter(|_| finite && in_span(&v, partner, None)) {
+                    pairs.between(a, b);
+                } else if !matches!(node.entries, Entries::Wide(..)) || !finite || in_span(&v, own, Some(partner)) {
+                    pairs.within(a);
+                    if let Some(b) = b {
+                        pairs.between(a, b);
+                    }
+                } else {
+                    others.push(Rc::clone(a));
+                }
+            }
+        }
+        pairs.within(&join_all(&others));
+        tangents[node.slot] = sum;
+    });
+    for (slot, weight) in recording.places() {
+        if let Some(set) = domains.get(*slot).filter(|_| weight.tangents().iter().any(|t| !t.is_null())) {
+            pairs.within(set);
+        }
+    }
+    Some(pairs.into_pattern())
+}
+
+/// Whether `v` is a multiple of `s`, or a combination of `s` and `t`, up to rounding.
+fn in_span<F: Scalar>(v: &[F; SEEDS], s: &[F; SEEDS], t: Option<&[F; SEEDS]>) -> bool {
+    let dot = |a: &[F; SEEDS], b: &[F; SEEDS]| a.iter().zip(b).fold(F::zero(), |sum, (a, b)| sum + *a * *b);
+    // b less its part along a.
+    let across = |a: &[F; SEEDS], b: &[F; SEEDS]| -> [F; SEEDS] {
+        let share = dot(a, b) / dot(a, a);
+        if dot(a, a).is_null() { *b } else { std::array::from_fn(|i| b[i] - share * a[i]) }
+    };
+    let size = |a: &[F; SEEDS]| a.iter().fold(F::zero(), |m, a| m.max(a.abs()));
+    let rest = match t {
+        None => across(s, v),
+        Some(t) => across(&across(s, t), &across(s, v)),
+    };
+    size(&rest) <= F::epsilon().powf(F::lit(2.0 / 3.0)) * size(v)
+}
+
+/// Pairs of inputs that may interact.
+struct Pairs {
+    rows: Vec<Vec<u32>>,
+}
+
+impl Pairs {
+    /// All pairs of a set's inputs.
+    fn within(&mut self, set: &Rc<Set>) {
+        if !set.paired.replace(true) {
+            set.items.iter().for_each(|i| self.extend(*i, &set.items));
+        }
+    }
+
+    /// All pairs of an input in `a` and one in `b`.
+    fn between(&mut self, a: &Rc<Set>, b: &Rc<Set>) {
+        if Rc::ptr_eq(a, b) {
+            return self.within(a);
+        }
+        a.items.iter().for_each(|i| self.extend(*i, &b.items));
+        b.items.iter().for_each(|j| self.extend(*j, &a.items));
+    }
+
+    fn extend(&mut self, i: u32, with: &[u32]) {
+        let row = &mut self.rows[i as usize];
+        if row.len() + with.len() > row.capacity() {
+            // Repeated pairs go before the memory grows.
+            row.sort_unstable();
+            row.dedup();
+            row.reserve(row.len().max(with.len()));
+        }
+        row.extend_from_slice(with);
+    }
+
+    fn into_pattern(self) -> Pattern {
+        let mut pattern = Pattern::empty(0, self.rows.len());
+        for mut row in self.rows {
+            row.sort_unstable();
+            row.dedup();
+            pattern.push(row.iter().map(|j| *j as usize));
+        }
+        pattern
+    }
+}

@@ -1,0 +1,200 @@
+//! Compressed sparse rows: [`SparseMatrix`] and the pattern below it.
+
+use ndarray::Array2;
+
+use crate::number::Scalar;
+
+/// The places of a sparse matrix, row by row, columns ascending. It also serves as a list of lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    columns: usize,
+    /// Row i has the entries `starts[i]..starts[i + 1]`.
+    starts: Vec<usize>,
+    indices: Vec<usize>,
+}
+
+impl Pattern {
+    pub(super) fn empty(rows: usize, columns: usize) -> Self {
+        Self { columns, starts: vec![0; rows + 1], indices: Vec::new() }
+    }
+
+    /// Appends a row, its columns in ascending order.
+    pub(super) fn push(&mut self, row: impl IntoIterator<Item = usize>) {
+        self.indices.extend(row);
+        self.starts.push(self.indices.len());
+    }
+
+    /// The positions of `keys` by key, in order: list k has every i whose key is k.
+    pub(super) fn grouped(keys: &[usize], groups: usize) -> Self {
+        let mut starts = vec![0; groups + 1];
+        for key in keys {
+            starts[key + 1] += 1;
+        }
+        for group in 0..groups {
+            starts[group + 1] += starts[group];
+        }
+        let mut indices = vec![0; keys.len()];
+        let mut next = starts.clone();
+        for (i, key) in keys.iter().enumerate() {
+            indices[next[*key]] = i;
+            next[*key] += 1;
+        }
+        Self { columns: keys.len(), starts, indices }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    pub(super) fn row(&self, i: usize) -> &[usize] {
+        &self.indices[self.starts[i]..self.starts[i + 1]]
+    }
+
+    pub(super) fn iter_rows(&self) -> impl Iterator<Item = &[usize]> {
+        self.starts.windows(2).map(|w| &self.indices[w[0]..w[1]])
+    }
+
+    /// (row, column) of every entry.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.iter_rows().enumerate().flat_map(|(i, row)| row.iter().map(move |j| (i, *j)))
+    }
+
+    pub(super) fn longest_row(&self) -> usize {
+        self.iter_rows().map(<[usize]>::len).max().unwrap_or(0)
+    }
+
+    pub(super) fn transposed(&self) -> Self {
+        let mut transposed = Self::grouped(&self.indices, self.columns);
+        let rows: Vec<usize> = self.places().map(|(i, _)| i).collect();
+        for entry in &mut transposed.indices {
+            *entry = rows[*entry];
+        }
+        Self { columns: self.rows(), ..transposed }
+    }
+
+    /// The places of either.
+    pub(super) fn union(&self, other: &Self) -> Self {
+        let mut union = Self::empty(0, self.columns);
+        let mut both = Vec::new();
+        for (a, b) in self.iter_rows().zip(other.iter_rows()) {
+            both.clear();
+            both.extend_from_slice(a);
+            both.extend_from_slice(b);
+            sort_runs(&mut both);
+            both.dedup();
+            union.push(both.iter().copied());
+        }
+        union
+    }
+}
+
+/// Sorts what consists of a few ascending runs, which the stable sort merges.
+pub(super) fn sort_runs<T: Ord>(items: &mut [T]) {
+    items.sort();
+}
+
+/// A sparse matrix in compressed rows (CSR): the layout of `scipy.sparse.csr_array`, `sprs` and
+/// `nalgebra-sparse`, whose constructors take [`into_csr`](Self::into_csr).
+///
+/// ```
+/// use wengert::sparse_jacobian;
+///
+/// let j = sparse_jacobian(|x| vec![x[0] * x[1], x[2].sin()], &[2.0, 3.0, 0.0]);
+/// assert_eq!((j.shape(), j.nnz()), ((2, 3), 3));
+/// assert_eq!(j.iter().collect::<Vec<_>>(), [(0, 0, 3.0), (0, 1, 2.0), (1, 2, 1.0)]);
+/// assert_eq!((j.get(0, 1), j.get(1, 1)), (2.0, 0.0));
+/// assert_eq!(j.dot(&[1.0, 1.0, 1.0]), [5.0, 1.0]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseMatrix<F> {
+    pub(super) pattern: Pattern,
+    pub(super) values: Vec<F>,
+}
+
+impl<F: Scalar> SparseMatrix<F> {
+    pub(super) fn zeros(pattern: Pattern) -> Self {
+        let values = vec![F::zero(); pattern.len()];
+        Self { pattern, values }
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.pattern.rows(), self.pattern.columns())
+    }
+
+    /// How many entries are stored; a stored value can be 0.
+    pub fn nnz(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Where each row's entries begin, and after the last row their number.
+    pub fn indptr(&self) -> &[usize] {
+        &self.pattern.starts
+    }
+
+    /// The column of each entry, ascending within a row.
+    pub fn indices(&self) -> &[usize] {
+        &self.pattern.indices
+    }
+
+    /// The value of each entry.
+    pub fn values(&self) -> &[F] {
+        &self.values
+    }
+
+    /// Row pointers, columns and values.
+    pub fn into_csr(self) -> (Vec<usize>, Vec<usize>, Vec<F>) {
+        (self.pattern.starts, self.pattern.indices, self.values)
+    }
+
+    /// (row, column, value) of each entry, row by row.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, F)> {
+        self.pattern.places().zip(&self.values).map(|((i, j), value)| (i, j, *value))
+    }
+
+    /// The entry at row `i` and column `j`; 0 where none is stored.
+    ///
+    /// # Panics
+    ///
+    /// If the place is outside the matrix.
+    #[track_caller]
+    pub fn get(&self, i: usize, j: usize) -> F {
+        let (m, n) = self.shape();
+        assert!(i < m && j < n, "get: ({i}, {j}) is outside of a {m} x {n} matrix");
+        let found = self.pattern.row(i).binary_search(&j);
+        found.map_or(F::zero(), |k| self.values[self.pattern.starts[i] + k])
+    }
+
+    /// The matrix with all its zeros.
+    pub fn to_dense(&self) -> Array2<F> {
+        let mut dense = Array2::zeros(self.shape());
+        for (i, j, value) in self.iter() {
+            dense[[i, j]] = value;
+        }
+        dense
+    }
+
+    /// The product with a vector.
+    ///
+    /// # Panics
+    ///
+    /// If its length is not the number of columns.
+    #[track_caller]
+    pub fn dot(&self, x: &[F]) -> Vec<F> {
+        let (m, n) = self.shape();
+        assert!(x.len() == n, "dot: a {m} x {n} matrix times a vector of length {}", x.len());
+        let mut product = vec![F::zero(); m];
+        for (i, j, value) in self.iter() {
+            product[i] += value * x[j];
+        }
+        product
+    }
+}

@@ -1,0 +1,179 @@
+//! Factorisations of square matrices: nalgebra's for floats, and with them for dual numbers.
+
+use bumpalo::Bump;
+use num_traits::{Float, Zero};
+
+use crate::kernels::triangular::Triangle;
+use crate::number::{BaseFloat, Dual, Scalar};
+use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::{Defect, Factor};
+
+/// Elimination in dual arithmetic. Only the choice of pivots is a matter of the primals alone.
+impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
+    fn lu(a: &mut [Self], rows: &mut [u32]) -> Result<(), Defect> {
+        let n = rows.len();
+        let mut primals: Vec<F> = a.iter().map(|x| x.primal()).collect();
+        F::lu(&mut primals, rows)?;
+        let given = a.to_vec();
+        for (i, &row) in rows.iter().enumerate() {
+            a[i * n..][..n].copy_from_slice(&given[row as usize * n..][..n]);
+        }
+        for k in 0..n {
+            let (above, below) = a.split_at_mut((k + 1) * n);
+            eliminate(&above[k * n..], below, n, k);
+        }
+        Ok(())
+    }
+
+    fn cholesky(a: &mut [Self], n: usize) -> Result<(), Defect> {
+        let mut primals: Vec<F> = a.iter().map(|x| x.primal()).collect();
+        F::cholesky(&mut primals, n)?;
+        for i in 0..n {
+            for j in 0..=i {
+                let sum = (0..j).fold(a[i * n + j], |sum, k| sum - a[i * n + k] * a[j * n + k]);
+                a[i * n + j] = if i == j { Float::sqrt(sum) } else { sum / a[j * n + j] };
+            }
+            a[i * n + i + 1..][..n - i - 1].fill(Self::zero());
+        }
+        Ok(())
+    }
+}
+
+/// Takes multiples of the pivot row, whose pivot is in column `k`, from the rows of length `width`
+/// below; the multipliers take the place of the zeros.
+fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k: usize) {
+    for row in below.chunks_exact_mut(width) {
+        let factor = row[k] / pivot[k];
+        row[k] = factor;
+        for (x, &p) in row[k + 1..].iter_mut().zip(&pivot[k + 1..width]) {
+            *x -= factor * p;
+        }
+    }
+}
+
+/// The determinant of any square matrix of order n ≥ 1 and, in the arena, its cofactors: right for
+/// every rank, and in dual arithmetic with their derivatives.
+///
+/// Complete pivoting leads to PAQ = L·[U B; 0 S], with S of order one or all zero (in its primals).
+/// With E = L⁻¹P, split alike, and σ = det P det Q, the adjugate is
+///
+/// adj A = σ det U · Q · [U⁻¹(det S E₁ − B adj(S) E₂); adj(S) E₂],
+///
+/// in which nothing is divided by what may be zero. The cofactors are its transpose.
+pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F, &'a mut [F]) {
+    let size = |x: F| Float::abs(x.to_base());
+    // Rows of PAQ, and beside them the rows of E.
+    let width = 2 * n;
+    let mut rows = vec![F::zero(); n * width];
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        row[..n].copy_from_slice(&a[i * n..][..n]);
+        row[n + i] = F::one();
+    }
+    let mut columns: Vec<usize> = (0..n).collect();
+    let mut scale = F::one();
+    let mut m = 0;
+    while m + 1 < n {
+        let (mut largest, mut i, mut j) = (F::Base::zero(), m, m);
+        for r in m..n {
+            for c in m..n {
+                let candidate = size(rows[r * width + c]);
+                if candidate > largest {
+                    (largest, i, j) = (candidate, r, c);
+                }
+            }
+        }
+        if largest.is_zero() {
+            break;
+        }
+        if i != m {
+            scale = -scale;
+            let (above, below) = rows.split_at_mut(i * width);
+            above[m * width..][..width].swap_with_slice(&mut below[..width]);
+        }
+        if j != m {
+            scale = -scale;
+            columns.swap(m, j);
+            for row in rows.chunks_exact_mut(width) {
+                row.swap(m, j);
+            }
+        }
+        let (above, below) = rows.split_at_mut((m + 1) * width);
+        let pivot = &above[m * width..];
+        scale *= pivot[m];
+        eliminate(pivot, below, width, m);
+        m += 1;
+    }
+    let rest = n - m;
+    let strides = [width as isize, 1];
+    let part = |row: usize, column: usize, shape| Mat::new(&rows, row * width + column, shape, strides);
+    let s: Vec<F> = rows[m * width..].chunks_exact(width).flat_map(|row| &row[m..n]).copied().collect();
+    let (det, adjugate) = adjugate(&s, rest);
+    // Z = [det S E₁; adj(S) E₂], then its head by U.
+    let mut z = vec![F::zero(); n * n];
+    let (head, tail) = z.split_at_mut(m * n);
+    let by_row = [n as isize, 1];
+    let adjugate = Mat::new(&adjugate, 0, [rest, rest], [rest as isize, 1]);
+    matmul(MatMut::new(&mut *tail, 0, [rest, n], by_row), adjugate, part(m, n, [rest, n]), Update::Set);
+    let tail = Mat::new(tail, 0, [rest, n], by_row);
+    matmul(MatMut::new(&mut *head, 0, [m, n], by_row), part(0, m, [m, rest]), tail, Update::Set);
+    let mut u = vec![F::zero(); m * m];
+    for i in 0..m {
+        let row = &rows[i * width..][..width];
+        u[i * m..][..m].copy_from_slice(&row[..m]);
+        for (z, &e) in head[i * n..][..n].iter_mut().zip(&row[n..]) {
+            *z = det * e - *z;
+        }
+    }
+    Triangle::new(&u, m, false, false).solve(head, n, arena);
+    let cofactors = arena.alloc_slice_fill_copy(n * n, F::zero());
+    for (row, &column) in z.chunks_exact(n).zip(&columns) {
+        for (i, &z) in row.iter().enumerate() {
+            cofactors[i * n + column] = scale * z;
+        }
+    }
+    (scale * det, cofactors)
+}
+
+/// The determinant and the adjugate of a matrix by the Faddeev–Le Verrier method, which
+/// divides by whole numbers only: M₁ = I, cₖ = −tr(S Mₖ)/k, Mₖ₊₁ = S Mₖ + cₖI; adj S = ±Mₙ,
+/// det S = ±cₙ.
+fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
+    let by_row = [n as isize, 1];
+    let mut m = vec![F::zero(); n * n];
+    m.iter_mut().step_by(n + 1).for_each(|x| *x = F::one());
+    let mut product = vec![F::zero(); n * n];
+    let mut sign = -F::one();
+    for k in 1.. {
+        let (left, right) = (Mat::new(s, 0, [n, n], by_row), Mat::new(&m, 0, [n, n], by_row));
+        matmul(MatMut::new(&mut product, 0, [n, n], by_row), left, right, Update::Set);
+        let c = -product.iter().step_by(n + 1).copied().sum::<F>() / F::lit(k as f64);
+        if k == n {
+            for x in &mut m {
+                *x *= -sign;
+            }
+            return (sign * c, m);
+        }
+        sign = -sign;
+        m.copy_from_slice(&product);
+        // S is nilpotent where its primals are zero: all that follows is zero, too.
+        if m.iter().all(|x| x.is_null()) {
+            break;
+        }
+        m.iter_mut().step_by(n + 1).for_each(|x| *x += c);
+    }
+    (F::zero(), m)
+}
+
+/// ±1 as `rows`, a permutation, is even or odd.
+pub(crate) fn parity<B: BaseFloat>(rows: &[u32]) -> B {
+    let mut rows = rows.to_vec();
+    let mut sign = B::one();
+    for i in 0..rows.len() {
+        while rows[i] as usize != i {
+            let j = rows[i] as usize;
+            rows.swap(i, j);
+            sign = -sign;
+        }
+    }
+    sign
+}

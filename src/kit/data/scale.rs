@@ -1,0 +1,125 @@
+//! Scaling of columns, and labels as vectors.
+
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
+
+use crate::number::BaseFloat;
+
+/// An affine map of each column, fitted on the training data and applied to all.
+///
+/// ```
+/// use ndarray::array;
+/// use wengert::data::Scaling;
+///
+/// let train = array![[1.0, 7.0], [3.0, 7.0]];
+/// let scaling = Scaling::standard(&train);
+/// assert_eq!(scaling.apply(&train), array![[-1.0, 0.0], [1.0, 0.0]]);
+/// assert_eq!(scaling.apply(&array![[5.0, 8.0]]), array![[3.0, 1.0]]);
+/// assert_eq!(scaling.invert(&array![[3.0, 1.0]]), array![[5.0, 8.0]]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaling<F> {
+    /// What is subtracted from each column.
+    pub shift: Array1<F>,
+    /// What each column is divided by after that.
+    pub scale: Array1<F>,
+}
+
+impl<F: BaseFloat> Scaling<F> {
+    /// Standardisation: subtracts the mean and divides by the standard deviation (the root of
+    /// Σ (xᵢ - x̄)² / n). A constant column is not divided.
+    ///
+    /// # Panics
+    ///
+    /// If there is no row.
+    #[track_caller]
+    pub fn standard(train: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Self {
+        Self::fit(train.view(), |column| {
+            let n = column.len() as f64;
+            let mean = column.iter().sum::<f64>() / n;
+            (mean, (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt())
+        })
+    }
+
+    /// Maps the least number of each column to 0 and the greatest to 1. A constant column is not
+    /// divided.
+    ///
+    /// # Panics
+    ///
+    /// If there is no row.
+    #[track_caller]
+    pub fn min_max(train: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Self {
+        Self::fit(train.view(), |column| {
+            let least = column.iter().copied().fold(f64::INFINITY, f64::min);
+            let greatest = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (least, greatest - least)
+        })
+    }
+
+    /// (x - shift) / scale.
+    ///
+    /// # Panics
+    ///
+    /// If the array has another number of columns.
+    #[track_caller]
+    pub fn apply(&self, rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Array2<F> {
+        self.assert_fits("apply", rows.ncols());
+        (rows - &self.shift) / &self.scale
+    }
+
+    /// x · scale + shift: undoes [`apply`](Self::apply).
+    ///
+    /// # Panics
+    ///
+    /// If the array has another number of columns.
+    #[track_caller]
+    pub fn invert(&self, rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Array2<F> {
+        self.assert_fits("invert", rows.ncols());
+        rows * &self.scale + &self.shift
+    }
+
+    #[track_caller]
+    fn fit(train: ArrayView2<'_, F>, measure: impl Fn(&[f64]) -> (f64, f64)) -> Self {
+        assert!(train.nrows() > 0, "Scaling: there is no row to fit {} columns to", train.ncols());
+        let mut column = Vec::with_capacity(train.nrows());
+        let measures = train.axis_iter(Axis(1)).map(|numbers| {
+            column.clear();
+            column.extend(numbers.iter().map(|x| x.to_f64().unwrap_or(f64::NAN)));
+            let constant = column.iter().all(|&x| x == column[0]);
+            let (shift, scale) = measure(&column);
+            // The mean of equal numbers rounds, so that what is left would be blown up.
+            if constant { (column[0], 1.0) } else { (shift, scale) }
+        });
+        let (shift, scale): (Vec<F>, Vec<F>) = measures.map(|(a, b)| (F::lit(a), F::lit(b))).unzip();
+        Self { shift: shift.into(), scale: scale.into() }
+    }
+
+    #[track_caller]
+    fn assert_fits(&self, name: &str, columns: usize) {
+        assert!(
+            columns == self.shift.len(),
+            "Scaling::{name}: it was fitted to {} columns, the array has {columns}",
+            self.shift.len()
+        );
+    }
+}
+
+/// A row per label, with 1 at the label's place and 0 elsewhere.
+///
+/// ```
+/// use ndarray::array;
+///
+/// assert_eq!(wengert::data::one_hot::<f32>(&[2, 0], 3), array![[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+/// ```
+///
+/// # Panics
+///
+/// If a label is not below `classes`.
+#[track_caller]
+pub fn one_hot<F: BaseFloat>(labels: &[usize], classes: usize) -> Array2<F> {
+    let mut rows = Array2::from_elem((labels.len(), classes), F::zero());
+    for (row, &label) in labels.iter().enumerate() {
+        assert!(label < classes, "one_hot: label {label} at {row} is not one of the {classes} classes");
+        rows[[row, label]] = F::one();
+    }
+    rows
+}

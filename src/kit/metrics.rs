@@ -1,0 +1,285 @@
+//! How good predictions are: shares, tables and errors over arrays.
+//!
+//! ```
+//! use wengert::metrics::{Confusion, accuracy};
+//!
+//! let (actual, predicted) = ([0, 0, 1, 1, 1], [0, 1, 1, 1, 0]);
+//! assert_eq!(accuracy(&predicted, &actual), 0.6);
+//!
+//! let confusion = Confusion::new(2, &predicted, &actual).named(["cat", "dog"]);
+//! assert_eq!(confusion.precision(1), 2.0 / 3.0);
+//! assert_eq!(confusion.to_string(), "\
+//! actual     cat  dog   recall
+//! cat          1    1   50.00%
+//! dog          1    2   66.67%
+//! precision  50%  67%   60.00%");
+//! ```
+
+use std::fmt;
+
+use ndarray::{ArrayBase, Data, Dimension, Ix2};
+
+use crate::number::BaseFloat;
+
+/// The place of the greatest number of each row: the predicted classes, from logits or
+/// probabilities. The first one of equals; a NaN is never the greatest.
+///
+/// ```
+/// let logits = ndarray::array![[0.1, 2.0, -1.0], [3.0, 3.0, 0.0]];
+/// assert_eq!(wengert::metrics::argmax_rows(&logits), [1, 0]);
+/// ```
+pub fn argmax_rows<F: BaseFloat>(rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Vec<usize> {
+    let greatest = |row: ndarray::ArrayView1<'_, F>| {
+        let (mut place, mut best) = (0, F::neg_infinity());
+        for (i, &x) in row.iter().enumerate() {
+            if x > best {
+                (place, best) = (i, x);
+            }
+        }
+        place
+    };
+    rows.rows().into_iter().map(greatest).collect()
+}
+
+/// The share of predictions that are right; NaN where there is none.
+///
+/// # Panics
+///
+/// If there are more or fewer predictions than labels.
+#[track_caller]
+pub fn accuracy(predicted: &[usize], actual: &[usize]) -> f64 {
+    assert_as_many("accuracy", predicted.len(), actual.len());
+    let hits = predicted.iter().zip(actual).filter(|(p, a)| p == a).count();
+    hits as f64 / actual.len() as f64
+}
+
+/// e^loss for a mean cross-entropy in nats: among how many equally likely choices a model hesitates.
+///
+/// Jelinek, Mercer, Bahl and Baker, Perplexity - a measure of the difficulty of speech recognition
+/// tasks, J. Acoust. Soc. Am. 62, 1977.
+///
+/// ```
+/// assert!((wengert::metrics::perplexity(8_f64.ln()) - 8.0).abs() < 1e-12);
+/// ```
+pub fn perplexity(nats: f64) -> f64 {
+    nats.exp()
+}
+
+/// The mean squared error, Σ (pᵢ - aᵢ)² / n, summed in `f64`.
+///
+/// # Panics
+///
+/// If the shapes differ.
+#[track_caller]
+pub fn mse<F: BaseFloat, D: Dimension>(
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+) -> f64 {
+    mean_of("mse", predicted, actual, |error| error * error)
+}
+
+/// The root of the [mean squared error](mse).
+///
+/// # Panics
+///
+/// If the shapes differ.
+#[track_caller]
+pub fn rmse<F: BaseFloat, D: Dimension>(
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+) -> f64 {
+    mean_of("rmse", predicted, actual, |error| error * error).sqrt()
+}
+
+/// The mean absolute error, Σ |pᵢ - aᵢ| / n, summed in `f64`.
+///
+/// # Panics
+///
+/// If the shapes differ.
+#[track_caller]
+pub fn mae<F: BaseFloat, D: Dimension>(
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+) -> f64 {
+    mean_of("mae", predicted, actual, f64::abs)
+}
+
+/// The coefficient of determination, 1 - Σ (pᵢ - aᵢ)² / Σ (aᵢ - ā)²: 1 for a perfect prediction, 0
+/// for one no better than the mean ā, negative for a worse one. -∞ or NaN where the actual values
+/// are all equal.
+///
+/// ```
+/// use ndarray::array;
+/// use wengert::metrics::r2;
+///
+/// assert_eq!(r2(&array![2.0, 4.0, 6.0], &array![1.0, 4.0, 7.0]), 1.0 - 2.0 / 18.0);
+/// ```
+///
+/// # Panics
+///
+/// If the shapes differ.
+#[track_caller]
+pub fn r2<F: BaseFloat, D: Dimension>(
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+) -> f64 {
+    let residual = mean_of("r2", predicted, actual, |error| error * error);
+    let mean = actual.iter().map(wide).sum::<f64>() / actual.len() as f64;
+    let variance = actual.iter().map(|a| (wide(a) - mean).powi(2)).sum::<f64>() / actual.len() as f64;
+    1.0 - residual / variance
+}
+
+#[track_caller]
+fn mean_of<F: BaseFloat, D: Dimension>(
+    name: &str,
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+    f: impl Fn(f64) -> f64,
+) -> f64 {
+    assert!(
+        predicted.shape() == actual.shape(),
+        "{name}: predictions of shape {:?} do not fit actual values of shape {:?}",
+        predicted.shape(),
+        actual.shape()
+    );
+    predicted.iter().zip(actual).map(|(p, a)| f(wide(p) - wide(a))).sum::<f64>() / actual.len() as f64
+}
+
+fn wide<F: BaseFloat>(x: &F) -> f64 {
+    x.to_f64().unwrap_or(f64::NAN)
+}
+
+#[track_caller]
+fn assert_as_many(name: &str, predicted: usize, actual: usize) {
+    assert!(predicted == actual, "{name}: {predicted} predictions do not fit {actual} labels");
+}
+
+/// How often each class was predicted as each: a row per actual class, a column per predicted one.
+///
+/// Printed, it is a table with the recall of each row, the precision of each column and the
+/// accuracy in the corner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    counts: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Confusion {
+    /// Counts predictions against labels.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer predictions than labels, or one is not below `classes`.
+    #[track_caller]
+    pub fn new(classes: usize, predicted: &[usize], actual: &[usize]) -> Self {
+        let names = (0..classes).map(|class| class.to_string()).collect();
+        let mut confusion = Self { counts: vec![0; classes * classes], names };
+        confusion.add(predicted, actual);
+        confusion
+    }
+
+    /// Counts more predictions, as of the next batch.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn add(&mut self, predicted: &[usize], actual: &[usize]) {
+        assert_as_many("Confusion", predicted.len(), actual.len());
+        let classes = self.classes();
+        for (&p, &a) in predicted.iter().zip(actual) {
+            assert!(p < classes && a < classes, "Confusion: class {} is not one of the {classes} classes", p.max(a));
+            self.counts[a * classes + p] += 1;
+        }
+    }
+
+    /// Names the classes for the table.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer names than classes.
+    #[track_caller]
+    #[must_use]
+    pub fn named(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        assert!(
+            names.len() == self.names.len(),
+            "Confusion::named: {} names do not fit {} classes",
+            names.len(),
+            self.names.len()
+        );
+        Self { names, ..self }
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How often `actual` was taken for `predicted`.
+    pub fn count(&self, actual: usize, predicted: usize) -> usize {
+        self.counts[actual * self.classes() + predicted]
+    }
+
+    /// The share of predictions that are right; NaN where there is none.
+    pub fn accuracy(&self) -> f64 {
+        let hits: usize = (0..self.classes()).map(|c| self.count(c, c)).sum();
+        hits as f64 / self.counts.iter().sum::<usize>() as f64
+    }
+
+    /// Of the predictions of a class, the share that is right; NaN where there is none.
+    pub fn precision(&self, class: usize) -> f64 {
+        let predicted: usize = (0..self.classes()).map(|actual| self.count(actual, class)).sum();
+        self.count(class, class) as f64 / predicted as f64
+    }
+
+    /// Of the examples of a class, the share that was found; NaN where there is none.
+    pub fn recall(&self, class: usize) -> f64 {
+        let actual: usize = (0..self.classes()).map(|predicted| self.count(class, predicted)).sum();
+        self.count(class, class) as f64 / actual as f64
+    }
+
+    /// 2TP / (2TP + FP + FN), the harmonic mean of precision and recall; NaN where the class
+    /// occurs neither in labels nor in predictions.
+    ///
+    /// van Rijsbergen, Information retrieval, 2nd edition, Butterworths 1979, chapter 7.
+    pub fn f1(&self, class: usize) -> f64 {
+        let both: usize = (0..self.classes()).map(|other| self.count(class, other) + self.count(other, class)).sum();
+        2.0 * self.count(class, class) as f64 / both as f64
+    }
+
+    /// The mean of [`f1`](Self::f1) over the classes that occur.
+    pub fn macro_f1(&self) -> f64 {
+        let scores: Vec<f64> = (0..self.classes()).map(|class| self.f1(class)).filter(|f1| !f1.is_nan()).collect();
+        scores.iter().sum::<f64>() / scores.len() as f64
+    }
+}
+
+impl fmt::Display for Confusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |x: f64, digits: usize| if x.is_nan() { "-".into() } else { format!("{:.digits$}%", 100.0 * x) };
+        let classes = 0..self.classes();
+        let first = self.names.iter().map(|n| n.chars().count()).fold("precision".len(), usize::max);
+        let widths: Vec<usize> = classes
+            .clone()
+            .map(|p| {
+                let counts = classes.clone().map(|a| self.count(a, p).to_string().len());
+                counts.fold(self.names[p].chars().count().max(share(self.precision(p), 0).len()), usize::max)
+            })
+            .collect();
+        let row = |f: &mut fmt::Formatter<'_>, head: &str, cells: &dyn Fn(usize) -> String, end: &str| {
+            write!(f, "{head:first$}")?;
+            for (class, width) in widths.iter().enumerate() {
+                write!(f, "  {:>width$}", cells(class))?;
+            }
+            write!(f, "  {end:>7}")
+        };
+        row(f, "actual", &|class| self.names[class].clone(), "recall")?;
+        for actual in classes {
+            writeln!(f)?;
+            row(f, &self.names[actual], &|p| self.count(actual, p).to_string(), &share(self.recall(actual), 2))?;
+        }
+        writeln!(f)?;
+        row(f, "precision", &|class| share(self.precision(class), 0), &share(self.accuracy(), 2))
+    }
+}

@@ -1,0 +1,127 @@
+//! Convolutional layers.
+
+use ndarray::{Ix1, Ix3, Ix4};
+use rand::Rng;
+
+use super::{Layer, Mode, add_uniform, by_channel};
+use crate::number::Scalar;
+use crate::params::{On, Param, Params};
+use crate::tensor::{Conv, Lengths, Tensor};
+
+macro_rules! convolutions {
+    ($($(#[doc = $doc:literal])+ $Name:ident $method:ident $N:literal $D:ident [$($axis:ident)+])+) => { $(
+        $( #[doc = $doc] )+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $Name {
+            /// `name.weight`, of shape (outputs, inputs / groups, size of the kernel).
+            pub weight: Param<$D>,
+            /// `name.bias`, of shape (outputs).
+            pub bias: Option<Param<Ix1>>,
+            /// How the kernel moves.
+            pub conv: Conv<$N>,
+        }
+
+        impl $Name {
+            /// Adds weight and bias, both uniform on ±1/√n, n being the number of weights of an
+            /// output (PyTorch's default).
+            ///
+            /// # Panics
+            ///
+            /// If the groups do not divide inputs and outputs, or there is a parameter of the same
+            /// name.
+            #[track_caller]
+            pub fn new<F: Scalar>(
+                params: &mut Params<F>,
+                name: &str,
+                inputs: usize,
+                outputs: usize,
+                size: impl Lengths<$N>,
+                conv: Conv<$N>,
+                rng: &mut (impl Rng + ?Sized),
+            ) -> Self {
+                let layer = Self::without_bias(params, name, inputs, outputs, size, conv, rng);
+                let fan_in = params.view(layer.weight).len() / outputs.max(1);
+                Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), fan_in, rng)), ..layer }
+            }
+
+            /// As [`new`](Self::new), with no bias, as before a norm.
+            ///
+            /// # Panics
+            ///
+            /// If the groups do not divide inputs and outputs, or there is a parameter of the same
+            /// name.
+            #[track_caller]
+            pub fn without_bias<F: Scalar>(
+                params: &mut Params<F>,
+                name: &str,
+                inputs: usize,
+                outputs: usize,
+                size: impl Lengths<$N>,
+                conv: Conv<$N>,
+                rng: &mut (impl Rng + ?Sized),
+            ) -> Self {
+                let groups = conv.group_count();
+                assert!(
+                    inputs % groups == 0 && outputs % groups == 0,
+                    "{name}: {inputs} inputs and {outputs} outputs do not split into {groups} groups"
+                );
+                let [$($axis),+] = size.lengths();
+                let fan_in = inputs / groups $( * $axis )+;
+                let shape = $D(outputs, inputs / groups, $($axis),+);
+                Self { weight: add_uniform(params, name, "weight", shape, fan_in, rng), bias: None, conv }
+            }
+
+            /// The convolution plus the bias of each output.
+            ///
+            /// # Panics
+            ///
+            /// If the number of channels differs or the padded input is smaller than the kernel.
+            #[track_caller]
+            pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, $D>) -> Tensor<'t, F, $D> {
+                let y = x.$method(p.get(self.weight), self.conv);
+                match self.bias {
+                    Some(bias) => y + by_channel(p.get(bias), y),
+                    None => y,
+                }
+            }
+        }
+
+        impl<F: Scalar> Layer<F, $D> for $Name {
+            type Out = $D;
+            #[track_caller]
+            fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
+                self.forward(p, x)
+            }
+        }
+    )+ };
+}
+convolutions! {
+    /// A convolution of signals of shape (samples, channels, length): [`Tensor::conv1d`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::Conv1d;
+    /// use wengert::{Conv, Params, Tape, ndarray::Array3};
+    ///
+    /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
+    /// let layer = Conv1d::new(&mut params, "conv", 2, 6, 3, Conv::new().dilation(2), &mut rng);
+    /// let (tape, signals) = (Tape::new(), Array3::<f32>::zeros((4, 2, 20)));
+    /// let p = params.on(&tape);
+    /// assert_eq!(layer.forward(p, p.constant(&signals)).shape(), [4, 6, 16]);
+    /// ```
+    Conv1d conv1d 1 Ix3 [size]
+    /// A convolution of images of shape (samples, channels, height, width): [`Tensor::conv2d`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::Conv2d;
+    /// use wengert::{Conv, Params, Tape, ndarray::Array4};
+    ///
+    /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
+    /// let layer = Conv2d::new(&mut params, "conv", 3, 16, [3, 5], Conv::new().padding([1, 2]), &mut rng);
+    /// let (tape, images) = (Tape::new(), Array4::<f32>::zeros((4, 3, 28, 28)));
+    /// let p = params.on(&tape);
+    /// assert_eq!(layer.forward(p, p.constant(&images)).shape(), [4, 16, 28, 28]);
+    /// ```
+    Conv2d conv2d 2 Ix4 [rows columns]
+}

@@ -1,0 +1,181 @@
+//! [`Layer`], chains of layers as tuples, and layers without parameters.
+
+use ndarray::{Dimension, Ix2, Ix3, Ix4};
+
+use super::Mode;
+use crate::number::Scalar;
+use crate::params::On;
+use crate::tensor::{Pool, Tensor};
+
+/// What takes a tensor of `D` and gives one of `Out`: the layers of this module and tuples of
+/// them, which run one after the other.
+///
+/// A tuple is a struct like any other: no box, no dynamic call.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::StdRng};
+/// use wengert::nn::{Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Mode, Relu};
+/// use wengert::{Conv, Params, Tape, ndarray::Array4};
+///
+/// let (mut params, rng) = (Params::<f32>::new(), &mut StdRng::seed_from_u64(0));
+/// let net = (
+///     Conv2d::new(&mut params, "conv", 1, 16, 3, Conv::new().padding(1), rng),
+///     Relu,
+///     MaxPool2d::new(2),
+///     Flatten,
+///     Dropout::new(0.2),
+///     Linear::new(&mut params, "out", 16 * 4 * 4, 10, rng),
+/// );
+/// let (tape, images) = (Tape::new(), Array4::<f32>::zeros((32, 1, 8, 8)));
+/// let p = params.on(&tape);
+/// let logits = net.forward(p, p.constant(&images), &mut Mode::train(0));
+/// assert_eq!(logits.shape(), [32, 10]);
+/// ```
+///
+/// A closure may do for a chain's shape what no layer does:
+///
+/// ```
+/// # use wengert::nn::{Layer, Map, Mode};
+/// # let tape = wengert::Tape::<f64>::new();
+/// # let params = wengert::Params::new();
+/// # let data = ndarray::array![1.0, 2.0];
+/// # let p = params.on(&tape);
+/// let half = Map::new(|x| x * 0.5);
+/// assert_eq!(half.forward(p, p.constant(&data), &mut Mode::eval()).value(), ndarray::array![0.5, 1.0]);
+/// ```
+pub trait Layer<F: Scalar, D: Dimension> {
+    /// The dimension of the result.
+    type Out: Dimension + 'static;
+
+    /// The result. Layers that are the same in training and evaluation have a method of this name
+    /// without `mode`.
+    #[track_caller]
+    fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, Self::Out>;
+}
+
+macro_rules! chain {
+    ($($A:ident: $D:ty),+ => $Z:ident) => {
+        impl<F: Scalar, D: Dimension + 'static, $($A: Layer<F, $D>),+> Layer<F, D> for ($($A,)+) {
+            type Out = $Z::Out;
+            #[track_caller]
+            fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, $Z::Out> {
+                #[allow(non_snake_case)]
+                let ($($A,)+) = self;
+                $( let x = $A.forward(p, x, mode); )+
+                x
+            }
+        }
+    };
+}
+chain! { A: D => A }
+chain! { A: D, B: A::Out => B }
+chain! { A: D, B: A::Out, C: B::Out => C }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out => E }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out => G }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out => H }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out => I }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out => J }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out => K }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out => L }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out, M: L::Out => M }
+chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out, M: L::Out, N: M::Out => N }
+
+/// Activations: each the tensor's method of the [table](crate::rules).
+macro_rules! activations {
+    ($($Name:ident $method:ident)+) => { $(
+        #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $Name;
+
+        impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for $Name {
+            type Out = D;
+            fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+                x.$method()
+            }
+        }
+    )+ };
+}
+activations! {
+    Relu relu
+    Gelu gelu
+    Silu silu
+    Tanh tanh
+    Sigmoid sigmoid
+    Softplus softplus
+}
+
+/// A function of tensors as a [`Layer`], as an activation with a parameter: `Map::new(|x| x.elu(0.5))`.
+#[derive(Clone, Copy)]
+pub struct Map<G>(G);
+
+impl<G> Map<G> {
+    /// The layer of a function that keeps the number of axes.
+    pub fn new<F: Scalar, D: Dimension>(function: G) -> Self
+    where
+        G: for<'t> Fn(Tensor<'t, F, D>) -> Tensor<'t, F, D>,
+    {
+        Self(function)
+    }
+}
+
+impl<G> std::fmt::Debug for Map<G> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Map")
+    }
+}
+
+impl<F: Scalar, D: Dimension + 'static, G> Layer<F, D> for Map<G>
+where
+    G: for<'t> Fn(Tensor<'t, F, D>) -> Tensor<'t, F, D>,
+{
+    type Out = D;
+    #[track_caller]
+    fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+        (self.0)(x)
+    }
+}
+
+/// All axes but the first as one: (samples, ..) becomes (samples, numbers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flatten;
+
+impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Flatten {
+    type Out = Ix2;
+    #[track_caller]
+    fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, Ix2> {
+        let Some((&samples, rest)) = x.shape().split_first() else {
+            panic!("Flatten: the input has no axes; its first one should be that of the samples");
+        };
+        x.reshape((samples, rest.iter().product()))
+    }
+}
+
+macro_rules! pools {
+    ($($Name:ident $method:ident $N:literal $D:ident)+) => { $(
+        #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $Name(Pool<$N>);
+
+        impl $Name {
+            /// Windows of a size, or a [`Pool`] with stride and padding.
+            #[track_caller]
+            pub fn new(pool: impl Into<Pool<$N>>) -> Self {
+                Self(pool.into())
+            }
+        }
+
+        impl<F: Scalar> Layer<F, $D> for $Name {
+            type Out = $D;
+            #[track_caller]
+            fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
+                x.$method(self.0)
+            }
+        }
+    )+ };
+}
+pools! {
+    MaxPool1d max_pool1d 1 Ix3
+    MaxPool2d max_pool2d 2 Ix4
+    AvgPool1d avg_pool1d 1 Ix3
+    AvgPool2d avg_pool2d 2 Ix4
+}

@@ -1,0 +1,201 @@
+//! Layers that multiply by or look up in a matrix.
+
+use ndarray::{ArrayBase, ArrayView, ArrayView1, Axis, Data, Dimension, Ix1, Ix2};
+use rand::Rng;
+
+use super::{Layer, Mode, add_uniform};
+use crate::kit::init;
+use crate::number::Scalar;
+use crate::params::{On, Param, Params};
+use crate::tensor::Tensor;
+
+/// An affine map y = x w + b of the last axis.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::StdRng};
+/// use wengert::nn::Linear;
+/// use wengert::{Params, Tape, ndarray::Array3};
+///
+/// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
+/// let layer = Linear::new(&mut params, "layer", 5, 3, &mut rng);
+/// let (tape, sequences) = (Tape::new(), Array3::<f64>::zeros((2, 7, 5)));
+/// let p = params.on(&tape);
+/// assert_eq!(layer.forward(p, p.constant(&sequences)).shape(), [2, 7, 3]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// `name.weight`, of shape (inputs, outputs).
+    pub weight: Param<Ix2>,
+    /// `name.bias`, of shape (outputs).
+    pub bias: Option<Param<Ix1>>,
+}
+
+impl Linear {
+    /// Adds weight and bias, both uniform on ±1/√inputs (PyTorch's default).
+    ///
+    /// # Panics
+    ///
+    /// If there is a parameter of the same name.
+    #[track_caller]
+    pub fn new<F: Scalar>(
+        params: &mut Params<F>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Self {
+        let layer = Self::without_bias(params, name, inputs, outputs, rng);
+        Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), inputs, rng)), ..layer }
+    }
+
+    /// As [`new`](Self::new), with no bias.
+    ///
+    /// # Panics
+    ///
+    /// If there is a parameter of the same name.
+    #[track_caller]
+    pub fn without_bias<F: Scalar>(
+        params: &mut Params<F>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Self {
+        Self { weight: add_uniform(params, name, "weight", Ix2(inputs, outputs), inputs, rng), bias: None }
+    }
+
+    /// y = x w + b: (.., inputs) gives (.., outputs).
+    ///
+    /// # Panics
+    ///
+    /// If the last axis of x has another length.
+    #[track_caller]
+    pub fn forward<'t, F: Scalar, D: Dimension>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+        affine(p, x, self.weight, self.bias)
+    }
+}
+
+impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Linear {
+    type Out = D;
+    #[track_caller]
+    fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+        self.forward(p, x)
+    }
+}
+
+/// x w + b along the last axis.
+#[track_caller]
+pub(super) fn affine<'t, F: Scalar, D: Dimension>(
+    p: On<'t, '_, F>,
+    x: Tensor<'t, F, D>,
+    weight: Param<Ix2>,
+    bias: Option<Param<Ix1>>,
+) -> Tensor<'t, F, D> {
+    let w = p.get(weight);
+    let (inputs, outputs) = w.dim().into_pattern();
+    let Some((_, leading)) = x.shape().split_last().filter(|(last, _)| **last == inputs) else {
+        panic!(
+            "{}: it takes tensors whose last axis has length {inputs}, and this one has shape {:?}; the weight has \
+             shape {:?}",
+            p.params().name(weight),
+            x.shape(),
+            w.shape()
+        );
+    };
+    let rows: usize = leading.iter().product();
+    let mut shape = x.dim();
+    shape[leading.len()] = outputs;
+    let x = x.reshape((rows, inputs));
+    let y = match bias {
+        Some(bias) => x.affine(w, p.get(bias)),
+        None => x.dot(w),
+    };
+    y.reshape(shape)
+}
+
+/// Indices of rows: a slice or vector of them, or an array of any dimension.
+pub trait Indices {
+    /// The dimension of the array.
+    type Dim: Dimension;
+    #[doc(hidden)]
+    fn indices(&self) -> ArrayView<'_, usize, Self::Dim>;
+}
+
+macro_rules! slices {
+    ($([$($generics:tt)*] $Slice:ty)+) => { $(
+        impl<$($generics)*> Indices for $Slice {
+            type Dim = Ix1;
+            fn indices(&self) -> ArrayView1<'_, usize> {
+                ArrayView::from(&self[..])
+            }
+        }
+    )+ };
+}
+slices! { [] [usize] [] Vec<usize> [const N: usize] [usize; N] }
+
+impl<S: Data<Elem = usize>, D: Dimension> Indices for ArrayBase<S, D> {
+    type Dim = D;
+    fn indices(&self) -> ArrayView<'_, usize, D> {
+        self.view()
+    }
+}
+
+/// A table of vectors, looked up by index.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::StdRng};
+/// use wengert::nn::Embedding;
+/// use wengert::{Params, Tape, ndarray::array};
+///
+/// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
+/// let letters = Embedding::new(&mut params, "letters", 27, 8, &mut rng);
+/// let tape = Tape::new();
+/// let p = params.on(&tape);
+/// assert_eq!(letters.forward(p, &[3, 0, 26]).shape(), [3, 8]);
+/// assert_eq!(letters.forward(p, &array![[1, 2], [2, 3], [3, 4]]).shape(), [3, 2, 8]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedding {
+    /// `name.weight`, of shape (entries, size).
+    pub weight: Param<Ix2>,
+}
+
+impl Embedding {
+    /// Adds a table of `entries` vectors, standard normal (PyTorch's default).
+    ///
+    /// # Panics
+    ///
+    /// If there is a parameter of the same name.
+    #[track_caller]
+    pub fn new<F: Scalar>(
+        params: &mut Params<F>,
+        name: &str,
+        entries: usize,
+        size: usize,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Self {
+        Self { weight: params.add(format!("{name}.weight"), init::normal((entries, size), 0.0, 1.0, rng)) }
+    }
+
+    /// The vector of each index, along a new last axis. The adjoints of a repeated one add up.
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below the number of entries.
+    #[track_caller]
+    pub fn forward<'t, F: Scalar, I: Indices + ?Sized>(
+        &self,
+        p: On<'t, '_, F>,
+        indices: &I,
+    ) -> Tensor<'t, F, <I::Dim as Dimension>::Larger> {
+        let (table, indices) = (p.get(self.weight), indices.indices());
+        let mut shape = <I::Dim as Dimension>::Larger::zeros(indices.ndim() + 1);
+        shape.slice_mut()[..indices.ndim()].copy_from_slice(indices.shape());
+        shape.slice_mut()[indices.ndim()] = table.shape()[1];
+        let rows = match indices.as_slice() {
+            Some(indices) => table.select(Axis(0), indices),
+            None => table.select(Axis(0), &indices.iter().copied().collect::<Vec<_>>()),
+        };
+        rows.reshape(shape)
+    }
+}

@@ -1,0 +1,86 @@
+//! Layers: plain structs of parameter ids.
+//!
+//! `new` adds a layer's weights to [`Params`] under a name, with PyTorch's default
+//! initial values; `forward` computes with them on a tape. A layer holds no number, so a model is a
+//! struct (or a tuple, see [`Layer`]) of layers that is made once, copied and sent at will.
+//!
+//! ```
+//! use rand::{SeedableRng, rngs::StdRng};
+//! use wengert::nn::Linear;
+//! use wengert::{Adam, Optimizer, Params, Tape, ndarray::Array2};
+//!
+//! let (mut params, rng) = (Params::<f32>::new(), &mut StdRng::seed_from_u64(0));
+//! let hidden = Linear::new(&mut params, "hidden", 64, 96, rng);
+//! let out = Linear::new(&mut params, "out", 96, 10, rng);
+//!
+//! let (images, labels) = (Array2::<f32>::zeros((32, 64)), [3; 32]);
+//! let (mut tape, mut adam) = (Tape::new(), Adam::new(1e-3));
+//! for _ in 0..3 {
+//!     let (loss, grad) = tape.value_and_grad(&params, |p| {
+//!         let h = hidden.forward(p, p.constant(&images)).relu();
+//!         out.forward(p, h).softmax_cross_entropy(&labels)
+//!     });
+//!     adam.step(&mut params, grad);
+//! }
+//! ```
+//!
+//! # For users of PyTorch
+//!
+//! | | PyTorch | here |
+//! |---|---|---|
+//! | weight of [`Linear`], of recurrent cells and of attention | (outputs, inputs), used as x wᵀ | (inputs, outputs), used as x w |
+//! | weight of [`Conv1d`], [`Conv2d`], [`Embedding`], norms; order of gates; biases | | the same |
+//! | names | `hidden.weight`, `hidden.bias`, `norm.running_mean`, .. | the same |
+//! | `model.train()`, `model.eval()` | state of the model | an argument of the two layers that differ: [`Mode`] |
+//! | running statistics of [`BatchNorm`] | buffers of the module, changed by its forward pass | [buffers](crate::Params::add_buffer) of the parameters, changed by [`Mode::update_buffers`] |
+//! | `nn.Sequential` | | a tuple, see [`Layer`] |
+//! | `nn.ReLU()(x)`, `F.relu(x)` | | `x.relu()`; in a tuple [`Relu`] |
+
+mod attention;
+mod conv;
+mod layer;
+mod linear;
+mod mode;
+mod norm;
+mod recurrent;
+
+pub use attention::{MultiHeadAttention, attention};
+pub use conv::{Conv1d, Conv2d};
+pub use layer::{
+    AvgPool1d, AvgPool2d, Flatten, Gelu, Layer, Map, MaxPool1d, MaxPool2d, Relu, Sigmoid, Silu, Softplus, Tanh,
+};
+pub use linear::{Embedding, Indices, Linear};
+pub use mode::Mode;
+pub use norm::{BatchNorm, Dropout, LayerNorm, RmsNorm};
+pub use recurrent::{GruCell, LstmCell, RnnCell};
+
+use ndarray::{Dimension, Ix1};
+use rand::Rng;
+
+use crate::kit::init;
+use crate::number::Scalar;
+use crate::params::{Param, Params};
+use crate::tensor::Tensor;
+
+/// Adds `name.part`, uniform on ±1/√`fan_in`: PyTorch's default for weights and biases of linear
+/// layers and convolutions. (For weights `kaiming_uniform_(a=√5)`, which is this bound: He et al.
+/// 2015 with the gain √(2/(1 + a²)) = 1/√3.)
+fn add_uniform<F: Scalar, D: Dimension>(
+    params: &mut Params<F>,
+    name: &str,
+    part: &str,
+    shape: D,
+    fan_in: usize,
+    rng: &mut (impl Rng + ?Sized),
+) -> Param<D> {
+    let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+    params.add(format!("{name}.{part}"), init::uniform(shape, -bound, bound, rng))
+}
+
+/// A number for each channel, axis 1, as a tensor that broadcasts over all other axes.
+fn by_channel<'t, F: Scalar, D: Dimension>(numbers: Tensor<'t, F, Ix1>, like: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+    let mut shape = like.dim();
+    shape.slice_mut().fill(1);
+    shape[1] = numbers.len();
+    numbers.reshape(shape)
+}

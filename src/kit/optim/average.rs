@@ -1,0 +1,184 @@
+//! Averages: of gradients over micro-batches, of weights over steps.
+
+use crate::number::{Kernel, Scalar, Wrap};
+use crate::params::Params;
+
+/// Gradient accumulation: the mean gradient of several micro-batches, for a batch that is too large
+/// for one tape.
+///
+/// ```
+/// use wengert::optim::{Accumulator, Optimizer, Sgd};
+/// use wengert::{Params, Tape};
+///
+/// let mut params = Params::new();
+/// let x = params.add("x", ndarray::arr0(1.0));
+/// let (mut tape, mut sgd) = (Tape::new(), Sgd::new(0.5));
+/// let mut micro = Accumulator::new(2);
+/// for target in [2.0, 4.0] {
+///     let (_, grad) = tape.value_and_grad(&params, |p| (p.get(x).into_var() - target).square());
+///     if let Some(grad) = micro.add(grad) {
+///         sgd.step(&mut params, grad);
+///     }
+/// }
+/// assert_eq!(params.values(), [3.0]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Accumulator<F> {
+    parts: u32,
+    seen: u32,
+    mean: Vec<F>,
+}
+
+impl<F: Scalar> Accumulator<F> {
+    /// An accumulator that gives the mean of each `parts` gradients.
+    ///
+    /// # Panics
+    ///
+    /// If `parts` is 0.
+    #[track_caller]
+    pub fn new(parts: u32) -> Self {
+        assert!(parts > 0, "Accumulator: the mean is over at least 1 gradient");
+        Self { parts, seen: 0, mean: Vec::new() }
+    }
+
+    /// Adds a gradient; after each `parts` of them gives their mean and starts anew.
+    ///
+    /// # Panics
+    ///
+    /// If the gradient has another length than the last one.
+    #[track_caller]
+    pub fn add(&mut self, grad: &[F]) -> Option<&[F]> {
+        if self.mean.is_empty() {
+            self.mean.resize(grad.len(), F::zero());
+        }
+        assert!(
+            self.mean.len() == grad.len(),
+            "Accumulator: the gradient has {} numbers, the one before had {}",
+            grad.len(),
+            self.mean.len()
+        );
+        let share = F::lit(f64::from(self.parts).recip());
+        let keep = if self.seen == 0 { F::zero() } else { F::one() };
+        mix(&mut self.mean, keep, grad, share);
+        self.seen = (self.seen + 1) % self.parts;
+        (self.seen == 0).then_some(&self.mean)
+    }
+}
+
+/// An exponential moving average of the weights, which often generalises better than the last ones:
+///
+/// ```text
+/// a ← decay · a + (1 - decay) · θ
+/// ```
+///
+/// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, SIAM J. Control
+/// Optim. 30(4), 1992, for the plain mean. The first update sets a = θ, so that no bias towards 0 has to be
+/// corrected.
+///
+/// ```
+/// use wengert::optim::Ema;
+///
+/// let mut params = wengert::Params::new();
+/// params.add("x", ndarray::array![1.0, 2.0]);
+/// let mut ema = Ema::new(0.75);
+/// ema.update(&params);
+/// params.values_mut().fill(5.0);
+/// ema.update(&params);
+/// assert_eq!(ema.values(), [2.0, 2.75]);
+///
+/// ema.swap(&mut params); // evaluate with the averages ...
+/// assert_eq!(params.values(), [2.0, 2.75]);
+/// ema.swap(&mut params); // ... and go on training
+/// assert_eq!(params.values(), [5.0, 5.0]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ema<F> {
+    /// How much of the average is kept, in [0, 1); it spans about 1 / (1 - decay) steps.
+    pub decay: f64,
+    average: Vec<F>,
+}
+
+impl<F: Scalar> Ema<F> {
+    /// An average that begins with the first update.
+    ///
+    /// # Panics
+    ///
+    /// If `decay` is not in [0, 1).
+    #[track_caller]
+    pub fn new(decay: f64) -> Self {
+        super::assert_share("Ema", "decay", decay);
+        Self { decay, average: Vec::new() }
+    }
+
+    /// Takes in the weights, after an optimiser's step.
+    ///
+    /// # Panics
+    ///
+    /// If parameters were added since the last update.
+    #[track_caller]
+    pub fn update(&mut self, params: &Params<F>) {
+        if self.average.is_empty() {
+            self.average.extend_from_slice(params.values());
+            return;
+        }
+        self.assert_fits(params);
+        mix(&mut self.average, F::lit(self.decay), params.values(), F::lit(1.0 - self.decay));
+    }
+
+    /// The averages, in the order of [`Params::values`]; empty before the first update.
+    pub fn values(&self) -> &[F] {
+        &self.average
+    }
+
+    /// Continues from averages that were saved.
+    pub fn restore(&mut self, values: Vec<F>) {
+        self.average = values;
+    }
+
+    /// Exchanges the weights and their averages.
+    ///
+    /// # Panics
+    ///
+    /// Before the first update, or if parameters were added since.
+    #[track_caller]
+    pub fn swap(&mut self, params: &mut Params<F>) {
+        self.assert_fits(params);
+        self.average.swap_with_slice(params.values_mut());
+    }
+
+    #[track_caller]
+    fn assert_fits(&self, params: &Params<F>) {
+        assert!(
+            self.average.len() == params.len(),
+            "Ema: the average has {} numbers, the parameters have {}",
+            self.average.len(),
+            params.len()
+        );
+    }
+}
+
+/// yᵢ ← keep · yᵢ + share · xᵢ; y is overwritten where nothing of it is kept.
+pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
+    struct Mix<'a, F> {
+        y: &'a mut [F],
+        keep: F,
+        x: &'a [F],
+        share: F,
+    }
+    impl<F: Scalar> Kernel<F> for Mix<'_, F> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            let [keep, share] = [self.keep, self.share].map(L::wrap);
+            if self.keep.is_null() {
+                for (y, &x) in self.y.iter_mut().zip(self.x) {
+                    *y = (share * L::wrap(x)).unwrap();
+                }
+            } else {
+                for (y, &x) in self.y.iter_mut().zip(self.x) {
+                    *y = (keep * L::wrap(*y) + share * L::wrap(x)).unwrap();
+                }
+            }
+        }
+    }
+    F::dispatch(Mix { y, keep, x, share });
+}

@@ -1,0 +1,118 @@
+//! Data-parallel training on the cores of one machine; needs the feature `parallel`.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::kit::optim::mix;
+use crate::number::Scalar;
+use crate::params::{On, Params};
+use crate::scalar::Var;
+use crate::tape::Tape;
+
+/// How many numbers of the parts' gradients are summed at once: they fit a core's nearest caches.
+const BLOCK: usize = 4096;
+
+/// Tapes for the parts of a batch, which run on rayon's threads and share the parameters; needs the
+/// feature `parallel`.
+///
+/// A batch of n examples is cut into `shards` parts of ⌊n / shards⌋ or one more. Each part has its own
+/// tape, and the mean loss of the batch is the mean of the parts' losses, weighted by their numbers
+/// of examples:
+///
+/// ```text
+/// loss = Σₛ nₛ/n · lossₛ       grad = Σₛ nₛ/n · gradₛ
+/// ```
+///
+/// Both sums are taken in the order of the parts. So the result depends on the number of shards, by
+/// rounding, and not at all on the number of threads or on their timing.
+///
+/// ```
+/// use ndarray::{Array1, Array2, s};
+/// use wengert::optim::{Optimizer, Sgd};
+/// use wengert::{Parallel, Params};
+///
+/// let x = Array2::from_shape_fn((100, 2), |(i, j)| (i as f64 * 0.1 + j as f64).sin());
+/// let y = x.dot(&ndarray::array![3.0, -1.0]);
+/// let mut params = Params::<f64>::new();
+/// let w = params.add("w", Array1::zeros(2));
+/// let mut parallel = Parallel::new(2);
+/// let mut sgd = Sgd::new(0.3);
+/// for _ in 0..200 {
+///     let (_, grad) = parallel.value_and_grad(&params, x.nrows(), |p, rows| {
+///         let x = p.constant(x.slice(s![rows.clone(), ..]));
+///         let y = p.constant(y.slice(s![rows]));
+///         (x.dot(p.get(w)) - y).square().mean()
+///     });
+///     sgd.step(&mut params, grad);
+/// }
+/// assert!((params.values()[0] - 3.0).abs() < 1e-6 && (params.values()[1] + 1.0).abs() < 1e-6);
+/// ```
+#[derive(Debug)]
+pub struct Parallel<F: Scalar = f64> {
+    tapes: Vec<Tape<F>>,
+    grad: Vec<F>,
+}
+
+impl<F: Scalar> Parallel<F> {
+    /// Cuts batches into `shards` parts: as many as there are cores, or a multiple.
+    ///
+    /// # Panics
+    ///
+    /// If `shards` is 0.
+    #[track_caller]
+    pub fn new(shards: usize) -> Self {
+        assert!(shards > 0, "Parallel: a batch has at least 1 shard");
+        Self { tapes: (0..shards).map(|_| Tape::new()).collect(), grad: Vec::new() }
+    }
+
+    /// The number of parts of a batch.
+    pub fn shards(&self) -> usize {
+        self.tapes.len()
+    }
+
+    /// Mean loss of `len` examples and its gradient with respect to all parameters: as
+    /// [`Tape::value_and_grad`], with a closure that gives the *mean* loss of a range of examples.
+    ///
+    /// The closure is called for each part, on any thread of rayon's current pool; parts without
+    /// an example are left out.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0, or the closure panics, or a loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        len: usize,
+        f: impl for<'t> Fn(On<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
+    ) -> (F, &[F]) {
+        assert!(len > 0, "Parallel: the mean loss of 0 examples is not defined");
+        // The first len % shards parts have one example more; with fewer examples than shards the
+        // other parts have none.
+        let shards = self.tapes.len();
+        let start = |shard: usize| shard * (len / shards) + shard.min(len % shards);
+        let used = shards.min(len);
+        let parts: Vec<(F, F, &[F])> = self.tapes[..used]
+            .par_iter_mut()
+            .enumerate()
+            .map(|(shard, tape)| {
+                let rows = start(shard)..start(shard + 1);
+                let share = F::lit(rows.len() as f64 / len as f64);
+                let (loss, grad) = tape.value_and_grad(params, |p| f(p, rows));
+                (share, loss, grad)
+            })
+            .collect();
+
+        self.grad.resize(params.len(), F::zero());
+        self.grad.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
+            let range = block * BLOCK..block * BLOCK + sum.len();
+            for (i, (share, _, grad)) in parts.iter().enumerate() {
+                let keep = if i == 0 { F::zero() } else { F::one() };
+                mix(sum, keep, &grad[range.clone()], *share);
+            }
+        });
+        let loss = parts.iter().fold(F::zero(), |sum, &(share, loss, _)| sum + share * loss);
+        (loss, &self.grad)
+    }
+}

@@ -1,0 +1,296 @@
+//! Saving and loading of parameters and training state; needs the feature `io`.
+//!
+//! A file is in the [safetensors](https://github.com/huggingface/safetensors) format, which Python's
+//! `safetensors` opens as well: each weight under its name, in its shape, as `F32` or `F64`.
+//!
+//! ```no_run
+//! use wengert::save::{Checkpoint, Saved};
+//! use wengert::{Adam, Optimizer, Params};
+//!
+//! # fn build() -> Params<f32> { Params::new() }
+//! let mut params = build();
+//! let mut adam = Adam::new(1e-3);
+//! let mut first = 0;
+//! if std::fs::exists("run.safetensors")? {
+//!     let saved = Saved::open("run.safetensors")?;
+//!     saved.load(&mut params)?;
+//!     saved.load_optimizer(&mut adam, &params)?;
+//!     first = saved.note("epoch")?;
+//! }
+//! for epoch in first..100 {
+//!     // ... train, then:
+//!     Checkpoint::of(&params).optimizer(&adam).note("epoch", epoch + 1).save("run.safetensors")?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A run that is interrupted and resumed so takes the steps of one that was not, bit for bit, if
+//! its batches and other random numbers depend on the seed and the epoch or step only; see
+//! [`Batches::skip`](crate::data::Batches::skip).
+//!
+//! A file is replaced as a whole or not at all: it is written beside the old one, brought to the
+//! disk and renamed. Killed in between, a program leaves the old file, and perhaps a file
+//! `.run.safetensors.<process>-<number>.tmp` that nothing reads.
+//!
+//! # What is in a file
+//!
+//! | name | |
+//! |---|---|
+//! | `hidden.w` | a weight, by its name in [`Params`] |
+//! | `state/optimizer/first_moment/hidden.w` | what the optimiser has of that weight |
+//! | `state/ema/hidden.w` | what a [vector](Checkpoint::vector) called `ema` has of it |
+//! | metadata `producer` | this crate and its version |
+//! | metadata `optimizer`, `optimizer_steps` | the optimiser's name, the steps it took |
+//! | metadata `crc32` | check sums, one a tensor in the names' order; without it none is checked |
+//! | other metadata | [notes](Checkpoint::note) |
+//!
+//! The same contents give the same bytes.
+
+mod atomic;
+mod error;
+mod read;
+
+pub use error::SaveError;
+pub use read::{Partial, Saved};
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use crate::kit::optim::{Optimizer, State};
+use crate::number::BaseFloat;
+use crate::params::Params;
+
+/// A number that a file can hold: `f32` or `f64`.
+pub trait Stored: BaseFloat {
+    #[doc(hidden)]
+    const DTYPE: Dtype;
+    #[doc(hidden)]
+    fn put(self, bytes: &mut Vec<u8>);
+    #[doc(hidden)]
+    fn get(bytes: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! stored {
+    ($($F:ident $dtype:ident),+) => { $(
+        impl Stored for $F {
+            const DTYPE: Dtype = Dtype::$dtype;
+            fn put(self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+            fn get(bytes: &[u8]) -> Vec<Self> {
+                let (numbers, _) = bytes.as_chunks();
+                numbers.iter().map(|&bytes| Self::from_le_bytes(bytes)).collect()
+            }
+        }
+    )+ };
+}
+stored! { f32 F32, f64 F64 }
+
+/// Where what is no weight stands.
+const STATE: &str = "state/";
+const OPTIMIZER: &str = "optimizer";
+const STEPS: &str = "optimizer_steps";
+const PRODUCER: &str = "producer";
+const CHECK_SUMS: &str = "crc32";
+
+fn state_name(vector: &str, weight: &str) -> String {
+    format!("{STATE}{vector}/{weight}")
+}
+
+/// What is to be saved: parameters and, if wanted, what a run needs to be resumed.
+#[derive(Debug)]
+pub struct Checkpoint<'a, F: Stored> {
+    params: &'a Params<F>,
+    /// Vectors of one number a parameter.
+    vectors: Vec<(String, &'a [F])>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'a, F: Stored> Checkpoint<'a, F> {
+    /// The parameters alone.
+    ///
+    /// # Panics
+    ///
+    /// If a name begins with `state/`, or is `__metadata__`, which the format keeps for itself.
+    #[track_caller]
+    pub fn of(params: &'a Params<F>) -> Self {
+        if let Some(name) = params.names().find(|name| name.starts_with(STATE) || *name == "__metadata__") {
+            panic!("Checkpoint: the parameter name {name:?} has another meaning in a file; rename it");
+        }
+        let producer = concat!("wengert ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { params, vectors: Vec::new(), metadata: BTreeMap::from([(PRODUCER.into(), producer)]) }
+    }
+
+    /// Adds an optimiser's name, steps and state.
+    ///
+    /// # Panics
+    ///
+    /// If its state is for another number of parameters.
+    #[track_caller]
+    #[must_use]
+    pub fn optimizer<O: Optimizer<F>>(mut self, optimizer: &'a O) -> Self {
+        let state: &State<F> = optimizer.state();
+        self.metadata.insert(OPTIMIZER.into(), optimizer.name().into());
+        self.metadata.insert(STEPS.into(), state.steps().to_string());
+        for (name, vector) in state.vectors().filter(|(_, vector)| !vector.is_empty()) {
+            self.push(format!("{OPTIMIZER}/{name}"), vector);
+        }
+        self
+    }
+
+    /// Adds a vector of one number a parameter, such as the averages of an
+    /// [`Ema`](crate::optim::Ema).
+    ///
+    /// # Panics
+    ///
+    /// If it has another length than the parameters, or there is one of this name.
+    #[track_caller]
+    #[must_use]
+    pub fn vector(mut self, name: &str, values: &'a [F]) -> Self {
+        assert!(
+            !name.contains('/'),
+            "Checkpoint::vector: {name:?} has a slash, which separates parts of names in a file"
+        );
+        assert!(
+            name != OPTIMIZER && !self.vectors.iter().any(|(other, _)| other == name),
+            "Checkpoint::vector: there is a vector named {name:?} already"
+        );
+        self.push(name.into(), values);
+        self
+    }
+
+    /// Adds a number or text, such as the epoch or the seed, by its `Display`.
+    ///
+    /// # Panics
+    ///
+    /// If there is one of this name; `producer`, `optimizer`, `optimizer_steps` and `crc32` are taken.
+    #[track_caller]
+    #[must_use]
+    pub fn note(mut self, name: &str, value: impl fmt::Display) -> Self {
+        let taken = [OPTIMIZER, STEPS, CHECK_SUMS].contains(&name) || self.metadata.contains_key(name);
+        assert!(!taken, "Checkpoint::note: there is a note named {name:?} already");
+        self.metadata.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Writes the file, atomically.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; an old file is then intact.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes();
+        atomic::write(path, |file| std::io::Write::write_all(file, &bytes))
+            .map_err(|source| SaveError::Io { file: path.into(), source })
+    }
+
+    /// What [`save`](Self::save) writes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut tensors = BTreeMap::new();
+        let mut insert = |name: String, shape: &[usize], numbers: &[F]| {
+            let mut bytes = Vec::with_capacity(size_of_val(numbers));
+            for x in numbers {
+                x.put(&mut bytes);
+            }
+            let before = tensors.insert(name.clone(), (shape.to_vec(), bytes));
+            assert!(before.is_none(), "Checkpoint: two tensors would be named {name:?}");
+        };
+        for (name, shape, numbers) in self.params.stored() {
+            insert(name.into(), shape, numbers);
+        }
+        for (vector, values) in &self.vectors {
+            for weight in self.params.iter() {
+                insert(state_name(vector, weight.name), weight.shape, &values[weight.range]);
+            }
+        }
+        let sums: Vec<String> = tensors.values().map(|(_, bytes)| format!("{:08x}", check_sum(bytes))).collect();
+        let mut metadata = self.metadata.clone();
+        metadata.insert(CHECK_SUMS.into(), sums.join(" "));
+        let views = tensors.iter().map(|(name, (shape, bytes))| {
+            let view = TensorView::new(F::DTYPE, shape.clone(), bytes);
+            (name, view.expect("as many bytes as the shape has"))
+        });
+        let bytes = safetensors::serialize(views, None::<HashMap<_, _>>).expect("views of whole tensors");
+        with_metadata(&bytes, metadata)
+    }
+
+    #[track_caller]
+    fn push(&mut self, name: String, values: &'a [F]) {
+        assert!(
+            values.len() == self.params.len(),
+            "Checkpoint: {name:?} has {} numbers, the parameters have {}",
+            values.len(),
+            self.params.len()
+        );
+        self.vectors.push((name, values));
+    }
+}
+
+/// The file with metadata in its header, all in the names' order (the format's writer hashes them).
+fn with_metadata(bytes: &[u8], metadata: BTreeMap<String, String>) -> Vec<u8> {
+    use serde_json::{Value, from_slice, to_vec};
+
+    let (length, rest) = bytes.split_at(8);
+    let length = u64::from_le_bytes(length.try_into().expect("eight bytes"));
+    let (header, data) = rest.split_at(length as usize);
+    let mut header: BTreeMap<String, Value> = from_slice(header).expect("the header just written");
+    header.insert("__metadata__".into(), metadata.into_iter().collect());
+    let mut header = to_vec(&header).expect("a map with text as keys");
+    // Data begins at a multiple of eight.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    [&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat()
+}
+
+fn check_sum(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+impl<F: Stored> Params<F> {
+    /// Saves the weights and buffers in a safetensors file, atomically; needs the feature `io`.
+    ///
+    /// With an optimiser and more: [`Checkpoint`](crate::save::Checkpoint).
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// params.add("w", ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+    /// # let folder = std::env::temp_dir().join(format!("wengert-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let file = folder.join("model.safetensors");
+    /// params.save(&file)?;
+    ///
+    /// params.values_mut().fill(0.0);
+    /// params.load(&file)?;
+    /// assert_eq!(params.values(), [1.0, 2.0, 3.0, 4.0]);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written; an old one is then intact.
+    ///
+    /// # Panics
+    ///
+    /// As [`Checkpoint::of`](crate::save::Checkpoint::of).
+    #[track_caller]
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
+        Checkpoint::of(self).save(path)
+    }
+
+    /// Loads all weights and buffers from a safetensors file; needs the feature `io`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Saved::open`](crate::save::Saved::open) and [`Saved::load`](crate::save::Saved::load);
+    /// the weights are then as they were.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), SaveError> {
+        Saved::open(path)?.load(self)
+    }
+}

@@ -1,0 +1,355 @@
+//! Forward mode: [`Dual`] numbers, a primal with N tangents.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::iter::{Product, Sum};
+use std::marker::PhantomData;
+
+use num_traits::{Float, One, Zero};
+
+use super::macros::{
+    base_operands, float_methods, inherent_rules, number_traits, operators, own_rules_by_apply, std_rules_by_apply,
+};
+use super::real::{Dispatch, Kernel, Real, Scalar, Wrap};
+use crate::number::rules::{BinaryRule, UnaryRule};
+use crate::number::table::for_each_rule;
+use crate::slices::GemmScalar;
+
+/// A number a + b₁ε₁ + b₂ε₂ + ... with products of the ε all zero: a primal and its N tangents, pushed
+/// through every operation of the table.
+///
+/// It works on the stack, without a tape; comparisons look at the primal alone. `F` may be dual
+/// again (higher derivatives) or a [`Var`](crate::Var).
+///
+/// ```
+/// use wengert::Dual;
+///
+/// // The gradient of x y + sin x at (1, 2), both tangents at once.
+/// let [x, y] = Dual::seeded([1.0, 2.0]);
+/// let f = x * y + x.sin();
+/// assert_eq!(f.primal(), 2.0 + 1_f64.sin());
+/// assert_eq!(f.tangents(), [2.0 + 1_f64.cos(), 1.0]);
+/// ```
+/// `B` says whose ε it is: `()` for numbers that you make yourself; the closure of
+/// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so
+/// that the tangents of two nested calls do not mix.
+#[derive(Clone, Copy)]
+pub struct Dual<F, const N: usize = 1, B = ()> {
+    primal: F,
+    tangents: [F; N],
+    brand: PhantomData<B>,
+}
+
+/// Says that a [`Dual`] number belongs to one call of a forward-mode function, for the life `'b` of
+/// its closure's argument.
+///
+/// The tangents of two calls are derivatives along different directions. To add them is to confuse
+/// perturbations (Siskind and Pearlmutter, "Perturbation confusion and referential transparency",
+/// IFL 2005), and does not compile:
+///
+/// ```compile_fail
+/// use wengert::jvp;
+///
+/// // d/dx (x · d/dy (x + y)) is 1. Taken for one, the two ε would give 2.
+/// jvp(|x| {
+///     let (_, inner) = jvp(|y| vec![x[0] + y[0]], &[1.0], &[1.0]);
+///     vec![x[0] * inner[0]]
+/// }, &[1.0_f64], &[1.0]);
+/// ```
+///
+/// The inner function is one of the outer call's numbers too. Given a point of these, it knows its
+/// own ε from theirs:
+///
+/// ```
+/// use wengert::{Dual, jvp};
+///
+/// let (_, outer) = jvp(|x| {
+///     let one = Dual::from(1.0);
+///     let (_, inner) = jvp(|y| vec![y[0] + x[0]], &[one], &[one]);
+///     vec![x[0] * inner[0]]
+/// }, &[1.0_f64], &[1.0]);
+/// assert_eq!(outer, [1.0]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Brand<'b>(PhantomData<fn(&'b ()) -> &'b ()>);
+
+impl<F: Real, const N: usize> Dual<F, N> {
+    /// The number with these parts.
+    #[inline(always)]
+    pub fn new(primal: F, tangents: [F; N]) -> Self {
+        Self::with_parts(primal, tangents)
+    }
+
+    /// A number whose tangents are zero.
+    #[inline(always)]
+    pub fn constant(primal: F) -> Self {
+        Self::lift(primal)
+    }
+
+    /// N numbers, the i-th with a unit tangent in direction i.
+    pub fn seeded(primals: [F; N]) -> [Self; N] {
+        std::array::from_fn(|i| Self::along(primals[i], i))
+    }
+}
+
+impl<F: Real> Dual<F> {
+    /// The primals and the tangents of some numbers.
+    pub(crate) fn unzip(numbers: &[Self]) -> (Vec<F>, Vec<F>) {
+        numbers.iter().map(|x| (x.primal, x.tangents[0])).unzip()
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
+    #[inline(always)]
+    pub(crate) fn with_parts(primal: F, tangents: [F; N]) -> Self {
+        Self { primal, tangents, brand: PhantomData }
+    }
+
+    /// The number with a unit tangent in direction `i`.
+    pub(crate) fn along(primal: F, i: usize) -> Self {
+        let mut x = Self::lift(primal);
+        x.tangents[i] = F::one();
+        x
+    }
+
+    /// The value.
+    #[inline(always)]
+    pub fn primal(self) -> F {
+        self.primal
+    }
+
+    /// The derivatives along the N seed directions.
+    #[inline(always)]
+    pub fn tangents(self) -> [F; N] {
+        self.tangents
+    }
+
+    /// partial · tangents, an exact zero winning over inf and NaN, which a partial that is 1 or -1
+    /// (`unit`) cannot meet. (The rare branch is inline: a call would take the tangents' address and
+    /// keep them in memory.)
+    #[inline(always)]
+    fn push(self, unit: bool, partial: F) -> [F; N] {
+        let tangents = self.tangents.map(|t| partial * t);
+        if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
+        let y = rule.eval(self.primal);
+        Self::with_parts(y, self.push(R::UNIT, rule.partial(self.primal, y)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
+        let (a, b) = (self.primal, other.primal);
+        let z = rule.eval(a, b);
+        let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+        let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
+        if (R::UNIT[0] && R::UNIT[1]) || all_finite(&tangents) {
+            return Self::with_parts(z, tangents);
+        }
+        let gated = |i: usize| p.gated_mul(self.tangents[i]) + q.gated_mul(other.tangents[i]);
+        Self::with_parts(z, std::array::from_fn(gated))
+    }
+
+    /// `apply2` with an operand whose tangents are zero.
+    #[inline(always)]
+    fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, b: F) -> Self {
+        let z = rule.eval(self.primal, b);
+        Self::with_parts(z, self.push(R::UNIT[0], rule.partial_a(self.primal, b, z)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn apply_right<R: BinaryRule<F::Base>>(rule: R, a: F, other: Self) -> Self {
+        let z = rule.eval(a, other.primal);
+        Self::with_parts(z, other.push(R::UNIT[1], rule.partial_b(a, other.primal, z)))
+    }
+
+    #[inline(always)]
+    fn value(self) -> F {
+        self.primal
+    }
+
+    #[inline(always)]
+    fn lift(x: F) -> Self {
+        Self::with_parts(x, [F::zero(); N])
+    }
+}
+
+/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there,
+/// and in zero times the sum.
+#[inline(always)]
+fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
+    let (mut sums, mut len) = (*tangents, N);
+    while len > 1 {
+        let half = len.div_ceil(2);
+        for i in half..len {
+            sums[i - half] += sums[i];
+        }
+        len = half;
+    }
+    sums.first().is_none_or(|sum| !(sum.to_base() * F::Base::zero()).is_nan())
+}
+
+/// The functions of the [table](crate::rules).
+impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
+    for_each_rule!(inherent_rules);
+}
+
+impl<F: Real, const N: usize, B: Copy> From<F> for Dual<F, N, B> {
+    fn from(primal: F) -> Self {
+        Self::lift(primal)
+    }
+}
+
+number_traits! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F }
+
+impl<F: Real, const N: usize, B: Copy> Float for Dual<F, N, B> {
+    for_each_rule!(std_rules_by_apply);
+    float_methods!(F);
+
+    /// a b + c; both products are rounded as `mul_add` of the primal rounds.
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        let primal = self.primal.mul_add(b.primal, c.primal);
+        let tangents = (self * b + c).tangents;
+        Self::with_parts(primal, tangents)
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
+    type Base = F::Base;
+    #[inline(always)]
+    fn from_base(x: F::Base) -> Self {
+        Self::lift(F::from_base(x))
+    }
+    #[inline(always)]
+    fn to_base(self) -> F::Base {
+        self.primal.to_base()
+    }
+    #[inline(always)]
+    fn apply_rule<const K: usize>(rule: impl crate::number::Rule<F::Base, K>, operands: [Self; K]) -> Self {
+        let primals = operands.map(Self::primal);
+        let primal = F::apply_rule(rule, primals);
+        let partials = rule.partials(primals, primal);
+        let tangent = |i: usize| {
+            let terms = partials.iter().zip(&operands);
+            terms.fold(F::zero(), |sum, (partial, operand)| sum + partial.gated_mul(operand.tangents[i]))
+        };
+        Self::with_parts(primal, std::array::from_fn(tangent))
+    }
+    for_each_rule!(own_rules_by_apply);
+}
+
+impl<F: Real, const N: usize, B: Copy> Default for Dual<F, N, B> {
+    fn default() -> Self {
+        Self::zero()
+    }
+}
+
+impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
+
+impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
+    #[inline(always)]
+    fn is_null(self) -> bool {
+        self.primal.is_null() && self.tangents.iter().fold(true, |all, t| all & t.is_null())
+    }
+    #[inline(always)]
+    fn is_regular(self) -> bool {
+        self.primal.is_regular() && all_finite(&self.tangents)
+    }
+    // Products of tangents look after themselves, see `push`.
+    #[inline(always)]
+    fn is_active(self) -> bool {
+        self.primal.is_active()
+    }
+    #[inline(always)]
+    fn weigh(self, unit: bool, partial: Self) -> Self {
+        if unit { partial } else { self * partial }
+    }
+    #[inline(always)]
+    fn add_product(&mut self, a: Self, b: Self) {
+        let product = a * b;
+        self.primal += product.primal;
+        for (sum, t) in self.tangents.iter_mut().zip(product.tangents) {
+            *sum += t;
+        }
+    }
+}
+
+impl<F: fmt::Debug, const N: usize, B> fmt::Debug for Dual<F, N, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dual").field("primal", &self.primal).field("tangents", &self.tangents).finish()
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> fmt::Display for Dual<F, N, B> {
+    /// The primal, then the tangents: `0.5 + [1.0, 0.0]ε`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.primal, f)?;
+        f.write_str(" + [")?;
+        for (i, t) in self.tangents.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            fmt::Display::fmt(t, f)?;
+        }
+        f.write_str("]ε")
+    }
+}
+
+operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, Dual<F, N, B> => Dual<F, N, B>, |rule, a, b| a.apply2(rule, b) }
+operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F => Dual<F, N, B>, |rule, a, b| a.apply_left(rule, b) }
+operators! { [const N: usize, B: Copy] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [const N: usize, B: Copy] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+
+// A number of an outer derivative on the left of one of an inner.
+operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+
+macro_rules! nested {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        operators! { [$($generics)*] $number, $base => $number, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }
+        operators! { [$($generics)*] $base, $number => $number, |rule, a, b| Dual::apply_right(rule, Real::from_base(a), b) }
+        base_operands! { [$($generics)*] $base, $number }
+    };
+}
+nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f64, Dual<Dual<f64, M, C>, N, B> }
+nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f32, Dual<Dual<f32, M, C>, N, B> }
+
+impl<F: Real, const N: usize, B: Copy> std::ops::Neg for Dual<F, N, B> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self::with_parts(-self.primal, self.tangents.map(|t| -t))
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> Sum for Dual<F, N, B> {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(num_traits::Zero::zero(), |sum, x| sum + x)
+    }
+}
+
+impl<F: Real, const N: usize, B: Copy> Product for Dual<F, N, B> {
+    fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(num_traits::One::one(), |product, x| product * x)
+    }
+}
+
+impl<F: Real, const N: usize> Wrap<Dual<F, N>> for Dual<F, N> {
+    #[inline(always)]
+    fn wrap(x: Self) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn unwrap(self) -> Self {
+        self
+    }
+}
+
+impl<F: Real, const N: usize> Dispatch for Dual<F, N> {
+    #[inline]
+    fn dispatch(kernel: impl Kernel<Self>) {
+        kernel.run::<Self>();
+    }
+}

@@ -1,0 +1,126 @@
+//! Special functions that `std` lacks, for the base floats.
+
+use super::real::Real;
+
+/// The functions behind the table's primals that are no formula of `num_traits::Float`.
+pub trait Special: Real {
+    fn special_erf(self) -> Self;
+    fn special_erfc(self) -> Self;
+    fn special_ln_gamma(self) -> Self;
+    fn special_polygamma(self, n: u32) -> Self;
+}
+
+impl Special for f64 {
+    #[inline]
+    fn special_erf(self) -> Self {
+        libm::erf(self)
+    }
+    #[inline]
+    fn special_erfc(self) -> Self {
+        libm::erfc(self)
+    }
+    #[inline]
+    fn special_ln_gamma(self) -> Self {
+        libm::lgamma(self)
+    }
+    #[inline]
+    fn special_polygamma(self, n: u32) -> Self {
+        polygamma(n, self)
+    }
+}
+
+impl Special for f32 {
+    #[inline]
+    fn special_erf(self) -> Self {
+        libm::erff(self)
+    }
+    #[inline]
+    fn special_erfc(self) -> Self {
+        libm::erfcf(self)
+    }
+    #[inline]
+    fn special_ln_gamma(self) -> Self {
+        libm::lgammaf(self)
+    }
+    #[inline]
+    fn special_polygamma(self, n: u32) -> Self {
+        polygamma(n, f64::from(self)) as f32
+    }
+}
+
+/// The Bernoulli numbers of index 2, 4, ..., 20.
+const BERNOULLI: [f64; 10] = [
+    1.0 / 6.0,
+    -1.0 / 30.0,
+    1.0 / 42.0,
+    -1.0 / 30.0,
+    5.0 / 66.0,
+    -691.0 / 2730.0,
+    7.0 / 6.0,
+    -3617.0 / 510.0,
+    43867.0 / 798.0,
+    -174_611.0 / 330.0,
+];
+
+/// ψ⁽ⁿ⁾(x): the recurrence (Abramowitz and Stegun 6.4.6) lifts x to where the asymptotic series
+/// (6.3.18, 6.4.11) has converged; at ±0 the limit from that side, NaN at the poles -1, -2, ...
+fn polygamma(n: u32, x: f64) -> f64 {
+    if x < 0.0 && x == x.floor() {
+        return f64::NAN;
+    }
+    if x < -20.0 {
+        return reflected(n, x);
+    }
+    let order = f64::from(n);
+    // (-1)^(n+1) n!, the factor of every term of order n > 0; for n = 0 the recurrence uses -1.
+    let factorial: f64 = (1..=n).map(f64::from).product();
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
+    let (mut z, mut sum) = (x, 0.0);
+    let far = 12.0 + order;
+    while z < far {
+        sum += sign * factorial * z.powi(-(n as i32) - 1);
+        z += 1.0;
+    }
+    let inverse_square = (z * z).recip();
+    let mut tail = 0.0;
+    if n == 0 {
+        for (k, b) in BERNOULLI.iter().enumerate().rev() {
+            tail = (tail + b / (2.0 * (k + 1) as f64)) * inverse_square;
+        }
+        return sum + z.ln() - 0.5 / z - tail;
+    }
+    if z.is_infinite() {
+        return sign * 0.0;
+    }
+    // Σ B_2k (2k + n - 1)!/((2k)! z^(2k+n)): each coefficient from the one before it.
+    let mut coefficient = factorial / order;
+    let mut power = z.powi(-(n as i32));
+    let lead = coefficient * power + 0.5 * factorial * power / z;
+    for (k, b) in BERNOULLI.iter().enumerate() {
+        let two_k = 2.0 * (k + 1) as f64;
+        coefficient *= (two_k + order - 1.0) * (two_k + order - 2.0) / (two_k * (two_k - 1.0));
+        power *= inverse_square;
+        tail += b * coefficient * power;
+    }
+    sum + sign * (lead + tail)
+}
+
+/// The reflection formula (Abramowitz and Stegun 6.4.7), (-1)ⁿ ψ⁽ⁿ⁾(1-x) = ψ⁽ⁿ⁾(x) + π dⁿ/dxⁿ cot πx,
+/// with the derivatives of the cotangent as polynomials in the cotangent: p' = -π (1 + c²) dp/dc.
+fn reflected(n: u32, x: f64) -> f64 {
+    use std::f64::consts::PI;
+    let c = (PI * (x - x.round())).tan().recip();
+    let mut polynomial = vec![0.0, 1.0];
+    for _ in 0..n {
+        let mut next = vec![0.0; polynomial.len() + 1];
+        for (power, a) in polynomial.iter().enumerate().skip(1) {
+            let slope = -PI * power as f64 * a;
+            next[power - 1] += slope;
+            next[power + 1] += slope;
+        }
+        polynomial = next;
+    }
+    let cotangent = polynomial.iter().rev().fold(0.0, |sum, a| sum * c + a);
+    let sign = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
+    sign * polygamma(n, 1.0 - x) - PI * cotangent
+}

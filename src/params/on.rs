@@ -1,0 +1,294 @@
+//! Parameters on a tape, and the closure form of the gradient.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use ndarray::{ArrayView, Dimension, Ix1};
+
+use super::store::{Param, Params};
+use crate::number::{Dual, Scalar};
+use crate::scalar::Var;
+use crate::tape::{SINK, Scope, Tape};
+use crate::tensor::{IntoConstant, Tensor};
+
+/// Parameters on a tape: see [`Tape::value_and_grad`] and [`Params::on`].
+///
+/// `'t` is the life of handles, `'env` that of data they may borrow.
+#[derive(Clone, Copy)]
+pub struct On<'t, 'env: 't, F: Scalar = f64> {
+    tape: &'t Tape<F>,
+    params: &'t Params<F>,
+    /// All numbers: those of `params`, or others in their place.
+    values: &'t [F],
+    /// The slot of the first number, or the sink for constants.
+    slot: u32,
+    env: PhantomData<&'env ()>,
+}
+
+impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("On").field("tape", self.tape).field("params", self.params).finish()
+    }
+}
+
+impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
+    /// The parameters as the next input of a tape.
+    pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
+        Self::at(tape, params, &params.values)
+    }
+
+    /// The same parameters on another tape, as its next input or as constants.
+    pub(crate) fn moved<'s, 'e: 's>(self, tape: &'s Tape<F>, recorded: bool) -> On<'s, 'e, F>
+    where
+        't: 's,
+    {
+        let slot = if recorded { self.params.input_slots(tape) } else { SINK };
+        On { tape, slot, params: self.params, values: self.values, env: PhantomData }
+    }
+
+    /// The parameters with other values as the next input of a tape.
+    fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
+        On { tape, slot: params.input_slots(tape), params, values, env: PhantomData }
+    }
+
+    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer and a
+    /// [frozen](Group::freeze) weight are constants.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
+        let entry = self.params.entry(id);
+        let constant = entry.buffer || entry.training.frozen;
+        let store = if entry.buffer { &self.params.buffers[..] } else { self.values };
+        let slot = if constant || self.slot == SINK { SINK } else { self.slot + entry.start as u32 };
+        self.weights(slot, entry.dim(), &store[entry.range()])
+    }
+
+    /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
+    /// of its gradient.
+    pub fn flat(self) -> Tensor<'t, F, Ix1> {
+        self.weights(self.slot, Ix1(self.values.len()), self.values)
+    }
+
+    /// Weights as a tensor, the first with the given slot.
+    fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
+        let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
+        Tensor::view(self.tape, view, numbers, slot)
+    }
+
+    /// The tape.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// A constant on the tape, as by [`Tape::constant`].
+    pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
+        self.tape.constant(value)
+    }
+
+    /// The slot of the first weight; the sink where they are constants.
+    pub(crate) fn first_slot(self) -> u32 {
+        self.slot
+    }
+
+    /// The parameters.
+    pub fn params(self) -> &'t Params<F> {
+        self.params
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// Value and gradient of a loss with respect to all parameters, in the order of
+    /// [`Params::values`]. A parameter that the loss does not depend on has derivative 0.
+    ///
+    /// The tape is cleared first and forgets the recording before this returns; parameters and
+    /// data are read in place. The gradient stays on the tape until its next use, and does not
+    /// hold on to the parameters, so an optimiser can change them:
+    ///
+    /// ```
+    /// use ndarray::{Array1, array};
+    /// use wengert::optim::{Optimizer, Sgd};
+    /// use wengert::{Params, Tape};
+    ///
+    /// // y = 3x₁ - x₂ + 2 at four points.
+    /// let x = array![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
+    /// let y = array![2.0, 5.0, 1.0, 4.0];
+    /// let mut params = Params::<f64>::new();
+    /// let w = params.add("w", Array1::zeros(2));
+    /// let b = params.add("b", Array1::zeros(1));
+    /// let (mut tape, mut sgd) = (Tape::new(), Sgd::new(0.1).momentum(0.9));
+    /// for _ in 0..300 {
+    ///     let (_, grad) = tape.value_and_grad(&params, |p| {
+    ///         let error = p.constant(&x).dot(p.get(w)) + p.get(b) - &y;
+    ///         error.square().mean()
+    ///     });
+    ///     sgd.step(&mut params, grad);
+    /// }
+    /// assert!((params.values()[0] - 3.0).abs() < 1e-4);
+    /// assert!((params.values()[1] + 1.0).abs() < 1e-4);
+    /// assert!((params.values()[2] - 2.0).abs() < 1e-4);
+    /// ```
+    ///
+    /// No handle leaves the closure:
+    ///
+    /// ```compile_fail,E0521
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// let mut kept = None;
+    /// tape.value_and_grad(&params, |p| {
+    ///     kept = Some(p.get(w));
+    ///     p.get(w).at([0])
+    /// });
+    /// ```
+    ///
+    /// the loss depends on no data that the closure owns:
+    ///
+    /// ```compile_fail,E0515
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// tape.value_and_grad(&params, |p| {
+    ///     let x = ndarray::array![3.0, 4.0];
+    ///     (p.get(w) * p.constant(&x)).at([0])
+    /// });
+    /// ```
+    ///
+    /// and a gradient is gone when the tape is used again:
+    ///
+    /// ```compile_fail,E0499
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// let (_, first) = tape.value_and_grad(&params, |p| p.get(w).at([0]));
+    /// let (_, second) = tape.value_and_grad(&params, |p| p.get(w).at([1]));
+    /// println!("{first:?} {second:?}");
+    /// ```
+    ///
+    /// A loss that is not finite is swept as it is, see [`Var::backward`]. A constant loss has
+    /// gradient 0.
+    ///
+    /// # Panics
+    ///
+    /// If the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        let (loss, adjoints) =
+            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)).into_output());
+        // The parameters are the first input of the cleared tape, after the sink.
+        (loss, &adjoints[1..][..params.len()])
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), with other values in place of the parameters'
+    /// own, as a line search needs it.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let mut tape = wengert::Tape::new();
+    /// let (loss, grad) = tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.get(w).square().sum());
+    /// assert_eq!((loss, grad), (25.0, &[6.0, 8.0][..]));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer values than parameters, or the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_and_grad_at<'env>(
+        &mut self,
+        params: &'env Params<F>,
+        values: &[F],
+        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &[F]) {
+        assert!(
+            values.len() == params.len(),
+            "value_and_grad_at: {} values do not fit {} parameters",
+            values.len(),
+            params.len()
+        );
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
+            // The copy lives as long as the handles.
+            f(On::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values))).into_output()
+        });
+        (loss, &adjoints[1..][..params.len()])
+    }
+}
+
+impl<F: Scalar> Params<F> {
+    /// The weights as one differentiable input of a tape.
+    ///
+    /// The form without a closure, for several sweeps over one recording:
+    ///
+    /// ```
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// let gradient = p.get(w).square().sum().backward();
+    /// assert_eq!(gradient.wrt(p.flat()), ndarray::array![2.0, 4.0]);
+    /// ```
+    pub fn on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
+        On::new(tape, self)
+    }
+
+    /// The weights as constants of a tape: to evaluate a model without recording it.
+    pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
+        On { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
+    }
+}
+
+impl<F: Scalar> Tape<Dual<F>> {
+    /// Value, gradient and Hessian-vector product of a loss with respect to all parameters: the
+    /// second-order companion of [`value_and_grad`](Self::value_and_grad), with the same closure.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::<f64>::new();
+    /// let w = params.add("w", array![3.0, 5.0]);
+    /// let mut tape = Tape::new();
+    /// let (loss, gradient, product) = tape.value_grad_hvp(&params, &[1.0, 2.0], |p| {
+    ///     let w = p.get(w);
+    ///     w.at([0]).square() * w.at([1])
+    /// });
+    /// assert_eq!((loss, gradient, product), (45.0, vec![30.0, 9.0], vec![22.0, 6.0]));
+    /// ```
+    ///
+    /// A loop that must not allocate keeps parameters [`with_tangents`](Params::with_tangents) and
+    /// calls [`value_and_grad`](Self::value_and_grad), whose gradient carries the product in its tangents.
+    ///
+    /// # Panics
+    ///
+    /// If `direction` has not the length of the parameters, or the loss belongs to another tape.
+    #[track_caller]
+    pub fn value_grad_hvp<'env>(
+        &mut self,
+        params: &Params<F>,
+        direction: &[F],
+        f: impl for<'t> FnOnce(On<'t, 'env, Dual<F>>) -> Var<'t, Dual<F>>,
+    ) -> (F, Vec<F>, Vec<F>) {
+        assert!(
+            direction.len() == params.len(),
+            "value_grad_hvp: the direction has {} numbers, the parameters have {}; it has one number for each parameter",
+            direction.len(),
+            params.len()
+        );
+        let params = params.with_tangents(direction);
+        let n = params.len();
+        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, _>| {
+            let params = scope.tape.alloc(params);
+            f(On::new(scope.tape, params)).into_output()
+        });
+        let (gradient, product) = Dual::unzip(&adjoints[1..=n]);
+        (loss.primal(), gradient, product)
+    }
+}

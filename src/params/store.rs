@@ -1,0 +1,559 @@
+//! [`Params`]: the parameters of a model as one flat vector, and the closure form of the gradient.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
+use smallvec::SmallVec;
+
+use crate::number::{Dual, Scalar};
+use crate::tape::Tape;
+
+/// The parameters of a model: one flat vector, of which every weight is a named view.
+///
+/// So a gradient is one flat slice too, an optimiser one loop over both, and saving a model is
+/// saving one vector. Weights stand in row-major order, one after the other as they were added.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use wengert::{Params, Tape};
+///
+/// let mut params = Params::new();
+/// let w = params.add("w", array![[1.0, 2.0], [3.0, 4.0]]);
+/// let b = params.add("b", Array1::zeros(2));
+/// assert_eq!(params.values(), [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
+///
+/// let mut tape = Tape::new();
+/// let (loss, grad) = tape.value_and_grad(&params, |p| (p.get(w) * 10.0 + p.get(b)).sum());
+/// assert_eq!(loss, 100.0);
+/// assert_eq!(grad, [10.0, 10.0, 10.0, 10.0, 2.0, 2.0]);
+///
+/// for (x, g) in params.values_mut().iter_mut().zip(grad) {
+///     *x -= 0.1 * g;
+/// }
+/// assert_eq!(params.view(w), array![[0.0, 1.0], [2.0, 3.0]]);
+/// ```
+///
+/// Printed, it is a summary:
+///
+/// ```
+/// # let mut params = wengert::Params::<f32>::new();
+/// # params.add("hidden.w", ndarray::Array2::zeros((64, 32)));
+/// # params.add("hidden.b", ndarray::Array1::zeros(32));
+/// assert_eq!(params.to_string(), "\
+/// parameter  shape    numbers
+/// hidden.w   64 x 32     2048
+/// hidden.b   32            32
+/// total                  2080");
+/// ```
+///
+/// A [group](Self::group_mut) of weights can be frozen, or trained at its own rate.
+#[derive(Clone)]
+pub struct Params<F: Scalar = f64> {
+    pub(super) values: Vec<F>,
+    /// What belongs to the model but is not learnt: see [`Params::add_buffer`].
+    pub(super) buffers: Vec<F>,
+    pub(super) entries: Vec<Entry>,
+    /// Counts the borrows of `values` for change.
+    pub(super) version: u64,
+    /// What optimisers walk over: the trained ranges, joined where they are alike.
+    pub(super) spans: Vec<Span>,
+}
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) shape: SmallVec<[usize; 4]>,
+    /// Whether it stands in `buffers`, not in `values`.
+    pub(super) buffer: bool,
+    pub(super) start: usize,
+    pub(super) len: usize,
+    /// What only the ids of this entry carry; clones of the parameters keep it.
+    pub(super) stamp: u64,
+    pub(super) training: Training,
+}
+
+impl Entry {
+    pub(super) fn info(&self) -> ParamInfo<'_> {
+        let Training { frozen, rate, decay } = self.training;
+        ParamInfo { name: &self.name, shape: &self.shape, range: self.range(), frozen, rate, decay }
+    }
+
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+
+    /// The shape as ndarray's dimension; the number of axes is known to fit.
+    pub(super) fn dim<D: Dimension>(&self) -> D {
+        let mut dim = D::zeros(self.shape.len());
+        dim.slice_mut().copy_from_slice(&self.shape);
+        dim
+    }
+}
+
+/// Names one weight of a [`Params`] and knows its number of axes.
+///
+/// It is valid for the `Params` that gave it and for clones of that; with another it panics.
+pub struct Param<D> {
+    index: u32,
+    stamp: u64,
+    dimension: PhantomData<fn() -> D>,
+}
+
+impl<D> Clone for Param<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for Param<D> {}
+
+impl<D> PartialEq for Param<D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.stamp == other.stamp
+    }
+}
+
+impl<D> Eq for Param<D> {}
+
+impl<D> fmt::Debug for Param<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Param").field(&self.index).finish()
+    }
+}
+
+/// One weight as [`Params::iter`] gives it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ParamInfo<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The length of each axis.
+    pub shape: &'a [usize],
+    /// Where its numbers stand in [`Params::values`], and in a gradient.
+    pub range: Range<usize>,
+    /// Whether training leaves it as it is; see [`Group::freeze`].
+    pub frozen: bool,
+    /// The factor of the learning rate; see [`Group::rate`].
+    pub rate: f64,
+    /// The factor of the weight decay; see [`Group::decay`].
+    pub decay: f64,
+}
+
+impl<F: Scalar> Default for Params<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Scalar> Params<F> {
+    /// No parameters.
+    pub fn new() -> Self {
+        Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0, spans: Vec::new() }
+    }
+
+    /// Adds a weight with the values of an array of any memory layout.
+    ///
+    /// # Panics
+    ///
+    /// If there is a weight of this name.
+    #[track_caller]
+    pub fn add<S, D>(&mut self, name: impl Into<String>, array: ArrayBase<S, D>) -> Param<D>
+    where
+        S: Data<Elem = F>,
+        D: Dimension,
+    {
+        self.push(name.into(), array.view().into_dyn(), false)
+    }
+
+    /// Adds an array that belongs to the model but is not learnt, as the running statistics of a
+    /// [`BatchNorm`](crate::nn::BatchNorm).
+    ///
+    /// It has a name, an id and a view as a weight has, and on a tape it is a constant; but it is
+    /// no part of [`values`](Self::values), of a gradient or of [`iter`](Self::iter), so that no
+    /// optimiser and no weight decay touches it. [`buffers`](Self::buffers) lists it.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let scale = params.add_buffer("scale", ndarray::array![10.0, 20.0]);
+    /// assert_eq!(params.values(), [1.0, 2.0]);
+    ///
+    /// let mut tape = wengert::Tape::new();
+    /// let (_, grad) = tape.value_and_grad(&params, |p| (p.get(w) * p.get(scale)).sum());
+    /// assert_eq!(grad, [10.0, 20.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is a weight or a buffer of this name.
+    #[track_caller]
+    pub fn add_buffer<S, D>(&mut self, name: impl Into<String>, array: ArrayBase<S, D>) -> Param<D>
+    where
+        S: Data<Elem = F>,
+        D: Dimension,
+    {
+        self.push(name.into(), array.view().into_dyn(), true)
+    }
+
+    #[track_caller]
+    fn push<D>(&mut self, name: String, array: ArrayViewD<'_, F>, buffer: bool) -> Param<D> {
+        static STAMPS: AtomicU64 = AtomicU64::new(0);
+
+        assert!(
+            self.find(&name).is_none(),
+            "Params::add: there is a parameter named {name:?} already; names are unique"
+        );
+        let store = if buffer { &mut self.buffers } else { &mut self.values };
+        let start = store.len();
+        if array.len() > store.capacity() - start {
+            // By an eighth, not by a factor of two: this is the model.
+            store.reserve_exact(array.len() + start / 8);
+        }
+        match array.as_slice() {
+            Some(values) => store.extend_from_slice(values),
+            None => store.extend(array.iter()),
+        }
+        self.entries.push(Entry {
+            name,
+            shape: array.shape().into(),
+            buffer,
+            start,
+            len: array.len(),
+            stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
+            training: Training::default(),
+        });
+        self.join_spans();
+        self.id(self.entries.len() - 1)
+    }
+
+    /// The weight of this name.
+    ///
+    /// ```
+    /// use ndarray::Ix2;
+    ///
+    /// let mut params = wengert::Params::<f32>::new();
+    /// let w = params.add("w", ndarray::Array2::zeros((3, 2)));
+    /// assert_eq!(params.by_name::<Ix2>("w"), Some(w));
+    /// assert_eq!(params.by_name::<Ix2>("b"), None);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it has another number of axes than `D`.
+    #[track_caller]
+    pub fn by_name<D: Dimension>(&self, name: &str) -> Option<Param<D>> {
+        let index = self.find(name)?;
+        let shape = &self.entries[index].shape;
+        assert!(
+            D::NDIM.is_none_or(|ndim| ndim == shape.len()),
+            "Params::by_name: parameter {name:?} has shape {shape:?}, {} axes; it was asked for with {}",
+            shape.len(),
+            D::NDIM.unwrap_or_default()
+        );
+        Some(self.id(index))
+    }
+
+    /// The name of a weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn name<D>(&self, id: Param<D>) -> &str {
+        &self.entry(id).name
+    }
+
+    /// The names, those of buffers among them, in the order of adding.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// Name, shape and place of every weight, in the order of adding.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::<f64>::new();
+    /// params.add("w", ndarray::Array2::ones((3, 2)));
+    /// params.add("b", ndarray::Array1::zeros(2));
+    /// for weight in params.iter().filter(|weight| weight.name.starts_with('b')) {
+    ///     assert_eq!((weight.shape, weight.range), (&[2][..], 6..8));
+    /// }
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = ParamInfo<'_>> {
+        self.entries.iter().filter(|entry| !entry.buffer).map(Entry::info)
+    }
+
+    /// Name and values of every [buffer](Self::add_buffer), in the order of adding.
+    pub fn buffers(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, F>)> {
+        self.entries.iter().filter(|entry| entry.buffer).map(|entry| {
+            let array = ArrayView::from_shape(&entry.shape[..], self.store(entry));
+            (entry.name.as_str(), array.expect("as many numbers as the shape has"))
+        })
+    }
+
+    /// How many numbers there are in all.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is no number.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All numbers.
+    pub fn values(&self) -> &[F] {
+        &self.values
+    }
+
+    /// All numbers, to change them.
+    pub fn values_mut(&mut self) -> &mut [F] {
+        self.version += 1;
+        &mut self.values
+    }
+
+    /// Another number after every change of the weights.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Name, shape and numbers of every weight and buffer: what a file of the model holds.
+    #[cfg(feature = "io")]
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], &[F])> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], self.store(entry)))
+    }
+
+    /// Sets weights and buffers, in the order of [`stored`](Self::stored); `None` leaves one as it is.
+    #[cfg(feature = "io")]
+    pub(crate) fn restore(&mut self, numbers: Vec<Option<Vec<F>>>) {
+        self.version += 1;
+        for (entry, numbers) in self.entries.iter().zip(numbers) {
+            let store = if entry.buffer { &mut self.buffers } else { &mut self.values };
+            if let Some(numbers) = numbers {
+                store[entry.range()].copy_from_slice(&numbers);
+            }
+        }
+    }
+
+    /// Where the numbers of an entry stand.
+    fn store(&self, entry: &Entry) -> &[F] {
+        let store = if entry.buffer { &self.buffers } else { &self.values };
+        &store[entry.range()]
+    }
+
+    /// A weight.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn view<D: Dimension>(&self, id: Param<D>) -> ArrayView<'_, F, D> {
+        let entry = self.entry(id);
+        ArrayView::from_shape(entry.dim::<D>(), self.store(entry)).expect("as many numbers as the shape has")
+    }
+
+    /// A weight, to change it.
+    ///
+    /// # Panics
+    ///
+    /// If the id is of another `Params`.
+    #[track_caller]
+    pub fn view_mut<D: Dimension>(&mut self, id: Param<D>) -> ArrayViewMut<'_, F, D> {
+        let entry = self.entry(id);
+        let (dim, range, buffer) = (entry.dim::<D>(), entry.range(), entry.buffer);
+        let values = if buffer { &mut self.buffers[range] } else { &mut self.values_mut()[range] };
+        ArrayViewMut::from_shape(dim, values).expect("as many numbers as the shape has")
+    }
+
+    /// The same parameters over dual numbers, with a tangent each: a direction for
+    /// [`Tape::value_and_grad`] on a tape of dual numbers, whose gradient then has the product of the
+    /// Hessian with that direction as its tangents. [Frozen](Group::freeze) weights do not move. Ids
+    /// stay valid.
+    ///
+    /// ```
+    /// use wengert::{Dual, Params, Tape};
+    ///
+    /// let mut params = Params::<f64>::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let params = params.with_tangents(&[1.0, 10.0]);
+    /// let mut tape = Tape::new();
+    /// let (_, gradient) = tape.value_and_grad(&params, |p| p.get(w).powi(3).sum());
+    /// assert_eq!(gradient.iter().map(|g| g.tangents()[0]).collect::<Vec<_>>(), [6.0, 120.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is not one tangent for each number.
+    #[track_caller]
+    pub fn with_tangents(&self, tangents: &[F]) -> Params<Dual<F>> {
+        assert!(
+            tangents.len() == self.len(),
+            "Params::with_tangents: {} tangents for {} parameters; give one for each",
+            tangents.len(),
+            self.len()
+        );
+        let mut values: Vec<_> = self.values.iter().map(|&x| Dual::constant(x)).collect();
+        for range in self.spans.iter().map(|span| span.range.clone()) {
+            for (value, tangent) in values[range.clone()].iter_mut().zip(&tangents[range]) {
+                *value = Dual::new(value.primal(), [*tangent]);
+            }
+        }
+        Params {
+            values,
+            buffers: self.buffers.iter().map(|&x| Dual::constant(x)).collect(),
+            entries: self.entries.clone(),
+            version: self.version,
+            spans: self.spans.clone(),
+        }
+    }
+
+    /// The first of the slots of all weights, which are the next inputs of a tape, each a run.
+    pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
+        let mut weights = self.entries.iter().filter(|entry| !entry.buffer).map(|entry| tape.input_slots(entry.len));
+        let first = weights.next().unwrap_or_else(|| tape.input_slots(0));
+        weights.for_each(drop);
+        first
+    }
+
+    /// How many numbers are trained: all but the [frozen](Group::freeze) ones.
+    pub fn trained_len(&self) -> usize {
+        self.spans.iter().map(|span| span.range.len()).sum()
+    }
+
+    /// The ranges that are trained, in ascending order.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// All numbers, to change those in the spans.
+    pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[Span]) {
+        self.version += 1;
+        (&mut self.values, &self.spans)
+    }
+
+    /// Derives the spans from the entries: as few as can be, so that an optimiser's loops are long.
+    pub(super) fn join_spans(&mut self) {
+        self.spans.clear();
+        for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {
+            let Training { rate, decay, .. } = entry.training;
+            match self.spans.last_mut() {
+                Some(last) if last.range.end == entry.start && (last.rate, last.decay) == (rate, decay) => {
+                    last.range.end += entry.len;
+                }
+                _ => self.spans.push(Span { range: entry.range(), rate, decay }),
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.name == name)
+    }
+
+    fn id<D>(&self, index: usize) -> Param<D> {
+        Param { index: index as u32, stamp: self.entries[index].stamp, dimension: PhantomData }
+    }
+
+    #[track_caller]
+    pub(super) fn entry<D>(&self, id: Param<D>) -> &Entry {
+        match self.entries.get(id.index as usize) {
+            Some(entry) if entry.stamp == id.stamp => entry,
+            _ => panic!(
+                "Params: the id {id:?} is not of these parameters ({}), nor of what they were cloned from",
+                self.names().collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+}
+
+/// How a weight takes part in training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Training {
+    pub(super) frozen: bool,
+    pub(super) rate: f64,
+    pub(super) decay: f64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self { frozen: false, rate: 1.0, decay: 1.0 }
+    }
+}
+
+impl fmt::Display for Training {
+    /// What differs from the default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.frozen {
+            return f.write_str("frozen");
+        }
+        let mut notes = Vec::new();
+        if self.rate != 1.0 {
+            notes.push(format!("rate × {}", self.rate));
+        }
+        if self.decay == 0.0 {
+            notes.push("no decay".into());
+        } else if self.decay != 1.0 {
+            notes.push(format!("decay × {}", self.decay));
+        }
+        f.write_str(&notes.join(", "))
+    }
+}
+
+/// A range of numbers that are trained alike.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) range: Range<usize>,
+    pub(crate) rate: f64,
+    pub(crate) decay: f64,
+}
+
+impl<F: Scalar> fmt::Display for Params<F> {
+    /// A table of name, shape and count, and of what is a buffer, frozen or has its own rate or
+    /// decay; the total is that of weights, without buffers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
+        let total = self.len().to_string();
+        let width = |title: &str, cells: &mut dyn Iterator<Item = usize>| cells.fold(title.len(), usize::max);
+        let names = width("parameter", &mut self.names().map(|n| n.chars().count()));
+        let axes = width("shape", &mut shapes.iter().map(String::len));
+        let count = width("numbers", &mut std::iter::once(total.len()));
+
+        // The column of what is special appears when something is.
+        let notes = self.entries.iter().any(|e| e.buffer || e.training != Training::default());
+        let note = |text: String| if text.is_empty() { text } else { format!("  {text}") };
+        writeln!(
+            f,
+            "{:names$}  {:axes$}  {:>count$}{}",
+            "parameter",
+            "shape",
+            "numbers",
+            if notes { "  training" } else { "" }
+        )?;
+        for (entry, shape) in self.entries.iter().zip(&shapes) {
+            let note = note(if entry.buffer { "buffer".into() } else { entry.training.to_string() });
+            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{note}", entry.name, entry.len)?;
+        }
+        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")?;
+        if notes { write!(f, "  {} trained", self.trained_len()) } else { Ok(()) }
+    }
+}
+
+fn shape(axes: &[usize]) -> String {
+    if axes.is_empty() {
+        return "scalar".into();
+    }
+    let axes: Vec<String> = axes.iter().map(usize::to_string).collect();
+    axes.join(" x ")
+}
+
+impl<F: Scalar> fmt::Debug for Params<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.entries.iter().map(|entry| {
+                let array = ArrayView::from_shape(&entry.shape[..], self.store(entry));
+                (&entry.name, array.expect("as many numbers as the shape has"))
+            }))
+            .finish()
+    }
+}

@@ -1,0 +1,162 @@
+//! Shorter forms of an expression: of the forms tried, the one that is shortest in print.
+
+use std::collections::HashMap;
+
+use super::expr::{Expr, Kind};
+use super::number::Number;
+use crate::number::rules::UnaryOp;
+
+/// Beyond this size a part is left as it is.
+const MAX_SIZE: usize = 600;
+/// Beyond this number of terms a product is not multiplied out.
+const MAX_TERMS: usize = 32;
+
+/// An equal expression that is no longer than `e`.
+///
+/// It is equal as functions on the reals are that agree wherever both are defined: `x/x` is 1.
+pub(crate) fn simplify(e: &Expr) -> Expr {
+    simplified(e, &mut HashMap::new())
+}
+
+/// `done` holds what it knows the forms of, so that no address in it is given away again.
+fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
+    if let Some((_, known)) = done.get(&e.address()) {
+        return known.clone();
+    }
+    let mut best = e.map_children(&mut |part| simplified(part, done));
+    if best.size() <= MAX_SIZE {
+        const FORMS: [Form; 4] = [expanded, with_one_divisor, squares_of_sine_and_cosine, factored];
+        let length = |e: &Expr| e.to_string().len();
+        let before = length(&best);
+        let mut shortest = before;
+        for form in FORMS {
+            let Some(other) = form(&best) else { continue };
+            // Factors say more than terms: a product is multiplied out to save a quarter.
+            let to_sum = matches!((best.kind(), other.kind()), (Kind::Product(_), Kind::Sum(_)));
+            let limit = if to_sum { shortest * 3 / 4 + 1 } else { shortest };
+            if length(&other) < limit {
+                shortest = length(&other);
+                best = other;
+            }
+        }
+        if shortest < before {
+            best = simplified(&best, done);
+        }
+    }
+    done.insert(e.address(), (e.clone(), best.clone()));
+    best
+}
+
+/// An equal expression, if the rewriting applies.
+type Form = fn(&Expr) -> Option<Expr>;
+
+/// A product with the sums among its divisors multiplied out into one.
+fn with_one_divisor(e: &Expr) -> Option<Expr> {
+    let minus_one = Expr::from(Number::MINUS_ONE);
+    let is_divisor = |f: &&Expr| matches!(f.kind(), Kind::Power(_, e) if *e == minus_one);
+    let (divisors, others): (Vec<_>, Vec<_>) = e.factors().iter().partition(is_divisor);
+    let divisor = expanded(&Expr::product(divisors.iter().map(|d| d.as_power().0)))?;
+    let others = others.into_iter().cloned();
+    Some(Expr::product(others.chain([Expr::power(divisor, minus_one)])))
+}
+
+/// A sum with what all terms share in front.
+fn factored(e: &Expr) -> Option<Expr> {
+    let Kind::Sum(terms) = e.kind() else { return None };
+    let number = common_number(terms);
+    let powers = |term: &Expr| -> Vec<(Expr, Expr)> { term.split().1.factors().iter().map(Expr::as_power).collect() };
+    let mut common: Vec<(Expr, Number)> = Vec::new();
+    for (base, exponent) in powers(&terms[0]) {
+        let Some(mut least) = exponent.as_number() else { continue };
+        let shared = terms[1..].iter().all(|term| {
+            powers(term).into_iter().find(|(other, _)| *other == base).and_then(|(_, e)| e.as_number()).is_some_and(
+                |e| {
+                    if e.to_f64() < least.to_f64() {
+                        least = e;
+                    }
+                    e.is_negative() == least.is_negative()
+                },
+            )
+        });
+        if shared && base.as_number().is_none() {
+            common.push((base, least));
+        }
+    }
+    if common.is_empty() && number.is_one() {
+        return None;
+    }
+    let power = |sign: Number| {
+        let power = move |(base, e): &(Expr, Number)| Expr::power(base.clone(), e.mul(sign).into());
+        let n = number.pow(sign).expect("not 0");
+        Expr::product(std::iter::once(n.into()).chain(common.iter().map(power)))
+    };
+    let inverse = power(Number::MINUS_ONE);
+    let rest = Expr::sum(terms.iter().map(|term| Expr::product([term.clone(), inverse.clone()])));
+    Some(Expr::product([power(Number::ONE), rest]))
+}
+
+/// The greatest whole number that divides every term, negative if all terms are.
+fn common_number(terms: &[Expr]) -> Number {
+    let mut divisor = 0_i32;
+    for term in terms {
+        let Some(n) = term.split().0.to_integer() else { return Number::ONE };
+        let (mut a, mut b) = (divisor, n.saturating_abs());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        divisor = a;
+    }
+    let all_negative = terms.iter().all(|term| term.split().0.is_negative());
+    Number::integer(i64::from(if all_negative { -divisor } else { divisor }))
+}
+
+/// Products of sums multiplied out, in the expression or in its terms.
+fn expanded(e: &Expr) -> Option<Expr> {
+    let terms = match e.kind() {
+        Kind::Product(_) | Kind::Sum(_) => e.terms(),
+        _ => return None,
+    };
+    let mut out: Vec<Expr> = Vec::new();
+    for term in terms {
+        let mut products = vec![Expr::from(Number::ONE)];
+        for factor in term.factors() {
+            products = products
+                .iter()
+                .flat_map(|p| factor.terms().iter().map(move |t| Expr::product([p.clone(), t.clone()])))
+                .collect();
+            if products.len() > MAX_TERMS {
+                return None;
+            }
+        }
+        out.extend(products);
+    }
+    (out.len() > terms.len() && out.len() <= MAX_TERMS).then(|| Expr::sum(out))
+}
+
+/// c sin² u + c cos² u = c.
+fn squares_of_sine_and_cosine(e: &Expr) -> Option<Expr> {
+    let Kind::Sum(terms) = e.kind() else { return None };
+    // A term as coefficient times the square of a sine (true) or a cosine (false) of an angle.
+    let square = |term: &Expr| {
+        term.factors().iter().enumerate().find_map(|(place, factor)| {
+            let (base, exponent) = factor.as_power();
+            let (is_sine, angle) = match base.kind() {
+                Kind::Unary(UnaryOp::sin(_), u) => (true, u.clone()),
+                Kind::Unary(UnaryOp::cos(_), u) => (false, u.clone()),
+                _ => return None,
+            };
+            let others = term.factors().iter().enumerate().filter(|&(i, _)| i != place).map(|(_, f)| f.clone());
+            (exponent == Expr::integer(2)).then(|| (is_sine, angle, Expr::product(others)))
+        })
+    };
+    let squares: Vec<_> = terms.iter().map(square).collect();
+    for (i, a) in squares.iter().enumerate() {
+        let Some((true, angle, coefficient)) = a else { continue };
+        let partner = squares.iter().position(|b| *b == Some((false, angle.clone(), coefficient.clone())));
+        if let Some(j) = partner {
+            let others = terms.iter().enumerate().filter(|&(k, _)| k != i && k != j).map(|(_, t)| t.clone());
+            return Some(Expr::sum(std::iter::once(coefficient.clone()).chain(others)));
+        }
+    }
+    None
+}

@@ -1,0 +1,273 @@
+//! [`Recording`]: a function as a plain list of operations, and its replay at other inputs.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::step::{Comparison, Operand, Step};
+use crate::number::Real;
+use crate::number::rules::{BinaryOp, UnaryOp};
+use crate::recording::expr::{Binding, Expr, Style};
+
+/// A function of named inputs as it ran once: its operations in order, operands by index, constants
+/// apart, and the comparisons that steered it.
+///
+/// [`record`](super::record) makes one. It is plain data: it can be evaluated again at other inputs
+/// and on other numbers, printed as a [trace](Recording::trace) and drawn from that, and turned into
+/// a [formula](Recording::formula).
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    pub(crate) inputs: Vec<String>,
+    pub(crate) steps: Vec<Step>,
+    /// What each step computed when it was recorded.
+    pub(crate) values: Vec<f64>,
+    /// The line that called each step.
+    pub(crate) lines: Vec<&'static Location<'static>>,
+    pub(crate) constants: Vec<f64>,
+    pub(crate) comparisons: Vec<Comparison>,
+    pub(crate) outputs: Vec<Operand>,
+}
+
+impl Recording {
+    /// The names of the inputs, in order.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(String::as_str)
+    }
+
+    /// The number of operations; inputs and constants are none.
+    pub fn len(&self) -> usize {
+        self.steps.len() - self.inputs.len()
+    }
+
+    /// Whether it contains no operation.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values of the outputs when it was recorded.
+    pub fn outputs(&self) -> Vec<f64> {
+        self.outputs.iter().map(|&y| self.value(y)).collect()
+    }
+
+    /// The outputs at other inputs.
+    ///
+    /// ```
+    /// use wengert::{Real, record};
+    ///
+    /// let hinge = record(["x"], |[x]| if x > 1.0 { x - 1.0 } else { 0.0 * x }, [3.0]);
+    /// assert_eq!(hinge.evaluate(&[5.0]).unwrap(), [4.0]);
+    /// let other_branch = hinge.evaluate(&[0.5]).unwrap_err();
+    /// assert_eq!(other_branch.to_string(), "`x > 1` was true when recorded and is false at these inputs");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison of the function would have gone the other way: what was recorded is then not
+    /// what the function computes there. Values that the function read out of its numbers
+    /// (`to_f64`, `to_base`) are not watched.
+    ///
+    /// # Panics
+    ///
+    /// If the number of inputs is not that of the recording.
+    #[track_caller]
+    pub fn evaluate(&self, inputs: &[f64]) -> Result<Vec<f64>, BranchChanged> {
+        self.replay(inputs)
+    }
+
+    /// As [`evaluate`](Self::evaluate), on numbers of any kind: duals, variables of a tape.
+    ///
+    /// ```
+    /// use wengert::{Dual, record};
+    ///
+    /// let square = record(["x"], |[x]| x * x, [3.0]);
+    /// let y = square.replay(&[Dual::new(2.0, [1.0])]).unwrap();
+    /// assert_eq!(y[0].tangents(), [4.0]);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`evaluate`](Self::evaluate).
+    ///
+    /// # Panics
+    ///
+    /// If the number of inputs is not that of the recording.
+    #[track_caller]
+    pub fn replay<R: Real<Base = f64>>(&self, inputs: &[R]) -> Result<Vec<R>, BranchChanged> {
+        assert!(
+            inputs.len() == self.inputs.len(),
+            "evaluate: {} inputs for a recording of {} ({})",
+            inputs.len(),
+            self.inputs.len(),
+            self.inputs.join(", ")
+        );
+        let mut values: Vec<R> = Vec::with_capacity(self.steps.len());
+        let mut comparisons = self.comparisons.iter();
+        let mut next = comparisons.next();
+        for i in 0..=self.steps.len() {
+            let value = |x| match x {
+                Operand::Step(i) => values[i as usize],
+                Operand::Constant(i) => R::from_base(self.constants[i as usize]),
+            };
+            while let Some(comparison) = next.filter(|c| c.before as usize == i) {
+                let [a, b] = comparison.operands.map(value);
+                if comparison.test.holds(a, b) != comparison.outcome {
+                    return Err(BranchChanged {
+                        comparison: self.comparison_text(comparison),
+                        recorded: comparison.outcome,
+                    });
+                }
+                next = comparisons.next();
+            }
+            match self.steps.get(i) {
+                Some(step) => {
+                    let y = step.eval(value, inputs);
+                    values.push(y);
+                }
+                None => return Ok(self.outputs.iter().map(|&y| value(y)).collect()),
+            }
+        }
+        unreachable!("the last turn returns")
+    }
+
+    /// The comparisons that steered the function, as text in the order they were made.
+    ///
+    /// ```
+    /// use wengert::{Real, record};
+    ///
+    /// let f = record(["a", "b"], |[a, b]| if a * b > 0.0 { a } else { b }, [1.0, -2.0]);
+    /// assert_eq!(f.comparisons().collect::<Vec<_>>(), ["a*b > 0: false"]);
+    /// ```
+    pub fn comparisons(&self) -> impl Iterator<Item = String> {
+        self.comparisons.iter().map(|c| format!("{}: {}", self.comparison_text(c), c.outcome))
+    }
+
+    fn comparison_text(&self, comparison: &Comparison) -> String {
+        let [a, b] = comparison.operands.map(|x| self.expression(x).to_string());
+        comparison.test.text(&a, &b)
+    }
+
+    /// The recorded value of an operand.
+    pub(crate) fn value(&self, operand: Operand) -> f64 {
+        match operand {
+            Operand::Step(i) => self.values[i as usize],
+            Operand::Constant(i) => self.constants[i as usize],
+        }
+    }
+
+    /// The recorded partial of step `i` with respect to its operand in place `place`.
+    pub(crate) fn partial(&self, i: usize, place: usize) -> f64 {
+        let step = &self.steps[i];
+        let x: Vec<f64> = step.operands().iter().map(|&x| self.value(x)).collect();
+        step.partial(place, &x, self.values[i])
+    }
+
+    /// Which steps the output depends on.
+    pub(crate) fn live(&self, output: Operand) -> Vec<bool> {
+        let mut live = vec![false; self.steps.len()];
+        let mark = |live: &mut Vec<bool>, x: Operand| {
+            if let Operand::Step(i) = x {
+                live[i as usize] = true;
+            }
+        };
+        mark(&mut live, output);
+        for (i, step) in self.steps.iter().enumerate().rev() {
+            if live[i] {
+                step.operands().iter().for_each(|&x| mark(&mut live, x));
+            }
+        }
+        live
+    }
+
+    /// What each step is called: the user's name for an input; `v1`, `v2`, ... for the others.
+    pub(crate) fn step_names(&self) -> Vec<String> {
+        let mut operations = 0;
+        let mut name = |step: &Step| {
+            if let Step::Input(input) = step {
+                return self.inputs[*input as usize].clone();
+            }
+            operations += 1;
+            let name = format!("v{operations}");
+            if self.inputs.contains(&name) { format!("{name}'") } else { name }
+        };
+        self.steps.iter().map(&mut name).collect()
+    }
+
+    /// A step as written: its operation on the operands' names.
+    pub(crate) fn step_text(&self, i: usize, names: &[String], style: Style) -> String {
+        let operand = |x: &Operand| match *x {
+            Operand::Step(i) => style.symbol(&names[i as usize]),
+            Operand::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
+        };
+        let step = &self.steps[i];
+        let x: Vec<String> = step.operands().iter().map(operand).collect();
+        let infix = |sign: &str| format!("{} {sign} {}", x[0], x[1]);
+        let raised =
+            |n: &str| if style == Style::Latex { format!("{}^{{{n}}}", x[0]) } else { format!("{}^{n}", x[0]) };
+        match step {
+            Step::Input(_) => style.symbol(&names[i]),
+            Step::Binary(BinaryOp::add, _) => infix("+"),
+            Step::Binary(BinaryOp::sub, _) => infix("-"),
+            Step::Binary(BinaryOp::mul, _) => infix(style.times()),
+            Step::Binary(BinaryOp::div, _) => infix("/"),
+            Step::Binary(BinaryOp::powf, _) => raised(&x[1]),
+            Step::Unary(UnaryOp::powi(rule), _) => raised(&rule.n.to_string()),
+            Step::Unary(UnaryOp::neg(_), _) => format!("-{}", x[0]),
+            Step::Unary(op, _) => style.call(op.name(), x.into_iter().chain(op.parameters())),
+            Step::Binary(..) | Step::MulAdd(_) => style.call(step.name(), x),
+        }
+    }
+
+    /// The formula of every step, the inputs being given.
+    pub(crate) fn expressions(&self, inputs: &[Expr]) -> Vec<Expr> {
+        let mut formulas: Vec<Expr> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &formulas)).collect();
+            formulas.push(Expr::step(*step, &x, inputs));
+        }
+        formulas
+    }
+
+    pub(crate) fn formula_of(&self, operand: Operand, formulas: &[Expr]) -> Expr {
+        match operand {
+            Operand::Step(i) => formulas[i as usize].clone(),
+            Operand::Constant(i) => Expr::number(self.constants[i as usize]),
+        }
+    }
+
+    /// The inputs as symbols.
+    pub(crate) fn symbols(&self) -> Vec<Expr> {
+        self.inputs.iter().map(|name| Expr::symbol(name)).collect()
+    }
+
+    /// The formula of an operand in terms of the inputs.
+    pub(crate) fn expression(&self, operand: Operand) -> Expr {
+        self.formula_of(operand, &self.expressions(&self.symbols()))
+    }
+
+    /// The only output.
+    #[track_caller]
+    pub(crate) fn output(&self, operation: &str) -> Operand {
+        match self.outputs[..] {
+            [output] => output,
+            _ => panic!("{operation}: the recording has {} outputs, one is needed", self.outputs.len()),
+        }
+    }
+}
+
+/// At these inputs the function takes another branch than the one recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BranchChanged {
+    /// The comparison, in terms of the inputs.
+    pub comparison: String,
+    /// Its outcome when recorded.
+    pub recorded: bool,
+}
+
+impl fmt::Display for BranchChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { comparison, recorded } = self;
+        write!(f, "`{comparison}` was {recorded} when recorded and is {} at these inputs", !recorded)
+    }
+}
+
+impl std::error::Error for BranchChanged {}

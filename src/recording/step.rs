@@ -1,0 +1,130 @@
+//! The plain data of a recording: steps, their operands, and the comparisons between them.
+
+use num_traits::Float;
+
+use crate::number::Real;
+use crate::number::rules::{BinaryOp, UnaryOp};
+
+/// What an operation works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Operand {
+    /// The result of a step.
+    Step(u32),
+    /// A number from the list of constants.
+    Constant(u32),
+}
+
+/// One step: an input, or a row of the table of rules with its operands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// The input of this number.
+    Input(u32),
+    Unary(UnaryOp<f64>, Operand),
+    Binary(BinaryOp, [Operand; 2]),
+    /// a b + c with one rounding.
+    MulAdd([Operand; 3]),
+}
+
+impl Step {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Step::Input(_) => "input",
+            Step::Unary(op, _) => op.name(),
+            Step::Binary(op, _) => op.name(),
+            Step::MulAdd(_) => "mul_add",
+        }
+    }
+
+    pub(crate) fn operands(&self) -> &[Operand] {
+        match self {
+            Step::Input(_) => &[],
+            Step::Unary(_, x) => std::slice::from_ref(x),
+            Step::Binary(_, ab) => ab,
+            Step::MulAdd(abc) => abc,
+        }
+    }
+
+    /// The result, from the operands' values.
+    pub(crate) fn eval<R: Real<Base = f64>>(self, value: impl Fn(Operand) -> R, inputs: &[R]) -> R {
+        match self {
+            Step::Input(i) => inputs[i as usize],
+            Step::Unary(op, x) => op.eval(value(x)),
+            Step::Binary(op, [a, b]) => op.eval(value(a), value(b)),
+            Step::MulAdd([a, b, c]) => Float::mul_add(value(a), value(b), value(c)),
+        }
+    }
+
+    /// The partial with respect to the operand in place `i`, from operands `x` and result `y`.
+    pub(crate) fn partial<R: Real<Base = f64>>(self, i: usize, x: &[R], y: R) -> R {
+        match (self, i) {
+            (Step::Unary(op, _), _) => op.partial(x[0], y),
+            (Step::Binary(op, _), 0) => op.partial_a(x[0], x[1], y),
+            (Step::Binary(op, _), _) => op.partial_b(x[0], x[1], y),
+            (Step::MulAdd(_), 0) => x[1],
+            (Step::MulAdd(_), 1) => x[0],
+            (Step::MulAdd(_) | Step::Input(_), _) => R::one(),
+        }
+    }
+}
+
+/// A question about values whose answer may have steered the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Test {
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    // The others ask about the left operand alone.
+    IsNan,
+    IsInfinite,
+    IsFinite,
+    IsNormal,
+    IsSignPositive,
+    IsSignNegative,
+}
+
+impl Test {
+    pub(crate) fn holds<R: Real>(self, a: R, b: R) -> bool {
+        match self {
+            Test::Less => a < b,
+            Test::LessEqual => a <= b,
+            Test::Greater => a > b,
+            Test::GreaterEqual => a >= b,
+            Test::Equal => a == b,
+            Test::IsNan => a.is_nan(),
+            Test::IsInfinite => a.is_infinite(),
+            Test::IsFinite => a.is_finite(),
+            Test::IsNormal => a.is_normal(),
+            Test::IsSignPositive => a.is_sign_positive(),
+            Test::IsSignNegative => a.is_sign_negative(),
+        }
+    }
+
+    /// The test in words, of operands in words.
+    pub(crate) fn text(self, a: &str, b: &str) -> String {
+        match self {
+            Test::Less => format!("{a} < {b}"),
+            Test::LessEqual => format!("{a} <= {b}"),
+            Test::Greater => format!("{a} > {b}"),
+            Test::GreaterEqual => format!("{a} >= {b}"),
+            Test::Equal => format!("{a} == {b}"),
+            Test::IsNan => format!("{a} is NaN"),
+            Test::IsInfinite => format!("{a} is infinite"),
+            Test::IsFinite => format!("{a} is finite"),
+            Test::IsNormal => format!("{a} is normal"),
+            Test::IsSignPositive => format!("{a} has a positive sign"),
+            Test::IsSignNegative => format!("{a} has a negative sign"),
+        }
+    }
+}
+
+/// A comparison that the function made, between steps `before - 1` and `before`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Comparison {
+    pub(crate) test: Test,
+    pub(crate) operands: [Operand; 2],
+    pub(crate) outcome: bool,
+    /// How many steps precede it.
+    pub(crate) before: u32,
+}

@@ -1,0 +1,192 @@
+//! The table of derivative rules: every elementary function, its derivative, and the conventions at special
+//! points.
+//!
+//! One row holds everything the crate knows of an elementary function. From the rows come the trait
+//! [`Real`](crate::Real), the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
+//! [`Tensor`](crate::Tensor), the operations a recording keeps, the rendered tables [`UNARY`] and
+//! [`BINARY`], and the tests.
+//!
+//! - Outside the domain the value is NaN and so is the partial.
+//! - At a kink the partial is a subgradient: `abs'(0) = 0`, `relu'(0) = 0`, `leaky_relu'(0) = slope`.
+//!   `clamp` passes the cotangent on the closed interval.
+//! - Ties of `max` and `min` split one half to each side, so the partials sum to one. A NaN operand
+//!   loses to a number, as in `f64::max`.
+//! - `hypot` and every norm have gradient 0 at the origin. `x^0` is constant, also at 0.
+//! - Step functions (`floor`, `signum`, ...) have partial 0 everywhere.
+
+#![allow(non_camel_case_types)]
+// π, ln 2 and their like stand in the points as mpmath printed them.
+#![allow(clippy::approx_constant)]
+
+use crate::number::Dual;
+use crate::number::rules::{self, BinaryRule, UnaryRule};
+use crate::number::table::for_each_row;
+use crate::recording::Recorded;
+use crate::scalar::Var;
+use crate::tensor::Tensor;
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+/// The tensor method of a row: there `max` and `min` are reductions.
+macro_rules! on_tensor {
+    (max, $a:ident, $b:ident) => {
+        $a.maximum($b)
+    };
+    (min, $a:ident, $b:ident) => {
+        $a.minimum($b)
+    };
+    ($name:ident, $a:ident, $b:ident) => {
+        $a.$name($b)
+    };
+}
+
+/// One row of [`UNARY`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UnaryRow {
+    /// The method's name.
+    pub name: &'static str,
+    /// The partial dy/dx as a formula in x and y.
+    pub formula: &'static str,
+    /// An open interval on which the function is smooth.
+    pub sample: (f64, f64),
+    /// Edge points (x, y, dy/dx), computed by mpmath.
+    pub points: &'static [(f64, f64, f64)],
+    /// The function on `f64`, parameters as in the row.
+    pub on_f64: fn(f64) -> f64,
+    /// The function on `f32`.
+    pub on_f32: fn(f32) -> f32,
+    /// The function on dual numbers.
+    pub on_dual: fn(Dual<f64>) -> Dual<f64>,
+    /// The function on the tape.
+    pub on_var: for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
+    /// The function on the tape in single precision.
+    pub on_var_f32: for<'t> fn(Var<'t, f32>) -> Var<'t, f32>,
+    /// The function on a tape of dual numbers, forward over reverse.
+    pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on numbers that are recorded.
+    pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
+    /// The function on the elements of a tensor.
+    pub on_tensor: for<'t> fn(TensorOf<'t, f64>) -> TensorOf<'t, f64>,
+    /// The function on the elements of a tensor in single precision.
+    pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>) -> TensorOf<'t, f32>,
+}
+
+/// One row of [`BINARY`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BinaryRow {
+    /// The method's name.
+    pub name: &'static str,
+    /// The partials dz/da and dz/db as formulas in a, b and z.
+    pub formulas: (&'static str, &'static str),
+    /// Open intervals for a and b on which the function is smooth.
+    pub sample: ((f64, f64), (f64, f64)),
+    /// Edge points (a, b, z, dz/da, dz/db), computed by mpmath.
+    pub points: &'static [(f64, f64, f64, f64, f64)],
+    /// The function on `f64`.
+    pub on_f64: fn(f64, f64) -> f64,
+    /// The function on `f32`.
+    pub on_f32: fn(f32, f32) -> f32,
+    /// The function on dual numbers.
+    pub on_dual: fn(Dual<f64>, Dual<f64>) -> Dual<f64>,
+    /// The function on the tape.
+    pub on_var: for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>,
+    /// The function on the tape in single precision.
+    pub on_var_f32: for<'t> fn(Var<'t, f32>, Var<'t, f32>) -> Var<'t, f32>,
+    /// The function on a tape of dual numbers, forward over reverse.
+    pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on numbers that are recorded.
+    pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
+    /// The function on the elements of two tensors.
+    pub on_tensor: for<'t> fn(TensorOf<'t, f64>, TensorOf<'t, f64>) -> TensorOf<'t, f64>,
+    /// The function on the elements of two tensors in single precision.
+    pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>, TensorOf<'t, f32>) -> TensorOf<'t, f32>,
+}
+
+/// The handle that second derivatives are read from.
+pub type VarOfDual<'t> = Var<'t, Dual<f64>>;
+
+/// The tensor type of the rows' functions.
+pub type TensorOf<'t, F> = Tensor<'t, F, ndarray::Ix1>;
+
+/// Turns the rows into the rendered tables.
+macro_rules! tables {
+    (
+        unary std { $( $(#[doc = $sdoc:literal])+ fn $sname:ident($sx:ident $(; $sp:ident : $sty:ident = $spv:expr)*) -> $sy:ident {
+            partial: $spartial:expr, formula: $sformula:literal, sample: $ssample:expr, points: $spoints:expr $(,)?
+        } )+ }
+        unary own { $( $(#[doc = $doc:literal])+ fn $name:ident($x:ident $(; $p:ident : $ty:ident = $pv:expr)*) -> $y:ident {
+            primal: $primal:expr, partial: $partial:expr, formula: $formula:literal, sample: $sample:expr, points: $points:expr $(,)?
+        } )+ }
+        binary std { $( $(#[doc = $bsdoc:literal])+ fn $bsname:ident($bsa:ident, $bsb:ident) -> $bsz:ident {
+            partials: ($bspa:expr, $bspb:expr), formulas: ($bsfa:literal, $bsfb:literal), sample: $bssample:expr, points: $bspoints:expr $(,)?
+        } )+ }
+        binary own { $( $(#[doc = $bdoc:literal])+ fn $bname:ident($ba:ident, $bb:ident) -> $bz:ident {
+            primal: $bprimal:expr, partials: ($bpa:expr, $bpb:expr), formulas: ($bfa:literal, $bfb:literal), sample: $bsample:expr, points: $bpoints:expr $(,)?
+        } )+ }
+        unary operator { fn $nname:ident($nx:ident) -> $ny:ident {
+            eval: $neval:expr, partial: $npartial:expr, formula: $nformula:literal, sample: $nsample:expr, points: $npoints:expr $(,)?
+        } }
+        binary operators { $( fn $oname:ident($oa:ident, $ob:ident) -> $oz:ident {
+            eval: $oeval:expr, partials: ($opa:expr, $opb:expr), formulas: ($ofa:literal, $ofb:literal), sample: $osample:expr, points: $opoints:expr $(,)?
+        } )+ }
+    ) => {
+        /// Every function of one operand.
+        ///
+        /// | y = f(x) | dy/dx |
+        /// |---|---|
+        #[doc = concat!("| `", stringify!($nname), "` | ", $nformula, " |")]
+        $( #[doc = concat!("| `", stringify!($sname), "` | ", $sformula, " |")] )+
+        $( #[doc = concat!("| `", stringify!($name), "` | ", $formula, " |")] )+
+        pub const UNARY: &[UnaryRow] = &[
+            tables! { @unary_row $nname, $nformula, $nsample, $npoints, [], |$nx| $neval },
+            $( tables! { @unary_row $sname, $sformula, $ssample, $spoints, [$($spv),*], |x| x.$sname($($spv),*) }, )+
+            $( tables! { @unary_row $name, $formula, $sample, $points, [$($pv),*], |x| x.$name($($pv),*) }, )+
+        ];
+
+        /// Every function of two operands.
+        ///
+        /// | z = f(a, b) | ∂z/∂a | ∂z/∂b |
+        /// |---|---|---|
+        $( #[doc = concat!("| `", stringify!($oname), "` | ", $ofa, " | ", $ofb, " |")] )+
+        $( #[doc = concat!("| `", stringify!($bsname), "` | ", $bsfa, " | ", $bsfb, " |")] )+
+        $( #[doc = concat!("| `", stringify!($bname), "` | ", $bfa, " | ", $bfb, " |")] )+
+        pub const BINARY: &[BinaryRow] = &[
+            $( tables! { @binary_row $oname, $ofa, $ofb, $osample, $opoints, |$oa, $ob| $oeval, |$oa, $ob| $oeval }, )+
+            $( tables! { @binary_row $bsname, $bsfa, $bsfb, $bssample, $bspoints, |a, b| a.$bsname(b), |a, b| on_tensor!($bsname, a, b) }, )+
+            $( tables! { @binary_row $bname, $bfa, $bfb, $bsample, $bpoints, |a, b| a.$bname(b), |a, b| on_tensor!($bname, a, b) }, )+
+        ];
+    };
+    (@unary_row $name:ident, $formula:expr, $sample:expr, $points:expr, [$($pv:expr),*], $method:expr) => {
+        UnaryRow {
+            name: stringify!($name), formula: $formula, sample: $sample, points: &$points,
+            on_f64: |x| UnaryRule::<f64>::eval(rules::$name::<f64>::new($($pv),*), x),
+            on_f32: |x| UnaryRule::<f32>::eval(rules::$name::<f32>::new($($pv),*), x),
+            on_dual: |x| UnaryRule::<f64>::eval(rules::$name::<f64>::new($($pv),*), x),
+            on_var: $method,
+            on_var_f32: $method,
+            on_var_dual: $method,
+            on_recorded: $method,
+            on_tensor: $method,
+            on_tensor_f32: $method,
+        }
+    };
+    (@binary_row $name:ident, $fa:expr, $fb:expr, $sample:expr, $points:expr, $method:expr, $tensor_method:expr) => {
+        BinaryRow {
+            name: stringify!($name), formulas: ($fa, $fb), sample: $sample, points: &$points,
+            on_f64: |a, b| BinaryRule::<f64>::eval(rules::$name, a, b),
+            on_f32: |a, b| BinaryRule::<f32>::eval(rules::$name, a, b),
+            on_dual: |a, b| BinaryRule::<f64>::eval(rules::$name, a, b),
+            on_var: $method,
+            on_var_f32: $method,
+            on_var_dual: $method,
+            on_recorded: $method,
+            on_tensor: $tensor_method,
+            on_tensor_f32: $tensor_method,
+        }
+    };
+}
+
+for_each_row!(tables);

@@ -1,0 +1,326 @@
+//! Checkpoints: parts of a computation that are computed again in the sweep instead of stored.
+
+use std::ops::Range;
+
+use super::gradient::Gradient;
+use super::var::Var;
+use crate::number::Scalar;
+use crate::tape::{Adjoints, Cotangents, OperationKind, SINK, Tape};
+
+/// Where the snapshots of [`Tape::checkpoint_loop`] stand: memory against recomputation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Snapshots {
+    /// A snapshot every √n steps: memory for √n states and the recording of √n steps; each step is
+    /// computed twice.
+    Sqrt,
+    /// The optimal schedule for a number of snapshots (A. Griewank and A. Walther 2000, "Algorithm
+    /// 799: revolve", ACM TOMS 26(1)): memory for these states and the recording of one step. With
+    /// c snapshots and t repetitions of a step at most, C(c + t, c) steps are within reach, so
+    /// log₂ n snapshots need about log₂ n / 2 repetitions.
+    Binomial {
+        /// States kept at any time, the initial one included.
+        count: usize,
+    },
+}
+
+impl Snapshots {
+    /// How many steps are recorded at once.
+    fn leaf(self, steps: usize) -> usize {
+        match self {
+            Self::Sqrt => steps.isqrt().max(1),
+            Self::Binomial { .. } => 1,
+        }
+    }
+
+    /// Where to put the next snapshot, `remaining` steps before the end, when this many more may be
+    /// put; none if the rest is to be recorded.
+    fn next(self, steps: usize, remaining: usize, more: usize) -> Option<usize> {
+        let leaf = self.leaf(steps);
+        (more > 0 && remaining > leaf).then(|| match self {
+            Self::Sqrt => leaf,
+            Self::Binomial { .. } => advance(remaining, more + 1),
+        })
+    }
+
+    fn snapshots(self, steps: usize) -> usize {
+        match self {
+            Self::Sqrt => steps.div_ceil(self.leaf(steps)).max(1),
+            Self::Binomial { count } => count.min(steps.max(1)),
+        }
+    }
+}
+
+/// C(c + t, c), the steps that c snapshots and t repetitions reach, as far as it matters.
+fn reach(c: usize, t: usize) -> usize {
+    (1..=t).try_fold(1_usize, |reach, i| Some(reach.checked_mul(c + i)? / i)).unwrap_or(usize::MAX)
+}
+
+/// How far from the first of c snapshots the next one stands, for n > 1 steps.
+fn advance(n: usize, c: usize) -> usize {
+    let t = (1..=n).find(|&t| reach(c, t) >= n).expect("t repetitions reach further than t");
+    let longest = n.saturating_sub(reach(c - 1, t - 1)).min(reach(c, t - 1));
+    longest.max(n.saturating_sub(reach(c - 1, t))).clamp(1, n - 1)
+}
+
+/// Variables that a pullback keeps: their slots (the sink for constants) and values.
+#[derive(Clone, Copy)]
+struct Kept<'t, F> {
+    slots: &'t [u32],
+    values: &'t [F],
+}
+
+impl<'t, F: Scalar> Kept<'t, F> {
+    #[track_caller]
+    fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> Self {
+        let slots = tape.arena().alloc_slice_fill_copy(vars.len(), SINK);
+        for (slot, var) in slots.iter_mut().zip(vars) {
+            if let Some(own) = var.tape() {
+                assert!(
+                    std::ptr::eq(own, tape),
+                    "checkpoint: an input belongs to tape {own:p}, the checkpoint is recorded on tape {tape:p}"
+                );
+            }
+            *slot = var.retain().slot();
+        }
+        Self { slots, values: tape.arena().alloc_slice_fill_iter(vars.iter().map(|var| var.value())) }
+    }
+
+    fn is_constant(self) -> bool {
+        self.slots.iter().all(|&slot| slot == SINK)
+    }
+
+    fn add(self, adjoints: &mut Adjoints<'_, F>, cotangents: &[F]) {
+        for (&slot, &cotangent) in self.slots.iter().zip(cotangents) {
+            if slot != SINK {
+                *adjoints.at(slot as usize) += cotangent;
+            }
+        }
+    }
+}
+
+fn constants<'s, F: Scalar>(values: &[F]) -> Vec<Var<'s, F>> {
+    values.iter().copied().map(Var::constant).collect()
+}
+
+#[track_caller]
+fn assert_captures_nothing<F: Scalar>(outputs: &[Var<'_, F>]) {
+    assert!(
+        outputs.iter().all(|output| output.is_constant()),
+        "checkpoint: the closure uses a variable that is not among its inputs; pass it as one, or `.detach()` it"
+    );
+}
+
+/// Panics unless what was computed again is what was computed first.
+pub(crate) fn assert_same<F: Scalar>(first: &[F], again: impl ExactSizeIterator<Item = F>) {
+    assert!(
+        first.len() == again.len(),
+        "checkpoint: the closure gave {} numbers at first and {} in the sweep",
+        first.len(),
+        again.len()
+    );
+    for (i, (first, again)) in first.iter().zip(again).enumerate() {
+        assert!(
+            *first == again || (first.is_nan() && again.is_nan()),
+            "checkpoint: the closure is not deterministic: number {i} of its result was {first} at first and {again} in the sweep; \
+             it must compute the same each time (a random generator is to be seeded inside it)"
+        );
+    }
+}
+
+/// Sweeps a recording of variables from these outputs.
+fn sweep<'s, F: Scalar>(tape: &'s Tape<F>, outputs: &[Var<'s, F>], cotangents: &[F]) -> Gradient<'s, F> {
+    tape.backward_with(outputs.iter().zip(cotangents).map(|(output, cotangent)| output.seed(*cotangent)))
+}
+
+impl<F: Scalar> Tape<F> {
+    /// The outputs of `f`, of which the tape keeps the inputs alone: the sweep computes `f` again.
+    ///
+    /// This trades the memory of everything inside `f` for computing it twice (Griewank and
+    /// Walther, Evaluating Derivatives, 2nd ed., chapter 12). `f` may borrow data, and variables only
+    /// through its inputs.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, w] = tape.vars([0.5_f64, 1.1]);
+    /// let y = tape.checkpoint(&[x, w], |v| {
+    ///     let mut x = v[0];
+    ///     for _ in 0..1000 {
+    ///         x = (x * v[1]).sin();
+    ///     }
+    ///     vec![x]
+    /// });
+    /// assert!(tape.len() < 10);
+    /// let gradient = y[0].backward();
+    /// assert!(gradient[w] != 0.0);
+    /// ```
+    ///
+    /// A variable that is not among the inputs would get no gradient; using one does not compile:
+    ///
+    /// ```compile_fail
+    /// let tape = wengert::Tape::new();
+    /// let [x, w] = tape.vars([0.5, 1.1]);
+    /// let y = tape.checkpoint(&[x], |v| vec![2.0 * w]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If an input is of another tape or `f` uses a variable that is not among them; in a sweep, if
+    /// `f` does not compute what it computed first.
+    #[track_caller]
+    pub fn checkpoint<'t>(
+        &'t self,
+        inputs: &[Var<'t, F>],
+        f: impl for<'s> Fn(&[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,
+    ) -> Vec<Var<'t, F>> {
+        let inputs = Kept::new(self, inputs);
+        let outputs = f(&constants(inputs.values));
+        assert_captures_nothing(&outputs);
+        let values = &*self.arena().alloc_slice_fill_iter(outputs.iter().map(|output| output.value()));
+        self.results("checkpoint", values, inputs.is_constant(), move |cotangents| {
+            self.with_spare(|tape| {
+                let x = tape.vars_from(inputs.values);
+                let y = f(x);
+                assert_same(values, y.iter().map(|y| y.value()));
+                inputs.add(&mut cotangents.of_operands, &sweep(tape, &y, cotangents.of_result).wrt(x));
+            });
+        })
+    }
+
+    /// The state after `steps` times `state = step(i, inputs, state)`, i = 0, 1, ..., of which the
+    /// tape keeps a few snapshots: the sweep computes the steps between them again.
+    ///
+    /// A recurrence of n steps, such as an integrator of a differential equation, then takes memory
+    /// in proportion to √n or log n instead of n, see [`Snapshots`].
+    ///
+    /// ```
+    /// use wengert::{Snapshots, Tape};
+    ///
+    /// // The explicit Euler method for y' = -k y over t = 1.
+    /// let tape = Tape::new();
+    /// let [k, start] = tape.vars([0.5_f64, 2.0]);
+    /// let n = 10_000;
+    /// let end = tape.checkpoint_loop(n, Snapshots::Sqrt, &[k], &[start], |_, inputs, state| {
+    ///     vec![state[0] - inputs[0] * state[0] / n as f64]
+    /// });
+    /// let gradient = end[0].backward();
+    /// assert!((gradient[start] - (-0.5_f64).exp()).abs() < 1e-4);
+    /// assert!((gradient[k] + 2.0 * (-0.5_f64).exp()).abs() < 1e-4);
+    /// assert!(tape.memory() < 10_000);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As of [`checkpoint`](Self::checkpoint); and if a step changes the number of variables of the
+    /// state, or the schedule has no snapshot.
+    #[track_caller]
+    pub fn checkpoint_loop<'t>(
+        &'t self,
+        steps: usize,
+        schedule: Snapshots,
+        inputs: &[Var<'t, F>],
+        state: &[Var<'t, F>],
+        step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,
+    ) -> Vec<Var<'t, F>> {
+        let width = state.len();
+        let first_more = schedule.snapshots(steps).checked_sub(1);
+        let first_more = first_more.expect("checkpoint_loop: the schedule needs at least one snapshot");
+        let (inputs, state) = (Kept::new(self, inputs), Kept::new(self, state));
+        let (mut at, mut values, mut more) = (0, state.values.to_vec(), first_more);
+        let snapshots = self.arena().alloc_slice_fill_default::<(usize, &[F])>(first_more + 1);
+        let mut count = 0;
+        loop {
+            snapshots[count] = (at, self.arena().alloc_slice_copy(&values));
+            count += 1;
+            let Some(next) = schedule.next(steps, steps - at, more) else { break };
+            values = run(step, inputs, at..at + next, &values);
+            (at, more) = (at + next, more - 1);
+        }
+        // The sweep starts from here.
+        let last = at.max(steps.saturating_sub(schedule.leaf(steps)));
+        let last_state = &*self.arena().alloc_slice_copy(&run(step, inputs, at..last, &values));
+        let values = &*self.arena().alloc_slice_copy(&run(step, inputs, last..steps, last_state));
+        let snapshots = &snapshots[..count];
+
+        self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
+            let mut lambda = cotangents.of_result.to_vec();
+            let mut of_inputs = vec![F::zero(); inputs.values.len()];
+            // The snapshots in hand, each with how many more may be put on top of it.
+            let mut stack: Vec<(usize, Vec<F>, usize)> =
+                snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
+            let (mut end, mut end_state) = (steps, values.to_vec());
+            while let Some((at, start, more)) = stack.last() {
+                let (at, more) = (*at, *more);
+                if let Some(next) = schedule.next(steps, end - at, more) {
+                    let state = run(step, inputs, at..at + next, start);
+                    stack.push((at + next, state, more - 1));
+                    continue;
+                }
+                // Record the last steps; with snapshots spent, from a state that is not kept.
+                let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
+                let start = if end == steps { last_state.to_vec() } else { run(step, inputs, at..from, start) };
+                self.with_spare(|tape| {
+                    let (u, first) = (tape.vars_from(inputs.values), tape.vars_from(&start));
+                    let mut x = first.to_vec();
+                    for i in from..end {
+                        x = step(i, u, &x);
+                        assert_width(width, x.len(), i);
+                    }
+                    assert_same(&end_state, x.iter().map(|x| x.value()));
+                    let gradient = sweep(tape, &x, &lambda);
+                    lambda = gradient.wrt(first);
+                    for (sum, term) in of_inputs.iter_mut().zip(gradient.wrt(u)) {
+                        *sum += term;
+                    }
+                });
+                (end, end_state) = (from, start);
+                if end == at {
+                    stack.pop();
+                }
+            }
+            state.add(&mut cotangents.of_operands, &lambda);
+            inputs.add(&mut cotangents.of_operands, &of_inputs);
+        })
+    }
+
+    /// The variables of an operation's result.
+    #[track_caller]
+    fn results<'t>(
+        &'t self,
+        name: &'static str,
+        values: &'t [F],
+        constant: bool,
+        pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
+    ) -> Vec<Var<'t, F>> {
+        if constant {
+            return constants(values);
+        }
+        let shape = self.alloc([values.len()]);
+        let first = self.push_op(OperationKind::new(name, [None; 2]), shape, values, pullback);
+        (first..).zip(values).map(|(slot, value)| Var::on(self, slot, *value)).collect()
+    }
+}
+
+/// The values of the state after the steps `range`.
+#[track_caller]
+fn run<F: Scalar>(
+    step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>>,
+    inputs: Kept<'_, F>,
+    range: Range<usize>,
+    state: &[F],
+) -> Vec<F> {
+    let inputs = constants(inputs.values);
+    let mut state = constants(state);
+    let width = state.len();
+    for i in range {
+        state = step(i, &inputs, &state);
+        assert_captures_nothing(&state);
+        assert_width(width, state.len(), i);
+    }
+    state.into_iter().map(Var::value).collect()
+}
+
+#[track_caller]
+fn assert_width(width: usize, got: usize, step: usize) {
+    assert!(got == width, "checkpoint_loop: the state has {width} variables, step {step} gave {got}");
+}

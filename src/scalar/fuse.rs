@@ -1,0 +1,414 @@
+//! Nodes with any number of operands: sums, dot products, norms, and whole expressions.
+
+use std::iter::{Product, Sum};
+
+use super::var::{Var, common_tape, record};
+use crate::number::{Dual, Scalar, binade, gap};
+use crate::tape::{Progression, Record, SINK, Tape};
+
+/// Terms of one node, collected while their operands may still be recording.
+///
+/// Nodes that are added as they are and whose slots are in arithmetic progression (the products of
+/// a sum over `a * b`, say) are only counted. (Measured, with the sweep's unchecked loads: a sum of
+/// products takes 110 instructions a term and its sweep, not 152.)
+pub(crate) struct Terms<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    /// The last nodes: the first slot, the stride, and the slot with which they would go on. A single
+    /// one has no stride yet and goes on with the sink, which no node has.
+    first: u32,
+    stride: u32,
+    next: u32,
+    /// The other terms.
+    others: Vec<(u32, F)>,
+}
+
+impl<'t, F: Scalar> Terms<'t, F> {
+    pub(crate) fn new() -> Self {
+        Self { tape: None, first: SINK, stride: 0, next: SINK, others: Vec::new() }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn add(&mut self, operand: Var<'t, F>, partial: F) {
+        if !operand.is_constant() {
+            self.meet(operand.tape());
+            self.others.push(operand.weighted(partial));
+        }
+    }
+
+    /// Makes sure that this is the tape of all operands.
+    #[inline(always)]
+    #[track_caller]
+    fn meet(&mut self, tape: Option<&'t Tape<F>>) {
+        match (self.tape, tape) {
+            (None, Some(tape)) => {
+                self.tape = Some(tape);
+                self.others = tape.take_terms();
+            }
+            (mine, tape) => _ = common_tape(mine, tape),
+        }
+    }
+
+    /// As [`add`](Self::add) with partial 1.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn add_node(&mut self, operand: Var<'t, F>) {
+        if !operand.is_node() {
+            self.add(operand, F::one());
+        } else if operand.slot() == self.next && self.tape.is_some_and(|tape| operand.is_node_of(tape)) {
+            self.next += self.stride;
+        } else {
+            self.begin_run(operand.tape(), operand.slot());
+        }
+    }
+
+    /// Adds a node with which the run does not go on, or begins.
+    #[inline(never)]
+    #[track_caller]
+    fn begin_run(&mut self, tape: Option<&'t Tape<F>>, slot: u32) {
+        self.meet(tape);
+        let stride = slot.saturating_sub(self.first);
+        if self.first != SINK && self.next == SINK && (1..=Progression::MAX_STRIDE).contains(&stride) {
+            (self.stride, self.next) = (stride, slot + stride);
+        } else {
+            self.end_run();
+            (self.first, self.next) = (slot, SINK);
+        }
+    }
+
+    /// The last nodes as a run.
+    fn run(&self) -> Progression {
+        let len = match (self.first, self.next) {
+            (SINK, _) => 0,
+            (_, SINK) => 1,
+            (first, next) => (next - first) / self.stride,
+        };
+        Progression { first: self.first, stride: self.stride, len }
+    }
+
+    /// Turns the run into terms: its nodes, or their sum if that takes fewer instructions than their
+    /// cells.
+    fn end_run(&mut self) {
+        let run = self.run();
+        match self.tape {
+            Some(tape) if run.len >= 8 => self.others.push((tape.records().push_sum(run), F::one())),
+            _ => self.others.extend(run.slots().map(|slot| (slot, F::one()))),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn record(self, value: F) -> Var<'t, F> {
+        match self.tape {
+            Some(tape) => Var::on(tape, self.push(tape), value),
+            None => Var::constant(value),
+        }
+    }
+
+    /// Appends the record and returns its slot.
+    #[inline(never)]
+    fn push(mut self, tape: &Tape<F>) -> u32 {
+        let run = self.run();
+        let slot = if self.others.is_empty() && run.len > 2 {
+            tape.records().push_sum(run)
+        } else {
+            self.end_run();
+            tape.records().push_wide(&self.others)
+        };
+        tape.return_terms(self.others);
+        slot
+    }
+}
+
+/// Records a whole expression of N variables as one node.
+///
+/// The expression runs once on [`Dual`] numbers with N tangents, on the stack; the tape gets its N
+/// partials (local preaccumulation, Griewank and Walther, Evaluating Derivatives, 2nd ed., section
+/// 10.2). This pays where many operations join few variables, as in the stencil of a differential
+/// equation.
+///
+/// ```
+/// use wengert::{Tape, fuse};
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([1.0, 2.0_f64]);
+/// let z = fuse([x, y], |[x, y]| (x * y).sin() * x.exp() / (y + 1.0));
+/// let plain = (x * y).sin() * x.exp() / (y + 1.0);
+/// let (fused, plain) = (z.backward(), plain.backward());
+/// assert!((fused[x] - plain[x]).abs() < 1e-15 && (fused[y] - plain[y]).abs() < 1e-15);
+/// ```
+///
+/// # Panics
+///
+/// If the operands belong to different tapes.
+#[inline(always)]
+#[track_caller]
+pub fn fuse<'t, F: Scalar, const N: usize>(
+    operands: [Var<'t, F>; N],
+    expression: impl FnOnce([Dual<F, N>; N]) -> Dual<F, N>,
+) -> Var<'t, F> {
+    let result = expression(Dual::seeded(operands.map(Var::value)));
+    let tangents = result.tangents();
+    record::<_, N>(result.primal(), std::array::from_fn(|i| (operands[i], tangents[i])))
+}
+
+/// A value with the partials you computed beside it, as one operation of any number of operands.
+///
+/// For what is differentiated once: on a tape of dual numbers value and partials must be dual, or
+/// use a [`Rule`].
+///
+/// ```
+/// use wengert::{Tape, with_partials};
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([2.0_f64, 3.0]);
+/// // A value from elsewhere, say from a library in C.
+/// let z = with_partials(x.value().powf(y.value()), [(x, 12.0), (y, 8.0 * 2_f64.ln())]);
+/// let gradient = (2.0 * z).backward();
+/// assert_eq!(gradient[x], 24.0);
+/// ```
+///
+/// # Panics
+///
+/// If the operands belong to different tapes.
+#[track_caller]
+pub fn with_partials<'t, F: Scalar>(value: F, operands: impl IntoIterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    // A loop, not a closure: that would hide the caller's line.
+    let mut terms = Terms::new();
+    for (operand, partial) in operands {
+        terms.add(operand, partial);
+    }
+    terms.record(value)
+}
+
+/// The sum of a slice of variables, as one node.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars_from(&[1.0, 2.0, 3.0]);
+/// assert_eq!(wengert::sum(x).backward().wrt(x), [1.0; 3]);
+/// ```
+#[track_caller]
+pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    sum_of(x.iter().copied())
+}
+
+#[inline(always)]
+#[track_caller]
+fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
+    let mut value = F::zero();
+    let mut terms = Terms::new();
+    for x in x {
+        value += x.value();
+        terms.add_node(x);
+    }
+    terms.record(value)
+}
+
+/// The arithmetic mean, as one node; NaN for an empty slice, as 0/0.
+#[track_caller]
+pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let share = F::lit(x.len() as f64).recip();
+    let total = x.iter().fold(F::zero(), |sum, x| sum + x.value());
+    let value = total / F::lit(x.len() as f64);
+    node(value, x.iter().map(|&x| (x, share)))
+}
+
+/// One node of operands that exist already.
+#[track_caller]
+#[inline]
+fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    let mut cells = Cells::new();
+    while let Some(first) = operands.next() {
+        cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
+    }
+    cells.record(value)
+}
+
+/// The cells of a wide record, pushed one after the other as they come.
+struct Cells<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    count: u32,
+}
+
+impl<'t, F: Scalar> Cells<'t, F> {
+    fn new() -> Self {
+        Self { tape: None, count: 0 }
+    }
+
+    /// Adds a cell of two (operand, partial) pairs.
+    #[inline(always)]
+    #[track_caller]
+    fn add(&mut self, (a, p): (Var<'t, F>, F), (b, q): (Var<'t, F>, F)) {
+        self.tape = common_tape(common_tape(self.tape, a.tape()), b.tape());
+        let Some(tape) = self.tape else { return };
+        if a.needs_record(p) || b.needs_record(q) {
+            // The record that a weight needs must not stand among the cells: they go on after it.
+            let so_far = tape.records().push_head(std::mem::take(&mut self.count), None);
+            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            tape.records().push([so_far, SINK], [F::one(), F::zero()]);
+            tape.records().push([s, t], [v, w]);
+            self.count = 2;
+        } else {
+            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            tape.records().push([s, t], [v, w]);
+            self.count += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn record(self, value: F) -> Var<'t, F> {
+        match self.tape {
+            Some(tape) => Var::on(tape, tape.records().push_head(self.count, None), value),
+            None => Var::constant(value),
+        }
+    }
+}
+
+/// The dot product Σ aᵢbᵢ, as one node of 2n operands.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let [x, y] = tape.vars([2.0, 3.0]);
+/// assert_eq!(wengert::dot(&[x, y], &[y, y]).backward().wrt([x, y]), [3.0, 8.0]);
+/// ```
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[track_caller]
+pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
+    assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
+    let tape = a.first().and_then(Var::tape);
+    let (done, mut value) = tape.map_or((0, F::zero()), |tape| record_products(tape, a, b));
+    let mut cells = Cells { tape, count: done as u32 };
+    for (&a, &b) in a[done..].iter().zip(&b[done..]) {
+        value += a.value() * b.value();
+        cells.add((a, b.value()), (b, a.value()));
+    }
+    cells.record(value)
+}
+
+/// Appends the cells of as many leading pairs as are operands on this tape whose weights need no
+/// care: their number, and their dot product.
+#[inline(always)]
+fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
+    let mut value = F::zero();
+    let cells = a.iter().zip(b).map(|(a, b)| {
+        let partials = [a.weight_on(tape, b.value())?, b.weight_on(tape, a.value())?];
+        value += a.value() * b.value();
+        Some(Record::pair([a.slot(), b.slot()], partials))
+    });
+    let count = tape.records().extend(a.len().min(b.len()), cells);
+    (count, value)
+}
+
+/// The Euclidean norm √Σxᵢ², as one node; scaled, so it neither over- nor underflows. Its gradient
+/// x/‖x‖ is 0 at the origin.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([3.0, 4.0]);
+/// let norm = wengert::norm(&x);
+/// assert_eq!(norm.value(), 5.0);
+/// assert_eq!(norm.backward().wrt(x), [0.6, 0.8]);
+/// ```
+#[track_caller]
+pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let scale = x.iter().fold(F::zero(), |m, x| if x.value().is_nan() { x.value() } else { m.max(x.value().abs()) });
+    if scale == F::zero() {
+        return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
+    }
+    let scale = if scale.is_finite() { F::from_base(binade(scale.to_base())) } else { scale };
+    // Infinities count as equal to each other, as in `hypot`.
+    let scaled = |x: F| if x.is_infinite() { x.signum() } else { x / scale };
+    let length = x.iter().fold(F::zero(), |sum, x| sum + scaled(x.value()).powi(2)).sqrt();
+    node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
+}
+
+/// ln Σ e^xᵢ without overflow, as one node; its gradient is the [`softmax`]. -∞ for an empty slice.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([1000.0, 0.0]);
+/// let y = wengert::log_sum_exp(&x);
+/// assert_eq!(y.value(), 1000.0);
+/// assert_eq!(y.backward().wrt(x), [1.0, 0.0]);
+/// ```
+#[track_caller]
+pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+    let (largest, total) = exp_sum(x);
+    node(largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
+}
+
+/// The probabilities e^xᵢ/Σe^xⱼ, one node of n operands each.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let x = tape.vars([0.0, 0.0]);
+/// let p = wengert::softmax(&x);
+/// assert_eq!(p[0].backward().wrt(x), [0.25, -0.25]);
+/// ```
+#[track_caller]
+pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
+    let (largest, total) = exp_sum(x);
+    let p: Vec<F> = x.iter().map(|&x| exp_below(largest, x) / total).collect();
+    // A loop, not a closure: that would hide the caller's line.
+    let mut rows = Vec::with_capacity(x.len());
+    for (i, &pi) in p.iter().enumerate() {
+        let partial = |j: usize| if i == j { pi * (F::one() - pi) } else { -pi * p[j] };
+        rows.push(node(pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
+    }
+    rows
+}
+
+/// The largest element and Σ e^(x - it).
+fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
+    let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
+    (largest, x.iter().fold(F::zero(), |sum, &x| sum + exp_below(largest, x)))
+}
+
+/// e^(x - largest); infinities are equal to each other, as in a tie of `max`.
+fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
+    gap(x.value(), largest).exp()
+}
+
+impl<'t, F: Scalar> Sum for Var<'t, F> {
+    /// The sum, as one node.
+    // Not left to the compiler: it hoists what is the same in every term only from a loop that it
+    // sees in place (measured: 110 instructions a term for ln σ in the log-density of a normal).
+    #[inline(always)]
+    #[track_caller]
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        sum_of(iter)
+    }
+}
+
+impl<'a, 't: 'a, F: Scalar> Sum<&'a Var<'t, F>> for Var<'t, F> {
+    #[inline(always)]
+    #[track_caller]
+    fn sum<I: Iterator<Item = &'a Var<'t, F>>>(iter: I) -> Self {
+        iter.copied().sum()
+    }
+}
+
+impl<'t, F: Scalar> Product for Var<'t, F> {
+    /// The product, by multiplications in order: exact derivatives also where factors are 0.
+    #[inline]
+    #[track_caller]
+    fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
+        // A loop, not a closure: that would hide the caller's line.
+        let mut product = Var::constant(F::one());
+        for x in iter {
+            product *= x;
+        }
+        product
+    }
+}
+
+impl<'a, 't: 'a, F: Scalar> Product<&'a Var<'t, F>> for Var<'t, F> {
+    #[inline]
+    #[track_caller]
+    fn product<I: Iterator<Item = &'a Var<'t, F>>>(iter: I) -> Self {
+        iter.copied().product()
+    }
+}

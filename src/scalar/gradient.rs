@@ -1,0 +1,348 @@
+//! The backward sweep and its result, the [`Gradient`].
+
+use std::fmt;
+use std::ops::{AddAssign, Index};
+
+use smallvec::SmallVec;
+
+use super::var::Var;
+use crate::number::Scalar;
+use crate::slices::{Layout, scatter_add};
+use crate::tape::{Output, Tape, sweep};
+
+/// The adjoints of one output with respect to everything recorded before it.
+///
+/// Its memory belongs to the tape and is reclaimed by [`Tape::clear`]; in a loop of sweeps over
+/// one recording use [`Var::backward_into`], which writes into a gradient that exists.
+///
+/// ```
+/// let tape = wengert::Tape::new();
+/// let [x, y] = tape.vars([2.0, 3.0]);
+/// let (sum, product) = (x + y, x * y);
+/// let (ds, dp) = (sum.backward(), product.backward());
+/// assert_eq!(ds.wrt([x, y]), [1.0, 1.0]);
+/// assert_eq!(dp.wrt([x, y]), [3.0, 2.0]);
+/// ```
+///
+/// It does not outlive a clear, which would give its numbers to other handles:
+///
+/// ```compile_fail,E0502
+/// let mut tape = wengert::Tape::<f64>::new();
+/// let x = tape.var(1.0);
+/// let gradient = x.sin().backward();
+/// tape.clear();
+/// println!("{gradient:?}");
+/// ```
+pub struct Gradient<'t, F: Scalar> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) adjoints: &'t mut [F],
+}
+
+impl<F: Scalar> fmt::Debug for Gradient<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gradient").field("adjoints", &self.adjoints.get(1..)).finish()
+    }
+}
+
+impl<'t, F: Scalar> Gradient<'t, F> {
+    /// The derivative with respect to a variable, an array or a slice of variables, or a tensor.
+    ///
+    /// A `Var` gives an `F`, `[Var; N]` an `[F; N]`, `&[Var]` a `Vec<F>` and a
+    /// [`Tensor`](crate::Tensor) an [`Array`](ndarray::Array) of its shape. What the output does
+    /// not depend on has derivative 0.
+    ///
+    /// # Panics
+    ///
+    /// If a handle is of another tape or a constant, was recorded after the sweep's output, or is
+    /// an intermediate that was not [`retain`](Var::retain)ed.
+    #[track_caller]
+    pub fn wrt<W: Wrt<'t, F>>(&self, of: W) -> W::Output {
+        of.read(self)
+    }
+
+    /// Whether every adjoint is finite.
+    pub fn is_finite(&self) -> bool {
+        self.adjoints[1..].iter().all(|a| a.is_finite())
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn slot_of(&self, var: &Var<'_, F>) -> usize {
+        let slot = var.slot() as usize;
+        if !(var.is_node_of(self.tape) && slot < self.adjoints.len()) {
+            self.refuse(var.tape(), slot, var.is_node());
+        }
+        slot
+    }
+
+    /// Says why the gradient has no entry for a handle.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn refuse(&self, tape: Option<&Tape<F>>, slot: usize, is_node: bool) -> ! {
+        let Some(tape) = tape else {
+            panic!("gradient: the handle is a constant; make it an input with `Tape::var`");
+        };
+        self.assert_same_tape(tape);
+        assert!(
+            is_node,
+            "gradient: this handle is no node of the tape (a function of one variable is folded into it); \
+             call `.retain()` on it before using it in the loss"
+        );
+        self.assert_covered(slot);
+        unreachable!("one of the conditions above failed");
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_same_tape(&self, tape: &Tape<F>) {
+        assert!(
+            std::ptr::eq(self.tape, tape),
+            "gradient: the handle belongs to tape {tape:p}, the gradient to tape {:p}",
+            self.tape
+        );
+    }
+
+    /// An output's gradient says nothing of what was recorded later.
+    #[track_caller]
+    pub(crate) fn assert_covered(&self, slot: usize) {
+        assert!(
+            slot < self.adjoints.len(),
+            "gradient: the handle was recorded after the output of this sweep; call `backward` on a later output"
+        );
+    }
+}
+
+impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
+    type Output = F;
+
+    /// The derivative with respect to `var`; see [`Gradient::wrt`] for what panics.
+    #[inline]
+    #[track_caller]
+    fn index(&self, var: Var<'_, F>) -> &F {
+        &self.adjoints[self.slot_of(&var)]
+    }
+}
+
+/// Handles that [`Gradient::wrt`] reads.
+pub trait Wrt<'t, F: Scalar> {
+    /// The derivative in the same arrangement.
+    type Output;
+    #[doc(hidden)]
+    fn read(self, gradient: &Gradient<'t, F>) -> Self::Output;
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for Var<'_, F> {
+    type Output = F;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> F {
+        gradient[self]
+    }
+}
+
+impl<'t, F: Scalar, const N: usize> Wrt<'t, F> for [Var<'_, F>; N] {
+    type Output = [F; N];
+    #[inline]
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> [F; N] {
+        let mut adjoints = [F::zero(); N];
+        for (adjoint, var) in adjoints.iter_mut().zip(self) {
+            *adjoint = gradient[var];
+        }
+        adjoints
+    }
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
+    type Output = Vec<F>;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
+        let mut adjoints = vec![F::zero(); self.len()];
+        for (adjoint, var) in adjoints.iter_mut().zip(self) {
+            *adjoint = gradient.adjoints[gradient.slot_of(var)];
+        }
+        adjoints
+    }
+}
+
+impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
+    type Output = Vec<F>;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
+        self.as_slice().read(gradient)
+    }
+}
+
+/// An output and its cotangent, for [`Tape::backward_with`]: from [`Var::seed`] or [`Tensor::seed`].
+#[derive(Clone, Copy)]
+pub struct Seed<'t, F: Scalar> {
+    tape: Option<&'t Tape<F>>,
+    shape: &'t [usize],
+    /// Where the elements' adjoints stand.
+    place: Layout<'t>,
+    cotangents: &'t [F],
+}
+
+impl<'t, F: Scalar> Seed<'t, F> {
+    /// The seed of an output whose elements' adjoints stand at `place`; the cotangents are in row-major order.
+    pub(crate) fn new(tape: &'t Tape<F>, shape: &'t [usize], place: Layout<'t>, cotangents: &'t [F]) -> Self {
+        Self { tape: Some(tape), shape, place, cotangents }
+    }
+
+    /// The seed of a constant, which adds nothing.
+    pub(crate) fn of_constant() -> Self {
+        Self { tape: None, shape: &[], place: Layout { offset: 0, strides: &[] }, cotangents: &[] }
+    }
+}
+
+impl<F: Scalar> fmt::Debug for Seed<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").field("shape", &self.shape).field("cotangents", &self.cotangents).finish()
+    }
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// Sweeps backward from this value: its derivative with respect to everything before it.
+    ///
+    /// A tape can be swept any number of times, from any of its values. A value that is not finite
+    /// is swept as it is: adjoints follow the arithmetic, see [`Gradient::is_finite`].
+    ///
+    /// # Panics
+    ///
+    /// If the value is a constant: it was computed from no variable of a tape.
+    #[track_caller]
+    pub fn backward(self) -> Gradient<'t, F> {
+        let tape = self.expect_tape();
+        Gradient { tape, adjoints: sweep::backward(tape, self.slot() as usize, self.weight()) }
+    }
+
+    /// As [`backward`](Self::backward), into the memory of a gradient of the same tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, y] = tape.vars([2.0, 3.0]);
+    /// let rows = [x * y, x / y];
+    /// let mut gradient = rows[1].backward();
+    /// for row in rows {
+    ///     row.backward_into(&mut gradient);
+    ///     println!("{:?}", gradient.wrt([x, y]));
+    /// }
+    /// # assert_eq!(gradient[x], 1.0 / 3.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the value is a constant or the gradient is of another tape.
+    #[track_caller]
+    pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
+        let tape = self.expect_tape();
+        gradient.assert_same_tape(tape);
+        if !sweep::backward_into(tape, gradient.adjoints, self.slot() as usize, self.weight()) {
+            gradient.adjoints = sweep::backward(tape, self.slot() as usize, self.weight());
+        }
+    }
+
+    #[track_caller]
+    fn expect_tape(self) -> &'t Tape<F> {
+        match self.tape() {
+            Some(tape) => tape,
+            None => panic!(
+                "backward: the value {} is a constant, computed from no variable of a tape; make its inputs with `Tape::var`",
+                self.value()
+            ),
+        }
+    }
+
+    /// The variable as an output with a cotangent, for [`Tape::backward_with`].
+    pub fn seed(self, cotangent: F) -> Seed<'t, F> {
+        let Some(tape) = self.tape() else { return Seed::of_constant() };
+        let cotangents = tape.arena().alloc_slice_copy(&[cotangent.gated_mul(self.weight())]);
+        Seed::new(tape, &[], Layout { offset: self.slot() as usize, strides: &[] }, cotangents)
+    }
+}
+
+impl<F: Scalar> Var<'_, F> {
+    /// The variable as the result of a recording, without its handle.
+    pub(crate) fn into_output(self) -> Output<F> {
+        let tape = self.tape().map_or(std::ptr::null(), std::ptr::from_ref);
+        Output { value: self.value(), tape, slot: self.slot(), weight: self.weight() }
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// One sweep from several outputs: the gradient of Σ cotangentᵢ · outputᵢ.
+    ///
+    /// Constants among them add nothing. Without outputs the gradient is zero.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![1.0, 2.0];
+    /// let (x, w) = (tape.tensor(&data), tape.var(3.0));
+    /// let (y, z) = (x * w, w * w);
+    /// let gradient = tape.backward_with([y.seed(&array![1.0, 10.0]), z.seed(100.0)]);
+    /// assert_eq!(gradient[w], 1.0 + 20.0 + 600.0);
+    /// assert_eq!(gradient.wrt(x), array![3.0, 30.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If an output is of another tape.
+    #[track_caller]
+    pub fn backward_with<'t>(&'t self, seeds: impl IntoIterator<Item = Seed<'t, F>>) -> Gradient<'t, F> {
+        // They may come from an iterator that records.
+        let seeds: SmallVec<[_; 8]> = seeds.into_iter().collect();
+        let adjoints = self.arena().alloc_slice_fill_copy(self.slots(), F::zero());
+        for seed in seeds {
+            let Some(tape) = seed.tape else { continue };
+            assert!(
+                std::ptr::eq(self, tape),
+                "backward_with: an output belongs to tape {tape:p}, the sweep is of tape {self:p}"
+            );
+            scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
+        }
+        sweep::backward_from(self, adjoints, self.arena());
+        Gradient { tape: self, adjoints }
+    }
+}
+
+impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
+    /// Accumulates another sweep of the same tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, y] = tape.vars([2.0, 3.0]);
+    /// let mut total = (x * y).backward();
+    /// total += &x.square().backward();
+    /// assert_eq!(total.wrt([x, y]), [7.0, 2.0]);
+    /// ```
+    ///
+    /// A gradient keeps alive what its sweep may read, so the other one lives as long:
+    ///
+    /// ```compile_fail,E0597
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let x = tape.var(1.0);
+    /// let mut total = x.sin().backward();
+    /// {
+    ///     let data = ndarray::array![7.0];
+    ///     total += &tape.tensor(&data).square().sum().backward();
+    /// }
+    /// println!("{total:?}");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the other is of another tape.
+    #[track_caller]
+    fn add_assign(&mut self, other: &Gradient<'t, F>) {
+        self.assert_same_tape(other.tape);
+        if self.adjoints.len() < other.adjoints.len() {
+            let longer = self.tape.arena().alloc_slice_fill_copy(other.adjoints.len(), F::zero());
+            longer[..self.adjoints.len()].copy_from_slice(self.adjoints);
+            self.adjoints = longer;
+        }
+        for (mine, theirs) in self.adjoints.iter_mut().zip(&*other.adjoints) {
+            *mine += *theirs;
+        }
+    }
+}

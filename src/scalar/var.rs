@@ -1,0 +1,517 @@
+//! The scalar handle.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use num_traits::{Float, One, Zero};
+
+use crate::number::macros::{
+    base_operands, float_methods, for_each_dual, inherent_rules, number_traits, operators, own_rules_by_apply,
+    std_rules_by_apply,
+};
+use crate::number::rules::{BinaryRule, UnaryRule};
+use crate::number::table::for_each_rule;
+use crate::number::{Dual, Real, Scalar};
+use crate::tape::{SINK, Tape};
+
+/// A number on a [`Tape`], or a constant that needs none.
+///
+/// `Var` is `Copy` and works with every operator and function: with other `Var`s of the same tape
+/// and with plain numbers on either side. A function of one variable records nothing: the handle
+/// carries the derivative from its slot in a pending weight, and a record is pushed where two
+/// different slots meet.
+///
+/// ```
+/// use wengert::Tape;
+///
+/// let tape = Tape::new();
+/// let [x, y] = tape.vars([0.5, 2.0_f64]);
+/// let f = 2.0 * x.sin() / y + (x * y).exp() - 1.0;
+/// let gradient = f.backward();
+/// assert!((gradient[x] - (0.5_f64.cos() + 2.0 * 1_f64.exp())).abs() < 1e-12);
+/// ```
+///
+/// Handles of two tapes do not mix:
+///
+/// ```should_panic
+/// let (a, b) = (wengert::Tape::new(), wengert::Tape::new());
+/// let _ = a.var(1.0) + b.var(2.0); // panics here and names both tapes
+/// ```
+///
+/// A handle does not outlive its tape:
+///
+/// ```compile_fail,E0597
+/// let x = {
+///     let tape = wengert::Tape::new();
+///     tape.var(1.0)
+/// };
+/// println!("{x}");
+/// ```
+///
+/// and is not sent to another thread, because the tape is not shared:
+///
+/// ```compile_fail,E0277
+/// let tape = wengert::Tape::new();
+/// let x = tape.var(1.0);
+/// std::thread::scope(|scope| { scope.spawn(move || x.sin()); });
+/// ```
+#[derive(Clone, Copy)]
+pub struct Var<'t, F: Scalar = f64> {
+    /// None: a constant.
+    tape: Option<&'t Tape<F>>,
+    slot: u32,
+    /// Whether the handle stands for its slot itself, so that the slot's adjoint is its own.
+    node: bool,
+    /// d(self) = weight · d(slot).
+    weight: F,
+    value: F,
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// A constant: it has no derivative and works with handles of any tape.
+    #[inline(always)]
+    pub fn constant(value: F) -> Self {
+        Self { tape: None, slot: SINK, node: false, weight: F::one(), value }
+    }
+
+    /// The handle of a slot.
+    #[inline(always)]
+    pub(crate) fn on(tape: &'t Tape<F>, slot: u32, value: F) -> Self {
+        Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
+    }
+
+    /// The primal.
+    #[inline(always)]
+    pub fn value(self) -> F {
+        self.value
+    }
+
+    /// The same value without derivative: nothing flows back through it.
+    #[inline(always)]
+    pub fn detach(self) -> Self {
+        Self::constant(self.value)
+    }
+
+    /// Whether this is a constant.
+    #[inline(always)]
+    pub fn is_constant(self) -> bool {
+        self.tape.is_none()
+    }
+
+    #[inline(always)]
+    pub(crate) fn tape(&self) -> Option<&'t Tape<F>> {
+        self.tape
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// d(self) = weight · d(slot).
+    #[inline(always)]
+    pub(crate) fn weight(&self) -> F {
+        self.weight
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_node(&self) -> bool {
+        self.node
+    }
+
+    /// Whether this is a handle of the tape: one comparison, a constant has the null pointer.
+    #[inline(always)]
+    fn is_on(&self, tape: &Tape<F>) -> bool {
+        self.tape.map_or(std::ptr::null(), std::ptr::from_ref) == std::ptr::from_ref(tape)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_node_of(&self, tape: &Tape<F>) -> bool {
+        self.node && self.is_on(tape)
+    }
+
+    #[inline(always)]
+    fn lift(value: F) -> Self {
+        Self::constant(value)
+    }
+
+    /// Makes an intermediate a node of its own, whose adjoint a [`Gradient`] can give.
+    ///
+    /// Use the returned handle in what follows. An input or a constant is returned as it is.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let x = tape.var(2.0);
+    /// let h = x.square().retain();
+    /// let gradient = (3.0 * h).backward();
+    /// assert_eq!((gradient[h], gradient[x]), (3.0, 12.0));
+    /// ```
+    #[inline]
+    pub fn retain(self) -> Self {
+        match self.tape {
+            Some(tape) if !self.node => {
+                Self::on(tape, tape.records().push([self.slot, SINK], [self.weight, F::zero()]), self.value)
+            }
+            _ => self,
+        }
+    }
+
+    /// y = rule(self): multiplies the pending weight.
+    #[inline(always)]
+    pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
+        let y = rule.eval(self.value);
+        self.chain_by(R::UNIT, rule.partial(self.value, y), y)
+    }
+
+    /// The handle with this value whose derivative from `self` is `partial`.
+    #[inline(always)]
+    pub(crate) fn chain(self, partial: F, value: F) -> Self {
+        self.chain_by(false, partial, value)
+    }
+
+    /// As [`chain`](Self::chain), where `unit` says that the partial is 1 or -1: then the weight
+    /// stays as regular as it was. (Known when compiled; it saves 5 instructions an addition.)
+    #[inline(always)]
+    fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
+        let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.weighted(partial) };
+        Self { tape: self.tape, slot, node: false, weight, value }
+    }
+
+    /// Slot and weight of `partial · self`.
+    #[inline(always)]
+    pub(crate) fn weighted(self, partial: F) -> (u32, F) {
+        let weight = self.weight.weigh(self.node, partial);
+        if self.node || weight.is_regular() {
+            return (self.slot, weight);
+        }
+        settle(self.tape, self.slot, self.weight, partial)
+    }
+
+    /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
+    #[inline(always)]
+    pub(crate) fn weight_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
+        if !self.is_on(tape) {
+            return None;
+        }
+        let weight = self.weight.weigh(self.node, partial);
+        if self.node || weight.is_regular() { Some(weight) } else { None }
+    }
+
+    /// z = rule(self, other).
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
+        let (a, b) = (self.value, other.value);
+        let z = rule.eval(a, b);
+        match (self.tape, other.tape) {
+            (Some(tape), _) if other.is_on(tape) => {
+                let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+                let (v, w) = (self.weight.weigh(self.node, p), other.weight.weigh(other.node, q));
+                if self.slot == other.slot {
+                    let weight = v + w;
+                    if weight.is_regular() {
+                        return Self { node: false, weight, value: z, ..self };
+                    }
+                } else if (R::UNIT[0] || self.node || v.is_regular()) && (R::UNIT[1] || other.node || w.is_regular()) {
+                    return Self::on(tape, tape.records().push([self.slot, other.slot], [v, w]), z);
+                }
+                let (slot, weight, node) = join((self.slot, self.weight, p), (other.slot, other.weight, q), tape);
+                Self { tape: self.tape, slot, node, weight, value: z }
+            }
+            (Some(tape), Some(other_tape)) => two_tapes(tape, other_tape),
+            (Some(_), None) => self.chain_by(R::UNIT[0], rule.partial_a(a, b, z), z),
+            (None, Some(_)) => other.chain_by(R::UNIT[1], rule.partial_b(a, b, z), z),
+            (None, None) => Self::constant(z),
+        }
+    }
+
+    /// z = rule(self, c) for a plain number.
+    #[inline(always)]
+    fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
+        let z = rule.eval(self.value, c);
+        self.chain_by(R::UNIT[0], rule.partial_a(self.value, c, z), z)
+    }
+
+    /// z = rule(c, other) for a plain number.
+    #[inline(always)]
+    fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
+        let z = rule.eval(c, other.value);
+        other.chain_by(R::UNIT[1], rule.partial_b(c, other.value, z), z)
+    }
+
+    /// Whether `weighted` would push a record.
+    #[inline(always)]
+    pub(crate) fn needs_record(self, partial: F) -> bool {
+        !(self.weight * partial).is_regular() && needs_record(self.weight, partial)
+    }
+
+    /// self · a + b with one rounding, recorded as one operation.
+    #[inline(always)]
+    #[track_caller]
+    pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
+        let (a, b) = (a.into(), b.into());
+        let value = Float::mul_add(self.value, a.value, b.value);
+        record(value, [(self, a.value), (a, self.value), (b, F::one())])
+    }
+
+    /// The value `f(x)` with the derivative of x itself (the straight-through estimator of Bengio,
+    /// Léonard and Courville 2013, arXiv:1308.3432): how gradients pass a step function.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.var(1.7_f64);
+    /// let y = x.straight_through(f64::round) * 3.0;
+    /// assert_eq!((y.value(), y.backward()[x]), (6.0, 3.0));
+    /// ```
+    #[inline]
+    pub fn straight_through(self, f: impl FnOnce(F) -> F) -> Self {
+        self.chain(F::one(), f(self.value()))
+    }
+
+    /// Sine and cosine, in radians.
+    #[inline(always)]
+    pub fn sin_cos(self) -> (Self, Self) {
+        let (sin, cos) = Float::sin_cos(self.value);
+        (self.chain(cos, sin), self.chain(-sin, cos))
+    }
+}
+
+// The two paths below are off the fast one and take numbers, not handles: a handle whose address is
+// taken would live in memory on the fast path too (measured: the README's loss took 1.8 times as long).
+
+/// Slot and weight of `partial · handle` where their product is 0, subnormal, infinite or NaN.
+/// It must not over- or underflow where the sweep, which multiplies from the other end, would not:
+/// such a weight is left to the tape.
+#[cold]
+#[inline(never)]
+fn settle<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
+    let Some(tape) = tape else { return (SINK, F::one()) };
+    if needs_record(weight, partial) {
+        (tape.records().push([slot, SINK], [weight, F::zero()]), partial)
+    } else {
+        // With a factor of 0 or a weight of 1 the product is exact; 0 wins over inf and NaN.
+        (slot, if weight.is_null() || partial.is_null() { F::zero() } else { weight * partial })
+    }
+}
+
+/// Whether the product of a handle's weight and a partial lost what the sweep would keep.
+#[inline]
+fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
+    let exact = weight.is_null() || partial.is_null() || (weight - F::one()).is_null();
+    !exact && !(weight * partial).is_regular()
+}
+
+/// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `settle`
+/// is needed or both have the same slot and their weights cancel.
+#[cold]
+#[inline(never)]
+fn join<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
+    let (s, v) = settle(Some(tape), s, v, p);
+    let (t, w) = settle(Some(tape), t, w, q);
+    if s == t && (v + w).is_null() {
+        return (s, F::zero(), false);
+    }
+    (tape.records().push([s, t], [v, w]), F::one(), true)
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn two_tapes<F: Scalar>(a: &Tape<F>, b: &Tape<F>) -> ! {
+    panic!(
+        "the operands belong to two tapes: the left one to tape {a:p} ({} slots), the right one to tape {b:p} ({} slots); \
+         record both on one tape, or pass one as a constant with `.detach()`",
+        a.len(),
+        b.len()
+    )
+}
+
+/// The common tape of some operands; none if all are constants.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn common_tape<'t, F: Scalar>(mine: Option<&'t Tape<F>>, other: Option<&'t Tape<F>>) -> Option<&'t Tape<F>> {
+    match (mine, other) {
+        (Some(a), Some(b)) if !std::ptr::eq(a, b) => two_tapes(a, b),
+        (Some(_), _) => mine,
+        (None, _) => other,
+    }
+}
+
+/// One node with the given value and (operand, partial) pairs.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
+    let mut terms = [(SINK, F::zero()); N];
+    if let Some(tape) = operands.first().and_then(|(operand, _)| operand.tape()) {
+        let mut ready = true;
+        for (term, (operand, partial)) in terms.iter_mut().zip(&operands) {
+            let Some(weight) = operand.weight_on(tape, *partial) else {
+                ready = false;
+                break;
+            };
+            *term = (operand.slot(), weight);
+        }
+        if ready {
+            return Var::on(tape, tape.records().push_row(terms), value);
+        }
+    }
+    // A copy: what is passed by address lives in memory.
+    record_apart::<F, N>(value, std::array::from_fn(|i| operands[i]))
+}
+
+/// As [`record`], where an operand is a constant or a weight needs care. A constant adds to the sink,
+/// so that the loop unrolls.
+#[inline(never)]
+#[track_caller]
+fn record_apart<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
+    let mut tape = None;
+    let mut terms = [(SINK, F::zero()); N];
+    for (term, (operand, partial)) in terms.iter_mut().zip(operands) {
+        tape = common_tape(tape, operand.tape());
+        *term = operand.weighted(partial);
+    }
+    tape.map_or(Var::constant(value), |tape| Var::on(tape, tape.records().push_row(terms), value))
+}
+
+impl<F: Scalar> Tape<F> {
+    /// An input with value `x`.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.var(0.5);
+    /// assert_eq!(x.sin().backward()[x], 0.5_f64.cos());
+    /// ```
+    pub fn var(&self, x: F) -> Var<'_, F> {
+        Var::on(self, self.input_slots(1), x)
+    }
+
+    /// Inputs with the values of an array.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let [x, y] = tape.vars([3.0, 4.0]);
+    /// assert_eq!(x.hypot(y).backward().wrt([x, y]), [0.6, 0.8]);
+    /// ```
+    pub fn vars<const N: usize>(&self, values: [F; N]) -> [Var<'_, F>; N] {
+        let first = self.input_slots(N);
+        std::array::from_fn(|i| Var::on(self, first + i as u32, values[i]))
+    }
+
+    /// Inputs with the values of a slice; the handles are kept on the tape.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.vars_from(&[1.0, 2.0, 3.0]);
+    /// let loss = wengert::dot(x, x);
+    /// assert_eq!(loss.backward().wrt(x), [2.0, 4.0, 6.0]);
+    /// ```
+    pub fn vars_from(&self, values: &[F]) -> &[Var<'_, F>] {
+        let first = self.input_slots(values.len());
+        self.arena().alloc_slice_fill_with(values.len(), |i| Var::on(self, first + i as u32, values[i]))
+    }
+}
+
+/// The functions of the [table](crate::rules).
+impl<F: Scalar> Var<'_, F> {
+    for_each_rule!(inherent_rules);
+}
+
+impl<F: Scalar> From<F> for Var<'_, F> {
+    fn from(value: F) -> Self {
+        Self::constant(value)
+    }
+}
+
+number_traits! { ['t, F: Scalar] Var<'t, F>, F }
+
+impl<F: Scalar> Float for Var<'_, F> {
+    for_each_rule!(std_rules_by_apply);
+    float_methods!(F);
+
+    #[inline(always)]
+    #[track_caller]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Var::mul_add(self, a, b)
+    }
+}
+
+impl<F: Scalar> Real for Var<'_, F> {
+    type Base = F::Base;
+    #[inline(always)]
+    fn from_base(x: F::Base) -> Self {
+        Self::constant(F::from_base(x))
+    }
+    #[inline(always)]
+    fn to_base(self) -> F::Base {
+        self.value.to_base()
+    }
+    #[inline]
+    #[track_caller]
+    fn apply_rule<const N: usize>(rule: impl crate::number::Rule<F::Base, N>, operands: [Self; N]) -> Self {
+        let values = operands.map(Self::value);
+        let value = F::apply_rule(rule, values);
+        let partials = rule.partials(values, value);
+        record::<_, N>(value, std::array::from_fn(|i| (operands[i], partials[i])))
+    }
+    for_each_rule!(own_rules_by_apply);
+}
+
+operators! { ['t, F: Scalar] Var<'t, F>, Var<'t, F> => Var<'t, F>, |rule, a, b| a.apply2(rule, b) }
+operators! { ['t, F: Scalar] Var<'t, F>, F => Var<'t, F>, |rule, a, b| a.apply_left(rule, b) }
+operators! { ['t] f64, Var<'t, f64> => Var<'t, f64>, |rule, a, b| Var::apply_right(rule, a, b) }
+operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+
+// A function's literals, when it runs on a tape of dual numbers.
+macro_rules! literals {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        operators! { ['t, $($generics)*] Var<'t, $number>, $base => Var<'t, $number>, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }
+        operators! { ['t, $($generics)*] $base, Var<'t, $number> => Var<'t, $number>, |rule, a, b| Var::apply_right(rule, Real::from_base(a), b) }
+        base_operands! { ['t, $($generics)*] $base, Var<'t, $number> }
+    };
+}
+for_each_dual! { literals }
+
+impl<F: Scalar> std::ops::Neg for Var<'_, F> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.chain_by(true, -F::one(), -self.value)
+    }
+}
+
+impl<'t, F: Scalar> std::ops::Neg for &Var<'t, F> {
+    type Output = Var<'t, F>;
+    #[inline(always)]
+    fn neg(self) -> Self::Output {
+        -*self
+    }
+}
+
+impl<F: Scalar> fmt::Display for Var<'_, F> {
+    /// The value, with the formatter's options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.value, f)
+    }
+}
+
+impl<F: Scalar> fmt::LowerExp for Var<'_, F>
+where
+    F: fmt::LowerExp,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerExp::fmt(&self.value, f)
+    }
+}
+
+impl<F: Scalar> fmt::Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut var = f.debug_struct("Var");
+        var.field("value", &self.value);
+        if self.tape.is_some() {
+            var.field("slot", &self.slot).field("weight", &self.weight);
+        }
+        var.finish()
+    }
+}

@@ -1,0 +1,148 @@
+//! Inputs and constants: plain data that becomes a handle of a tape.
+
+use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension};
+
+use super::handle::Tensor;
+use crate::number::macros::{for_each_dual, for_each_nested_dual};
+use crate::number::{Dual, Real, Scalar};
+use crate::scalar::Var;
+use crate::tape::{SINK, Tape};
+
+/// A number that is a constant among numbers `F`: `F` itself, and the numbers below the dual numbers
+/// of a tape. So a function of `f64` data runs on a tape of dual numbers as it stands.
+pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
+    /// The constant.
+    #[doc(hidden)]
+    fn embed(self) -> F;
+    /// An array of constants.
+    #[doc(hidden)]
+    fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
+        let copy = tape.arena().alloc_slice_fill_iter(array.iter().map(|x| x.embed()));
+        let values = ArrayView::from_shape(array.raw_dim(), &*copy).expect("as many elements");
+        Tensor::view(tape, values, copy, SINK)
+    }
+}
+
+impl<F: Scalar> Embed<F> for F {
+    fn embed(self) -> F {
+        self
+    }
+    fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
+        tape.leaf(array, |_| SINK)
+    }
+}
+
+impl<F: Scalar, const N: usize> Embed<Dual<F, N>> for F {
+    fn embed(self) -> Dual<F, N> {
+        Dual::constant(self)
+    }
+}
+
+/// Plain data that becomes a handle of a tape: see [`Tape::constant`].
+pub trait IntoConstant<'t, F: Scalar> {
+    /// The handle.
+    type Handle;
+    #[doc(hidden)]
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle;
+}
+
+impl<'t, F: Scalar> IntoConstant<'t, F> for F {
+    type Handle = Var<'t, F>;
+    fn into_constant(self, _: &'t Tape<F>) -> Var<'t, F> {
+        Var::constant(self)
+    }
+}
+
+macro_rules! base_constants {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<'t, $($generics)*> IntoConstant<'t, $number> for $base {
+            type Handle = Var<'t, $number>;
+            fn into_constant(self, _: &'t Tape<$number>) -> Var<'t, $number> {
+                Var::from(self)
+            }
+        }
+    };
+}
+for_each_dual! { base_constants }
+
+macro_rules! embed_nested {
+    ([$($generics:tt)*] $base:ty, $number:ty) => {
+        impl<$($generics)*> Embed<$number> for $base {
+            fn embed(self) -> $number {
+                Real::from_base(self)
+            }
+        }
+    };
+}
+for_each_nested_dual! { embed_nested }
+
+impl<'t, F: Scalar, A: Embed<F>, S: Data<Elem = A>, D: Dimension> IntoConstant<'t, F> for &'t ArrayBase<S, D> {
+    type Handle = Tensor<'t, F, D>;
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+        A::embed_array(tape, self.view())
+    }
+}
+
+impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, A, D> {
+    type Handle = Tensor<'t, F, D>;
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+        A::embed_array(tape, self)
+    }
+}
+
+impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Array<A, D> {
+    type Handle = Tensor<'t, F, D>;
+    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+        tape.alloc(self).into_constant(tape)
+    }
+}
+
+impl<F: Scalar> Tape<F> {
+    /// A differentiable tensor with the values of an array or view, which is borrowed.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let data = ndarray::array![1.0, 2.0];
+    /// let x = tape.tensor(&data);
+    /// assert_eq!(x.square().sum().backward().wrt(x), ndarray::array![2.0, 4.0]);
+    /// ```
+    pub fn tensor<'t, S, D>(&'t self, array: &'t ArrayBase<S, D>) -> Tensor<'t, F, D>
+    where
+        S: Data<Elem = F>,
+        D: Dimension,
+    {
+        self.leaf(array.view(), |len| self.input_slots(len))
+    }
+
+    /// A constant: a number gives a [`Var`], an array a [`Tensor`]; nothing flows back to it.
+    ///
+    /// A borrowed array or a view is read in place, an owned array is kept until
+    /// [`clear`](Tape::clear). On a tape of dual numbers, plain numbers are constants too; those
+    /// are copied.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let data = ndarray::array![[1.0, 2.0]];
+    /// let (x, c) = (tape.constant(&data), tape.constant(3.0));
+    /// assert_eq!((x * c).value(), ndarray::array![[3.0, 6.0]]);
+    /// assert!(tape.is_empty());
+    /// ```
+    pub fn constant<'t, C: IntoConstant<'t, F>>(&'t self, value: C) -> C::Handle {
+        value.into_constant(self)
+    }
+
+    /// A tensor over borrowed memory where that is gapless, else over a copy in the arena.
+    fn leaf<'t, D: Dimension>(
+        &'t self,
+        view: ArrayView<'t, F, D>,
+        slot: impl FnOnce(usize) -> u32,
+    ) -> Tensor<'t, F, D> {
+        if let Some(storage) = view.to_slice_memory_order() {
+            let slot = slot(storage.len());
+            return Tensor::view(self, view, storage, slot);
+        }
+        let copy = &*self.arena().alloc_slice_fill_iter(view.iter().copied());
+        let values = ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements");
+        Tensor::view(self, values, copy, slot(copy.len()))
+    }
+}

@@ -1,0 +1,386 @@
+//! The handle of an array on a tape, and the node it points to.
+
+use std::fmt;
+use std::ops::Range;
+
+use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
+
+use crate::kernels;
+use crate::number::Scalar;
+use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
+use crate::slices::{Layout, gather, scatter_add};
+use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
+
+/// An array on a [`Tape`], of any ndarray dimension: a `Copy` handle of two words.
+///
+/// ```
+/// use ndarray::array;
+/// use wengert::Tape;
+///
+/// let tape = Tape::new();
+/// let (a, b) = (array![[1.0, 2.0], [3.0, 4.0]], array![10.0, 20.0]);
+/// let (x, y) = (tape.tensor(&a), tape.tensor(&b));
+/// let loss = (x * y).sum();
+/// let gradient = loss.backward();
+/// assert_eq!(gradient.wrt(x), array![[10.0, 20.0], [10.0, 20.0]]);
+/// assert_eq!(gradient.wrt(y), array![4.0, 6.0]);
+/// ```
+///
+/// The data is borrowed, not copied, so it must outlive the handle:
+///
+/// ```compile_fail,E0597
+/// let tape = wengert::Tape::<f64>::new();
+/// let x = {
+///     let data = ndarray::array![1.0, 2.0];
+///     tape.tensor(&data)
+/// };
+/// println!("{}", x.value());
+/// ```
+/// All tensors that meet share one lifetime: what is borrowed for a batch must live as long as the
+/// handles it meets. Where that is too long, record each batch anew
+/// ([`Tape::value_and_grad`]), or give the tape an owned array ([`Tape::constant`]).
+pub struct Tensor<'t, F: Scalar, D> {
+    pub(super) tape: &'t Tape<F>,
+    pub(super) node: &'t Node<'t, F, D>,
+}
+
+/// What a tensor handle points to, in the tape's arena.
+pub(crate) struct Node<'t, F, D> {
+    /// The elements, a view into `storage`.
+    pub(super) values: ArrayView<'t, F, D>,
+    pub(super) storage: &'t [F],
+    /// The slot of `storage[0]`, or the sink for a constant.
+    pub(super) slot: u32,
+}
+
+impl<F: Scalar, D> Clone for Tensor<'_, F, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Scalar, D> Copy for Tensor<'_, F, D> {}
+
+impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
+    pub(crate) fn is_constant(&self) -> bool {
+        self.slot == SINK
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        self.values.shape()
+    }
+
+    /// As the operand of an operation. (Nodes stand in the arena.)
+    pub(crate) fn source(&'t self) -> OperandInfo<'t> {
+        OperandInfo { slot: self.slot, shape: self.shape() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The place of the first element in the storage.
+    pub(crate) fn offset(&self) -> usize {
+        if self.values.is_empty() {
+            return 0;
+        }
+        (self.values.as_ptr() as usize - self.storage.as_ptr() as usize) / size_of::<F>()
+    }
+
+    pub(crate) fn layout(&self) -> Layout<'_> {
+        Layout { offset: self.offset(), strides: self.values.strides() }
+    }
+
+    pub(crate) fn operand(&self) -> kernels::Operand<'_, F> {
+        kernels::Operand { data: self.storage, layout: self.layout() }
+    }
+
+    /// The slots from that of the first element in memory to that of the last.
+    pub(crate) fn reach(&self) -> Range<usize> {
+        self.place().reach(self.shape())
+    }
+
+    /// Where the elements' adjoints stand in the buffer of adjoints.
+    pub(crate) fn place(&self) -> Layout<'_> {
+        let layout = self.layout();
+        Layout { offset: self.slot() + layout.offset, ..layout }
+    }
+
+    /// The index of `storage[0]` in the buffer of adjoints.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot as usize
+    }
+
+    /// The elements as a slice in row-major order, if they stand so.
+    pub(crate) fn as_slice(&self) -> Option<&'t [F]> {
+        self.values.to_slice()
+    }
+
+    /// The elements as a slice in row-major order, copied into the arena if they do not stand so.
+    pub(crate) fn to_slice(&self, tape: &'t Tape<F>) -> &'t [F] {
+        self.as_slice().unwrap_or_else(|| {
+            let out = tape.arena().alloc_slice_fill_copy(self.len(), F::zero());
+            gather(self.shape(), self.storage, self.layout(), out);
+            out
+        })
+    }
+
+    /// The adjoints of a node whose elements stand in row-major order.
+    pub(crate) fn adjoints<'a>(&self, adjoints: &'a mut Adjoints<'_, F>) -> Option<&'a mut [F]> {
+        self.values.as_slice()?;
+        let first = self.slot() + self.offset();
+        Some(adjoints.run(first..first + self.len()))
+    }
+
+    /// Adds a cotangent in row-major order to the node's adjoints; nothing to do for a constant.
+    pub(crate) fn accumulate(&self, adjoints: &mut Adjoints<'_, F>, cotangent: &[F]) {
+        if self.is_constant() {
+            return;
+        }
+        scatter_add(self.shape(), cotangent, adjoints.of(self.reach()), self.place());
+    }
+
+    /// Hands `add` a contiguous buffer in row-major order to *add* the node's cotangent to: the
+    /// adjoints themselves where they stand so, else a zeroed temporary that is added afterwards.
+    pub(crate) fn accumulate_with(&self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
+        if self.is_constant() {
+            return;
+        }
+        if let Some(own) = self.adjoints(&mut cotangents.of_operands) {
+            add(cotangents.of_result, own);
+        } else {
+            let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
+            add(cotangents.of_result, temporary);
+            self.accumulate(&mut cotangents.of_operands, temporary);
+        }
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The handle of a view into storage.
+    pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
+        Self { tape, node: tape.alloc(Node { values, storage, slot }) }
+    }
+
+    /// The same elements seen through another view of them.
+    pub(crate) fn reviewed<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
+        Tensor::view(self.tape, values, self.node.storage, self.node.slot)
+    }
+
+    /// The result of an operation: `values` in row-major order in the tape's arena, and the pullback
+    /// that adds its cotangent to the operands. `constant`: all operands are, so there is nothing to
+    /// record.
+    #[track_caller]
+    pub(crate) fn result(
+        tape: &'t Tape<F>,
+        origin: OperationKind<'t>,
+        shape: D,
+        values: &'t [F],
+        constant: bool,
+        pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
+    ) -> Self {
+        let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
+        if constant || values.is_empty() {
+            return Self::view(tape, view, values, SINK);
+        }
+        let result = Self::view(tape, view, values, tape.slots() as u32);
+        tape.push_op(origin, result.shape(), values, pullback);
+        result
+    }
+
+    pub(crate) fn node(self) -> &'t Node<'t, F, D> {
+        self.node
+    }
+
+    /// The tape it is recorded on.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The values.
+    pub fn value(self) -> ArrayView<'t, F, D> {
+        self.node.values.clone()
+    }
+
+    /// The length of each axis.
+    pub fn shape(self) -> &'t [usize] {
+        self.node.values.shape()
+    }
+
+    /// The length of each axis, as ndarray's dimension.
+    pub fn dim(self) -> D {
+        self.node.values.raw_dim()
+    }
+
+    /// The number of axes.
+    pub fn ndim(self) -> usize {
+        self.node.values.ndim()
+    }
+
+    /// The number of elements.
+    pub fn len(self) -> usize {
+        self.node.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(self) -> bool {
+        self.node.values.is_empty()
+    }
+
+    /// Whether nothing flows back through it.
+    pub fn is_constant(self) -> bool {
+        self.node.is_constant()
+    }
+
+    /// The same values without derivative: nothing flows back through it.
+    pub fn detach(self) -> Self {
+        Self::view(self.tape, self.value(), self.node.storage, SINK)
+    }
+
+    /// The element at `index`, as a scalar of the same tape; it records nothing.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let a = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+    /// let x = tape.tensor(&a);
+    /// let y = x.at([0, 1]) * x.at([1, 0]);
+    /// assert_eq!(y.backward().wrt(x), ndarray::array![[0.0, 3.0], [2.0, 0.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the index is out of bounds.
+    #[track_caller]
+    pub fn at(self, index: impl IntoDimension<Dim = D>) -> Var<'t, F> {
+        let index = index.into_dimension();
+        let Some(value) = self.node.values.get(index.clone()) else {
+            panic!("at: index {:?} is out of bounds for shape {:?}", index.slice(), self.shape());
+        };
+        self.element(value)
+    }
+
+    /// The handle of one of the values.
+    pub(crate) fn element(self, value: &'t F) -> Var<'t, F> {
+        if self.is_constant() {
+            return Var::constant(*value);
+        }
+        let place = (std::ptr::from_ref(value) as usize - self.node.storage.as_ptr() as usize) / size_of::<F>();
+        Var::on(self.tape, self.node.slot + place as u32, *value)
+    }
+
+    /// Panics if the other tensor is on another tape.
+    #[track_caller]
+    pub(crate) fn assert_same_tape<E>(self, other: Tensor<'t, F, E>) {
+        if !std::ptr::eq(self.tape, other.tape) {
+            two_tapes(self.tape, other.tape);
+        }
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix0> {
+    /// The element of a tensor without axes.
+    pub fn into_var(self) -> Var<'t, F> {
+        self.at(())
+    }
+}
+
+impl<'t, F: Scalar> Var<'t, F> {
+    /// The variable as a tensor without axes, on the tape of `other`.
+    #[track_caller]
+    pub(crate) fn to_tensor(self, tape: &'t Tape<F>) -> Tensor<'t, F, Ix0> {
+        if let Some(own) = self.tape()
+            && !std::ptr::eq(own, tape)
+        {
+            two_tapes(own, tape);
+        }
+        let node = self.retain();
+        let storage = std::slice::from_ref(tape.alloc(node.value()));
+        Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, node.slot())
+    }
+}
+
+impl<F: Scalar, D: Dimension> fmt::Debug for Tensor<'_, F, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tensor = f.debug_struct("Tensor");
+        tensor.field("values", &self.node.values);
+        if !self.is_constant() {
+            tensor.field("slot", &self.node.slot);
+        }
+        tensor.finish()
+    }
+}
+
+impl<F: Scalar, D: Dimension> fmt::Display for Tensor<'_, F, D> {
+    /// The values, as ndarray prints them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.node.values, f)
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
+    type Output = Array<F, D>;
+    #[track_caller]
+    fn read(self, gradient: &Gradient<'t, F>) -> Self::Output {
+        gradient.assert_same_tape(self.tape);
+        assert!(
+            !self.is_constant() || self.is_empty(),
+            "gradient: the tensor of shape {:?} is a constant; make it an input with `Tape::tensor`",
+            self.shape()
+        );
+        let mut out = Array::zeros(self.dim());
+        if let Some(slots) = out.as_slice_mut()
+            && !self.is_empty()
+        {
+            gradient.assert_covered(self.node.slot() + self.node.offset());
+            gather(self.shape(), gradient.adjoints, self.node.place(), slots);
+        }
+        out
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The tensor as an output with a cotangent for each element, for [`Tape::backward_with`].
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn seed<S: Data<Elem = F>>(self, cotangent: &ArrayBase<S, D>) -> Seed<'t, F> {
+        assert!(
+            self.shape() == cotangent.shape(),
+            "seed: the tensor has shape {:?} and the cotangent {:?}",
+            self.shape(),
+            cotangent.shape()
+        );
+        let (tape, node) = (self.tape(), self.node());
+        if node.is_constant() {
+            return Seed::of_constant();
+        }
+        Seed::new(tape, self.shape(), node.place(), tape.arena().alloc_slice_fill_iter(cotangent.iter().copied()))
+    }
+
+    /// Sweeps backward from all elements with these cotangents: the vector-Jacobian product.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let data = array![1.0, 2.0, 3.0];
+    /// let x = tape.tensor(&data);
+    /// let gradient = x.square().backward_with(&array![1.0, 0.0, -1.0]);
+    /// assert_eq!(gradient.wrt(x), array![2.0, 0.0, -6.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ or the tensor is a constant.
+    #[track_caller]
+    pub fn backward_with<S: Data<Elem = F>>(self, cotangent: &ArrayBase<S, D>) -> Gradient<'t, F> {
+        assert!(
+            !self.is_constant() || self.is_empty(),
+            "backward_with: the tensor of shape {:?} is a constant, computed from no input of a tape; make its inputs with `Tape::tensor`",
+            self.shape()
+        );
+        self.tape().backward_with([self.seed(cotangent)])
+    }
+}

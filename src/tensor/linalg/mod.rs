@@ -1,0 +1,11 @@
+//! Linear algebra of square matrices: systems, determinants, factorisations.
+
+mod error;
+mod lu;
+mod solve;
+mod triangular;
+
+pub use error::LinalgError;
+pub use lu::Lu;
+pub use solve::Columns;
+pub use triangular::{Diag, Uplo};

@@ -1,0 +1,291 @@
+//! Linear systems, inverses and determinants.
+
+use ndarray::{Dimension, Ix1, Ix2};
+use num_traits::Float;
+
+use super::lu::{Lu, scalar};
+use crate::kernels::cofactors;
+use crate::number::Scalar;
+use crate::scalar::Var;
+use crate::slices::Defect;
+use crate::tape::OperationKind;
+use crate::tensor::LinalgError;
+use crate::tensor::handle::Tensor;
+
+/// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
+///
+/// Needs the feature `linalg`.
+pub trait Columns: Dimension {}
+impl Columns for Ix1 {}
+impl Columns for Ix2 {}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+    /// Panics unless it is square; its order.
+    #[track_caller]
+    pub(super) fn assert_square(self, operation: &str) -> usize {
+        let [n, columns] = self.matrix_shape();
+        assert!(
+            n == columns,
+            "{operation}: a matrix of shape [{n}, {columns}] is not square; see `slice`, or `dot` with its transpose"
+        );
+        n
+    }
+
+    pub(super) fn matrix_shape(self) -> [usize; 2] {
+        [self.shape()[0], self.shape()[1]]
+    }
+
+    /// Panics unless B has as many rows as the square matrix; B's number of columns.
+    #[track_caller]
+    pub(super) fn assert_fits<D: Columns>(self, b: Tensor<'t, F, D>, operation: &str) -> usize {
+        self.assert_same_tape(b);
+        assert!(
+            b.shape()[0] == self.shape()[0],
+            "{operation}: shapes {:?} and {:?} do not fit: the right-hand side must have as many rows as the matrix; \
+             see `t` and `reshape`",
+            self.shape(),
+            b.shape()
+        );
+        b.shape().get(1).copied().unwrap_or(1)
+    }
+
+    /// The error of `operation`, if an element that `counts` (by row and column) is not finite.
+    pub(super) fn check_finite(
+        self,
+        operation: &'static str,
+        counts: impl Fn(usize, usize) -> bool,
+    ) -> Result<(), LinalgError> {
+        let found = self.node.values.indexed_iter().find(|&((i, j), x)| counts(i, j) && !x.to_base().is_finite());
+        found.map_or(Ok(()), |((i, j), _)| {
+            Err(LinalgError::NotFinite { operation, shape: self.matrix_shape(), index: [i, j] })
+        })
+    }
+
+    pub(super) fn error(self, operation: &'static str, defect: Defect) -> LinalgError {
+        let shape = self.matrix_shape();
+        match defect {
+            Defect::Pivot(pivot) => LinalgError::Singular { operation, shape, pivot },
+            Defect::Block(order) => LinalgError::NotPositiveDefinite { operation, shape, order },
+        }
+    }
+
+    #[track_caller]
+    fn lu(self, operation: &'static str) -> Result<Lu<'t, F>, LinalgError> {
+        let n = self.assert_square(operation);
+        self.check_finite(operation, |_, _| true)?;
+        let arena = self.tape.arena();
+        let packed = arena.alloc_slice_fill_iter(self.node.values.iter().copied());
+        let rows = arena.alloc_slice_fill_copy(n, 0);
+        match F::lu(packed, rows) {
+            Ok(()) => Ok(Lu::new(self, packed, rows)),
+            Err(defect) => Err(self.error(operation, defect)),
+        }
+    }
+
+    /// The factors of PA = LU by partial pivoting, computed once for several uses: right-hand sides,
+    /// A and Aᵀ, the determinant. Only what is computed from the factors is recorded.
+    ///
+    /// Needs the feature `linalg`.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let (a, b) = (array![[0.0, 2.0], [1.0, 3.0]], array![2.0, 4.0]);
+    /// let (a, b) = (tape.tensor(&a), tape.tensor(&b));
+    /// let lu = a.factorize()?;
+    /// assert_eq!(lu.solve(b).value(), array![1.0, 1.0]);
+    /// assert_eq!(lu.solve_t(b).value(), array![-1.0, 2.0]);
+    /// assert_eq!(lu.det().value(), -2.0);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Singular`](LinalgError::Singular) or [`NotFinite`](LinalgError::NotFinite).
+    ///
+    /// # Panics
+    ///
+    /// If it is not square.
+    #[track_caller]
+    pub fn factorize(self) -> Result<Lu<'t, F>, LinalgError> {
+        self.lu("factorize")
+    }
+
+    /// The solution of AX = B, by LU factors with partial pivoting; B has shape (n) or (n, k).
+    ///
+    /// Pullback: B' = A⁻ᵀX', A' = −B' Xᵀ, where ' marks a cotangent (Giles 2008, "Collected matrix
+    /// derivative results for forward and reverse mode algorithmic differentiation", section 2.3.1).
+    /// It reuses the factors. A NaN in B spreads to its column of X.
+    ///
+    /// Needs the feature `linalg`. For Aᵀ X = B solve with `a.t()`, or with the same factors by
+    /// [`Lu::solve_t`]. Batches are loops over [`outer_iter`](Self::outer_iter), joined by
+    /// [`Tape::stack`](crate::Tape::stack).
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let (a, b) = (array![[2.0, 0.0], [0.0, 4.0]], array![2.0, 4.0]);
+    /// let (a, b) = (tape.tensor(&a), tape.tensor(&b));
+    /// let x = a.solve(b)?;
+    /// assert_eq!(x.value(), array![1.0, 1.0]);
+    /// let gradient = x.sum().backward();
+    /// assert_eq!(gradient.wrt(b), array![0.5, 0.25]);
+    /// assert_eq!(gradient.wrt(a), array![[-0.5, -0.5], [-0.25, -0.25]]);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Singular`](LinalgError::Singular) or [`NotFinite`](LinalgError::NotFinite), of A. Nearly
+    /// singular matrices pass: the relative error of the solution is about the condition number
+    /// times the machine epsilon, that of the gradient up to twice as large; see [`Lu::rcond`].
+    ///
+    /// # Panics
+    ///
+    /// If A is not square, B has not as many rows, or the tapes differ.
+    #[track_caller]
+    pub fn solve<D: Columns + 't>(self, b: Tensor<'t, F, D>) -> Result<Tensor<'t, F, D>, LinalgError> {
+        self.assert_square("solve");
+        self.assert_fits(b, "solve");
+        Ok(self.lu("solve")?.solve(b))
+    }
+
+    /// The inverse: [`solve`](Self::solve) for the identity, so C = A⁻¹ has the pullback
+    /// A' = −Cᵀ C' Cᵀ (Giles 2008, section 2.2.3). To multiply by an inverse, `solve` is cheaper and
+    /// more exact.
+    ///
+    /// Needs the feature `linalg`.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let a = array![[2.0, 1.0], [0.0, 1.0]];
+    /// let a = tape.tensor(&a);
+    /// let inverse = a.inv()?;
+    /// assert_eq!(inverse.value(), array![[0.5, -0.5], [0.0, 1.0]]);
+    /// assert_eq!(inverse.at([0, 0]).backward().wrt(a), array![[-0.25, 0.0], [0.25, 0.0]]);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`solve`](Self::solve).
+    ///
+    /// # Panics
+    ///
+    /// If it is not square.
+    #[track_caller]
+    pub fn inv(self) -> Result<Self, LinalgError> {
+        Ok(self.lu("inv")?.inv())
+    }
+
+    /// The determinant; 1 for a matrix without elements.
+    ///
+    /// Pullback: A' = d' det A · A⁻ᵀ (Giles 2008, section 2.2.4), that is d' times the matrix of
+    /// cofactors. Where the inverse does not exist or det A leaves the range of the floats, the
+    /// cofactors are computed without it: they are finite for singular matrices, of rank one for
+    /// rank n − 1, and zero below. The determinant of a matrix with an infinite or NaN element is
+    /// NaN.
+    ///
+    /// Needs the feature `linalg`. Of large matrices determinants overflow: see
+    /// [`sln_det`](Self::sln_det).
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let a = array![[1.0, 2.0], [2.0, 4.0]];
+    /// let a = tape.tensor(&a);
+    /// assert_eq!(a.det().value(), 0.0);
+    /// assert_eq!(a.det().backward().wrt(a), array![[4.0, -2.0], [-2.0, 1.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it is not square.
+    #[track_caller]
+    pub fn det(self) -> Var<'t, F> {
+        let n = self.assert_square("det");
+        let lu = self.lu("det");
+        if let Ok(lu) = lu
+            && (lu.det_is_regular() || n == 0)
+        {
+            return lu.det();
+        }
+        let (tape, node) = (self.tape, self.node);
+        let (det, cofactors) = if let Err(LinalgError::NotFinite { .. }) = lu {
+            (F::nan(), tape.arena().alloc_slice_fill_copy(n * n, F::nan()))
+        } else {
+            cofactors(node.to_slice(tape), n, tape.arena())
+        };
+        let cofactors = &*cofactors;
+        scalar(tape, OperationKind::unary("det", node.source()), det, node.is_constant(), move |cotangents| {
+            let scaled = cofactors.iter().map(|&c| c * cotangents.of_result[0]);
+            let scaled = cotangents.arena.alloc_slice_fill_iter(scaled);
+            node.accumulate(&mut cotangents.of_operands, scaled);
+        })
+    }
+
+    /// The sign of the determinant, 1 or −1, and the logarithm of its absolute value.
+    ///
+    /// Pullback: A' = l' A⁻ᵀ (Giles 2008, section 2.2.4, with d ln|det A| = d det A / det A).
+    ///
+    /// Needs the feature `linalg`.
+    ///
+    /// ```
+    /// use ndarray::array;
+    ///
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let a = array![[0.0, 2.0], [1.0, 0.0]];
+    /// let a = tape.tensor(&a);
+    /// let (sign, ln) = a.sln_det()?;
+    /// assert_eq!((sign, ln.value()), (-1.0, 2_f64.ln()));
+    /// assert_eq!(ln.backward().wrt(a), array![[0.0, 0.5], [1.0, 0.0]]);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`factorize`](Self::factorize): the logarithm of 0 has no derivative.
+    ///
+    /// # Panics
+    ///
+    /// If it is not square.
+    #[track_caller]
+    pub fn sln_det(self) -> Result<(F, Var<'t, F>), LinalgError> {
+        Ok(self.lu("sln_det")?.sln_det())
+    }
+
+    /// The logarithm of a positive determinant: see [`sln_det`](Self::sln_det). For a matrix that
+    /// should be positive definite, take twice the sum of the logarithms on the diagonal of
+    /// [`cholesky`](Self::cholesky), which says so if it is not.
+    ///
+    /// Needs the feature `linalg`.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// let a = ndarray::array![[1e200, 0.0], [0.0, 1e200]];
+    /// assert!((tape.tensor(&a).ln_det()?.value() - 400.0 * 10_f64.ln()).abs() < 1e-12);
+    /// # Ok::<(), wengert::LinalgError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`factorize`](Self::factorize), or
+    /// [`NegativeDeterminant`](LinalgError::NegativeDeterminant).
+    ///
+    /// # Panics
+    ///
+    /// If it is not square.
+    #[track_caller]
+    pub fn ln_det(self) -> Result<Var<'t, F>, LinalgError> {
+        let lu = self.lu("ln_det")?;
+        if lu.sign() < F::zero() {
+            return Err(LinalgError::NegativeDeterminant { operation: "ln_det", shape: self.matrix_shape() });
+        }
+        Ok(lu.sln_det().1)
+    }
+}

@@ -1,0 +1,214 @@
+//! Products of vectors and matrices.
+
+use ndarray::{Dimension, Ix1, Ix2, Ix3};
+
+use super::handle::{Node, Tensor};
+use crate::number::Scalar;
+use crate::scalar::Var;
+use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::{Layout, scatter_add};
+use crate::tape::{Cotangents, OperationKind, SINK, Tape};
+
+/// A node's elements as a matrix: storage, its slot, and where element (i, j) stands in it.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'t, F> {
+    storage: &'t [F],
+    slot: u32,
+    offset: usize,
+    pub(super) shape: [usize; 2],
+    strides: [isize; 2],
+}
+
+impl<'t, F: Scalar> Matrix<'t, F> {
+    /// The matrix of the given axes of a node; `None` stands for a new axis of length 1.
+    pub(super) fn new<D: Dimension>(node: &Node<'t, F, D>, axes: [Option<usize>; 2]) -> Self {
+        let (shape, strides) = (node.shape(), node.values.strides());
+        Self {
+            storage: node.storage,
+            slot: node.slot,
+            offset: node.offset(),
+            shape: axes.map(|axis| axis.map_or(1, |axis| shape[axis])),
+            strides: axes.map(|axis| axis.map_or(1, |axis| strides[axis])),
+        }
+    }
+
+    pub(super) fn is_constant(self) -> bool {
+        self.slot == SINK
+    }
+
+    pub(super) fn values(self) -> Mat<'t, F> {
+        Mat::new(self.storage, self.offset, self.shape, self.strides)
+    }
+
+    /// Adds a·b to the adjoints of the matrix.
+    pub(super) fn accumulate(self, cotangents: &mut Cotangents<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>) {
+        let place = Layout { offset: self.slot as usize + self.offset, strides: &self.strides };
+        let [rows, columns] = self.shape;
+        let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;
+        if repeats(0) || repeats(1) {
+            // Broadcast elements share a slot: sum what goes there.
+            let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
+            matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Update::Set);
+            scatter_add(&self.shape, product, cotangents.of_operands.of(place.reach(&self.shape)), place);
+        } else if rows * columns > 0 {
+            let reach = place.reach(&self.shape);
+            let gapless = reach.len() == rows * columns;
+            let (adjoints, update) = if gapless {
+                cotangents.of_operands.write(reach)
+            } else {
+                (cotangents.of_operands.of(reach), Update::Add)
+            };
+            matmul(MatMut::new(adjoints, place.offset, self.shape, self.strides), a, b, update);
+        }
+    }
+}
+
+/// c = a·b for each pair of matrices, the results one after the other in row-major order.
+#[track_caller]
+fn product<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    origin: OperationKind<'t>,
+    shape: D,
+    pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
+) -> Tensor<'t, F, D> {
+    let values = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
+    let Some((a, b)) = pairs.first() else {
+        return Tensor::result(tape, origin, shape, values, true, |_| {});
+    };
+    let [m, n] = [a.shape[0], b.shape[1]];
+    let strides = [n as isize, 1];
+    for (batch, (a, b)) in pairs.iter().enumerate() {
+        let c = MatMut::new(&mut *values, batch * m * n, [m, n], strides);
+        matmul(c, a.values(), b.values(), Update::Set);
+    }
+    Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
+        let dc = cotangents.of_result;
+        for (batch, &pair) in pairs.iter().enumerate() {
+            pull_product(cotangents, pair, &dc[batch * m * n..][..m * n]);
+        }
+    })
+}
+
+/// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC in row-major order.
+pub(super) fn pull_product<F: Scalar>(
+    cotangents: &mut Cotangents<'_, F>,
+    (a, b): (Matrix<'_, F>, Matrix<'_, F>),
+    dc: &[F],
+) {
+    let [m, n] = [a.shape[0], b.shape[1]];
+    let dc = Mat::new(dc, 0, [m, n], [n as isize, 1]);
+    if !a.is_constant() {
+        a.accumulate(cotangents, dc, b.values().t());
+    }
+    if !b.is_constant() {
+        b.accumulate(cotangents, a.values().t(), dc);
+    }
+}
+
+/// The product of tensors of one or two axes: see [`Tensor::dot`].
+pub trait Dot<Rhs> {
+    /// The product's type: a [`Var`] for two vectors, a tensor else.
+    type Output;
+    #[doc(hidden)]
+    fn dot(self, rhs: Rhs) -> Self::Output;
+}
+
+macro_rules! dot {
+    ($D:ty, $E:ty => $Out:ty, $a:expr, $b:expr, $shape:expr, $finish:expr) => {
+        impl<'t, F: Scalar> Dot<Tensor<'t, F, $E>> for Tensor<'t, F, $D> {
+            type Output = $Out;
+            #[track_caller]
+            fn dot(self, rhs: Tensor<'t, F, $E>) -> $Out {
+                self.assert_same_tape(rhs);
+                let (a, b) = (Matrix::new(self.node, $a), Matrix::new(rhs.node, $b));
+                assert!(
+                    a.shape[1] == b.shape[0],
+                    "dot: shapes {:?} and {:?} do not multiply: the last axis of the left operand has length {}, \
+                     the first of the right one {}; see `t` and `reshape`",
+                    self.shape(),
+                    rhs.shape(),
+                    a.shape[1],
+                    b.shape[0]
+                );
+                let pairs = self.tape.alloc([(a, b)]);
+                let origin = OperationKind::binary("dot", self.node.source(), rhs.node.source());
+                #[allow(clippy::redundant_closure_call)]
+                $finish(product(self.tape, origin, $shape(a.shape[0], b.shape[1]), pairs))
+            }
+        }
+    };
+}
+dot! { Ix1, Ix1 => Var<'t, F>, [None, Some(0)], [Some(0), None], |_, _| ndarray::Ix0(), |c: Tensor<'t, F, ndarray::Ix0>| c.into_var() }
+dot! { Ix1, Ix2 => Tensor<'t, F, Ix1>, [None, Some(0)], [Some(0), Some(1)], |_, n| Ix1(n), |c| c }
+dot! { Ix2, Ix1 => Tensor<'t, F, Ix1>, [Some(0), Some(1)], [Some(0), None], |m, _| Ix1(m), |c| c }
+dot! { Ix2, Ix2 => Tensor<'t, F, Ix2>, [Some(0), Some(1)], [Some(0), Some(1)], Ix2, |c| c }
+
+impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
+    /// The product of vectors and matrices, as ndarray's `dot`: (k)·(k) is a [`Var`], (k)·(k, n) has
+    /// shape (n), (m, k)·(k) has shape (m), (m, k)·(k, n) has shape (m, n).
+    ///
+    /// Pullbacks of C = AB: dA = dC Bᵀ, dB = Aᵀ dC (Giles 2008, "Collected matrix derivative
+    /// results", section 2.2.2). Infinite or NaN elements spread by plain arithmetic (0 · inf is NaN
+    /// here), unlike elementwise pullbacks.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (ndarray::array![[1.0, 2.0], [3.0, 4.0]], ndarray::array![1.0, -1.0]);
+    /// let (w, x) = (tape.tensor(&a), tape.tensor(&b));
+    /// let loss = w.dot(x).dot(x);
+    /// assert_eq!(loss.value(), 0.0);
+    /// assert_eq!(loss.backward().wrt(w), ndarray::array![[1.0, -1.0], [-1.0, 1.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the inner lengths differ or the tapes differ.
+    #[track_caller]
+    pub fn dot<Rhs>(self, rhs: Rhs) -> <Self as Dot<Rhs>>::Output
+    where
+        Self: Dot<Rhs>,
+    {
+        Dot::dot(self, rhs)
+    }
+}
+
+impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
+    /// The matrix product for each index of the first axis: (b, m, k) and (b, k, n) give (b, m, n).
+    /// A first axis of length 1 is broadcast.
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// let tape = wengert::Tape::new();
+    /// let (a, b) = (Array3::<f64>::ones((5, 2, 3)), Array3::ones((1, 3, 4)));
+    /// let (x, y) = (tape.tensor(&a), tape.tensor(&b));
+    /// let z = x.matmul(y);
+    /// assert_eq!(z.shape(), [5, 2, 4]);
+    /// assert_eq!(z.at([4, 1, 2]).backward().wrt(y).sum(), 3.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the inner lengths differ, or the first ones and none is 1, or the tapes differ.
+    #[track_caller]
+    pub fn matmul(self, rhs: Self) -> Self {
+        self.assert_same_tape(rhs);
+        let (a, b) = (self.node, rhs.node);
+        let (left, right) = (a.shape(), b.shape());
+        assert!(
+            left[2] == right[1] && (left[0] == right[0] || left[0] == 1 || right[0] == 1),
+            "matmul: shapes {left:?} and {right:?} do not multiply: it takes (b, m, k) and (b, k, n), with equal b or one of them 1"
+        );
+        let batches = if left[0] == 1 { right[0] } else { left[0] };
+        let matrix = |node: &Node<'t, F, Ix3>, batch: usize| {
+            let mut matrix = Matrix::new(node, [Some(1), Some(2)]);
+            if node.shape()[0] > 1 {
+                matrix.offset = crate::slices::place(matrix.offset, batch, node.values.strides()[0]);
+            }
+            matrix
+        };
+        let pairs = self.tape.arena().alloc_slice_fill_with(batches, |batch| (matrix(a, batch), matrix(b, batch)));
+        let origin = OperationKind::binary("matmul", a.source(), b.source());
+        product(self.tape, origin, Ix3(batches, left[1], right[2]), pairs)
+    }
+}
