@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2, ArrayView2, Ix1, Ix2, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::optim::{Optimizer, Sgd};
-use wengert::{On, Parallel, Param, Params, Tape, Var, init};
+use wengert::{Parallel, Param, Params, ParamsOn, Tape, Var, init};
 
 const BATCH: usize = 128;
 const SIZES: [usize; 4] = [784, 512, 512, 10];
@@ -30,7 +30,7 @@ impl Perceptron {
         Self { layers: SIZES.windows(2).enumerate().map(layer).collect() }
     }
 
-    fn loss<'t>(&self, p: On<'t, '_, f32>, images: ArrayView2<'t, f32>, labels: &[usize]) -> Var<'t, f32> {
+    fn loss<'t>(&self, p: ParamsOn<'t, '_, f32>, images: ArrayView2<'t, f32>, labels: &[usize]) -> Var<'t, f32> {
         let mut x = p.constant(images);
         for (i, &(w, b)) in self.layers.iter().enumerate() {
             x = x.dot(p.get(w)) + p.get(b);

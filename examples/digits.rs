@@ -20,7 +20,7 @@ use wengert::metrics::{Confusion, argmax_rows};
 use wengert::nn::Linear;
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::watch::Progress;
-use wengert::{On, Params, Tape, Tensor};
+use wengert::{Params, ParamsOn, Tape, Tensor};
 
 const HIDDEN: usize = 96;
 const EPOCHS: u64 = 40;
@@ -44,7 +44,7 @@ impl Perceptron {
         }
     }
 
-    fn logits<'t>(&self, p: On<'t, '_, f32>, images: Tensor<'t, f32, Ix2>) -> Tensor<'t, f32, Ix2> {
+    fn logits<'t>(&self, p: ParamsOn<'t, '_, f32>, images: Tensor<'t, f32, Ix2>) -> Tensor<'t, f32, Ix2> {
         self.out.forward(p, self.hidden.forward(p, images).relu())
     }
 }

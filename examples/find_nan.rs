@@ -9,7 +9,7 @@
 
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use rand::{SeedableRng, rngs::StdRng};
-use wengert::{On, Optimizer, Param, Params, Sgd, Tape, Var, init};
+use wengert::{Optimizer, Param, Params, ParamsOn, Sgd, Tape, Var, init};
 
 struct Model {
     w1: Param<Ix2>,
@@ -29,7 +29,7 @@ impl Model {
         }
     }
 
-    fn loss<'t>(&self, p: On<'t, '_, f64>, x: &'t Array2<f64>, y: &'t Array1<f64>) -> Var<'t, f64> {
+    fn loss<'t>(&self, p: ParamsOn<'t, '_, f64>, x: &'t Array2<f64>, y: &'t Array1<f64>) -> Var<'t, f64> {
         let h = (p.constant(x).dot(p.get(self.w1)) + p.get(self.b1)).tanh();
         let out = h.dot(p.get(self.w2)) + p.get(self.b2);
         let (mean, deviation) = (out.index_axis(Axis(1), 0), out.index_axis(Axis(1), 1));

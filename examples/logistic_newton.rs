@@ -20,7 +20,7 @@ use wengert::data::{Batches, Column, Csv, Scaling, gather_rows};
 use wengert::metrics::accuracy;
 use wengert::optim::{Objective, Optimizer, Schedule, Sgd, norm};
 use wengert::watch::Chart;
-use wengert::{Dual, Embed, On, Param, Params, Scalar, Tape, Var};
+use wengert::{Dual, Embed, Param, Params, ParamsOn, Scalar, Tape, Var};
 
 const TEST: usize = 120;
 /// The factor of ½‖w‖² in the loss.
@@ -37,7 +37,7 @@ struct Logistic {
 
 impl Logistic {
     /// The mean cross-entropy and the penalty, for tapes of numbers and of dual numbers.
-    fn loss<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: ArrayView2<'t, f64>, y: ArrayView1<'t, f64>) -> Var<'t, F>
+    fn loss<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: ArrayView2<'t, f64>, y: ArrayView1<'t, f64>) -> Var<'t, F>
     where
         f64: Embed<F>,
     {

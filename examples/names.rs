@@ -21,7 +21,7 @@ use wengert::data::{Batches, gather, gather_rows};
 use wengert::nn::{Embedding, Linear};
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::watch::{History, Progress};
-use wengert::{On, Params, Tape, Tensor};
+use wengert::{Params, ParamsOn, Tape, Tensor};
 
 /// How many letters it sees.
 const CONTEXT: usize = 3;
@@ -47,7 +47,7 @@ impl Speller {
     }
 
     /// (contexts, CONTEXT) letters give (contexts, LETTERS) logits of the next one.
-    fn logits<'t>(&self, p: On<'t, '_, f32>, contexts: ArrayView2<'_, usize>) -> Tensor<'t, f32, Ix2> {
+    fn logits<'t>(&self, p: ParamsOn<'t, '_, f32>, contexts: ArrayView2<'_, usize>) -> Tensor<'t, f32, Ix2> {
         let seen = self.letters.forward(p, &contexts).reshape((contexts.nrows(), CONTEXT * EMBEDDING));
         self.out.forward(p, self.hidden.forward(p, seen).tanh())
     }

@@ -22,7 +22,7 @@ use wengert::data::{Batches, gather};
 use wengert::nn::{Dropout, Embedding, LayerNorm, Linear, Mode, MultiHeadAttention};
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::watch::{History, Progress};
-use wengert::{On, Params, Tape, Tensor};
+use wengert::{Params, ParamsOn, Tape, Tensor};
 
 /// Tokens of a sequence: the end of the name before, and the letters.
 const TOKENS: usize = LONGEST + 1;
@@ -66,7 +66,7 @@ impl Transformer {
     /// `tokens` (sequences, tokens).
     fn logits<'t>(
         &self,
-        p: On<'t, '_, f32>,
+        p: ParamsOn<'t, '_, f32>,
         tokens: ArrayView2<'_, usize>,
         at: &[usize],
         mode: &mut Mode<f32>,

@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::Normal;
 use wengert::watch::Chart;
-use wengert::{Adam, Optimizer, Params, Real, Snapshots, Tape, Var};
+use wengert::{Adam, Optimizer, Params, Real, SnapshotSchedule, Tape, Var};
 
 const GRAVITY: f64 = 9.81;
 /// Held at this angle, then let go.
@@ -56,7 +56,7 @@ fn error<'t>(tape: &'t Tape, pendulum: [Var<'t, f64>; 2], measured: &[f64], chec
     let mut state = START.map(Var::constant);
     let squares = measured.iter().map(|angle| {
         state = if checkpoints {
-            let end = tape.checkpoint_loop(STEPS_BETWEEN, Snapshots::Sqrt, &pendulum, &state, |_, p, s| {
+            let end = tape.checkpoint_loop(STEPS_BETWEEN, SnapshotSchedule::Sqrt, &pendulum, &state, |_, p, s| {
                 step([p[0], p[1]], [s[0], s[1]]).to_vec()
             });
             [end[0], end[1]]

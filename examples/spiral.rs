@@ -17,7 +17,7 @@ use rand::{Rng, SeedableRng};
 use wengert::nn::Linear;
 use wengert::optim::{Adam, Optimizer, Schedule};
 use wengert::watch::COLOURS;
-use wengert::{On, Params, Tape, Tensor};
+use wengert::{Params, ParamsOn, Tape, Tensor};
 
 const POINTS: usize = 150;
 const STEPS: u64 = 1000;
@@ -59,7 +59,7 @@ impl Net {
     }
 
     /// The logit of belonging to the second arm.
-    fn logits<'t>(&self, p: On<'t, '_, f64>, points: Tensor<'t, f64, Ix2>) -> Tensor<'t, f64, Ix2> {
+    fn logits<'t>(&self, p: ParamsOn<'t, '_, f64>, points: Tensor<'t, f64, Ix2>) -> Tensor<'t, f64, Ix2> {
         let hidden = self.layers.iter().fold(points, |x, layer| layer.forward(p, x).tanh());
         self.out.forward(p, hidden)
     }

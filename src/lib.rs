@@ -77,10 +77,10 @@ pub use kit::save;
 pub use kit::watch;
 pub use kit::{data, init, metrics, nn, optim};
 pub use number::{BaseFloat, Brand, Dual, Real, Rule, Scalar, apply};
-pub use params::{Group, On, Param, ParamInfo, Params};
+pub use params::{Group, Param, ParamInfo, Params, ParamsOn};
 pub use recording::record;
 pub use scalar::{
-    Gradient, Seed, Snapshots, Var, Wrt, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
+    Gradient, Seed, SnapshotSchedule, Var, Wrt, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
 };
 pub use symbolic::symbolic;
 pub use tape::Tape;

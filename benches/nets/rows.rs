@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::suite::{ADAM_RATE, Activation as Hidden, Loss, Model, Optimizer as Rule, Problem, SGD_RATE};
 use wengert::ndarray::{ArrayView1, ArrayView2, Ix1, Ix2};
-use wengert::{Activation, Adam, On, Optimizer, Param, Params, Sgd, Tape, Tensor, Var};
+use wengert::{Activation, Adam, Optimizer, Param, Params, ParamsOn, Sgd, Tape, Tensor, Var};
 
 type Matrix<'t> = Tensor<'t, f32, Ix2>;
 type Ids = (Param<Ix2>, Param<Ix1>);
@@ -57,7 +57,7 @@ fn optimizer(problem: &Problem) -> Box<dyn Optimizer<f32>> {
     }
 }
 
-fn loss<'t>(layer: Layer, problem: &'t Problem, layers: &[Ids], p: On<'t, '_, f32>) -> Var<'t, f32> {
+fn loss<'t>(layer: Layer, problem: &'t Problem, layers: &[Ids], p: ParamsOn<'t, '_, f32>) -> Var<'t, f32> {
     let net = problem.net;
     let matrix = |width, data| ArrayView2::from_shape((net.batch, width), data).expect("a row for each sample");
     let mut h: Matrix<'t> = p.constant(matrix(net.inputs(), &problem.x));

@@ -5,7 +5,7 @@ use ndarray::{Array, ArrayBase, Data, Dimension};
 use super::check::GradCheck;
 use super::report::{GradientMismatch, Report};
 use crate::number::{BaseFloat, Dual};
-use crate::params::{On, Params};
+use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -75,7 +75,7 @@ impl GradCheck {
     pub fn check_params<'env, F: BaseFloat>(
         &self,
         params: &'env Params<F>,
-        loss: impl for<'t> Fn(On<'t, 'env, F>) -> Var<'t, F>,
+        loss: impl for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> Result<Report, GradientMismatch> {
         let at = |x: &[F]| {
             let mut moved = params.clone();
@@ -86,11 +86,11 @@ impl GradCheck {
         let cotangent = F::round_from(COTANGENT);
         let value = |x: &[F]| {
             let (params, tape) = (at(x), Tape::new());
-            vec![loss(On::new(&tape, &params)).value()]
+            vec![loss(ParamsOn::new(&tape, &params)).value()]
         };
         let sweep = |x: &[F], cotangent: F| {
             let (params, tape) = (at(x), Tape::new());
-            let p = On::new(&tape, &params);
+            let p = ParamsOn::new(&tape, &params);
             let y = loss(p) * cotangent;
             if y.is_constant() { vec![F::zero(); x.len()] } else { y.backward().wrt(p.flat()).to_vec() }
         };
@@ -169,7 +169,7 @@ pub fn check_gradient<F: BaseFloat>(
 /// As [`GradCheck::check`].
 pub fn check_params<'env, F: BaseFloat>(
     params: &'env Params<F>,
-    loss: impl for<'t> Fn(On<'t, 'env, F>) -> Var<'t, F>,
+    loss: impl for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
 ) -> Result<Report, GradientMismatch> {
     GradCheck::new().check_params(params, loss)
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::{Statistics, line, maker, operand_text};
+use super::{ValueStatistics, line, maker, operand_text};
 use crate::number::Scalar;
 use crate::recording::expr::{Style, short};
-use crate::recording::{Operand, Recording};
+use crate::recording::{Recording, Source};
 use crate::scalar::Gradient;
 use crate::tape::{
     Adjoints, Cotangents, Op, OperandInfo, OperationInfo, Record, SINK, Section, Tape, backward, operations, sections,
@@ -123,8 +123,8 @@ impl Recording {
             let operands = self.steps[i].operands();
             let steps = || {
                 operands.iter().enumerate().filter_map(|(place, x)| match x {
-                    Operand::Step(j) => Some((place, *j as usize)),
-                    Operand::Constant(_) => None,
+                    Source::Step(j) => Some((place, *j as usize)),
+                    Source::Constant(_) => None,
                 })
             };
             let bad = steps().map(|(place, j)| (j, self.partial(i, place))).find(|(_, partial)| !partial.is_finite());
@@ -167,7 +167,7 @@ fn in_values<F: Scalar>(info: &OperationInfo<'_, F>, ops: &[Op<F>]) -> Option<No
     let place = values.iter().position(|x| !x.is_finite())?;
     let what = format!(
         "{} of {} values not finite, first {} at {}",
-        Statistics::of(values).non_finite,
+        ValueStatistics::of(values).non_finite,
         values.len(),
         values[place],
         index(info.shape, place)
@@ -179,8 +179,8 @@ fn in_values<F: Scalar>(info: &OperationInfo<'_, F>, ops: &[Op<F>]) -> Option<No
 fn described<F: Scalar>(ops: &[Op<F>], info: &OperationInfo<'_, F>) -> String {
     let operand = |source: &OperandInfo<'_>| {
         let text = operand_text(ops, source);
-        match maker(ops, source).and_then(|(_, of)| of.values).map(Statistics::of) {
-            Some(Statistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
+        match maker(ops, source).and_then(|(_, of)| of.values).map(ValueStatistics::of) {
+            Some(ValueStatistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
             None => text,
         }
     };

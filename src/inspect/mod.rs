@@ -21,7 +21,7 @@ use crate::tape::{Op, OperandInfo, OperationInfo, SINK};
 
 /// Values in a few numbers.
 #[derive(Clone, Copy, Debug)]
-struct Statistics {
+struct ValueStatistics {
     /// Of the finite values; NaN if there is none.
     min: f64,
     max: f64,
@@ -29,7 +29,7 @@ struct Statistics {
     non_finite: usize,
 }
 
-impl Statistics {
+impl ValueStatistics {
     fn of<F: Scalar>(values: &[F]) -> Self {
         let (mut min, mut max, mut sum, mut count) = (f64::NAN, f64::NAN, 0.0, 0_usize);
         for &value in values {

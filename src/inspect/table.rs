@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Statistics, line, operand_text};
+use super::{ValueStatistics, line, operand_text};
 use crate::number::Scalar;
 use crate::tape::{Op, Record, SINK, Section, Tape, operations, sections};
 
@@ -64,7 +64,7 @@ struct Row {
     operands: String,
     shape: String,
     bytes: usize,
-    statistics: Option<Statistics>,
+    statistics: Option<ValueStatistics>,
     line: String,
 }
 
@@ -123,7 +123,7 @@ fn rows<F: Scalar>(Section { index, op, records, .. }: Section<'_, F>, ops: &[Op
                 operands: operands.join(", "),
                 shape: format!("{:?}", info.shape),
                 bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
-                statistics: info.values.map(Statistics::of),
+                statistics: info.values.map(ValueStatistics::of),
                 line: line(info.location),
             })
         }

@@ -5,7 +5,7 @@ use num_traits::{Float, Zero};
 
 use crate::kernels::triangular::Triangle;
 use crate::number::{BaseFloat, Dual, Scalar};
-use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Defect, Factor};
 
 /// Elimination in dual arithmetic. Only the choice of pivots is a matter of the primals alone.
@@ -113,9 +113,9 @@ pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F
     let (head, tail) = z.split_at_mut(m * n);
     let by_row = [n as isize, 1];
     let adjugate = Mat::new(&adjugate, 0, [rest, rest], [rest as isize, 1]);
-    matmul(MatMut::new(&mut *tail, 0, [rest, n], by_row), adjugate, part(m, n, [rest, n]), Update::Set);
+    matmul(MatMut::new(&mut *tail, 0, [rest, n], by_row), adjugate, part(m, n, [rest, n]), Store::Set);
     let tail = Mat::new(tail, 0, [rest, n], by_row);
-    matmul(MatMut::new(&mut *head, 0, [m, n], by_row), part(0, m, [m, rest]), tail, Update::Set);
+    matmul(MatMut::new(&mut *head, 0, [m, n], by_row), part(0, m, [m, rest]), tail, Store::Set);
     let mut u = vec![F::zero(); m * m];
     for i in 0..m {
         let row = &rows[i * width..][..width];
@@ -145,7 +145,7 @@ fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
     let mut sign = -F::one();
     for k in 1.. {
         let (left, right) = (Mat::new(s, 0, [n, n], by_row), Mat::new(&m, 0, [n, n], by_row));
-        matmul(MatMut::new(&mut product, 0, [n, n], by_row), left, right, Update::Set);
+        matmul(MatMut::new(&mut product, 0, [n, n], by_row), left, right, Store::Set);
         let c = -product.iter().step_by(n + 1).copied().sum::<F>() / F::lit(k as f64);
         if k == n {
             for x in &mut m {
@@ -156,7 +156,7 @@ fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
         sign = -sign;
         m.copy_from_slice(&product);
         // S is nilpotent where its primals are zero: all that follows is zero, too.
-        if m.iter().all(|x| x.is_null()) {
+        if m.iter().all(|x| x.is_exact_zero()) {
             break;
         }
         m.iter_mut().step_by(n + 1).for_each(|x| *x += c);

@@ -6,7 +6,7 @@ use bumpalo::Bump;
 
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
-use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
 /// Numbers in a block of columns: what stays in a core's second-level cache beside the rest.
 const ROOM: usize = 1 << 17;
@@ -40,11 +40,11 @@ impl Convolution {
             let kernel = self.kernel(block.group, w);
             if let Some((at, strides)) = self.in_place(&block) {
                 let y = MatMut::new(y, at, [self.outputs, self.width(&block)], strides);
-                matmul(y, kernel, columns, Update::Set);
+                matmul(y, kernel, columns, Store::Set);
             } else {
                 let width = self.width(&block);
                 let product = MatMut::new(dense, 0, [self.outputs, width], [width as isize, 1]);
-                matmul(product, kernel, columns, Update::Set);
+                matmul(product, kernel, columns, Store::Set);
                 self.each_plane(&block, |plane, own| y[plane].copy_from_slice(&dense[own]));
             }
         }
@@ -60,7 +60,7 @@ impl Convolution {
             let dy = self.cotangent(&block, dy, dense);
             let at = block.group * self.outputs * size;
             let dw = MatMut::new(dw, at, [self.outputs, size], [size as isize, 1]);
-            matmul(dw, dy, columns.t(), Update::Add);
+            matmul(dw, dy, columns.t(), Store::Add);
         }
     }
 
@@ -74,9 +74,9 @@ impl Convolution {
             let (shape, width) = ([self.kernel_size(), self.width(&block)], self.width(&block) as isize);
             let first = self.image(&block);
             if self.windows.is_identity() {
-                matmul(MatMut::new(dx, first, shape, [width, 1]), kernel, dy, Update::Add);
+                matmul(MatMut::new(dx, first, shape, [width, 1]), kernel, dy, Store::Add);
             } else {
-                matmul(MatMut::new(columns, 0, shape, [width, 1]), kernel, dy, Update::Set);
+                matmul(MatMut::new(columns, 0, shape, [width, 1]), kernel, dy, Store::Set);
                 self.columns(&block, columns).scatter_add(&mut dx[first..]);
             }
         }

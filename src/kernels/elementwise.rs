@@ -91,7 +91,7 @@ pub(crate) fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y:
 
 /// One operand of [`zip`].
 #[derive(Clone, Copy)]
-pub(crate) struct Operand<'a, F> {
+pub(crate) struct Strided<'a, F> {
     pub(crate) data: &'a [F],
     pub(crate) layout: Layout<'a>,
 }
@@ -120,7 +120,7 @@ enum Side {
 }
 
 impl Pairs {
-    fn new<F>(shape: &[usize], a: Operand<'_, F>, b: Operand<'_, F>) -> Self {
+    fn new<F>(shape: &[usize], a: Strided<'_, F>, b: Strided<'_, F>) -> Self {
         let mut walk = Walk::new(shape, [a.layout, b.layout]);
         let repeated_rows = match walk.row_step {
             [step, 0] if step == walk.n as isize => Some(Side::B),
@@ -197,8 +197,8 @@ fn for_each_chunk<F: Scalar>(
 pub(crate) fn zip<F: Scalar>(
     rule: impl BinaryRule<F::Base>,
     shape: &[usize],
-    a: Operand<'_, F>,
-    b: Operand<'_, F>,
+    a: Strided<'_, F>,
+    b: Strided<'_, F>,
     z: &mut [F],
 ) {
     struct Zip<'a, F, R> {
@@ -252,8 +252,8 @@ pub(crate) fn zip<F: Scalar>(
 #[derive(Clone, Copy)]
 pub(crate) struct Zipped<'a, F> {
     pub(crate) shape: &'a [usize],
-    pub(crate) a: Operand<'a, F>,
-    pub(crate) b: Operand<'a, F>,
+    pub(crate) a: Strided<'a, F>,
+    pub(crate) b: Strided<'a, F>,
     pub(crate) z: &'a [F],
     pub(crate) dz: &'a [F],
 }

@@ -11,8 +11,8 @@ mod triangular;
 mod window;
 
 pub(crate) use conv::Convolution;
-pub(crate) use elementwise::{Operand, Zipped, map, map_in_place, map_pullback, zip, zip_pullback};
-pub(crate) use reduce::{Divide, Fibers, Fold, Sum, Update, exponentials, fold, folds, update, updates};
+pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, zip, zip_pullback};
+pub(crate) use reduce::{Divide, FiberUpdate, Fibers, Fold, Sum, exponentials, fold, folds, update, updates};
 pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};
 #[cfg(feature = "linalg")]
 pub(crate) use {

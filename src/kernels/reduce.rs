@@ -54,7 +54,7 @@ pub(crate) trait Fold<F: Scalar, const M: usize>: Copy {
 
 /// The new value of an element of `out` from the old one, the elements of M arrays in step, and K
 /// numbers of its fibre.
-pub(crate) trait Update<F: Scalar, const M: usize, const K: usize>: Copy {
+pub(crate) trait FiberUpdate<F: Scalar, const M: usize, const K: usize>: Copy {
     fn update<L: Wrap<F>>(self, out: L, x: [L; M], given: [L; K]) -> L;
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn fold<F: Scalar, const M: usize>(
 
 /// Updates every element of `out`.
 pub(crate) fn update<F: Scalar, const M: usize, const K: usize>(
-    update: impl Update<F, M, K>,
+    update: impl FiberUpdate<F, M, K>,
     fibers: Fibers,
     out: &mut [F],
     x: [&[F]; M],
@@ -97,7 +97,7 @@ pub(crate) fn update<F: Scalar, const M: usize, const K: usize>(
         x: [&'a [F]; M],
         given: [&'a [F]; K],
     }
-    impl<U: Update<F, M, K>, F: Scalar, const M: usize, const K: usize> Kernel<F> for Run<'_, U, F, M, K> {
+    impl<U: FiberUpdate<F, M, K>, F: Scalar, const M: usize, const K: usize> Kernel<F> for Run<'_, U, F, M, K> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             run_update::<F, L, M, K>(self.update, self.fibers, self.out, self.x, self.given);
@@ -283,7 +283,7 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
 
 #[inline(always)]
 fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
-    update: impl Update<F, M, K>,
+    update: impl FiberUpdate<F, M, K>,
     Fibers { n, inner, .. }: Fibers,
     out: &mut [F],
     x: [&[F]; M],
@@ -316,7 +316,7 @@ const SHORT: usize = 32;
 /// many fibres. (One by one, rows of ten cost three times the instructions.)
 #[inline(always)]
 fn update_short<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
-    update: impl Update<F, M, K>,
+    update: impl FiberUpdate<F, M, K>,
     n: usize,
     out: &mut [F],
     x: [&[F]; M],
@@ -398,7 +398,7 @@ pub(crate) use folds;
 macro_rules! updates {
     ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal>, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
         $crate::kernels::updates! { @struct [$($doc)+] $vis $name $($scale)? }
-        impl<F: $crate::number::Scalar> $crate::kernels::Update<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
+        impl<F: $crate::number::Scalar> $crate::kernels::FiberUpdate<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
             #[inline(always)]
             fn update<L: $crate::number::Wrap<F>>(self, $out: L, $x: [L; $M], $given: [L; $K]) -> L {
                 $( let $scale = <L as $crate::number::Wrap<F>>::wrap(self.0); )?

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use crate::number::Scalar;
-use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
 /// Up to this order substitution is plain loops.
 const SMALL: usize = 16;
@@ -62,7 +62,7 @@ impl<'a, F: Scalar> Triangle<'a, F> {
             MatMut::new(&mut *product, 0, [second.order, columns], [columns as isize, 1]),
             corner,
             known,
-            Update::Set,
+            Store::Set,
         );
         for (x, &p) in rest.iter_mut().zip(&*product) {
             *x -= p;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::kit::optim::mix;
 use crate::number::Scalar;
-use crate::params::{On, Params};
+use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 
@@ -85,7 +85,7 @@ impl<F: Scalar> Parallel<F> {
         &mut self,
         params: &'env Params<F>,
         len: usize,
-        f: impl for<'t> Fn(On<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
+        f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
     ) -> (F, &[F]) {
         assert!(len > 0, "Parallel: the mean loss of 0 examples is not defined");
         // The first len % shards parts have one example more; with fewer examples than shards the

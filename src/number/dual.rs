@@ -251,20 +251,20 @@ impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
-    fn is_null(self) -> bool {
-        self.primal.is_null() && self.tangents.iter().fold(true, |all, t| all & t.is_null())
+    fn is_exact_zero(self) -> bool {
+        self.primal.is_exact_zero() && self.tangents.iter().fold(true, |all, t| all & t.is_exact_zero())
     }
     #[inline(always)]
-    fn is_regular(self) -> bool {
-        self.primal.is_regular() && all_finite(&self.tangents)
+    fn product_is_safe(self) -> bool {
+        self.primal.product_is_safe() && all_finite(&self.tangents)
     }
     // Products of tangents look after themselves, see `push`.
     #[inline(always)]
-    fn is_active(self) -> bool {
-        self.primal.is_active()
+    fn is_finite_nonzero(self) -> bool {
+        self.primal.is_finite_nonzero()
     }
     #[inline(always)]
-    fn weigh(self, unit: bool, partial: Self) -> Self {
+    fn scale_partial(self, unit: bool, partial: Self) -> Self {
         if unit { partial } else { self * partial }
     }
     #[inline(always)]

@@ -24,18 +24,18 @@ macro_rules! base_float {
         }
         impl Scalar for $F {
             #[inline(always)]
-            fn is_null(self) -> bool { self == 0.0 }
+            fn is_exact_zero(self) -> bool { self == 0.0 }
             // Twice the bits drops the sign; one unsigned comparison then tests a range of sizes. The
             // upper half is enough, and its constants are immediates.
             #[inline(always)]
-            fn is_regular(self) -> bool {
+            fn product_is_safe(self) -> bool {
                 const HALF: u32 = $Bits::BITS - 32;
                 const LEAST: u32 = ($F::MIN_POSITIVE.to_bits() >> HALF << 1) as u32;
                 const SPAN: u32 = ($F::INFINITY.to_bits() >> HALF << 1) as u32 - LEAST;
                 (((self.to_bits() >> HALF) as u32) << 1).wrapping_sub(LEAST) < SPAN
             }
             #[inline(always)]
-            fn is_active(self) -> bool {
+            fn is_finite_nonzero(self) -> bool {
                 (self.to_bits() << 1).wrapping_sub(1) < $F::MAX.to_bits() << 1
             }
         }

@@ -82,17 +82,17 @@ pub trait BaseFloat: Scalar<Base = Self> {
 /// them (forward over reverse). Sealed: the kernels know its representation.
 pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync + 'static {
     /// Whether every component is zero: such a factor silences any other.
-    fn is_null(self) -> bool;
+    fn is_exact_zero(self) -> bool;
 
     /// Whether products have neither over- nor underflowed to get here.
-    fn is_regular(self) -> bool;
+    fn product_is_safe(self) -> bool;
 
     /// Whether a product with it needs no care: its value is finite and not 0.
-    fn is_active(self) -> bool;
+    fn is_finite_nonzero(self) -> bool;
 
     /// self · partial for a weight that is known to be 1 if `unit`.
     #[inline(always)]
-    fn weigh(self, unit: bool, partial: Self) -> Self {
+    fn scale_partial(self, unit: bool, partial: Self) -> Self {
         let _ = unit;
         self * partial
     }

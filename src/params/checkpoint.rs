@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView, Dimension};
 
-use super::on::On;
+use super::on::ParamsOn;
 use super::store::Params;
 use crate::number::Scalar;
 use crate::scalar::assert_same;
@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 
 impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// `f(self)`, of which the tape keeps the result alone: the sweep computes `f` again. See
-    /// [`Tape::checkpoint`], and [`On::checkpoint`] for parts of a network with their parameters.
+    /// [`Tape::checkpoint`], and [`ParamsOn::checkpoint`] for parts of a network with their parameters.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -41,7 +41,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     }
 }
 
-impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
+impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// `f(self, x)`, a part of a network of which the tape keeps the result alone: the sweep computes
     /// it again. See [`Tape::checkpoint`].
     ///
@@ -68,7 +68,7 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
     pub fn checkpoint<D: Dimension + 't, E: Dimension + 't>(
         self,
         x: Tensor<'t, F, D>,
-        f: impl for<'s> Fn(On<'s, 'env, F>, Tensor<'s, F, D>) -> Tensor<'s, F, E> + Copy + 't,
+        f: impl for<'s> Fn(ParamsOn<'s, 'env, F>, Tensor<'s, F, D>) -> Tensor<'s, F, E> + Copy + 't,
     ) -> Tensor<'t, F, E> {
         let (outer, first) = (self.tape(), self.first_slot());
         assert!(
@@ -88,8 +88,8 @@ impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
         );
         let shape = outer.alloc(dim.clone());
         let constant = x.is_constant() && first == SINK;
-        let origin = OperationKind::unary("checkpoint", x.node().source());
-        Tensor::result(outer, origin, dim, values, constant, move |cotangents| {
+        let kind = OperationKind::unary("checkpoint", x.node().source());
+        Tensor::result(outer, kind, dim, values, constant, move |cotangents| {
             outer.with_spare(|tape| {
                 let view = x.value();
                 let input = if x.is_constant() { tape.constant(&view) } else { tape.tensor(&view) };

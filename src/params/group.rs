@@ -1,6 +1,6 @@
 //! Groups of weights: frozen, or with their own rate and decay.
 
-use super::store::{Entry, ParamInfo, Params, Training};
+use super::store::{ParamEntry, ParamInfo, Params, WeightTraining};
 use crate::number::Scalar;
 
 /// Weights that are to be trained in their own way; see [`Params::group_mut`].
@@ -51,7 +51,7 @@ impl<F: Scalar> Group<'_, F> {
         self.members.iter().map(|&index| self.params.entries[index].info())
     }
 
-    fn set(self, change: impl Fn(&mut Training)) -> Self {
+    fn set(self, change: impl Fn(&mut WeightTraining)) -> Self {
         for &index in &self.members {
             change(&mut self.params.entries[index].training);
         }
@@ -109,7 +109,7 @@ impl<F: Scalar> Params<F> {
 
     /// The weights that fulfil a condition, to be trained in their own way; there may be none.
     pub fn group_where(&mut self, is_member: impl Fn(&ParamInfo<'_>) -> bool) -> Group<'_, F> {
-        let is_member = |entry: &Entry| !entry.buffer && is_member(&entry.info());
+        let is_member = |entry: &ParamEntry| !entry.buffer && is_member(&entry.info());
         let members = (0..self.entries.len()).filter(|&index| is_member(&self.entries[index])).collect();
         Group { params: self, members }
     }

@@ -6,6 +6,6 @@ mod on;
 mod store;
 
 pub use group::Group;
-pub use on::On;
-pub(crate) use store::Span;
+pub use on::ParamsOn;
+pub(crate) use store::TrainedRange;
 pub use store::{Param, ParamInfo, Params};

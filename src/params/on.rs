@@ -15,7 +15,7 @@ use crate::tensor::{IntoConstant, Tensor};
 ///
 /// `'t` is the life of handles, `'env` that of data they may borrow.
 #[derive(Clone, Copy)]
-pub struct On<'t, 'env: 't, F: Scalar = f64> {
+pub struct ParamsOn<'t, 'env: 't, F: Scalar = f64> {
     tape: &'t Tape<F>,
     params: &'t Params<F>,
     /// All numbers: those of `params`, or others in their place.
@@ -25,30 +25,30 @@ pub struct On<'t, 'env: 't, F: Scalar = f64> {
     env: PhantomData<&'env ()>,
 }
 
-impl<F: Scalar> fmt::Debug for On<'_, '_, F> {
+impl<F: Scalar> fmt::Debug for ParamsOn<'_, '_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("On").field("tape", self.tape).field("params", self.params).finish()
+        f.debug_struct("ParamsOn").field("tape", self.tape).field("params", self.params).finish()
     }
 }
 
-impl<'t, 'env, F: Scalar> On<'t, 'env, F> {
+impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// The parameters as the next input of a tape.
     pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
         Self::at(tape, params, &params.values)
     }
 
     /// The same parameters on another tape, as its next input or as constants.
-    pub(crate) fn moved<'s, 'e: 's>(self, tape: &'s Tape<F>, recorded: bool) -> On<'s, 'e, F>
+    pub(crate) fn moved<'s, 'e: 's>(self, tape: &'s Tape<F>, recorded: bool) -> ParamsOn<'s, 'e, F>
     where
         't: 's,
     {
         let slot = if recorded { self.params.input_slots(tape) } else { SINK };
-        On { tape, slot, params: self.params, values: self.values, env: PhantomData }
+        ParamsOn { tape, slot, params: self.params, values: self.values, env: PhantomData }
     }
 
     /// The parameters with other values as the next input of a tape.
     fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
-        On { tape, slot: params.input_slots(tape), params, values, env: PhantomData }
+        ParamsOn { tape, slot: params.input_slots(tape), params, values, env: PhantomData }
     }
 
     /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer and a
@@ -177,10 +177,10 @@ impl<F: Scalar> Tape<F> {
     pub fn value_and_grad<'env>(
         &mut self,
         params: &'env Params<F>,
-        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &[F]) {
         let (loss, adjoints) =
-            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(On::new(scope.tape, params)).into_output());
+            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(ParamsOn::new(scope.tape, params)).into_output());
         // The parameters are the first input of the cleared tape, after the sink.
         (loss, &adjoints[1..][..params.len()])
     }
@@ -204,7 +204,7 @@ impl<F: Scalar> Tape<F> {
         &mut self,
         params: &'env Params<F>,
         values: &[F],
-        f: impl for<'t> FnOnce(On<'t, 'env, F>) -> Var<'t, F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &[F]) {
         assert!(
             values.len() == params.len(),
@@ -214,7 +214,7 @@ impl<F: Scalar> Tape<F> {
         );
         let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
             // The copy lives as long as the handles.
-            f(On::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values))).into_output()
+            f(ParamsOn::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values))).into_output()
         });
         (loss, &adjoints[1..][..params.len()])
     }
@@ -235,13 +235,13 @@ impl<F: Scalar> Params<F> {
     /// let gradient = p.get(w).square().sum().backward();
     /// assert_eq!(gradient.wrt(p.flat()), ndarray::array![2.0, 4.0]);
     /// ```
-    pub fn on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On::new(tape, self)
+    pub fn on<'t>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 't, F> {
+        ParamsOn::new(tape, self)
     }
 
     /// The weights as constants of a tape: to evaluate a model without recording it.
-    pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> On<'t, 't, F> {
-        On { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
+    pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 't, F> {
+        ParamsOn { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
     }
 }
 
@@ -274,7 +274,7 @@ impl<F: Scalar> Tape<Dual<F>> {
         &mut self,
         params: &Params<F>,
         direction: &[F],
-        f: impl for<'t> FnOnce(On<'t, 'env, Dual<F>>) -> Var<'t, Dual<F>>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, Dual<F>>) -> Var<'t, Dual<F>>,
     ) -> (F, Vec<F>, Vec<F>) {
         assert!(
             direction.len() == params.len(),
@@ -286,7 +286,7 @@ impl<F: Scalar> Tape<Dual<F>> {
         let n = params.len();
         let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, _>| {
             let params = scope.tape.alloc(params);
-            f(On::new(scope.tape, params)).into_output()
+            f(ParamsOn::new(scope.tape, params)).into_output()
         });
         let (gradient, product) = Dual::unzip(&adjoints[1..=n]);
         (loss.primal(), gradient, product)

@@ -55,15 +55,15 @@ pub struct Params<F: Scalar = f64> {
     pub(super) values: Vec<F>,
     /// What belongs to the model but is not learnt: see [`Params::add_buffer`].
     pub(super) buffers: Vec<F>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<ParamEntry>,
     /// Counts the borrows of `values` for change.
     pub(super) version: u64,
     /// What optimisers walk over: the trained ranges, joined where they are alike.
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<TrainedRange>,
 }
 
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct ParamEntry {
     pub(super) name: String,
     pub(super) shape: SmallVec<[usize; 4]>,
     /// Whether it stands in `buffers`, not in `values`.
@@ -72,12 +72,12 @@ pub(super) struct Entry {
     pub(super) len: usize,
     /// What only the ids of this entry carry; clones of the parameters keep it.
     pub(super) stamp: u64,
-    pub(super) training: Training,
+    pub(super) training: WeightTraining,
 }
 
-impl Entry {
+impl ParamEntry {
     pub(super) fn info(&self) -> ParamInfo<'_> {
-        let Training { frozen, rate, decay } = self.training;
+        let WeightTraining { frozen, rate, decay } = self.training;
         ParamInfo { name: &self.name, shape: &self.shape, range: self.range(), frozen, rate, decay }
     }
 
@@ -216,14 +216,14 @@ impl<F: Scalar> Params<F> {
             Some(values) => store.extend_from_slice(values),
             None => store.extend(array.iter()),
         }
-        self.entries.push(Entry {
+        self.entries.push(ParamEntry {
             name,
             shape: array.shape().into(),
             buffer,
             start,
             len: array.len(),
             stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
-            training: Training::default(),
+            training: WeightTraining::default(),
         });
         self.join_spans();
         self.id(self.entries.len() - 1)
@@ -282,7 +282,7 @@ impl<F: Scalar> Params<F> {
     /// }
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = ParamInfo<'_>> {
-        self.entries.iter().filter(|entry| !entry.buffer).map(Entry::info)
+        self.entries.iter().filter(|entry| !entry.buffer).map(ParamEntry::info)
     }
 
     /// Name and values of every [buffer](Self::add_buffer), in the order of adding.
@@ -338,7 +338,7 @@ impl<F: Scalar> Params<F> {
     }
 
     /// Where the numbers of an entry stand.
-    fn store(&self, entry: &Entry) -> &[F] {
+    fn store(&self, entry: &ParamEntry) -> &[F] {
         let store = if entry.buffer { &self.buffers } else { &self.values };
         &store[entry.range()]
     }
@@ -423,12 +423,12 @@ impl<F: Scalar> Params<F> {
     }
 
     /// The ranges that are trained, in ascending order.
-    pub(crate) fn spans(&self) -> &[Span] {
+    pub(crate) fn spans(&self) -> &[TrainedRange] {
         &self.spans
     }
 
     /// All numbers, to change those in the spans.
-    pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[Span]) {
+    pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[TrainedRange]) {
         self.version += 1;
         (&mut self.values, &self.spans)
     }
@@ -437,12 +437,12 @@ impl<F: Scalar> Params<F> {
     pub(super) fn join_spans(&mut self) {
         self.spans.clear();
         for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {
-            let Training { rate, decay, .. } = entry.training;
+            let WeightTraining { rate, decay, .. } = entry.training;
             match self.spans.last_mut() {
                 Some(last) if last.range.end == entry.start && (last.rate, last.decay) == (rate, decay) => {
                     last.range.end += entry.len;
                 }
-                _ => self.spans.push(Span { range: entry.range(), rate, decay }),
+                _ => self.spans.push(TrainedRange { range: entry.range(), rate, decay }),
             }
         }
     }
@@ -456,7 +456,7 @@ impl<F: Scalar> Params<F> {
     }
 
     #[track_caller]
-    pub(super) fn entry<D>(&self, id: Param<D>) -> &Entry {
+    pub(super) fn entry<D>(&self, id: Param<D>) -> &ParamEntry {
         match self.entries.get(id.index as usize) {
             Some(entry) if entry.stamp == id.stamp => entry,
             _ => panic!(
@@ -469,19 +469,19 @@ impl<F: Scalar> Params<F> {
 
 /// How a weight takes part in training.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Training {
+pub(super) struct WeightTraining {
     pub(super) frozen: bool,
     pub(super) rate: f64,
     pub(super) decay: f64,
 }
 
-impl Default for Training {
+impl Default for WeightTraining {
     fn default() -> Self {
         Self { frozen: false, rate: 1.0, decay: 1.0 }
     }
 }
 
-impl fmt::Display for Training {
+impl fmt::Display for WeightTraining {
     /// What differs from the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.frozen {
@@ -502,7 +502,7 @@ impl fmt::Display for Training {
 
 /// A range of numbers that are trained alike.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Span {
+pub(crate) struct TrainedRange {
     pub(crate) range: Range<usize>,
     pub(crate) rate: f64,
     pub(crate) decay: f64,
@@ -520,7 +520,7 @@ impl<F: Scalar> fmt::Display for Params<F> {
         let count = width("numbers", &mut std::iter::once(total.len()));
 
         // The column of what is special appears when something is.
-        let notes = self.entries.iter().any(|e| e.buffer || e.training != Training::default());
+        let notes = self.entries.iter().any(|e| e.buffer || e.training != WeightTraining::default());
         let note = |text: String| if text.is_empty() { text } else { format!("  {text}") };
         writeln!(
             f,

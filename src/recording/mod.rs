@@ -12,4 +12,4 @@ mod step;
 pub(crate) use paths::{Paths, TooManyPaths, explore};
 pub use recorded::{Recorded, Recorder, record, record_of};
 pub use recording::{BranchChanged, Recording};
-pub(crate) use step::{Operand, Step};
+pub(crate) use step::{Source, Step};

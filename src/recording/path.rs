@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::step::{Operand, Test};
+use super::step::{Source, Test};
 
 /// A set of the orders <, = and > that two operands may stand in.
 type Orders = u8;
@@ -23,7 +23,7 @@ pub(crate) struct Path {
     /// The free decisions taken, by their place in the list of comparisons.
     pub(super) taken: Vec<usize>,
     asked: usize,
-    known: HashMap<[Operand; 2], Orders>,
+    known: HashMap<[Source; 2], Orders>,
 }
 
 impl Path {
@@ -32,7 +32,7 @@ impl Path {
         Self { prescribed, ..Self::default() }
     }
 
-    pub(crate) fn answer(&mut self, test: Test, [a, b]: [Operand; 2]) -> bool {
+    pub(crate) fn answer(&mut self, test: Test, [a, b]: [Source; 2]) -> bool {
         let place = self.asked;
         self.asked += 1;
         let wanted = match test {

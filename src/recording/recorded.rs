@@ -11,7 +11,7 @@ use num_traits::{Float, One, Zero};
 
 use super::path::Path;
 use super::recording::Recording;
-use super::step::{Comparison, Operand, Step, Test};
+use super::step::{Comparison, Source, Step, Test};
 use crate::number::Real;
 use crate::number::macros::{
     float_methods, inherent_rules, number_traits, operators, own_rules_by_apply, std_rules_by_apply,
@@ -50,16 +50,16 @@ struct Draft {
 }
 
 impl Draft {
-    fn operand(&mut self, x: Recorded<'_>) -> Operand {
+    fn operand(&mut self, x: Recorded<'_>) -> Source {
         if x.recorder.is_some() {
-            return Operand::Step(x.step);
+            return Source::Step(x.step);
         }
         let constants = &mut self.recording.constants;
         let place = *self.constants.entry(x.value.to_bits()).or_insert_with(|| {
             constants.push(x.value);
             constants.len() as u32 - 1
         });
-        Operand::Constant(place)
+        Source::Constant(place)
     }
 
     #[track_caller]

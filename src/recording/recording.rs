@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::step::{Comparison, Operand, Step};
+use super::step::{Comparison, Source, Step};
 use crate::number::Real;
 use crate::number::rules::{BinaryOp, UnaryOp};
 use crate::recording::expr::{Binding, Expr, Style};
@@ -24,7 +24,7 @@ pub struct Recording {
     pub(crate) lines: Vec<&'static Location<'static>>,
     pub(crate) constants: Vec<f64>,
     pub(crate) comparisons: Vec<Comparison>,
-    pub(crate) outputs: Vec<Operand>,
+    pub(crate) outputs: Vec<Source>,
 }
 
 impl Recording {
@@ -104,8 +104,8 @@ impl Recording {
         let mut next = comparisons.next();
         for i in 0..=self.steps.len() {
             let value = |x| match x {
-                Operand::Step(i) => values[i as usize],
-                Operand::Constant(i) => R::from_base(self.constants[i as usize]),
+                Source::Step(i) => values[i as usize],
+                Source::Constant(i) => R::from_base(self.constants[i as usize]),
             };
             while let Some(comparison) = next.filter(|c| c.before as usize == i) {
                 let [a, b] = comparison.operands.map(value);
@@ -146,10 +146,10 @@ impl Recording {
     }
 
     /// The recorded value of an operand.
-    pub(crate) fn value(&self, operand: Operand) -> f64 {
+    pub(crate) fn value(&self, operand: Source) -> f64 {
         match operand {
-            Operand::Step(i) => self.values[i as usize],
-            Operand::Constant(i) => self.constants[i as usize],
+            Source::Step(i) => self.values[i as usize],
+            Source::Constant(i) => self.constants[i as usize],
         }
     }
 
@@ -161,10 +161,10 @@ impl Recording {
     }
 
     /// Which steps the output depends on.
-    pub(crate) fn live(&self, output: Operand) -> Vec<bool> {
+    pub(crate) fn live(&self, output: Source) -> Vec<bool> {
         let mut live = vec![false; self.steps.len()];
-        let mark = |live: &mut Vec<bool>, x: Operand| {
-            if let Operand::Step(i) = x {
+        let mark = |live: &mut Vec<bool>, x: Source| {
+            if let Source::Step(i) = x {
                 live[i as usize] = true;
             }
         };
@@ -193,9 +193,9 @@ impl Recording {
 
     /// A step as written: its operation on the operands' names.
     pub(crate) fn step_text(&self, i: usize, names: &[String], style: Style) -> String {
-        let operand = |x: &Operand| match *x {
-            Operand::Step(i) => style.symbol(&names[i as usize]),
-            Operand::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
+        let operand = |x: &Source| match *x {
+            Source::Step(i) => style.symbol(&names[i as usize]),
+            Source::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
         };
         let step = &self.steps[i];
         let x: Vec<String> = step.operands().iter().map(operand).collect();
@@ -226,10 +226,10 @@ impl Recording {
         formulas
     }
 
-    pub(crate) fn formula_of(&self, operand: Operand, formulas: &[Expr]) -> Expr {
+    pub(crate) fn formula_of(&self, operand: Source, formulas: &[Expr]) -> Expr {
         match operand {
-            Operand::Step(i) => formulas[i as usize].clone(),
-            Operand::Constant(i) => Expr::number(self.constants[i as usize]),
+            Source::Step(i) => formulas[i as usize].clone(),
+            Source::Constant(i) => Expr::number(self.constants[i as usize]),
         }
     }
 
@@ -239,13 +239,13 @@ impl Recording {
     }
 
     /// The formula of an operand in terms of the inputs.
-    pub(crate) fn expression(&self, operand: Operand) -> Expr {
+    pub(crate) fn expression(&self, operand: Source) -> Expr {
         self.formula_of(operand, &self.expressions(&self.symbols()))
     }
 
     /// The only output.
     #[track_caller]
-    pub(crate) fn output(&self, operation: &str) -> Operand {
+    pub(crate) fn output(&self, operation: &str) -> Source {
         match self.outputs[..] {
             [output] => output,
             _ => panic!("{operation}: the recording has {} outputs, one is needed", self.outputs.len()),

@@ -7,7 +7,7 @@ use crate::number::rules::{BinaryOp, UnaryOp};
 
 /// What an operation works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Operand {
+pub(crate) enum Source {
     /// The result of a step.
     Step(u32),
     /// A number from the list of constants.
@@ -19,10 +19,10 @@ pub(crate) enum Operand {
 pub(crate) enum Step {
     /// The input of this number.
     Input(u32),
-    Unary(UnaryOp<f64>, Operand),
-    Binary(BinaryOp, [Operand; 2]),
+    Unary(UnaryOp<f64>, Source),
+    Binary(BinaryOp, [Source; 2]),
     /// a b + c with one rounding.
-    MulAdd([Operand; 3]),
+    MulAdd([Source; 3]),
 }
 
 impl Step {
@@ -35,7 +35,7 @@ impl Step {
         }
     }
 
-    pub(crate) fn operands(&self) -> &[Operand] {
+    pub(crate) fn operands(&self) -> &[Source] {
         match self {
             Step::Input(_) => &[],
             Step::Unary(_, x) => std::slice::from_ref(x),
@@ -45,7 +45,7 @@ impl Step {
     }
 
     /// The result, from the operands' values.
-    pub(crate) fn eval<R: Real<Base = f64>>(self, value: impl Fn(Operand) -> R, inputs: &[R]) -> R {
+    pub(crate) fn eval<R: Real<Base = f64>>(self, value: impl Fn(Source) -> R, inputs: &[R]) -> R {
         match self {
             Step::Input(i) => inputs[i as usize],
             Step::Unary(op, x) => op.eval(value(x)),
@@ -123,7 +123,7 @@ impl Test {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Comparison {
     pub(crate) test: Test,
-    pub(crate) operands: [Operand; 2],
+    pub(crate) operands: [Source; 2],
     pub(crate) outcome: bool,
     /// How many steps precede it.
     pub(crate) before: u32,

@@ -10,7 +10,7 @@ use crate::tape::{Adjoints, Cotangents, OperationKind, SINK, Tape};
 /// Where the snapshots of [`Tape::checkpoint_loop`] stand: memory against recomputation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Snapshots {
+pub enum SnapshotSchedule {
     /// A snapshot every √n steps: memory for √n states and the recording of √n steps; each step is
     /// computed twice.
     Sqrt,
@@ -24,7 +24,7 @@ pub enum Snapshots {
     },
 }
 
-impl Snapshots {
+impl SnapshotSchedule {
     /// How many steps are recorded at once.
     fn leaf(self, steps: usize) -> usize {
         match self {
@@ -65,12 +65,12 @@ fn advance(n: usize, c: usize) -> usize {
 
 /// Variables that a pullback keeps: their slots (the sink for constants) and values.
 #[derive(Clone, Copy)]
-struct Kept<'t, F> {
+struct KeptVars<'t, F> {
     slots: &'t [u32],
     values: &'t [F],
 }
 
-impl<'t, F: Scalar> Kept<'t, F> {
+impl<'t, F: Scalar> KeptVars<'t, F> {
     #[track_caller]
     fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> Self {
         let slots = tape.arena().alloc_slice_fill_copy(vars.len(), SINK);
@@ -173,7 +173,7 @@ impl<F: Scalar> Tape<F> {
         inputs: &[Var<'t, F>],
         f: impl for<'s> Fn(&[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,
     ) -> Vec<Var<'t, F>> {
-        let inputs = Kept::new(self, inputs);
+        let inputs = KeptVars::new(self, inputs);
         let outputs = f(&constants(inputs.values));
         assert_captures_nothing(&outputs);
         let values = &*self.arena().alloc_slice_fill_iter(outputs.iter().map(|output| output.value()));
@@ -191,16 +191,16 @@ impl<F: Scalar> Tape<F> {
     /// tape keeps a few snapshots: the sweep computes the steps between them again.
     ///
     /// A recurrence of n steps, such as an integrator of a differential equation, then takes memory
-    /// in proportion to √n or log n instead of n, see [`Snapshots`].
+    /// in proportion to √n or log n instead of n, see [`SnapshotSchedule`].
     ///
     /// ```
-    /// use wengert::{Snapshots, Tape};
+    /// use wengert::{SnapshotSchedule, Tape};
     ///
     /// // The explicit Euler method for y' = -k y over t = 1.
     /// let tape = Tape::new();
     /// let [k, start] = tape.vars([0.5_f64, 2.0]);
     /// let n = 10_000;
-    /// let end = tape.checkpoint_loop(n, Snapshots::Sqrt, &[k], &[start], |_, inputs, state| {
+    /// let end = tape.checkpoint_loop(n, SnapshotSchedule::Sqrt, &[k], &[start], |_, inputs, state| {
     ///     vec![state[0] - inputs[0] * state[0] / n as f64]
     /// });
     /// let gradient = end[0].backward();
@@ -217,7 +217,7 @@ impl<F: Scalar> Tape<F> {
     pub fn checkpoint_loop<'t>(
         &'t self,
         steps: usize,
-        schedule: Snapshots,
+        schedule: SnapshotSchedule,
         inputs: &[Var<'t, F>],
         state: &[Var<'t, F>],
         step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,
@@ -225,7 +225,7 @@ impl<F: Scalar> Tape<F> {
         let width = state.len();
         let first_more = schedule.snapshots(steps).checked_sub(1);
         let first_more = first_more.expect("checkpoint_loop: the schedule needs at least one snapshot");
-        let (inputs, state) = (Kept::new(self, inputs), Kept::new(self, state));
+        let (inputs, state) = (KeptVars::new(self, inputs), KeptVars::new(self, state));
         let (mut at, mut values, mut more) = (0, state.values.to_vec(), first_more);
         let snapshots = self.arena().alloc_slice_fill_default::<(usize, &[F])>(first_more + 1);
         let mut count = 0;
@@ -305,7 +305,7 @@ impl<F: Scalar> Tape<F> {
 #[track_caller]
 fn run<F: Scalar>(
     step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>>,
-    inputs: Kept<'_, F>,
+    inputs: KeptVars<'_, F>,
     range: Range<usize>,
     state: &[F],
 ) -> Vec<F> {

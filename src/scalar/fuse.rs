@@ -31,15 +31,15 @@ impl<'t, F: Scalar> Terms<'t, F> {
     #[track_caller]
     pub(crate) fn add(&mut self, operand: Var<'t, F>, partial: F) {
         if !operand.is_constant() {
-            self.meet(operand.tape());
-            self.others.push(operand.weighted(partial));
+            self.require_tape(operand.tape());
+            self.others.push(operand.edge(partial));
         }
     }
 
     /// Makes sure that this is the tape of all operands.
     #[inline(always)]
     #[track_caller]
-    fn meet(&mut self, tape: Option<&'t Tape<F>>) {
+    fn require_tape(&mut self, tape: Option<&'t Tape<F>>) {
         match (self.tape, tape) {
             (None, Some(tape)) => {
                 self.tape = Some(tape);
@@ -66,7 +66,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
     #[inline(never)]
     #[track_caller]
     fn begin_run(&mut self, tape: Option<&'t Tape<F>>, slot: u32) {
-        self.meet(tape);
+        self.require_tape(tape);
         let stride = slot.saturating_sub(self.first);
         if self.first != SINK && self.next == SINK && (1..=Progression::MAX_STRIDE).contains(&stride) {
             (self.stride, self.next) = (stride, slot + stride);
@@ -217,7 +217,7 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 #[inline]
 fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
-    let mut cells = Cells::new();
+    let mut cells = CellWriter::new();
     while let Some(first) = operands.next() {
         cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
@@ -225,12 +225,12 @@ fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>,
 }
 
 /// The cells of a wide record, pushed one after the other as they come.
-struct Cells<'t, F: Scalar> {
+struct CellWriter<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
     count: u32,
 }
 
-impl<'t, F: Scalar> Cells<'t, F> {
+impl<'t, F: Scalar> CellWriter<'t, F> {
     fn new() -> Self {
         Self { tape: None, count: 0 }
     }
@@ -244,12 +244,12 @@ impl<'t, F: Scalar> Cells<'t, F> {
         if a.needs_record(p) || b.needs_record(q) {
             // The record that a weight needs must not stand among the cells: they go on after it.
             let so_far = tape.records().push_head(std::mem::take(&mut self.count), None);
-            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            let ((s, v), (t, w)) = (a.edge(p), b.edge(q));
             tape.records().push([so_far, SINK], [F::one(), F::zero()]);
             tape.records().push([s, t], [v, w]);
             self.count = 2;
         } else {
-            let ((s, v), (t, w)) = (a.weighted(p), b.weighted(q));
+            let ((s, v), (t, w)) = (a.edge(p), b.edge(q));
             tape.records().push([s, t], [v, w]);
             self.count += 1;
         }
@@ -280,7 +280,7 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
     let tape = a.first().and_then(Var::tape);
     let (done, mut value) = tape.map_or((0, F::zero()), |tape| record_products(tape, a, b));
-    let mut cells = Cells { tape, count: done as u32 };
+    let mut cells = CellWriter { tape, count: done as u32 };
     for (&a, &b) in a[done..].iter().zip(&b[done..]) {
         value += a.value() * b.value();
         cells.add((a, b.value()), (b, a.value()));
@@ -294,7 +294,7 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
     let mut value = F::zero();
     let cells = a.iter().zip(b).map(|(a, b)| {
-        let partials = [a.weight_on(tape, b.value())?, b.weight_on(tape, a.value())?];
+        let partials = [a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?];
         value += a.value() * b.value();
         Some(Record::pair([a.slot(), b.slot()], partials))
     });

@@ -5,7 +5,7 @@ mod fuse;
 mod gradient;
 mod var;
 
-pub use checkpoint::Snapshots;
+pub use checkpoint::SnapshotSchedule;
 pub(crate) use checkpoint::assert_same;
 pub use fuse::{dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials};
 pub use gradient::{Gradient, Seed, Wrt};

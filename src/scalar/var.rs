@@ -173,28 +173,28 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// stays as regular as it was. (Known when compiled; it saves 5 instructions an addition.)
     #[inline(always)]
     fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
-        let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.weighted(partial) };
+        let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.edge(partial) };
         Self { tape: self.tape, slot, node: false, weight, value }
     }
 
     /// Slot and weight of `partial · self`.
     #[inline(always)]
-    pub(crate) fn weighted(self, partial: F) -> (u32, F) {
-        let weight = self.weight.weigh(self.node, partial);
-        if self.node || weight.is_regular() {
+    pub(crate) fn edge(self, partial: F) -> (u32, F) {
+        let weight = self.weight.scale_partial(self.node, partial);
+        if self.node || weight.product_is_safe() {
             return (self.slot, weight);
         }
-        settle(self.tape, self.slot, self.weight, partial)
+        record_edge(self.tape, self.slot, self.weight, partial)
     }
 
     /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
     #[inline(always)]
-    pub(crate) fn weight_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
+    pub(crate) fn edge_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
         if !self.is_on(tape) {
             return None;
         }
-        let weight = self.weight.weigh(self.node, partial);
-        if self.node || weight.is_regular() { Some(weight) } else { None }
+        let weight = self.weight.scale_partial(self.node, partial);
+        if self.node || weight.product_is_safe() { Some(weight) } else { None }
     }
 
     /// z = rule(self, other).
@@ -206,16 +206,19 @@ impl<'t, F: Scalar> Var<'t, F> {
         match (self.tape, other.tape) {
             (Some(tape), _) if other.is_on(tape) => {
                 let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
-                let (v, w) = (self.weight.weigh(self.node, p), other.weight.weigh(other.node, q));
+                let (v, w) = (self.weight.scale_partial(self.node, p), other.weight.scale_partial(other.node, q));
                 if self.slot == other.slot {
                     let weight = v + w;
-                    if weight.is_regular() {
+                    if weight.product_is_safe() {
                         return Self { node: false, weight, value: z, ..self };
                     }
-                } else if (R::UNIT[0] || self.node || v.is_regular()) && (R::UNIT[1] || other.node || w.is_regular()) {
+                } else if (R::UNIT[0] || self.node || v.product_is_safe())
+                    && (R::UNIT[1] || other.node || w.product_is_safe())
+                {
                     return Self::on(tape, tape.records().push([self.slot, other.slot], [v, w]), z);
                 }
-                let (slot, weight, node) = join((self.slot, self.weight, p), (other.slot, other.weight, q), tape);
+                let (slot, weight, node) =
+                    record_pair((self.slot, self.weight, p), (other.slot, other.weight, q), tape);
                 Self { tape: self.tape, slot, node, weight, value: z }
             }
             (Some(tape), Some(other_tape)) => two_tapes(tape, other_tape),
@@ -239,10 +242,10 @@ impl<'t, F: Scalar> Var<'t, F> {
         other.chain_by(R::UNIT[1], rule.partial_b(c, other.value, z), z)
     }
 
-    /// Whether `weighted` would push a record.
+    /// Whether `edge` would push a record.
     #[inline(always)]
     pub(crate) fn needs_record(self, partial: F) -> bool {
-        !(self.weight * partial).is_regular() && needs_record(self.weight, partial)
+        !(self.weight * partial).product_is_safe() && needs_record(self.weight, partial)
     }
 
     /// self · a + b with one rounding, recorded as one operation.
@@ -284,31 +287,31 @@ impl<'t, F: Scalar> Var<'t, F> {
 /// such a weight is left to the tape.
 #[cold]
 #[inline(never)]
-fn settle<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
+fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
     let Some(tape) = tape else { return (SINK, F::one()) };
     if needs_record(weight, partial) {
         (tape.records().push([slot, SINK], [weight, F::zero()]), partial)
     } else {
         // With a factor of 0 or a weight of 1 the product is exact; 0 wins over inf and NaN.
-        (slot, if weight.is_null() || partial.is_null() { F::zero() } else { weight * partial })
+        (slot, if weight.is_exact_zero() || partial.is_exact_zero() { F::zero() } else { weight * partial })
     }
 }
 
 /// Whether the product of a handle's weight and a partial lost what the sweep would keep.
 #[inline]
 fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
-    let exact = weight.is_null() || partial.is_null() || (weight - F::one()).is_null();
-    !exact && !(weight * partial).is_regular()
+    let exact = weight.is_exact_zero() || partial.is_exact_zero() || (weight - F::one()).is_exact_zero();
+    !exact && !(weight * partial).product_is_safe()
 }
 
-/// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `settle`
+/// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `record_edge`
 /// is needed or both have the same slot and their weights cancel.
 #[cold]
 #[inline(never)]
-fn join<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
-    let (s, v) = settle(Some(tape), s, v, p);
-    let (t, w) = settle(Some(tape), t, w, q);
-    if s == t && (v + w).is_null() {
+fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
+    let (s, v) = record_edge(Some(tape), s, v, p);
+    let (t, w) = record_edge(Some(tape), t, w, q);
+    if s == t && (v + w).is_exact_zero() {
         return (s, F::zero(), false);
     }
     (tape.records().push([s, t], [v, w]), F::one(), true)
@@ -345,7 +348,7 @@ pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t
     if let Some(tape) = operands.first().and_then(|(operand, _)| operand.tape()) {
         let mut ready = true;
         for (term, (operand, partial)) in terms.iter_mut().zip(&operands) {
-            let Some(weight) = operand.weight_on(tape, *partial) else {
+            let Some(weight) = operand.edge_on(tape, *partial) else {
                 ready = false;
                 break;
             };
@@ -368,7 +371,7 @@ fn record_apart<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>,
     let mut terms = [(SINK, F::zero()); N];
     for (term, (operand, partial)) in terms.iter_mut().zip(operands) {
         tape = common_tape(tape, operand.tape());
-        *term = operand.weighted(partial);
+        *term = operand.edge(partial);
     }
     tape.map_or(Var::constant(value), |tape| Var::on(tape, tape.records().push_row(terms), value))
 }

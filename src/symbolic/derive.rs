@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::recording::expr::{Expr, Kind, simplify};
-use crate::recording::{Operand, Paths, Recorded, Recorder, Recording, Step, TooManyPaths, explore};
+use crate::recording::{Paths, Recorded, Recorder, Recording, Source, Step, TooManyPaths, explore};
 
 /// How many paths through a function become cases of its formula.
 pub(crate) const MAX_PATHS: usize = 64;
@@ -17,7 +17,7 @@ impl Recording {
         let output = self.output("formula");
         let (formulas, live) = (self.expressions(inputs), self.live(output));
         let mut contributions: Vec<Vec<Expr>> = vec![Vec::new(); self.steps.len()];
-        if let Operand::Step(i) = output {
+        if let Source::Step(i) = output {
             contributions[i as usize].push(Expr::integer(1));
         }
         let mut gradient = vec![Expr::integer(0); self.inputs.len()];
@@ -29,7 +29,7 @@ impl Recording {
             }
             let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &formulas)).collect();
             for (place, operand) in step.operands().iter().enumerate() {
-                if let Operand::Step(j) = operand {
+                if let Source::Step(j) = operand {
                     let partial = partial(*step, place, &x, &formulas[i]);
                     contributions[*j as usize].push(Expr::product([adjoint.clone(), partial]));
                 }

@@ -139,7 +139,7 @@ impl<F: Scalar> Kernel<F> for Reverse<'_, F> {
         let Self { records, adjoints, first } = self;
         for (index, entries) in record::backward(records) {
             let cotangents = adjoints[first + index];
-            if cotangents.iter().all(|c| c.is_null()) {
+            if cotangents.iter().all(|c| c.is_exact_zero()) {
                 continue;
             }
             let mut add = |slot: u32, partial| add_scaled(&mut adjoints[slot as usize], &cotangents, partial);
@@ -196,13 +196,13 @@ impl<F: Scalar> Kernel<F> for Forward<'_, F> {
 /// `sums += numbers · partial`, 0 where either factor is 0.
 #[inline(always)]
 fn add_scaled<F: Scalar>(sums: &mut [F; SEEDS], numbers: &[F; SEEDS], partial: F) {
-    if partial.is_active() {
+    if partial.is_finite_nonzero() {
         for (sum, number) in sums.iter_mut().zip(numbers) {
             *sum += *number * partial;
         }
-    } else if !partial.is_null() {
+    } else if !partial.is_exact_zero() {
         for (sum, number) in sums.iter_mut().zip(numbers) {
-            *sum += if number.is_null() { F::zero() } else { *number * partial };
+            *sum += if number.is_exact_zero() { F::zero() } else { *number * partial };
         }
     }
 }

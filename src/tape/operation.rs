@@ -8,7 +8,7 @@ use bumpalo::Bump;
 
 use super::record::{self, Entries, Record};
 use crate::number::Scalar;
-use crate::slices::gemm::Update;
+use crate::slices::gemm::Store;
 
 /// The reverse of a tensor operation: reads the cotangent of its result, adds to its operands'.
 pub(crate) type PullbackFn<'a, F> = dyn Fn(&mut Cotangents<'_, F>) + 'a;
@@ -78,7 +78,7 @@ impl<F: Scalar> Op<F> {
         let Some(pullback) = self.pullback else {
             return;
         };
-        if cotangents.of_result.iter().any(|c| !c.is_null()) {
+        if cotangents.of_result.iter().any(|c| !c.is_exact_zero()) {
             // SAFETY: the closure is in the arena of the tape whose list this is part of, alive
             // until `clear`. What it captures is alive too: see `Tape::push_op`.
             unsafe { pullback.as_ref()(cotangents) };
@@ -164,17 +164,17 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
 
     /// The buffer, and what to do to the adjoints of `range`, all of which are about to be written.
     #[inline]
-    pub(crate) fn write(&mut self, range: Range<usize>) -> (&mut [F], Update) {
+    pub(crate) fn write(&mut self, range: Range<usize>) -> (&mut [F], Store) {
         if !self.stale.is_empty() && !range.is_empty() {
             let run = self.runs(&range).start;
             if let Some(&Op { first, len, .. }) = self.ops.get(run)
                 && range == (first..first + len)
                 && std::mem::take(&mut self.stale[run])
             {
-                return (self.slots, Update::Set);
+                return (self.slots, Store::Set);
             }
         }
-        (self.of(range), Update::Add)
+        (self.of(range), Store::Add)
     }
 
     /// The adjoints of `range` alone, to add to.

@@ -15,12 +15,12 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
         unsafe {
             let cotangent = *at(adjoints, (first + index) as u32);
             match entries {
-                Entries::Pair([p, q], [d, e]) if cotangent.is_active() => {
+                Entries::Pair([p, q], [d, e]) if cotangent.is_finite_nonzero() => {
                     at(adjoints, p).add_product(cotangent, d);
                     at(adjoints, q).add_product(cotangent, e);
                 }
                 Entries::Pair([p, q], [d, e]) => add_gated(adjoints, cotangent, [(p, d), (q, e)]),
-                Entries::Wide((p, d), cells) if cotangent.is_active() => {
+                Entries::Wide((p, d), cells) if cotangent.is_finite_nonzero() => {
                     at(adjoints, p).add_product(cotangent, d);
                     for ([p, q], [d, e]) in cells.iter().map(Record::cell) {
                         at(adjoints, p).add_product(cotangent, d);
@@ -33,7 +33,7 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
                         add_gated(adjoints, cotangent, [(p, d), (q, e)]);
                     }
                 }
-                Entries::Sum(of) if !cotangent.is_null() => add_to_all(adjoints, of, cotangent),
+                Entries::Sum(of) if !cotangent.is_exact_zero() => add_to_all(adjoints, of, cotangent),
                 Entries::Sum(_) => {}
             }
         }
@@ -60,7 +60,7 @@ fn add_gated<F: Scalar, const N: usize>(adjoints: &mut [F], cotangent: F, entrie
     fn add<F: Scalar>(adjoints: &mut [F], cotangent: F, (parent, partial): (u32, F)) {
         adjoints[parent as usize] += cotangent.gated_mul(partial);
     }
-    if !cotangent.is_null() {
+    if !cotangent.is_exact_zero() {
         for entry in entries {
             add(adjoints, cotangent, entry);
         }

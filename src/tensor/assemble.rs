@@ -50,8 +50,8 @@ fn assemble<'t, F: Scalar, D: Dimension>(
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
     }
     let mut sources = blocks.clone().map(|block| OperandInfo { slot: block.slot, shape: block.shape });
-    let origin = OperationKind::new(name, [sources.next(), sources.next()]);
-    Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
+    let kind = OperationKind::new(name, [sources.next(), sources.next()]);
+    Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
         for block in blocks.clone().filter(|block| block.slot != SINK) {
             let to = Layout { offset: block.to, strides };
             let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
@@ -154,8 +154,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         });
         let places = &*places;
         let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
-        let origin = OperationKind::unary("gather", node.source());
-        Self::result(tape, origin, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
+        let kind = OperationKind::unary("gather", node.source());
+        Self::result(tape, kind, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
             let adjoints = &mut cotangents.of_operands.of(node.reach())[node.slot()..];
             for (&place, &cotangent) in places.iter().zip(cotangents.of_result) {
                 adjoints[place] += cotangent;
@@ -253,8 +253,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             });
         }
         let constant = a.is_constant() && b.is_constant();
-        let origin = OperationKind::binary("keep_where", a.source(), b.source());
-        Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
+        let kind = OperationKind::binary("keep_where", a.source(), b.source());
+        Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
                 if node.is_constant() {
                     continue;
@@ -454,9 +454,9 @@ impl<F: Scalar> Tape<F> {
         let constant = vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
-        let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.weighted(F::one())));
-        let origin = OperationKind::new("stack_vars", [None; 2]);
-        Tensor::result(self, origin, Ix1(vars.len()), values, constant, move |cotangents| {
+        let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));
+        let kind = OperationKind::new("stack_vars", [None; 2]);
+        Tensor::result(self, kind, Ix1(vars.len()), values, constant, move |cotangents| {
             for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.of_result) {
                 *cotangents.of_operands.at(slot as usize) += cotangent.gated_mul(weight);
             }

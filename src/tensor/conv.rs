@@ -176,8 +176,8 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     let (x, w) = (a.to_slice(tape), b.to_slice(tape));
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     convolution.forward(tape.arena(), x, w, y);
-    let origin = OperationKind::binary(operation, a.source(), b.source());
-    Tensor::result(tape, origin, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
+    let kind = OperationKind::binary(operation, a.source(), b.source());
+    Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| convolution.pull_kernel(arena, x, dy, dw));
         a.accumulate_with(cotangents, |dy, dx| convolution.pull_image(arena, w, dy, dx));

@@ -365,8 +365,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     fn identity<G: Fn(F) -> F>(self, name: &'static str, values: &'t [F], map: impl Fn(&[F]) -> G + 't) -> Self {
         let node = self.node();
         // Its values may be the operand's own.
-        let origin = OperationKind { borrowed: true, ..OperationKind::unary(name, node.source()) };
-        Tensor::result(self.tape(), origin, self.dim(), values, node.is_constant(), move |cotangents| {
+        let kind = OperationKind { borrowed: true, ..OperationKind::unary(name, node.source()) };
+        Tensor::result(self.tape(), kind, self.dim(), values, node.is_constant(), move |cotangents| {
             let map = map(cotangents.of_result);
             node.accumulate_with(cotangents, |from, to| {
                 for (to, from) in to.iter_mut().zip(from) {

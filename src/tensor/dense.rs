@@ -8,7 +8,7 @@ use crate::kernels;
 use crate::kernels::{Fibers, Sum};
 use crate::number::rules::UnaryRule;
 use crate::number::{Scalar, rules};
-use crate::slices::gemm::{MatMut, Update, matmul};
+use crate::slices::gemm::{MatMut, Store, matmul};
 use crate::tape::OperationKind;
 
 /// What [`Tensor::dense`] applies to each element: functions of the [table](crate::rules) whose
@@ -120,19 +120,19 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         if !values.is_empty() {
             let b = b.to_slice(tape);
             values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Update::Add);
+            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Store::Add);
             activation.apply(values);
         }
         let y = &*values;
         let constant = x.is_constant() && w.is_constant() && b.is_constant();
-        let origin = OperationKind::binary(operation, self.node.source(), weight.node.source());
-        Tensor::result(tape, origin, Ix2(m, n), y, constant, move |cotangents| {
+        let kind = OperationKind::binary(operation, self.node.source(), weight.node.source());
+        Tensor::result(tape, kind, Ix2(m, n), y, constant, move |cotangents| {
             let mut dz = cotangents.of_result;
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
                 activation.pull(y, dz, buffer);
                 // Units that are all dead pass nothing on, whatever x and w are: as in separate operations.
-                if buffer.iter().all(|d| d.is_null()) {
+                if buffer.iter().all(|d| d.is_exact_zero()) {
                     return;
                 }
                 dz = buffer;

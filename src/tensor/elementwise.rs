@@ -22,8 +22,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
-        let origin = OperationKind::unary(R::NAME, node.source());
-        Self::result(tape, origin, self.dim(), y, node.is_constant(), move |cotangents| {
+        let kind = OperationKind::unary(R::NAME, node.source());
+        Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {
             node.accumulate_with(cotangents, |dy, dx| kernels::map_pullback(rule, x, y, dy, dx));
         })
     }
@@ -64,8 +64,8 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
-    let origin = OperationKind::binary(R::NAME, a.source(), b.source());
-    Tensor::result(tape, origin, a.values.raw_dim(), z, constant, move |cotangents| {
+    let kind = OperationKind::binary(R::NAME, a.source(), b.source());
+    Tensor::result(tape, kind, a.values.raw_dim(), z, constant, move |cotangents| {
         let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.of_result };
         let shifts = [a, b].map(|node| {
             (!node.is_constant()).then(|| {

@@ -91,8 +91,8 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         Layout { offset: self.offset(), strides: self.values.strides() }
     }
 
-    pub(crate) fn operand(&self) -> kernels::Operand<'_, F> {
-        kernels::Operand { data: self.storage, layout: self.layout() }
+    pub(crate) fn operand(&self) -> kernels::Strided<'_, F> {
+        kernels::Strided { data: self.storage, layout: self.layout() }
     }
 
     /// The slots from that of the first element in memory to that of the last.
@@ -173,7 +173,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub(crate) fn result(
         tape: &'t Tape<F>,
-        origin: OperationKind<'t>,
+        kind: OperationKind<'t>,
         shape: D,
         values: &'t [F],
         constant: bool,
@@ -184,7 +184,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             return Self::view(tape, view, values, SINK);
         }
         let result = Self::view(tape, view, values, tape.slots() as u32);
-        tape.push_op(origin, result.shape(), values, pullback);
+        tape.push_op(kind, result.shape(), values, pullback);
         result
     }
 

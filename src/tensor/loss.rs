@@ -9,14 +9,14 @@ use ndarray::{Array, ArrayBase, ArrayView, Axis, Data, Dimension, Ix0, Ix2};
 use num_traits::{Float, PrimInt};
 
 use super::constant::Embed;
+use super::flat::{Exponentials, Flat, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Divide, Fibers, Fold, Sum, Update, folds, updates};
+use crate::kernels::{Divide, FiberUpdate, Fibers, Fold, Sum, folds, updates};
 use crate::number::macros::for_each_dual;
 use crate::number::{Dual, Real, Scalar, Wrap, gap};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind, SINK};
-use crate::tensor::reduce::{Exponentials, Operand, exponentials};
 
 /// What a loss compares a prediction with: a tensor or an array of the same shape, or a
 /// number or [`Var`] for every element.
@@ -178,8 +178,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     #[track_caller]
     fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &'static str) -> Var<'t, F> {
         self.assert_prediction(name);
-        let target = Operand::new(self.target(target, name));
-        let prediction = Operand::new(self);
+        let target = Flat::new(self.target(target, name));
+        let prediction = Flat::new(self);
         let (x, t) = (prediction.x, target.x);
         let fibers = Fibers::whole(x.len());
         let n = F::lit(x.len() as f64);
@@ -187,8 +187,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         kernels::fold(Total(loss), fibers, [x, t], None, y);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        let origin = OperationKind::binary(name, self.node.source(), target.source());
-        Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents| {
+        let kind = OperationKind::binary(name, self.node.source(), target.source());
+        Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents| {
             // One after the other: they may share slots.
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(ToPrediction(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
@@ -226,7 +226,7 @@ impl<F: Scalar, P: Pointwise<F>> Fold<F, 2> for Total<P> {
 
 #[derive(Clone, Copy)]
 struct ToPrediction<P>(P);
-impl<F: Scalar, P: Pointwise<F>> Update<F, 2, 1> for ToPrediction<P> {
+impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for ToPrediction<P> {
     #[inline(always)]
     fn update<L: Wrap<F>>(self, dx: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
         dx + dy.gated_mul(self.0.d_prediction(x, t))
@@ -235,7 +235,7 @@ impl<F: Scalar, P: Pointwise<F>> Update<F, 2, 1> for ToPrediction<P> {
 
 #[derive(Clone, Copy)]
 struct ToTarget<P>(P);
-impl<F: Scalar, P: Pointwise<F>> Update<F, 2, 1> for ToTarget<P> {
+impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for ToTarget<P> {
     #[inline(always)]
     fn update<L: Wrap<F>>(self, dt: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
         dt + dy.gated_mul(self.0.d_target(x, t))
@@ -359,7 +359,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         self.assert_prediction(NAME);
         let (batch, classes) = self.dim().into_pattern();
         self.assert_labels(labels, NAME);
-        let operand = Operand::new(self);
+        let operand = Flat::new(self);
         let fibers = Fibers::along(1, self.shape());
         let Exponentials { largest, e, total } = exponentials(operand, fibers);
 
@@ -378,8 +378,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         kernels::fold(Sum, Fibers::whole(batch), [losses], None, y);
         let n = F::lit(batch as f64);
         y[0] /= n;
-        let origin = OperationKind::unary(NAME, self.node.source());
-        Tensor::result(self.tape, origin, Ix0(), y, self.is_constant(), move |cotangents| {
+        let kind = OperationKind::unary(NAME, self.node.source());
+        Tensor::result(self.tape, kind, Ix0(), y, self.is_constant(), move |cotangents| {
             operand.accumulate_with(cotangents, |dy, dx| {
                 let whole = Fibers::whole(residual.len());
                 kernels::update(Axpy, whole, dx, [residual], [&[dy[0] / n]]);
@@ -409,8 +409,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     pub fn softmax_cross_entropy_with(self, probabilities: impl Target<'t, F, Ix2>) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy_with";
         self.assert_prediction(NAME);
-        let target = Operand::new(self.target(probabilities, NAME));
-        let prediction = Operand::new(self);
+        let target = Flat::new(self.target(probabilities, NAME));
+        let prediction = Flat::new(self);
         let q = target.x;
         let fibers = Fibers::along(1, self.shape());
         let exponentials = exponentials(prediction, fibers);
@@ -428,8 +428,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let n = F::lit(fibers.count() as f64);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
-        let origin = OperationKind::binary(NAME, self.node.source(), target.source());
-        Tensor::result(self.tape, origin, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
+        let kind = OperationKind::binary(NAME, self.node.source(), target.source());
+        Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(Residual(dy[0] / n), fibers, dx, [p, q], [mass]);
             });

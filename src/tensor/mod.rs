@@ -12,6 +12,7 @@ mod conv;
 mod custom;
 mod dense;
 mod elementwise;
+mod flat;
 mod handle;
 #[cfg(feature = "linalg")]
 mod linalg;

@@ -4,12 +4,12 @@ use bumpalo::Bump;
 use ndarray::Dimension;
 use num_traits::Float;
 
+use super::flat::{Flat, GatedDot, SquaredDistance};
 use super::handle::Tensor;
 use crate::kernels;
 use crate::kernels::{Fibers, Fold, Sum, updates};
 use crate::number::Scalar;
 use crate::tape::OperationKind;
-use crate::tensor::reduce::{GatedDot, Operand, SquaredDistance};
 
 /// The groups of elements that are normalised together: fibres, or the fibres that have the same
 /// number modulo `count`.
@@ -139,7 +139,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     #[track_caller]
     fn normalized(self, name: &'static str, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
-        let operand = Operand::new(self);
+        let operand = Flat::new(self);
         let (x, arena) = (operand.x, self.tape.arena());
         let share = F::lit(groups.size() as f64).recip();
         let mean = if centered {
@@ -154,8 +154,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
         let y = &*y;
-        let origin = OperationKind::unary(name, operand.source());
-        let result = Self::result(self.tape, origin, self.dim(), y, operand.is_constant(), move |cotangents| {
+        let kind = OperationKind::unary(name, operand.source());
+        let result = Self::result(self.tape, kind, self.dim(), y, operand.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             operand.accumulate_with(cotangents, |dy, dx| {
                 let flow = if centered {

@@ -188,8 +188,8 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     kernels::pool(Greatest, windows, x, y);
     let y = &*y;
-    let origin = OperationKind::unary(operation, node.source());
-    Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
+    let kind = OperationKind::unary(operation, node.source());
+    Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {
         let share = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
         node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(windows, [x, y, dy], dx, share));
     })
@@ -211,20 +211,20 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
         let elements = if pool.real_only { windows.pixels_in(window) } else { windows.taps() };
         F::lit(elements as f64).recip()
     });
-    let weigh = move |values: &mut [F]| {
+    let scale_partial = move |values: &mut [F]| {
         for image in values.chunks_exact_mut(weights.len().max(1)) {
             for (value, &weight) in image.iter_mut().zip(weights) {
                 *value *= weight;
             }
         }
     };
-    weigh(y);
-    let origin = OperationKind::unary(operation, node.source());
-    Tensor::result(tape, origin, shape, y, node.is_constant(), move |cotangents| {
+    scale_partial(y);
+    let kind = OperationKind::unary(operation, node.source());
+    Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         node.accumulate_with(cotangents, |dy, dx| {
             let dy = arena.alloc_slice_copy(dy);
-            weigh(dy);
+            scale_partial(dy);
             kernels::pull_total(windows, dy, dx);
         });
     })

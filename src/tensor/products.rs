@@ -5,7 +5,7 @@ use ndarray::{Dimension, Ix1, Ix2, Ix3};
 use super::handle::{Node, Tensor};
 use crate::number::Scalar;
 use crate::scalar::Var;
-use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Layout, scatter_add};
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 
@@ -48,7 +48,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
         if repeats(0) || repeats(1) {
             // Broadcast elements share a slot: sum what goes there.
             let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
-            matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Update::Set);
+            matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Store::Set);
             scatter_add(&self.shape, product, cotangents.of_operands.of(place.reach(&self.shape)), place);
         } else if rows * columns > 0 {
             let reach = place.reach(&self.shape);
@@ -56,7 +56,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
             let (adjoints, update) = if gapless {
                 cotangents.of_operands.write(reach)
             } else {
-                (cotangents.of_operands.of(reach), Update::Add)
+                (cotangents.of_operands.of(reach), Store::Add)
             };
             matmul(MatMut::new(adjoints, place.offset, self.shape, self.strides), a, b, update);
         }
@@ -67,22 +67,22 @@ impl<'t, F: Scalar> Matrix<'t, F> {
 #[track_caller]
 fn product<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
-    origin: OperationKind<'t>,
+    kind: OperationKind<'t>,
     shape: D,
     pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
     let Some((a, b)) = pairs.first() else {
-        return Tensor::result(tape, origin, shape, values, true, |_| {});
+        return Tensor::result(tape, kind, shape, values, true, |_| {});
     };
     let [m, n] = [a.shape[0], b.shape[1]];
     let strides = [n as isize, 1];
     for (batch, (a, b)) in pairs.iter().enumerate() {
         let c = MatMut::new(&mut *values, batch * m * n, [m, n], strides);
-        matmul(c, a.values(), b.values(), Update::Set);
+        matmul(c, a.values(), b.values(), Store::Set);
     }
-    Tensor::result(tape, origin, shape, values, constant, move |cotangents| {
+    Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
         let dc = cotangents.of_result;
         for (batch, &pair) in pairs.iter().enumerate() {
             pull_product(cotangents, pair, &dc[batch * m * n..][..m * n]);
@@ -132,9 +132,9 @@ macro_rules! dot {
                     b.shape[0]
                 );
                 let pairs = self.tape.alloc([(a, b)]);
-                let origin = OperationKind::binary("dot", self.node.source(), rhs.node.source());
+                let kind = OperationKind::binary("dot", self.node.source(), rhs.node.source());
                 #[allow(clippy::redundant_closure_call)]
-                $finish(product(self.tape, origin, $shape(a.shape[0], b.shape[1]), pairs))
+                $finish(product(self.tape, kind, $shape(a.shape[0], b.shape[1]), pairs))
             }
         }
     };
@@ -208,7 +208,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
             matrix
         };
         let pairs = self.tape.arena().alloc_slice_fill_with(batches, |batch| (matrix(a, batch), matrix(b, batch)));
-        let origin = OperationKind::binary("matmul", a.source(), b.source());
-        product(self.tape, origin, Ix3(batches, left[1], right[2]), pairs)
+        let kind = OperationKind::binary("matmul", a.source(), b.source());
+        product(self.tape, kind, Ix3(batches, left[1], right[2]), pairs)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::table::Trace;
 use crate::recording::expr::{Style, short};
-use crate::recording::{Operand, Step};
+use crate::recording::{Source, Step};
 
 /// The graph of a trace: an arrow from each operand to what is computed from it, with the value
 /// that goes along it and the adjoint that comes back.
@@ -104,7 +104,7 @@ impl Picture<'_> {
         let mut ends: BTreeMap<[usize; 2], Vec<(usize, usize, usize)>> = BTreeMap::new();
         for (i, step) in steps.iter().enumerate() {
             for (place, operand) in step.operands().iter().enumerate() {
-                if let Operand::Step(j) = *operand
+                if let Source::Step(j) = *operand
                     && j as usize / run != i / run
                 {
                     ends.entry([j as usize / run, i / run]).or_default().push((j as usize, i, place));
@@ -120,7 +120,7 @@ impl Picture<'_> {
         let Trace { recording, adjoints, output, .. } = self.trace;
         let steps = &recording.steps[first..first + len];
         let is_input = |step: &Step| matches!(step, Step::Input(_));
-        let has_output = matches!(output, Operand::Step(i) if (first..first + len).contains(&(*i as usize)));
+        let has_output = matches!(output, Source::Step(i) if (first..first + len).contains(&(*i as usize)));
         let shape = match has_output {
             true => Shape::Output,
             false if steps.iter().all(is_input) => Shape::Input,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::number::Real;
 use crate::recording::expr::{Binding, Expr, MACRON, Style, number, simplify};
-use crate::recording::{Operand, Recorded, Recording, Step, record, record_of};
+use crate::recording::{Recorded, Recording, Source, Step, record, record_of};
 use crate::symbolic::{case_at, partial};
 
 /// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
@@ -39,7 +39,7 @@ pub struct Trace {
     /// What each step adds to its operands' adjoints.
     contributions: Vec<Vec<Contribution>>,
     pub(super) adjoints: Vec<f64>,
-    pub(super) output: Operand,
+    pub(super) output: Source,
 }
 
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ impl Recording {
         let contributions = |i: usize| {
             let step = self.steps[i];
             let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &symbols)).collect();
-            let to = |(place, &operand): (usize, &Operand)| {
-                let Operand::Step(to) = operand else { return None };
+            let to = |(place, &operand): (usize, &Source)| {
+                let Source::Step(to) = operand else { return None };
                 let formula = partial(step, place, &x, &symbols[i]);
                 Some(Contribution {
                     to: to as usize,
@@ -105,14 +105,14 @@ impl Recording {
     }
 
     /// The adjoint of every step: the derivative of the output with respect to it.
-    pub(crate) fn adjoints(&self, output: Operand) -> Vec<f64> {
+    pub(crate) fn adjoints(&self, output: Source) -> Vec<f64> {
         let mut adjoints = vec![0.0; self.steps.len()];
-        if let Operand::Step(i) = output {
+        if let Source::Step(i) = output {
             adjoints[i as usize] = 1.0;
         }
         for (i, step) in self.steps.iter().enumerate().rev() {
             for (place, operand) in step.operands().iter().enumerate() {
-                if let Operand::Step(j) = operand {
+                if let Source::Step(j) = operand {
                     adjoints[*j as usize] += adjoints[i].gated_mul(self.partial(i, place));
                 }
             }

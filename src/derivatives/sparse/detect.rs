@@ -17,12 +17,12 @@ use crate::tape::{Entries, Op, Record, SEEDS, Section, Tape, forward, sections};
 
 /// A scalar operation of a recording.
 #[derive(Clone, Copy)]
-struct Node<'a, F> {
+struct RecordNode<'a, F> {
     slot: usize,
     entries: Entries<'a, F>,
 }
 
-impl<'a, F: Scalar> Node<'a, F> {
+impl<'a, F: Scalar> RecordNode<'a, F> {
     /// The slots of all parents but the sink.
     fn parents(self) -> impl Iterator<Item = usize> + 'a {
         self.entries.terms().map(|(slot, _)| slot as usize)
@@ -31,9 +31,12 @@ impl<'a, F: Scalar> Node<'a, F> {
 
 /// The scalar operations of a recording in order. Cells come as operations of their own too, which
 /// nothing refers to.
-fn nodes<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> impl DoubleEndedIterator<Item = Node<'a, F>> {
+fn nodes<'a, F: Scalar>(
+    records: &'a [Record<F>],
+    ops: &'a [Op<F>],
+) -> impl DoubleEndedIterator<Item = RecordNode<'a, F>> {
     let of_section = |section: Section<'a, F>| {
-        forward(section.records).map(move |(i, entries)| Node { slot: section.first + i, entries })
+        forward(section.records).map(move |(i, entries)| RecordNode { slot: section.first + i, entries })
     };
     sections(records, ops).flat_map(of_section)
 }
@@ -127,7 +130,7 @@ impl Domains {
     }
 
     /// The union of the parents' sets becomes the set of the node.
-    fn push<F: Scalar>(&mut self, node: Node<'_, F>) {
+    fn push<F: Scalar>(&mut self, node: RecordNode<'_, F>) {
         let mut parts: SmallVec<[Rc<Set>; 2]> = SmallVec::new();
         for set in node.parents().filter_map(|p| self.take(p)) {
             if !parts.last().is_some_and(|last| Rc::ptr_eq(last, &set)) {
@@ -138,7 +141,7 @@ impl Domains {
     }
 
     /// Which inputs each slot in use depends on; `visit` sees a node before its parents' sets are used up.
-    fn run<F: Scalar>(&mut self, recording: &Linearization<F>, mut visit: impl FnMut(&Self, Node<'_, F>)) {
+    fn run<F: Scalar>(&mut self, recording: &Linearization<F>, mut visit: impl FnMut(&Self, RecordNode<'_, F>)) {
         recording.tape().with_records(|records, ops| {
             for node in nodes(records, ops) {
                 if self.uses[node.slot] > 0 {
@@ -223,7 +226,7 @@ pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &
                 for (sum, own) in sum.iter_mut().zip(own) {
                     *sum += partial.primal() * *own;
                 }
-                if v.iter().all(|v| v.is_null()) {
+                if v.iter().all(|v| v.is_exact_zero()) {
                     continue;
                 }
                 let finite = v.iter().all(|v| v.is_finite());
@@ -245,7 +248,7 @@ pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &
         tangents[node.slot] = sum;
     });
     for (slot, weight) in recording.places() {
-        if let Some(set) = domains.get(*slot).filter(|_| weight.tangents().iter().any(|t| !t.is_null())) {
+        if let Some(set) = domains.get(*slot).filter(|_| weight.tangents().iter().any(|t| !t.is_exact_zero())) {
             pairs.within(set);
         }
     }
@@ -258,7 +261,7 @@ fn in_span<F: Scalar>(v: &[F; SEEDS], s: &[F; SEEDS], t: Option<&[F; SEEDS]>) ->
     // b less its part along a.
     let across = |a: &[F; SEEDS], b: &[F; SEEDS]| -> [F; SEEDS] {
         let share = dot(a, b) / dot(a, a);
-        if dot(a, a).is_null() { *b } else { std::array::from_fn(|i| b[i] - share * a[i]) }
+        if dot(a, a).is_exact_zero() { *b } else { std::array::from_fn(|i| b[i] - share * a[i]) }
     };
     let size = |a: &[F; SEEDS]| a.iter().fold(F::zero(), |m, a| m.max(a.abs()));
     let rest = match t {

@@ -315,7 +315,7 @@ impl<F: Scalar> SparseHessian<F> {
         for ((product, sum), size) in product.iter().zip(sums).zip(sizes) {
             let difference = (*product - sum).abs();
             // A row of the matrix that is not finite speaks for itself.
-            if size.is_finite() && !difference.is_null() {
+            if size.is_finite() && !difference.is_exact_zero() {
                 let relative = difference / (size + product.abs());
                 worst = worst.max(if relative.is_nan() { F::infinity() } else { relative });
             }

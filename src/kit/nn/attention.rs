@@ -7,7 +7,7 @@ use super::linear::affine;
 use super::{Layer, Linear, Mode};
 use crate::kit::init;
 use crate::number::Scalar;
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 use crate::tape::SINK;
 use crate::tensor::Tensor;
 
@@ -24,7 +24,7 @@ use crate::tensor::Tensor;
 /// let tape = Tape::new();
 /// let data = array![[[0.0], [1.0], [2.0]]];
 /// let x = tape.tensor(&data);
-/// // The first query sees the first key alone; scores of 0 weigh all values alike.
+/// // The first query sees the first key alone; scores of 0 scale_partial all values alike.
 /// assert_eq!(attention(x, x, x, true).at([0, 0, 0]).value(), 0.0);
 /// assert_eq!(attention(x, x, x, false).at([0, 0, 0]).value(), 1.0);
 /// ```
@@ -130,7 +130,7 @@ impl MultiHeadAttention {
     ///
     /// If the last axis has another length.
     #[track_caller]
-    pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, Ix3>) -> Tensor<'t, F, Ix3> {
+    pub fn forward<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, Ix3>) -> Tensor<'t, F, Ix3> {
         let [queries, keys, values] = self.split(affine(p, x, self.in_weight, Some(self.in_bias)));
         self.join(p, attention(queries, keys, values, self.causal), x.shape())
     }
@@ -144,7 +144,7 @@ impl MultiHeadAttention {
     #[track_caller]
     pub fn forward_to<'t, F: Scalar>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         x: Tensor<'t, F, Ix3>,
         memory: Tensor<'t, F, Ix3>,
     ) -> Tensor<'t, F, Ix3> {
@@ -173,7 +173,12 @@ impl MultiHeadAttention {
 
     /// The heads' results side by side, and the affine map after them.
     #[track_caller]
-    fn join<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, Ix3>, shape: &[usize]) -> Tensor<'t, F, Ix3> {
+    fn join<'t, F: Scalar>(
+        &self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, Ix3>,
+        shape: &[usize],
+    ) -> Tensor<'t, F, Ix3> {
         let &[samples, tokens, size] = shape else { unreachable!("three axes have three lengths") };
         let heads = x.reshape((samples, self.heads, tokens, size / self.heads)).swap_axes(1, 2);
         self.out.forward(p, heads.reshape((samples, tokens, size)))
@@ -183,7 +188,7 @@ impl MultiHeadAttention {
 impl<F: Scalar> Layer<F, Ix3> for MultiHeadAttention {
     type Out = Ix3;
     #[track_caller]
-    fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, Ix3>, _: &mut Mode<F>) -> Tensor<'t, F, Ix3> {
+    fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, Ix3>, _: &mut Mode<F>) -> Tensor<'t, F, Ix3> {
         self.forward(p, x)
     }
 }

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::{Layer, Mode, add_uniform, by_channel};
 use crate::number::Scalar;
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 use crate::tensor::{Conv, Lengths, Tensor};
 
 macro_rules! convolutions {
@@ -77,7 +77,7 @@ macro_rules! convolutions {
             ///
             /// If the number of channels differs or the padded input is smaller than the kernel.
             #[track_caller]
-            pub fn forward<'t, F: Scalar>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, $D>) -> Tensor<'t, F, $D> {
+            pub fn forward<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>) -> Tensor<'t, F, $D> {
                 let y = x.$method(p.get(self.weight), self.conv);
                 match self.bias {
                     Some(bias) => y + by_channel(p.get(bias), y),
@@ -89,7 +89,7 @@ macro_rules! convolutions {
         impl<F: Scalar> Layer<F, $D> for $Name {
             type Out = $D;
             #[track_caller]
-            fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
+            fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
                 self.forward(p, x)
             }
         }

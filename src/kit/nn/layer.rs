@@ -4,7 +4,7 @@ use ndarray::{Dimension, Ix2, Ix3, Ix4};
 
 use super::Mode;
 use crate::number::Scalar;
-use crate::params::On;
+use crate::params::ParamsOn;
 use crate::tensor::{Pool, Tensor};
 
 /// What takes a tensor of `D` and gives one of `Out`: the layers of this module and tuples of
@@ -50,35 +50,35 @@ pub trait Layer<F: Scalar, D: Dimension> {
     /// The result. Layers that are the same in training and evaluation have a method of this name
     /// without `mode`.
     #[track_caller]
-    fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, Self::Out>;
+    fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, Self::Out>;
 }
 
-macro_rules! chain {
-    ($($A:ident: $D:ty),+ => $Z:ident) => {
-        impl<F: Scalar, D: Dimension + 'static, $($A: Layer<F, $D>),+> Layer<F, D> for ($($A,)+) {
-            type Out = $Z::Out;
+/// Implements [`Layer`] for a tuple of layers, and for each shorter one: a layer takes the result of the one before.
+macro_rules! chains {
+    (@of $($Layer:ident($($Input:tt)+))+ => $Last:ident) => {
+        impl<F: Scalar, D: Dimension + 'static, $($Layer: Layer<F, $($Input)+>),+> Layer<F, D> for ($($Layer,)+) {
+            type Out = $Last::Out;
             #[track_caller]
-            fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, $Z::Out> {
+            fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, $Last::Out> {
                 #[allow(non_snake_case)]
-                let ($($A,)+) = self;
-                $( let x = $A.forward(p, x, mode); )+
+                let ($($Layer,)+) = self;
+                $( let x = $Layer.forward(p, x, mode); )+
                 x
             }
         }
     };
+    (@from [$($Done:tt)*] $Last:ident) => {
+        chains! { @of $($Done)* => $Last }
+    };
+    (@from [$($Done:tt)*] $Last:ident $Next:ident $($Rest:ident)*) => {
+        chains! { @of $($Done)* => $Last }
+        chains! { @from [$($Done)* $Next($Last::Out)] $Next $($Rest)* }
+    };
+    ($First:ident $($Rest:ident)*) => {
+        chains! { @from [$First(D)] $First $($Rest)* }
+    };
 }
-chain! { A: D => A }
-chain! { A: D, B: A::Out => B }
-chain! { A: D, B: A::Out, C: B::Out => C }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out => E }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out => G }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out => H }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out => I }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out => J }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out => K }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out => L }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out, M: L::Out => M }
-chain! { A: D, B: A::Out, C: B::Out, E: C::Out, G: E::Out, H: G::Out, I: H::Out, J: I::Out, K: J::Out, L: K::Out, M: L::Out, N: M::Out => N }
+chains! { L1 L2 L3 L4 L5 L6 L7 L8 L9 L10 L11 L12 }
 
 /// Activations: each the tensor's method of the [table](crate::rules).
 macro_rules! activations {
@@ -89,7 +89,7 @@ macro_rules! activations {
 
         impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for $Name {
             type Out = D;
-            fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+            fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
                 x.$method()
             }
         }
@@ -130,7 +130,7 @@ where
 {
     type Out = D;
     #[track_caller]
-    fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+    fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
         (self.0)(x)
     }
 }
@@ -142,7 +142,7 @@ pub struct Flatten;
 impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Flatten {
     type Out = Ix2;
     #[track_caller]
-    fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, Ix2> {
+    fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, Ix2> {
         let Some((&samples, rest)) = x.shape().split_first() else {
             panic!("Flatten: the input has no axes; its first one should be that of the samples");
         };
@@ -167,7 +167,7 @@ macro_rules! pools {
         impl<F: Scalar> Layer<F, $D> for $Name {
             type Out = $D;
             #[track_caller]
-            fn forward<'t>(&self, _: On<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
+            fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
                 x.$method(self.0)
             }
         }

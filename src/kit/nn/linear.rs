@@ -6,7 +6,7 @@ use rand::Rng;
 use super::{Layer, Mode, add_uniform};
 use crate::kit::init;
 use crate::number::Scalar;
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 use crate::tensor::Tensor;
 
 /// An affine map y = x w + b of the last axis.
@@ -70,7 +70,11 @@ impl Linear {
     ///
     /// If the last axis of x has another length.
     #[track_caller]
-    pub fn forward<'t, F: Scalar, D: Dimension>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+    pub fn forward<'t, F: Scalar, D: Dimension>(
+        &self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, D>,
+    ) -> Tensor<'t, F, D> {
         affine(p, x, self.weight, self.bias)
     }
 }
@@ -78,7 +82,7 @@ impl Linear {
 impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Linear {
     type Out = D;
     #[track_caller]
-    fn forward<'t>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
+    fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, _: &mut Mode<F>) -> Tensor<'t, F, D> {
         self.forward(p, x)
     }
 }
@@ -86,7 +90,7 @@ impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Linear {
 /// x w + b along the last axis.
 #[track_caller]
 pub(super) fn affine<'t, F: Scalar, D: Dimension>(
-    p: On<'t, '_, F>,
+    p: ParamsOn<'t, '_, F>,
     x: Tensor<'t, F, D>,
     weight: Param<Ix2>,
     bias: Option<Param<Ix1>>,
@@ -185,7 +189,7 @@ impl Embedding {
     #[track_caller]
     pub fn forward<'t, F: Scalar, I: Indices + ?Sized>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         indices: &I,
     ) -> Tensor<'t, F, <I::Dim as Dimension>::Larger> {
         let (table, indices) = (p.get(self.weight), indices.indices());

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::number::Scalar;
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 
 /// Whether a model is trained or evaluated: what [`Dropout`](super::Dropout) and
 /// [`BatchNorm`](super::BatchNorm) ask for.
@@ -38,19 +38,19 @@ use crate::params::{On, Param, Params};
 /// ```
 #[derive(Debug)]
 pub struct Mode<F: Scalar = f64> {
-    training: Option<Training<F>>,
+    training: Option<ModeState<F>>,
 }
 
 #[derive(Debug)]
-struct Training<F> {
+struct ModeState<F> {
     seed: u64,
     draws: u64,
-    statistics: Vec<Statistics<F>>,
+    statistics: Vec<RunningStatistics<F>>,
 }
 
 /// New values of a buffer.
 #[derive(Debug)]
-struct Statistics<F> {
+struct RunningStatistics<F> {
     buffer: Param<Ix1>,
     values: Vec<F>,
     /// The version of the parameters that gave them; none if they are written into these.
@@ -58,15 +58,15 @@ struct Statistics<F> {
 }
 
 impl<F: Scalar> Mode<F> {
-    /// Training. The seed governs all that is random in it.
+    /// ModeState. The seed governs all that is random in it.
     pub fn train(seed: u64) -> Self {
         Self::train_from(seed, 0)
     }
 
-    /// Training that goes on: as after [`train`](Self::train) of this seed and so many
+    /// ModeState that goes on: as after [`train`](Self::train) of this seed and so many
     /// [`draws`](Self::draws).
     pub fn train_from(seed: u64, draws: u64) -> Self {
-        Self { training: Some(Training { seed, draws, statistics: Vec::new() }) }
+        Self { training: Some(ModeState { seed, draws, statistics: Vec::new() }) }
     }
 
     /// Evaluation: dropout passes all, batch norm takes the running statistics, nothing is random.
@@ -115,14 +115,14 @@ impl<F: Scalar> Mode<F> {
 
     /// Changes a buffer: `next(i, old)` is the new value of its i-th number.
     #[track_caller]
-    pub(super) fn record(&mut self, p: On<'_, '_, F>, buffer: Param<Ix1>, next: impl Fn(usize, F) -> F) {
+    pub(super) fn record(&mut self, p: ParamsOn<'_, '_, F>, buffer: Param<Ix1>, next: impl Fn(usize, F) -> F) {
         let (Some(training), params) = (&mut self.training, p.params()) else { return };
         let found = training.statistics.iter().position(|s| s.buffer == buffer);
         let place = found.unwrap_or_else(|| {
-            training.statistics.push(Statistics { buffer, values: Vec::new(), waiting: None });
+            training.statistics.push(RunningStatistics { buffer, values: Vec::new(), waiting: None });
             training.statistics.len() - 1
         });
-        let Statistics { values, waiting, .. } = &mut training.statistics[place];
+        let RunningStatistics { values, waiting, .. } = &mut training.statistics[place];
         match *waiting {
             None => {
                 values.clear();

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::{Layer, Mode, by_channel};
 use crate::number::{BaseFloat, Scalar};
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 use crate::tape::SINK;
 use crate::tensor::Tensor;
 
@@ -55,7 +55,11 @@ impl LayerNorm {
     ///
     /// If the last axis has another length.
     #[track_caller]
-    pub fn forward<'t, F: Scalar, D: Dimension>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+    pub fn forward<'t, F: Scalar, D: Dimension>(
+        &self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, D>,
+    ) -> Tensor<'t, F, D> {
         let gain = along_rows(p, self.weight, x);
         x.layer_norm(F::Base::round_from(self.epsilon)) * gain + along_rows(p, self.bias, x)
     }
@@ -89,7 +93,11 @@ impl RmsNorm {
     ///
     /// If the last axis has another length.
     #[track_caller]
-    pub fn forward<'t, F: Scalar, D: Dimension>(&self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+    pub fn forward<'t, F: Scalar, D: Dimension>(
+        &self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, D>,
+    ) -> Tensor<'t, F, D> {
         let gain = along_rows(p, self.weight, x);
         x.rms_norm(F::Base::round_from(self.epsilon)) * gain
     }
@@ -146,7 +154,7 @@ impl BatchNorm {
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         x: Tensor<'t, F, D>,
         mode: &mut Mode<F>,
     ) -> Tensor<'t, F, D> {
@@ -240,7 +248,7 @@ macro_rules! as_layers {
         impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for $Name {
             type Out = D;
             #[track_caller]
-            fn forward<'t>(&self, $p: On<'t, '_, F>, $x: Tensor<'t, F, D>, $mode: &mut Mode<F>) -> Tensor<'t, F, D> {
+            fn forward<'t>(&self, $p: ParamsOn<'t, '_, F>, $x: Tensor<'t, F, D>, $mode: &mut Mode<F>) -> Tensor<'t, F, D> {
                 let $layer = self;
                 $forward
             }
@@ -266,7 +274,7 @@ fn gain_and_bias<F: Scalar>(params: &mut Params<F>, name: &str, size: usize) -> 
 /// rows must have as many.
 #[track_caller]
 fn along_rows<'t, F: Scalar, D: Dimension>(
-    p: On<'t, '_, F>,
+    p: ParamsOn<'t, '_, F>,
     id: Param<Ix1>,
     like: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {

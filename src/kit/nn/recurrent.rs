@@ -6,7 +6,7 @@ use rand::Rng;
 use super::add_uniform;
 use super::linear::affine;
 use crate::number::Scalar;
-use crate::params::{On, Param, Params};
+use crate::params::{Param, Params, ParamsOn};
 use crate::tape::SINK;
 use crate::tensor::Tensor;
 
@@ -42,13 +42,17 @@ impl Weights {
 
     /// What the input gives to each gate.
     #[track_caller]
-    fn of_input<'t, F: Scalar, D: ndarray::Dimension>(self, p: On<'t, '_, F>, x: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
+    fn of_input<'t, F: Scalar, D: ndarray::Dimension>(
+        self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, D>,
+    ) -> Tensor<'t, F, D> {
         affine(p, x, self.weight_ih, Some(self.bias_ih))
     }
 
     /// What the state gives to each gate.
     #[track_caller]
-    fn of_state<'t, F: Scalar>(self, p: On<'t, '_, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
+    fn of_state<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         affine(p, h, self.weight_hh, Some(self.bias_hh))
     }
 
@@ -57,7 +61,7 @@ impl Weights {
         gates.slice(s![.., gate * self.hidden..(gate + 1) * self.hidden])
     }
 
-    fn zeros<'t, F: Scalar>(self, p: On<'t, '_, F>, samples: usize) -> Matrix<'t, F> {
+    fn zeros<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, samples: usize) -> Matrix<'t, F> {
         let zeros = &*p.tape().arena().alloc_slice_fill_copy(samples * self.hidden, F::zero());
         let values = ArrayView::from_shape((samples, self.hidden), zeros).expect("as many zeros");
         Tensor::view(p.tape(), values, zeros, SINK)
@@ -68,7 +72,7 @@ impl Weights {
     #[track_caller]
     fn run<'t, F: Scalar, S: Copy>(
         self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         sequence: Tensor<'t, F, Ix3>,
         mut state: S,
         step: impl Fn(Matrix<'t, F>, S) -> S,
@@ -175,7 +179,7 @@ macro_rules! one_state {
             #[track_caller]
             pub fn forward<'t, F: Scalar>(
                 &self,
-                p: On<'t, '_, F>,
+                p: ParamsOn<'t, '_, F>,
                 x: Matrix<'t, F>,
                 h: Matrix<'t, F>,
             ) -> Matrix<'t, F> {
@@ -191,7 +195,7 @@ macro_rules! one_state {
             #[track_caller]
             pub fn run<'t, F: Scalar>(
                 &self,
-                p: On<'t, '_, F>,
+                p: ParamsOn<'t, '_, F>,
                 sequence: Tensor<'t, F, Ix3>,
                 h: Option<Matrix<'t, F>>,
             ) -> (Tensor<'t, F, Ix3>, Matrix<'t, F>) {
@@ -206,14 +210,14 @@ one_state! { GruCell }
 
 impl RnnCell {
     #[track_caller]
-    fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
+    fn step<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         (input + self.0.of_state(p, h)).tanh()
     }
 }
 
 impl GruCell {
     #[track_caller]
-    fn step<'t, F: Scalar>(&self, p: On<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
+    fn step<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, input: Matrix<'t, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         let (weights, state) = (self.0, self.0.of_state(p, h));
         let both = |gate| weights.gate(input, gate) + weights.gate(state, gate);
         let (r, z) = (both(0).sigmoid(), both(1).sigmoid());
@@ -232,7 +236,7 @@ impl LstmCell {
     #[track_caller]
     pub fn forward<'t, F: Scalar>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         x: Matrix<'t, F>,
         state: (Matrix<'t, F>, Matrix<'t, F>),
     ) -> (Matrix<'t, F>, Matrix<'t, F>) {
@@ -249,7 +253,7 @@ impl LstmCell {
     #[allow(clippy::type_complexity)]
     pub fn run<'t, F: Scalar>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         sequence: Tensor<'t, F, Ix3>,
         state: Option<(Matrix<'t, F>, Matrix<'t, F>)>,
     ) -> (Tensor<'t, F, Ix3>, (Matrix<'t, F>, Matrix<'t, F>)) {
@@ -263,7 +267,7 @@ impl LstmCell {
     #[track_caller]
     fn step<'t, F: Scalar>(
         &self,
-        p: On<'t, '_, F>,
+        p: ParamsOn<'t, '_, F>,
         input: Matrix<'t, F>,
         (h, c): (Matrix<'t, F>, Matrix<'t, F>),
     ) -> (Matrix<'t, F>, Matrix<'t, F>) {

@@ -169,7 +169,7 @@ pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
             let [keep, share] = [self.keep, self.share].map(L::wrap);
-            if self.keep.is_null() {
+            if self.keep.is_exact_zero() {
                 for (y, &x) in self.y.iter_mut().zip(self.x) {
                     *y = (share * L::wrap(x)).unwrap();
                 }

@@ -3,7 +3,7 @@
 use num_traits::ToPrimitive;
 
 use crate::number::{Kernel, Scalar, Wrap, binade};
-use crate::params::Span;
+use crate::params::TrainedRange;
 
 /// How an optimiser bounds the gradient before it uses it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub enum Clip {
 
 impl Clip {
     /// The factor of the gradient, and the bound of its numbers after that.
-    pub(super) fn scale_and_limit<F: Scalar>(clip: Option<Self>, grad: &[F], spans: &[Span]) -> (f64, f64) {
+    pub(super) fn scale_and_limit<F: Scalar>(clip: Option<Self>, grad: &[F], spans: &[TrainedRange]) -> (f64, f64) {
         match clip {
             None => (1.0, f64::INFINITY),
             Some(Self::Value(limit)) => (1.0, limit),

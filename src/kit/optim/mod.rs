@@ -61,7 +61,7 @@ pub use state::State;
 pub use stop::EarlyStopping;
 
 use crate::number::{Kernel, Real, Scalar, Wrap};
-use crate::params::{Params, Span};
+use crate::params::{Params, TrainedRange};
 
 /// A rule that moves parameters by a gradient.
 pub trait Optimizer<F: Scalar> {
@@ -126,7 +126,7 @@ impl Step {
         let (scale, limit) = Clip::scale_and_limit(self.clip, grad, params.spans());
         let (theta, spans) = params.values_and_spans();
         let mut vectors = state.vectors_for::<N>(theta.len());
-        for Span { range, rate, decay } in spans {
+        for TrainedRange { range, rate, decay } in spans {
             let pass = Pass {
                 rule,
                 theta: &mut theta[range.clone()],

@@ -8,7 +8,7 @@ use argmin::core::{ArgminError, CostFunction, Error, Gradient, Hessian};
 use argmin_math::ArgminDot;
 
 use crate::number::Scalar;
-use crate::params::{On, Params};
+use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 
@@ -80,7 +80,7 @@ impl<'a, F: Scalar> Objective<'a, F> {
 
     /// A loss over parameters, as [`Tape::value_and_grad`] takes it. Points are in the order of
     /// [`Params::values`], which stay as they are; the gradient of frozen weights is 0.
-    pub fn of_params(params: &'a Params<F>, loss: impl for<'t> Fn(On<'t, 'a, F>) -> Var<'t, F> + 'a) -> Self {
+    pub fn of_params(params: &'a Params<F>, loss: impl for<'t> Fn(ParamsOn<'t, 'a, F>) -> Var<'t, F> + 'a) -> Self {
         let mut tape = Tape::new();
         Self::evaluating(Box::new(move |x, grad| {
             let (value, own) = tape.value_and_grad_at(params, x, &loss);

@@ -4,13 +4,13 @@ use gemm_common::Parallelism;
 use num_traits::Float;
 
 use super::tiles::pack;
-use super::{Lanes, Layout, Mat, MatMut, Update};
+use super::{Mat, MatLayout, MatMut, SimdFloat, Store};
 
 /// The product by `gemm-f32` or `gemm-f64`, whose kernel `run` is, with no dimension of zero.
 ///
 /// These are the parts of the `gemm` crate for real numbers; what it does in front of them is done
 /// here. The complex parts would double the time of a first build.
-pub(super) fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
+pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
     // The kernels like columns of c to be contiguous,
     let [row, col] = c.layout.strides.map(isize::unsigned_abs);
     let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
@@ -38,7 +38,7 @@ pub(super) fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_
             let block = &mut columns[..rows * k];
             pack(block, rows, Mat { data: a.data, layout: x.t() }, 0, i, rows);
             let c = MatMut { data: &mut *data, layout: z.part(0, i, rows) };
-            let a = Mat { data: block, layout: Layout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
+            let a = Mat { data: block, layout: MatLayout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
             upward(c, a, Mat { data: b.data, layout: y }, update, run);
         }
         return;
@@ -47,10 +47,10 @@ pub(super) fn large<F: Float + Lanes>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_
 }
 
 /// [`large`] for matrices as the kernels like them.
-fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update, run: Gemm<F>) {
+fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
     let (data, [z, x, y]) = (c.data, [c.layout, a.layout, b.layout]);
     let ([m, n], k) = (z.shape, x.shape[1]);
-    // SAFETY: `Layout::new` has checked that every element of each matrix lies inside its slice;
+    // SAFETY: `MatLayout::new` has checked that every element of each matrix lies inside its slice;
     // transposed and reversed layouts have the same elements, and with no dimension zero one of
     // them stands at `offset`; parts of them have some of these.
     let product = unsafe {
@@ -84,7 +84,7 @@ struct Product<F> {
     c: (*mut F, [isize; 2]),
     a: (*const F, [isize; 2]),
     b: (*const F, [isize; 2]),
-    update: Update,
+    update: Store,
     run: Gemm<F>,
 }
 
@@ -110,7 +110,7 @@ impl<F: Float> Product<F> {
             return;
         }
         let Self { shape: [m, n, k], c: (c, z), a: (a, x), b: (b, y), update, run } = self;
-        let add = update == Update::Add; // whether to read c at all
+        let add = update == Store::Add; // whether to read c at all
         let (old, new, conjugate) = (F::one(), F::one(), false); // factors of the old c and of a·b
         // SAFETY: `run` computes c = αc + βab on these elements and touches no others.
         unsafe {

@@ -29,7 +29,7 @@ use tiles::{Tiles, transpose, transpose_f32};
 /// What a product does to its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(unreachable_pub)]
-pub enum Update {
+pub enum Store {
     /// `c = a·b`; the old values do not matter, NaN or not.
     Set,
     /// `c += a·b`.
@@ -38,13 +38,13 @@ pub enum Update {
 
 /// Where the elements of a matrix are.
 #[derive(Clone, Copy)]
-struct Layout {
+struct MatLayout {
     offset: usize,
     shape: [usize; 2],
     strides: [isize; 2],
 }
 
-impl Layout {
+impl MatLayout {
     /// Panics if an element lies outside of `0..len`.
     #[inline]
     #[track_caller]
@@ -104,7 +104,7 @@ impl Layout {
 #[allow(unreachable_pub)]
 pub struct Mat<'a, F> {
     data: &'a [F],
-    layout: Layout,
+    layout: MatLayout,
 }
 
 impl<'a, F> Mat<'a, F> {
@@ -115,7 +115,7 @@ impl<'a, F> Mat<'a, F> {
     #[inline]
     #[track_caller]
     pub fn new(data: &'a [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
-        Self { data, layout: Layout::new(data.len(), offset, shape, strides) }
+        Self { data, layout: MatLayout::new(data.len(), offset, shape, strides) }
     }
 
     /// The transpose, of the same elements.
@@ -135,7 +135,7 @@ impl<'a, F> Mat<'a, F> {
 #[allow(unreachable_pub)]
 pub struct MatMut<'a, F> {
     data: &'a mut [F],
-    layout: Layout,
+    layout: MatLayout,
 }
 
 impl<'a, F> MatMut<'a, F> {
@@ -147,7 +147,7 @@ impl<'a, F> MatMut<'a, F> {
     #[inline]
     #[track_caller]
     pub fn new(data: &'a mut [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
-        let layout = Layout::new(data.len(), offset, shape, strides);
+        let layout = MatLayout::new(data.len(), offset, shape, strides);
         let ([m, n], [row, col]) = (shape, strides.map(isize::unsigned_abs));
         // No overflow: both extents are below `data.len()`.
         let distinct = match (m, n) {
@@ -173,14 +173,14 @@ impl<'a, F> MatMut<'a, F> {
 /// If the shapes do not fit.
 #[inline]
 #[track_caller]
-pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
+pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
     let ([m, n], [i, k], [l, j]) = (c.layout.shape, a.layout.shape, b.layout.shape);
     assert!(i == m && l == k && j == n, "cannot multiply {i}×{k} by {l}×{j} into {m}×{n}");
     let [row, col] = c.layout.strides;
     if m == 1 && n == 1 && a.layout.strides[1] == 1 && b.layout.strides[0] == 1 && k > 0 {
         let product = dot(&a.data[a.layout.offset..][..k], &b.data[b.layout.offset..][..k]);
         let c = &mut c.data[c.layout.offset];
-        *c = if update == Update::Set { product } else { *c + product };
+        *c = if update == Store::Set { product } else { *c + product };
         return;
     }
     // cᵀ = bᵀ·aᵀ brings the contiguous or only dimension of c into its rows; but rows of a make sums.
@@ -207,7 +207,7 @@ fn dot<F: GemmScalar>(a: &[F], b: &[F]) -> F {
 #[allow(unreachable_pub)] // a supertrait of the public `Scalar`
 pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
     /// [`matmul`] of shapes that fit.
-    fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Update) {
+    fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Store) {
         loops(c, a, b, update);
     }
 
@@ -218,7 +218,7 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
 }
 
 /// The product by its definition; by rows of `b` where these and those of `c` are contiguous.
-fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
+fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
     let MatMut { data, layout } = c;
     let ([m, n], k) = (layout.shape, a.layout.shape[1]);
     if n == 0 {
@@ -229,7 +229,7 @@ fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<'_, F>, a: Mat<'_, F>, b: M
             let row = &mut data[layout.at(i, 0)..][..n];
             for p in 0..k {
                 let x = a.data[a.layout.at(i, p)];
-                let fresh = p == 0 && update == Update::Set;
+                let fresh = p == 0 && update == Store::Set;
                 for (c, &y) in row.iter_mut().zip(b.from(p, 0)) {
                     *c = if fresh { x * y } else { *c + x * y };
                 }
@@ -239,14 +239,14 @@ fn loops<F: Copy + Zero + Mul<Output = F>>(c: MatMut<'_, F>, a: Mat<'_, F>, b: M
                 let term = |p| a.data[a.layout.at(i, p)] * b.data[b.layout.at(p, j)];
                 let sum = (0..k).fold(F::zero(), |sum, p| sum + term(p));
                 let c = &mut data[layout.at(i, j)];
-                *c = if update == Update::Add { *c + sum } else { sum };
+                *c = if update == Store::Add { *c + sum } else { sum };
             }
         }
     }
 }
 
 /// `f32` and `f64` in the lanes of a vector register, under the same names.
-trait Lanes: Pod + Zero + Mul<Output = Self> {
+trait SimdFloat: Pod + Zero + Mul<Output = Self> {
     type Vector<S: Simd>: Pod;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `x·y + z`, fused where the processor can.
@@ -258,12 +258,12 @@ trait Lanes: Pod + Zero + Mul<Output = Self> {
     fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
-const fn lanes<S: Simd, F: Lanes>() -> usize {
+const fn lanes<S: Simd, F: SimdFloat>() -> usize {
     size_of::<F::Vector<S>>() / size_of::<F>()
 }
 
 #[inline(always)]
-fn vectors<S: Simd, F: Lanes>(x: &[F]) -> &[F::Vector<S>] {
+fn vectors<S: Simd, F: SimdFloat>(x: &[F]) -> &[F::Vector<S>] {
     bytemuck::cast_slice(x)
 }
 
@@ -272,7 +272,7 @@ macro_rules! float {
         $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident,
         $mask:ident, $transpose:ident, $gemm:ident, columns up to $columns:expr
     ) => {
-        impl Lanes for $f {
+        impl SimdFloat for $f {
             type Vector<S: Simd> = S::$v;
             #[inline(always)]
             fn splat<S: Simd>(simd: S, x: $f) -> S::$v {
@@ -301,7 +301,7 @@ macro_rules! float {
         }
 
         impl GemmScalar for $f {
-            fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Update) {
+            fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Store) {
                 thread_local!(static SCRATCH: RefCell<[Vec<$f>; 2]> = const { RefCell::new([vec![], vec![]]) });
                 let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
                 let work = m * n * k;
@@ -367,7 +367,7 @@ struct Dot<'a, F> {
     b: &'a [F],
 }
 
-impl<F: Lanes> WithSimd for Dot<'_, F> {
+impl<F: SimdFloat> WithSimd for Dot<'_, F> {
     type Output = F;
 
     #[inline(always)]

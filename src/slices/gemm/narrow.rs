@@ -5,7 +5,7 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::tiles::{Tiles, pack};
-use super::{Lanes, Mat, MatMut, Update, lanes, vectors};
+use super::{Mat, MatMut, SimdFloat, Store, lanes, vectors};
 
 /// The product by way of its transpose `cᵀ = bᵀ·aᵀ`, in tiles, where the few columns of `c` would leave
 /// lanes empty. Needs contiguous columns of `a`, contiguous rows or columns of `b`, and `k > 0`.
@@ -13,12 +13,12 @@ pub(super) struct Flipped<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
-    pub(super) update: Update,
+    pub(super) update: Store,
     /// For the tiles, and for their product.
     pub(super) scratch: &'a mut [Vec<F>; 2],
 }
 
-impl<F: Lanes> WithSimd for Flipped<'_, F> {
+impl<F: SimdFloat> WithSimd for Flipped<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -30,11 +30,11 @@ impl<F: Lanes> WithSimd for Flipped<'_, F> {
             product.resize(m * n, F::zero());
         }
         let c = MatMut::new(product, 0, [n, m], [m as isize, 1]);
-        Tiles { c, a: b.t(), b: a.t(), update: Update::Set, scratch }.with_simd(simd);
+        Tiles { c, a: b.t(), b: a.t(), update: Store::Set, scratch }.with_simd(simd);
         for i in 0..m {
             let start = layout.at(i, 0);
             for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
-                *c = if update == Update::Add { *c + x } else { x };
+                *c = if update == Store::Add { *c + x } else { x };
             }
         }
     }
@@ -46,11 +46,11 @@ pub(super) struct Dots<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
-    pub(super) update: Update,
+    pub(super) update: Store,
     pub(super) scratch: &'a mut Vec<F>,
 }
 
-impl<F: Lanes> WithSimd for Dots<'_, F> {
+impl<F: SimdFloat> WithSimd for Dots<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -75,7 +75,7 @@ impl<F: Lanes> WithSimd for Dots<'_, F> {
     }
 }
 
-impl<F: Lanes> Dots<'_, F> {
+impl<F: SimdFloat> Dots<'_, F> {
     /// The `R` rows of `c` from `i` on; returns `R`. `columns` are those of `b`, one after the other.
     #[inline(always)]
     fn rows<S: Simd, const R: usize>(&mut self, simd: S, i: usize, columns: &[F]) -> usize {
@@ -118,7 +118,7 @@ impl<F: Lanes> Dots<'_, F> {
             for (q, c) in self.c.data[start..start + C].iter_mut().enumerate() {
                 let rest = (whole..k).fold(F::zero(), |sum, p| sum + a[r][p] * b[q][p]);
                 let sum = F::sum(simd, sums[r][q]) + rest;
-                *c = if self.update == Update::Add { *c + sum } else { sum };
+                *c = if self.update == Store::Add { *c + sum } else { sum };
             }
         }
         C

@@ -13,7 +13,7 @@ impl Numbers {
     }
 }
 
-trait Float: GemmScalar + num_traits::Float + Lanes + Into<f64> + PartialEq + std::fmt::Debug {
+trait Float: GemmScalar + num_traits::Float + SimdFloat + Into<f64> + PartialEq + std::fmt::Debug {
     const EPSILON: f64;
     const GEMM: fn() -> Gemm<Self>;
     fn of(x: f64) -> Self;
@@ -71,7 +71,7 @@ const WAYS: &[Way] = &[
 ];
 
 impl Way {
-    fn suits<F>(self, c: &Layout, a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
+    fn suits<F>(self, c: &MatLayout, a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
         let ([m, n], k) = (c.shape, a.layout.shape[1]);
         let some = m * n * k > 0;
         match self {
@@ -83,7 +83,7 @@ impl Way {
         }
     }
 
-    fn go<F: Float>(self, c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Update) {
+    fn go<F: Float>(self, c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
         let scratch = &mut vec![F::of(f64::NAN); 7]; // what it holds must not matter
         match self {
             Way::Chosen => matmul(c, a, b, update),
@@ -142,7 +142,7 @@ fn check<F: Float>(
     (len, offset, strides): (usize, usize, [isize; 2]),
     a: Mat<'_, F>,
     b: Mat<'_, F>,
-    update: Update,
+    update: Store,
 ) {
     let [m, k, n] = shape;
     let mut numbers = Numbers(3);
@@ -159,7 +159,7 @@ fn check<F: Float>(
         for j in 0..n {
             let place = layout.at(i, j);
             written[place] = true;
-            let old: f64 = if update == Update::Add { old[place].into() } else { 0.0 };
+            let old: f64 = if update == Store::Add { old[place].into() } else { 0.0 };
             let (mut sum, mut size) = (old, old.abs());
             for p in 0..k {
                 let x: f64 = a.data[a.layout.at(i, p)].into();
@@ -195,7 +195,7 @@ fn table<F: Float>(shapes: &[[usize; 3]], every: usize) {
                 let b = Mat::new(&b, b_offset, [k, n], b_strides);
                 for c in arrangements([m, n]) {
                     for &way in WAYS {
-                        for update in [Update::Set, Update::Add] {
+                        for update in [Store::Set, Store::Add] {
                             turn += 1;
                             if turn % every == 0 {
                                 check(way, [m, k, n], c, a, b, update);
@@ -259,7 +259,7 @@ fn an_empty_sum_is_zero() {
     }
     let mut c = [f32::NAN; 6];
     let (a, b) = (Mat::new(&[], 0, [2, 0], [0, 1]), Mat::new(&[], 0, [0, 3], [3, 1]));
-    matmul(MatMut::new(&mut c, 0, [2, 3], [3, 1]), a, b, Update::Set);
+    matmul(MatMut::new(&mut c, 0, [2, 3], [3, 1]), a, b, Store::Set);
     assert_eq!(c, [0.0; 6]);
 }
 
@@ -275,7 +275,7 @@ fn set_overwrites_nan() {
         for &way in WAYS {
             let mut c = vec![f32::NAN; m * n];
             let (a, b) = (Mat::new(&a, 0, [m, k], [k as isize, 1]), Mat::new(&b, 0, [k, n], [n as isize, 1]));
-            way.go(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Update::Set);
+            way.go(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Store::Set);
             assert!(c.iter().all(|&x| x == k as f32), "{way:?} {m} {k} {n}");
         }
     }
@@ -294,8 +294,8 @@ fn nan_and_infinity_follow_arithmetic() {
                     };
                     let mut a = vec![f64::NAN; (m + 1) * (k + 1)];
                     let mut b = vec![f64::NAN; (k + 1) * (n + 1)];
-                    let a_layout = Layout::new(a.len(), 0, [m, k], if flipped { row(m) } else { row(k) });
-                    let b_layout = Layout::new(b.len(), 0, [k, n], if flipped { row(k) } else { row(n) });
+                    let a_layout = MatLayout::new(a.len(), 0, [m, k], if flipped { row(m) } else { row(k) });
+                    let b_layout = MatLayout::new(b.len(), 0, [k, n], if flipped { row(k) } else { row(n) });
                     for p in 0..k {
                         (0..m).for_each(|i| a[a_layout.at(i, p)] = 0.0);
                         (0..n).for_each(|j| b[b_layout.at(p, j)] = 1.0);
@@ -308,7 +308,7 @@ fn nan_and_infinity_follow_arithmetic() {
                     if !way.suits(&product.layout, &a, &b) {
                         continue;
                     }
-                    way.go(product, a, b, Update::Add);
+                    way.go(product, a, b, Store::Add);
                     for (place, x) in c.into_iter().enumerate() {
                         let hit = place / n == m / 2 || place % n == n / 3;
                         assert!(if hit { x.is_nan() } else { x == 0.0 }, "{way:?} {m} {k} {n}");
@@ -327,9 +327,9 @@ fn any_number_multiplies() {
     let (x, y) = ([1i64, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]);
     let (a, b) = (Mat::new(&x, 0, [2, 3], [3, 1]), Mat::new(&y, 0, [3, 2], [2, 1]));
     let mut c = [1; 4];
-    matmul(MatMut::new(&mut c, 0, [2, 2], [2, 1]), a, b, Update::Add);
+    matmul(MatMut::new(&mut c, 0, [2, 2], [2, 1]), a, b, Store::Add);
     assert_eq!(c, [59, 65, 140, 155]);
-    matmul(MatMut::new(&mut c, 0, [2, 2], [1, 2]), b.t(), a.t(), Update::Set);
+    matmul(MatMut::new(&mut c, 0, [2, 2], [1, 2]), b.t(), a.t(), Store::Set);
     assert_eq!(c, [58, 64, 139, 154]);
     assert_eq!(dot(&x, &y), 217);
 }
@@ -390,7 +390,7 @@ fn interleaved_rows_of_a_destination() {
 fn shapes_that_do_not_fit() {
     let x = [1.0; 6];
     let a = Mat::new(&x, 0, [2, 3], [3, 1]);
-    matmul(MatMut::new(&mut [0.0; 6], 0, [2, 3], [3, 1]), a, a, Update::Set);
+    matmul(MatMut::new(&mut [0.0; 6], 0, [2, 3], [3, 1]), a, a, Store::Set);
 }
 
 #[test]

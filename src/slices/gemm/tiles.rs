@@ -4,7 +4,7 @@ use std::array;
 
 use pulp::{Simd, WithSimd, bytemuck};
 
-use super::{Lanes, Mat, MatMut, Update, lanes, vectors};
+use super::{Mat, MatMut, SimdFloat, Store, lanes, vectors};
 
 /// The product in tiles of a few rows by one or two vectors, each summed in registers. Needs
 /// contiguous rows of `c`, contiguous rows or columns of `a`, and `k > 0`.
@@ -12,7 +12,7 @@ pub(super) struct Tiles<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
-    pub(super) update: Update,
+    pub(super) update: Store,
     pub(super) scratch: &'a mut Vec<F>,
 }
 
@@ -26,7 +26,7 @@ struct Panel<'a, F> {
     rest: &'a [F],
 }
 
-impl<F: Lanes> WithSimd for Tiles<'_, F> {
+impl<F: SimdFloat> WithSimd for Tiles<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -39,7 +39,7 @@ impl<F: Lanes> WithSimd for Tiles<'_, F> {
     }
 }
 
-impl<F: Lanes> Tiles<'_, F> {
+impl<F: SimdFloat> Tiles<'_, F> {
     /// As many columns of `c` from `j` on as fit in `V` vectors, and how many these are.
     #[inline(always)]
     fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize) -> usize {
@@ -123,8 +123,8 @@ impl<F: Lanes> Tiles<'_, F> {
                 let row: &mut [_; V] = bytemuck::cast_slice_mut(row).try_into().unwrap();
                 for v in 0..V {
                     let new = match update {
-                        Update::Set => sums[r][v],
-                        Update::Add => F::plus(simd, row[v], sums[r][v]),
+                        Store::Set => sums[r][v],
+                        Store::Add => F::plus(simd, row[v], sums[r][v]),
                     };
                     row[v] = if width == full {
                         new
@@ -144,16 +144,16 @@ impl<F: Lanes> Tiles<'_, F> {
 /// A row of `c` too close to the end of its slice for whole vectors.
 #[cold]
 #[inline(never)]
-fn last<F: Lanes>(row: &mut [F], sums: &[F], update: Update) {
+fn last<F: SimdFloat>(row: &mut [F], sums: &[F], update: Store) {
     for (c, &sum) in row.iter_mut().zip(sums) {
-        *c = if update == Update::Add { *c + sum } else { sum };
+        *c = if update == Store::Add { *c + sum } else { sum };
     }
 }
 
 /// `Σₚ a(r, p)·b(p, ·)` for `R` rows `r`.
 // Loops over arrays: an array's `map` is not unrolled early enough to stay in registers.
 #[inline(always)]
-fn sums<S: Simd, F: Lanes, const R: usize, const V: usize>(
+fn sums<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     simd: S,
     k: usize,
     a: impl Fn(usize, usize) -> F,
@@ -184,7 +184,7 @@ fn sums<S: Simd, F: Lanes, const R: usize, const V: usize>(
 }
 
 #[inline(always)]
-fn rank_one<S: Simd, F: Lanes, const R: usize, const V: usize>(
+fn rank_one<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     simd: S,
     sums: &mut [[F::Vector<S>; V]; R],
     a: impl Fn(usize) -> F,
@@ -201,7 +201,7 @@ fn rank_one<S: Simd, F: Lanes, const R: usize, const V: usize>(
 
 /// Copies rows `top..` of columns `j..j + width` of `b` into rows of length `full`.
 #[inline(always)]
-pub(super) fn pack<F: Lanes>(out: &mut [F], full: usize, b: Mat<'_, F>, top: usize, j: usize, width: usize) {
+pub(super) fn pack<F: SimdFloat>(out: &mut [F], full: usize, b: Mat<'_, F>, top: usize, j: usize, width: usize) {
     let k = b.layout.shape[0] - top;
     if width < full {
         out.fill(F::zero());

@@ -81,12 +81,12 @@ impl<F: Scalar> Factors<'_, F> {
 #[track_caller]
 pub(super) fn scalar<'t, F: Scalar>(
     tape: &'t Tape<F>,
-    origin: OperationKind<'t>,
+    kind: OperationKind<'t>,
     value: F,
     constant: bool,
     pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
 ) -> Var<'t, F> {
-    Tensor::result(tape, origin, Ix0(), std::slice::from_ref(tape.alloc(value)), constant, pullback).into_var()
+    Tensor::result(tape, kind, Ix0(), std::slice::from_ref(tape.alloc(value)), constant, pullback).into_var()
 }
 
 /// What the methods of the same names on [`Tensor`] give; derivatives flow to the matrix.
@@ -97,7 +97,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
 
     /// Whether the determinant is in the range of the floats, so that its pullback may use it.
     pub(super) fn det_is_regular(self) -> bool {
-        self.factors.det().is_regular()
+        self.factors.det().product_is_safe()
     }
 
     pub(super) fn sign(self) -> F {
@@ -136,8 +136,8 @@ impl<'t, F: Scalar> Lu<'t, F> {
         factors.solve(x, columns, transposed, tape.arena());
         let x = &*x;
         let constant = a.is_constant() && right.is_constant();
-        let origin = OperationKind::binary("solve", self.matrix.node.source(), right.source());
-        Tensor::result(tape, origin, b.dim(), x, constant, move |cotangents| {
+        let kind = OperationKind::binary("solve", self.matrix.node.source(), right.source());
+        Tensor::result(tape, kind, b.dim(), x, constant, move |cotangents| {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.of_result);
             factors.solve(db, columns, !transposed, arena);

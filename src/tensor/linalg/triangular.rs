@@ -7,7 +7,7 @@ use super::solve::Columns;
 use crate::kernels::{Triangle, transpose};
 use crate::number::Scalar;
 use crate::slices::Defect;
-use crate::slices::gemm::{Mat, MatMut, Update, matmul};
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
 use crate::tensor::handle::Tensor;
@@ -90,8 +90,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             return Err(self.error("cholesky", defect));
         }
         let l = &*l;
-        let origin = OperationKind::unary("cholesky", a.source());
-        Ok(Self::result(tape, origin, self.dim(), l, a.is_constant(), move |cotangents| {
+        let kind = OperationKind::unary("cholesky", a.source());
+        Ok(Self::result(tape, kind, self.dim(), l, a.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             let strides = [n as isize, 1];
             let s = arena.alloc_slice_fill_copy(n * n, F::zero());
@@ -99,7 +99,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
                 MatMut::new(&mut *s, 0, [n, n], strides),
                 Mat::new(l, 0, [n, n], strides).t(),
                 Mat::new(cotangents.of_result, 0, [n, n], strides),
-                Update::Set,
+                Store::Set,
             );
             for (i, row) in s.chunks_exact_mut(n).enumerate() {
                 row[i] *= half;
@@ -175,8 +175,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         triangle.solve(x, columns, tape.arena());
         let x = &*x;
         let constant = a.is_constant() && right.is_constant();
-        let origin = OperationKind::binary(operation, a.source(), right.source());
-        Ok(Tensor::result(tape, origin, b.dim(), x, constant, move |cotangents| {
+        let kind = OperationKind::binary(operation, a.source(), right.source());
+        Ok(Tensor::result(tape, kind, b.dim(), x, constant, move |cotangents| {
             let arena = cotangents.arena;
             let db = arena.alloc_slice_copy(cotangents.of_result);
             triangle.t().solve(db, columns, arena);
@@ -190,7 +190,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
                 MatMut::new(&mut *da, 0, [n, n], [n as isize, 1]),
                 Mat::new(db, 0, shape, strides),
                 Mat::new(x, 0, shape, strides).t(),
-                Update::Set,
+                Store::Set,
             );
             for (place, d) in da.iter_mut().enumerate() {
                 *d = if is_read(place / n, place % n) { -*d } else { F::zero() };
