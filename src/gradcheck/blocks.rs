@@ -8,71 +8,76 @@
 
 use std::collections::HashSet;
 
-use super::check::{Direction, Output, Run};
 use super::report::{Entry, Place, Reason, Verdict};
-use super::slope::{Finding, NEEDED, Question, Slope, negligible};
+use super::run::{CheckRun, Direction, Functional};
+use super::slope::{CONCLUSIVE, Finding, Question, Slope, negligible};
 
 /// Sizes within one group differ by at most this factor.
-const RANGE: f64 = 1024.0;
+const GROUP_RANGE: f64 = 1024.0;
 /// Groups of nonzero entries, at most; the last takes the rest.
-const GROUPS: usize = 8;
+const MAX_GROUPS: usize = 8;
 /// Independent directions for each group.
 const ROUNDS: u64 = 2;
 /// Wrong entries searched for unless the options say otherwise.
-const MISMATCHES: usize = 16;
+const DEFAULT_MISMATCHES: usize = 16;
 /// Entries checked one by one because noise hides them in any block.
-const SINGLES: usize = 256;
+const MAX_SINGLES: usize = 256;
 /// Lines spent on splitting blocks that are undecided.
-const SPLITS: usize = 64;
+const MAX_SPLITS: usize = 64;
 
 struct Blocks<'r, 'a> {
-    run: &'r Run<'a>,
-    output: &'r Output<'r>,
+    run: &'r CheckRun<'a>,
+    output: &'r Functional<'r>,
     gradient: &'r [f64],
     jacobian: Option<&'r [f64]>,
     largest: f64,
     entries: Vec<Entry>,
     /// Wrong entries yet to be searched, and undecided blocks yet to be split.
-    mismatches: usize,
-    splits: usize,
+    mismatches_left: usize,
+    splits_left: usize,
     /// Coordinates that may be checked one by one for want of anything better.
-    singles: usize,
-    found: HashSet<usize>,
+    singles_left: usize,
+    checked: HashSet<usize>,
 }
 
 /// Checks a gradient in blocks.
-pub(super) fn check(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], jacobian: Option<&[f64]>) -> Vec<Entry> {
-    let mismatches = run.options.max_mismatches.unwrap_or(MISMATCHES);
+pub(super) fn check(
+    run: &CheckRun<'_>,
+    output: &Functional<'_>,
+    gradient: &[f64],
+    jacobian: Option<&[f64]>,
+) -> Vec<Entry> {
+    let mismatches = run.options.max_mismatches.unwrap_or(DEFAULT_MISMATCHES);
     let mut blocks = Blocks {
         run,
         output,
         gradient,
         jacobian,
-        largest: run.largest(gradient),
+        largest: run.largest_scaled(gradient),
         entries: Vec::new(),
-        mismatches,
-        splits: SPLITS,
-        singles: SINGLES,
-        found: run.entries.borrow().iter().filter_map(|e| e.coordinate).collect(),
+        mismatches_left: mismatches,
+        splits_left: MAX_SPLITS,
+        singles_left: MAX_SINGLES,
+        checked: run.entries.borrow().iter().filter_map(|e| e.coordinate).collect(),
     };
     for i in (0..gradient.len()).filter(|i| !gradient[*i].is_finite()).take(mismatches) {
         blocks.single(i);
     }
     let groups = groups(run, gradient);
-    run.plan(groups.len() * ROUNDS as usize);
+    run.plan_lines(groups.len() * ROUNDS as usize);
     for group in &groups {
         for round in 0..ROUNDS {
             let direction = run.direction(group, round);
             let (slope, _) = blocks.slope(&direction);
             blocks.judge(&direction, &slope);
-            run.done();
+            run.line_done();
         }
     }
     blocks.entries
 }
 
 /// Coordinates by size of `|g_i| scale_i`, largest first, zeros last.
-fn groups(run: &Run<'_>, gradient: &[f64]) -> Vec<Vec<usize>> {
+fn groups(run: &CheckRun<'_>, gradient: &[f64]) -> Vec<Vec<usize>> {
     let size = |i: usize| gradient[i].abs() * run.scale[i];
     let finite = (0..gradient.len()).filter(|i| gradient[*i].is_finite());
     let (mut order, zeros): (Vec<usize>, Vec<usize>) = finite.partition(|i| size(*i) > 0.0);
@@ -81,16 +86,16 @@ fn groups(run: &Run<'_>, gradient: &[f64]) -> Vec<Vec<usize>> {
     let mut top = 0.0;
     for i in order {
         match groups.last_mut() {
-            Some(group) if size(i) * RANGE >= top => group.push(i),
+            Some(group) if size(i) * GROUP_RANGE >= top => group.push(i),
             _ => {
                 top = size(i);
                 groups.push(vec![i]);
             }
         }
     }
-    while groups.len() > GROUPS {
-        let rest = groups.pop().expect("more than GROUPS");
-        groups.last_mut().expect("GROUPS").extend(rest);
+    while groups.len() > MAX_GROUPS {
+        let rest = groups.pop().expect("more than MAX_GROUPS");
+        groups.last_mut().expect("MAX_GROUPS").extend(rest);
     }
     if !zeros.is_empty() {
         groups.push(zeros);
@@ -114,7 +119,7 @@ impl Blocks<'_, '_> {
         let question = Question {
             analytic: Some(analytic),
             rounding: 4.0 * self.run.unit * total,
-            relative: self.run.relative(),
+            relative: self.run.relative_tolerance(),
             absolute: self.run.options.absolute * direction.iter().map(|(_, d)| d.abs()).sum::<f64>(),
             reference: (least > 0.0).then_some(least),
             natural: (self.output)(&self.run.origin).abs().max(self.largest),
@@ -131,7 +136,7 @@ impl Blocks<'_, '_> {
         match slope.finding {
             Finding::Agrees if smooth => self.record(direction, slope, None),
             Finding::Disagrees => self.bisect(direction, slope),
-            Finding::Noisy => self.unresolved(direction, slope),
+            Finding::Noisy => self.pursue_hidden(direction, slope),
             // Everything else may be the fault of a few.
             _ => self.split(direction, slope),
         }
@@ -152,8 +157,8 @@ impl Blocks<'_, '_> {
 
     /// The block agrees, but noise hides its smaller entries: these go on by themselves, where longer steps
     /// may resolve them.
-    fn unresolved(&mut self, direction: &Direction, slope: &Slope) {
-        let visible = slope.error / NEEDED;
+    fn pursue_hidden(&mut self, direction: &Direction, slope: &Slope) {
+        let visible = slope.error / CONCLUSIVE;
         let hidden: Vec<usize> =
             direction.iter().filter(|(i, d)| (self.gradient[*i] * d).abs() < visible).map(|(i, _)| *i).collect();
         let (many, all) = (hidden.len(), direction.len());
@@ -164,8 +169,8 @@ impl Blocks<'_, '_> {
             let direction = self.run.direction(&hidden, 0);
             let (slope, _) = self.slope(&direction);
             self.judge(&direction, &slope);
-        } else if many <= self.singles {
-            self.singles -= many;
+        } else if many <= self.singles_left {
+            self.singles_left -= many;
             for i in hidden {
                 self.single(i);
             }
@@ -179,11 +184,11 @@ impl Blocks<'_, '_> {
 
     /// Goes down to the wrong entries of a block that disagrees.
     fn bisect(&mut self, direction: &Direction, slope: &Slope) {
-        if self.mismatches == 0 {
+        if self.mismatches_left == 0 {
             return self.record(direction, slope, Some(Reason::NotSearched));
         }
         if let [(i, _)] = direction[..] {
-            self.mismatches -= 1;
+            self.mismatches_left -= 1;
             return self.single(i);
         }
         let (left, right) = direction.split_at(direction.len() / 2);
@@ -192,15 +197,15 @@ impl Blocks<'_, '_> {
         for half in [left, right] {
             let half = half.to_vec();
             let (slope, analytic) = self.slope(&half);
-            self.run.plan(1);
-            self.run.done();
+            self.run.plan_lines(1);
+            self.run.line_done();
             if slope.finding == Finding::Disagrees {
                 wrong = true;
                 self.bisect(&half, &slope);
             }
             halves.push((half, (analytic - slope.value).abs() / slope.error));
         }
-        if !wrong && !self.chase(halves) {
+        if !wrong && !self.follow_residual(halves) {
             // The slope is linear in the direction, so right halves speak against a wrong whole. Other
             // directions decide; errors that cancel in one do not in another.
             let block: Vec<usize> = direction.iter().map(|(i, _)| *i).collect();
@@ -221,7 +226,7 @@ impl Blocks<'_, '_> {
     }
 
     /// Follows the larger residual, in units of its error, down to one entry that disagrees by itself.
-    fn chase(&mut self, mut halves: Vec<(Direction, f64)>) -> bool {
+    fn follow_residual(&mut self, mut halves: Vec<(Direction, f64)>) -> bool {
         loop {
             let larger = halves.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
             let (block, _) = larger.expect("two halves");
@@ -244,28 +249,28 @@ impl Blocks<'_, '_> {
         if let [(i, _)] = direction[..] {
             return self.single(i);
         }
-        if self.splits == 0 {
+        if self.splits_left == 0 {
             return self.record(direction, slope, None);
         }
-        self.splits -= 1;
+        self.splits_left -= 1;
         let (left, right) = direction.split_at(direction.len() / 2);
         for half in [left, right] {
             let half = half.to_vec();
             let (slope, _) = self.slope(&half);
-            self.run.plan(1);
-            self.run.done();
+            self.run.plan_lines(1);
+            self.run.line_done();
             self.judge(&half, &slope);
         }
     }
 
     /// Checks one coordinate by itself (once), and the rows of its column if there is a Jacobian.
     fn single(&mut self, i: usize) {
-        if !self.found.insert(i) {
+        if !self.checked.insert(i) {
             return;
         }
         match self.jacobian {
-            Some(jacobian) => self.entries.extend(self.run.columns(&[i], jacobian)),
-            None => self.entries.push(self.run.coordinate(self.output, self.gradient, i)),
+            Some(jacobian) => self.entries.extend(self.run.check_columns(&[i], jacobian)),
+            None => self.entries.push(self.run.check_coordinate(self.output, self.gradient, i)),
         }
     }
 }

@@ -7,9 +7,9 @@ use std::fmt;
 use ndarray::Array2;
 use num_traits::Float;
 
-use super::check::{narrow, wide};
 use super::noise;
-use super::slope::{Line, Question, first_step, search};
+use super::slope::{Question, first_step, narrow, search, wide};
+use super::stencil::Line;
 
 /// How a derivative is formed from values.
 ///

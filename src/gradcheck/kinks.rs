@@ -7,8 +7,8 @@
 
 use rand::Rng;
 
-use super::check::{Direction, Output, Run, signed};
 use super::report::{Entry, Place, Reason, Verdict};
+use super::run::{CheckRun, Direction, Functional, random_component};
 use super::slope::Question;
 
 /// Directions of several kinds, since a wrong tie shows in some only: an excess in the sum of the parts where
@@ -17,7 +17,7 @@ const DIRECTIONS: u64 = 24;
 const NEIGHBOURS: usize = 64;
 
 /// Tests random directions over the coordinates of `entries` that lie at a kink; returns what disagrees.
-pub(super) fn joint(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], entries: &[Entry]) -> Option<Entry> {
+pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], entries: &[Entry]) -> Option<Entry> {
     let kinked = |e: &&Entry| e.one_sided.is_some() && e.verdict == Verdict::Agrees;
     let coordinates: Vec<usize> = entries.iter().filter(kinked).filter_map(|e| e.coordinate).collect();
     if coordinates.len() < 2 {
@@ -45,13 +45,13 @@ pub(super) fn joint(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], entrie
     })
 }
 
-fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction: &Direction) -> Option<Entry> {
+fn disagreement(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], direction: &Direction) -> Option<Entry> {
     let analytic: f64 = direction.iter().map(|(i, d)| gradient[*i] * d).sum();
     let size: f64 = direction.iter().map(|(i, d)| (gradient[*i] * d).abs()).sum();
     let question = Question {
         analytic: Some(analytic),
         rounding: 16.0 * run.unit * size,
-        relative: run.relative(),
+        relative: run.relative_tolerance(),
         absolute: 0.0,
         reference: Some(size),
         natural: output(&run.origin).abs().max(size),
@@ -70,7 +70,7 @@ fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction:
         high = high.max(value);
         error = error.max(e);
     }
-    let tolerance = 2.0 * error + run.relative() * size;
+    let tolerance = 2.0 * error + run.relative_tolerance() * size;
     if analytic >= low - tolerance && analytic <= high + tolerance {
         return None;
     }
@@ -82,7 +82,7 @@ fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction:
 }
 
 /// Slopes along `direction` at random points nearby, with what rounding may do to each.
-fn neighbours(run: &Run<'_>, output: &Output<'_>, direction: &Direction) -> Vec<(f64, f64)> {
+fn neighbours(run: &CheckRun<'_>, output: &Functional<'_>, direction: &Direction) -> Vec<(f64, f64)> {
     let digits = -run.unit.log2();
     let radius = (-digits / 4.0).exp2();
     let step = radius * (-digits / 6.0).exp2();
@@ -91,7 +91,7 @@ fn neighbours(run: &Run<'_>, output: &Output<'_>, direction: &Direction) -> Vec<
         let mut base = run.x.clone();
         for &(i, d) in direction {
             // Away from a near bound `d` points inwards.
-            base[i] += radius * d.abs() * signed(&mut run.rng.borrow_mut());
+            base[i] += radius * d.abs() * random_component(&mut run.rng.borrow_mut());
         }
         let values = run.along(&base, direction);
         let [before, after] = [-step, step].map(&values);

@@ -40,56 +40,23 @@
 //! their noise, as agreeing within the stated error.
 
 mod blocks;
-mod check;
+mod checks;
 mod differences;
+mod entries;
 mod kinks;
 mod noise;
+mod on_tape;
+mod options;
 mod report;
+mod run;
 mod slope;
-mod tape;
+mod stencil;
 
-use num_traits::Float;
-
-pub use check::{Coordinates, GradCheck, Progress};
+pub use checks::{check, check_jacobian, check_vjp};
 pub use differences::{Differences, Estimate, Scheme, derivative, directional, jacobian, partials};
+pub use on_tape::{check_gradient, check_params};
+pub use options::{CheckProgress, Coordinates, GradCheck};
 pub use report::{Entry, GradientMismatch, Place, Reason, Report, Verdict};
-pub use tape::{check_gradient, check_params};
-
-/// Checks a hand-written gradient with the default options: see [`GradCheck::check`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check<F: Float>(
-    value: impl Fn(&[F]) -> F,
-    gradient: impl Fn(&[F]) -> Vec<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check(value, gradient, x)
-}
-
-/// Checks a Jacobian with the default options: see [`GradCheck::check_jacobian`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check_jacobian<F: Float>(
-    f: impl Fn(&[F]) -> Vec<F>,
-    jacobian: impl Fn(&[F]) -> ndarray::Array2<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check_jacobian(f, jacobian, x)
-}
-
-/// Checks a vector-Jacobian product with the default options: see [`GradCheck::check_vjp`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check_vjp<F: Float>(
-    f: impl Fn(&[F]) -> Vec<F>,
-    vjp: impl Fn(&[F], &[F]) -> Vec<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check_vjp(f, vjp, x)
-}
 
 /// Checks a gradient and panics with the table, at the caller's line, unless every entry agrees.
 ///

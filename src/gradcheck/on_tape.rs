@@ -2,9 +2,14 @@
 
 use ndarray::{Array, ArrayBase, Data, Dimension};
 
-use super::check::GradCheck;
+use super::options::GradCheck;
 use super::report::{GradientMismatch, Report};
-use crate::{BaseFloat, Dual, On, Params, Tape, Tensor, Var};
+use crate::dual::Dual;
+use crate::params::{On, Params};
+use crate::real::{BaseFloat, Scalar};
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::Var;
 
 /// A cotangent that no accident turns into 1.
 const COTANGENT: f64 = -1.375;
@@ -109,7 +114,7 @@ impl GradCheck {
         x: &[F],
     ) -> Result<Report, GradientMismatch>
     where
-        Dual<F>: crate::Scalar,
+        Dual<F>: Scalar,
     {
         let sweep = |x: &[F], d: &[F]| -> Vec<Dual<F>> {
             let tape = Tape::new();
