@@ -174,7 +174,8 @@ impl CheckRun<'_> {
 
     /// Marks the entries that are not linear in the cotangent.
     ///
-    /// A pullback is linear in its cotangent, so an entry that is not linear is wrong even if right for the cotangent 1.
+    /// A pullback is linear in its cotangent, so an entry that is not linear is wrong, even if the entry for the
+    /// cotangent 1 is right.
     fn compare_seeds(&self, first: &[f64], unseeded: &[f64], entries: &mut Vec<Entry>) {
         // Rounding is counted from the largest entry: sums may cancel differently.
         let largest = first.iter().filter(|g| g.is_finite()).fold(0.0, |a: f64, b| a.max(b.abs()));

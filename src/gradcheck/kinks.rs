@@ -1,9 +1,9 @@
 //! Kinks shared by several coordinates.
 //!
-//! At `x = y` each partial of `max(x, y)` may be anything in [0, 1], but not both 1: a gradient must be
-//! tested along directions that mix the coordinates. There `gᵀd` must lie between the least and the
-//! greatest slope the function shows, at the point and at random points around it: the Clarke
-//! subdifferential as sampled gradients see it (Burke, Lewis & Overton, SIAM J. Optim. 15 (2005)).
+//! At `x = y` each partial of `max(x, y)` may be any number in [0, 1], but both may not be 1. A gradient must
+//! therefore be tested along directions that mix the coordinates. Along such a direction, `gᵀd` must lie between
+//! the least and the greatest slope of the function at the point and at random points around the point: the Clarke
+//! subdifferential, approximated by sampled gradients (Burke, Lewis & Overton, SIAM J. Optim. 15 (2005)).
 
 use rand::Rng;
 
@@ -11,12 +11,15 @@ use super::report::{Entry, Place, Reason, Verdict};
 use super::run::{CheckRun, Direction, Functional, random_component};
 use super::slope::Question;
 
-/// Directions of several kinds, since a wrong tie shows in some only: an excess in the sum of the parts where
-/// all components are alike, a wrong sign where two differ.
+/// The number of random directions, of several kinds.
+///
+/// A wrong tie shows in some kinds only: an excess in the sum of the partials shows where all components are alike,
+/// a wrong sign shows where two components differ.
 const DIRECTIONS: u64 = 24;
+/// The number of random points around the point.
 const NEIGHBOURS: usize = 64;
 
-/// Tests random directions over the coordinates of `entries` that lie at a kink; returns what disagrees.
+/// Tests random directions over the coordinates of `entries` that lie at a kink; returns the first disagreement.
 pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], entries: &[Entry]) -> Option<Entry> {
     let kinked = |e: &&Entry| e.one_sided.is_some() && e.verdict == Verdict::Agrees;
     let coordinates: Vec<usize> = entries.iter().filter(kinked).filter_map(|e| e.coordinate).collect();
@@ -33,7 +36,7 @@ pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64
         }
         let mut direction = run.direction(&some, round % 2);
         if round % 2 == 0 {
-            // Nearly of the same size, at first of the same sign.
+            // These components have nearly the same size, and in the first rounds the same sign.
             for (i, d) in &mut direction {
                 let size = run.scale[*i] * run.rng.borrow_mut().random_range(0.9..1.0);
                 if d.abs() >= 0.5 * run.scale[*i] {
@@ -45,6 +48,7 @@ pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64
     })
 }
 
+/// The entry for a direction, if `gᵀd` lies outside the range of all slopes sampled along that direction.
 fn disagreement(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], direction: &Direction) -> Option<Entry> {
     let analytic: f64 = direction.iter().map(|(i, d)| gradient[*i] * d).sum();
     let size: f64 = direction.iter().map(|(i, d)| (gradient[*i] * d).abs()).sum();
@@ -81,7 +85,7 @@ fn disagreement(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], d
     Some(entry)
 }
 
-/// Slopes along `direction` at random points nearby, with what rounding may do to each.
+/// Slopes along `direction` at random points nearby, each with a bound on the effect of rounding.
 fn neighbours(run: &CheckRun<'_>, output: &Functional<'_>, direction: &Direction) -> Vec<(f64, f64)> {
     let digits = -run.unit.log2();
     let radius = (-digits / 4.0).exp2();
@@ -90,7 +94,7 @@ fn neighbours(run: &CheckRun<'_>, output: &Functional<'_>, direction: &Direction
     for _ in 0..NEIGHBOURS {
         let mut base = run.x.clone();
         for &(i, d) in direction {
-            // Away from a near bound `d` points inwards.
+            // Near a bound, `d` points away from the bound.
             base[i] += radius * d.abs() * random_component(&mut run.rng.borrow_mut());
         }
         let values = run.along(&base, direction);

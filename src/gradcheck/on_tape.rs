@@ -1,4 +1,4 @@
-//! The checker on functions of the tape's handles.
+//! Checks of functions that are written for the tape: of variables, of a tensor, of a model's parameters.
 
 use ndarray::{Array, ArrayBase, Data, Dimension};
 
@@ -11,17 +11,17 @@ use crate::tape::Tape;
 use crate::tensor::Tensor;
 use crate::var::Var;
 
-/// A cotangent that no accident turns into 1.
+/// A seed other than 1, so that a pullback that ignores its cotangent is caught.
 const COTANGENT: f64 = -1.375;
 
 impl GradCheck {
-    /// Checks the tape's gradient of a function of variables against its values, swept twice from the
-    /// cotangent 1 and once from another.
+    /// Checks the tape's gradient of a function of variables against the values of the function.
     ///
-    /// Each value comes from a fresh tape, as in a loss.
+    /// The gradient is swept twice from the seed 1 and once from another seed. Each value and each gradient comes from
+    /// a fresh tape, as in a training step.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_gradient<F: BaseFloat>(
         &self,
         f: impl for<'t> Fn(&[Var<'t, F>]) -> Var<'t, F>,
@@ -39,10 +39,10 @@ impl GradCheck {
         self.scalar_check(&value, &|x| sweep(x, F::one()), Some((cotangent, &seeded)), x)
     }
 
-    /// Checks the tape's gradient of a function of one tensor.
+    /// Checks the tape's gradient of a function of one tensor, of any shape.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_tensor<F: BaseFloat, S: Data<Elem = F>, D: Dimension>(
         &self,
         f: impl for<'t> Fn(Tensor<'t, F, D>) -> Var<'t, F>,
@@ -68,11 +68,12 @@ impl GradCheck {
         check.scalar_check(&value, &|x| sweep(x, F::one()), Some((cotangent, &seeded)), &flat)
     }
 
-    /// Checks the gradient of a whole model: a loss as [`Tape::value_and_grad`] takes it, with
-    /// respect to every parameter, frozen or not. The report names entries by parameter and index.
+    /// Checks the gradient of a whole model with respect to every parameter, frozen or not.
+    ///
+    /// `loss` is a closure as for [`Tape::value_and_grad`]. The report names entries by parameter and index.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_params<'env, F: BaseFloat>(
         &self,
         params: &'env Params<F>,
@@ -104,10 +105,12 @@ impl GradCheck {
     }
 
     /// Checks second derivatives: products of the Hessian with random vectors, forward over reverse, against
-    /// differences of the gradient. The function is given over dual numbers, whose primal is its value.
+    /// differences of the gradient.
+    ///
+    /// The function takes variables over dual numbers; the primal of the result is the value of the function.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_second_order<F: BaseFloat>(
         &self,
         f: impl for<'t> Fn(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,
@@ -140,7 +143,7 @@ impl GradCheck {
 /// ```
 ///
 /// # Errors
-/// As [`GradCheck::check`].
+/// Same as for [`GradCheck::check`].
 pub fn check_gradient<F: BaseFloat>(
     f: impl for<'t> Fn(&[Var<'t, F>]) -> Var<'t, F>,
     x: &[F],
@@ -167,7 +170,7 @@ pub fn check_gradient<F: BaseFloat>(
 /// ```
 ///
 /// # Errors
-/// As [`GradCheck::check`].
+/// Same as for [`GradCheck::check`].
 pub fn check_params<'env, F: BaseFloat>(
     params: &'env Params<F>,
     loss: impl for<'t> Fn(On<'t, 'env, F>) -> Var<'t, F>,

@@ -52,7 +52,7 @@ pub(super) struct CheckRun<'a> {
     pub(super) evaluations: Cell<usize>,
     pub(super) gradient_evaluations: Cell<usize>,
     pub(super) panics: Cell<usize>,
-    /// Largest noise seen.
+    /// Largest noise of the values on any line.
     pub(super) noise: Cell<f64>,
     /// Observed order of the Taylor remainder.
     pub(super) taylor: Cell<Option<f64>>,

@@ -201,7 +201,8 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
         None
     }
 
-    /// The noise to count for a stencil: the largest among the stencil's own noise and the similar noises of others.
+    /// The noise to count for a stencil: the largest noise of all stencils, leaving out noises of another kind, more
+    /// than [`SAME_NOISE`] times the stencil's own.
     fn noise(&self, stencil: &Stencil) -> f64 {
         let noises = self.stencils.iter().map(|s| s.noise);
         noises.filter(|n| *n <= SAME_NOISE * stencil.noise).fold(stencil.noise, f64::max)
