@@ -7,15 +7,15 @@ use std::fmt;
 use ndarray::Array2;
 use num_traits::Float;
 
-use super::check::{narrow, wide};
 use super::noise;
-use super::slope::{Line, Question, first_step, search};
+use super::slope::{Question, first_step, narrow, search, wide};
+use super::stencil::Line;
 
-/// How a derivative is formed from values.
+/// A way to form a derivative from values.
 ///
-/// `h` is the step; the fixed schemes choose it, unless told, as a power of the machine epsilon times the
-/// scale of `x` that balances truncation against rounding (Dennis & Schnabel, *Numerical Methods for
-/// Unconstrained Optimization*, 1983, §5.4; for an error of order `p` it is `ε^(1/(p+1))`).
+/// `h` is the step. A fixed scheme without a given step takes for `h` the scale of `x` times the power of the
+/// machine epsilon that balances truncation against rounding: `ε^(1/(p+1))` for an error of order `p` (Dennis &
+/// Schnabel, *Numerical Methods for Unconstrained Optimization*, 1983, §5.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -29,22 +29,25 @@ pub enum Scheme {
     /// (Abramowitz & Stegun 1964, 25.3.6).
     FivePoint,
     /// A ladder of steps, relative to the scale of `x`, with Richardson extrapolation (Ridders, Adv. Eng.
-    /// Softw. 4 (1982)): the step follows from the noise measured in `f`, and the derivative comes with
+    /// Softw. 4 (1982)). The step follows from the noise measured in `f`, and the derivative comes with
     /// a bound on its error.
     #[default]
     Adaptive,
 }
 
-/// A derivative, with a bound on its error where the scheme gives one ([`Scheme::Adaptive`]).
+/// A derivative; with [`Scheme::Adaptive`], also a bound on its error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Estimate<F> {
     /// The derivative.
     pub value: F,
-    /// Bound on the error of `value`, from truncation and from the measured noise of the function; infinite
-    /// where it could not be differentiated. At a kink: half the jump of the slope.
+    /// Bound on the error of `value`, from truncation and from the measured noise of the function; `None` for a fixed
+    /// scheme.
+    ///
+    /// The bound is infinite where the function could not be differentiated. At a kink, the bound includes half the
+    /// jump of the slope.
     pub error: Option<F>,
-    /// Calls of the function.
+    /// Number of calls of the function.
     pub evaluations: usize,
 }
 
@@ -57,7 +60,7 @@ impl<F: fmt::Display + fmt::LowerExp> fmt::Display for Estimate<F> {
     }
 }
 
-/// A scheme and its options.
+/// A difference scheme and its options.
 ///
 /// ```
 /// use wengert::gradcheck::{Differences, Scheme};
@@ -73,7 +76,7 @@ pub struct Differences<F> {
     bounds: Option<Vec<(F, F)>>,
 }
 
-/// `f'(x)` by [`Scheme::Adaptive`].
+/// Measures `f'(x)` by [`Scheme::Adaptive`].
 ///
 /// ```
 /// let slope = wengert::gradcheck::derivative(|x: f64| x.ln(), 5e-7);
@@ -84,17 +87,17 @@ pub fn derivative<F: Float>(f: impl Fn(F) -> F, x: F) -> Estimate<F> {
     Differences::new(Scheme::Adaptive).derivative(f, x)
 }
 
-/// `∂f/∂x_i` for every `i`, by [`Scheme::Adaptive`].
+/// Measures `∂f/∂x_i` for every `i` by [`Scheme::Adaptive`].
 pub fn partials<F: Float>(f: impl Fn(&[F]) -> F, x: &[F]) -> Vec<Estimate<F>> {
     Differences::new(Scheme::Adaptive).partials(f, x)
 }
 
-/// `∂f_i/∂x_j` as an `(outputs, inputs)` array, by [`Scheme::Adaptive`].
+/// Measures `∂f_i/∂x_j` by [`Scheme::Adaptive`]: an `(outputs, inputs)` array.
 pub fn jacobian<F: Float>(f: impl Fn(&[F]) -> Vec<F>, x: &[F]) -> Array2<Estimate<F>> {
     Differences::new(Scheme::Adaptive).jacobian(f, x)
 }
 
-/// `d/dt f(x + t d)` at `t = 0`, by [`Scheme::Adaptive`].
+/// Measures `d/dt f(x + t d)` at `t = 0` by [`Scheme::Adaptive`].
 ///
 /// # Panics
 /// If `x` and `direction` differ in length.
@@ -103,37 +106,38 @@ pub fn directional<F: Float>(f: impl Fn(&[F]) -> F, x: &[F], direction: &[F]) ->
 }
 
 impl<F: Float> Differences<F> {
-    /// A scheme with its own choice of step.
+    /// A scheme that chooses its own step.
     pub fn new(scheme: Scheme) -> Self {
         Self { scheme, step: None, bounds: None }
     }
 
-    /// A fixed step `h`, used exactly as given; for [`Scheme::Adaptive`] the first one of the ladder.
+    /// Sets the step `h`, used exactly as given; for [`Scheme::Adaptive`], the first step of the ladder.
     pub fn step(mut self, step: F) -> Self {
         self.step = Some(step);
         self
     }
 
-    /// Closed bounds `(lower, upper)` of each coordinate. The function is never evaluated outside: at an edge a
-    /// scheme that would cross it is replaced by the one-sided scheme of its order (forward and backward
-    /// turn round, central and five-point become the three-point `(-3f₀ + 4f₁ - f₂) / 2h`).
+    /// Sets closed bounds `(lower, upper)` of each coordinate; the function is never evaluated outside its bounds.
+    ///
+    /// A scheme that would cross an edge is replaced by a one-sided scheme: forward and backward turn round, central
+    /// and five-point become the three-point `(-3f₀ + 4f₁ - f₂) / 2h`.
     pub fn bounds(mut self, bounds: &[(F, F)]) -> Self {
         self.bounds = Some(bounds.to_vec());
         self
     }
 
-    /// `f'(x)`.
+    /// Measures `f'(x)`.
     ///
     /// # Panics
-    /// If bounds were given for another number of coordinates than one, or `x` lies outside them.
+    /// If bounds were given and are not those of one coordinate, or `x` lies outside its bounds.
     pub fn derivative(&self, f: impl Fn(F) -> F, x: F) -> Estimate<F> {
         self.partials(|x| f(x[0]), &[x])[0]
     }
 
-    /// `∂f/∂x_i` for every `i`.
+    /// Measures `∂f/∂x_i` for every `i`.
     ///
     /// # Panics
-    /// If there are bounds and they do not fit `x`.
+    /// If bounds were given and differ from `x` in length, or `x` lies outside its bounds.
     pub fn partials(&self, f: impl Fn(&[F]) -> F, x: &[F]) -> Vec<Estimate<F>> {
         let origin = f(x);
         (0..x.len())
@@ -147,11 +151,13 @@ impl<F: Float> Differences<F> {
             .collect()
     }
 
-    /// `∂f_i/∂x_j` as an `(outputs, inputs)` array. All outputs share the evaluations of a column, which its
-    /// first entry counts.
+    /// Measures `∂f_i/∂x_j`: an `(outputs, inputs)` array.
+    ///
+    /// All outputs share the evaluations of a column; the first entry of the column counts these evaluations.
     ///
     /// # Panics
-    /// If there are bounds and they do not fit `x`, or `f` changes its number of outputs.
+    /// If bounds were given and differ from `x` in length, if `x` lies outside its bounds, or if `f` changes its
+    /// number of outputs.
     pub fn jacobian(&self, f: impl Fn(&[F]) -> Vec<F>, x: &[F]) -> Array2<Estimate<F>> {
         let origin = f(x);
         let columns: Vec<Vec<Estimate<F>>> =
@@ -159,10 +165,10 @@ impl<F: Float> Differences<F> {
         Array2::from_shape_fn((origin.len(), x.len()), |(i, j)| columns[j][i])
     }
 
-    /// `d/dt f(x + t d)` at `t = 0`.
+    /// Measures `d/dt f(x + t d)` at `t = 0`.
     ///
     /// # Panics
-    /// If `direction` or the bounds do not fit `x`.
+    /// If `direction` or the bounds differ from `x` in length, or `x` lies outside its bounds.
     pub fn directional(&self, f: impl Fn(&[F]) -> F, x: &[F], direction: &[F]) -> Estimate<F> {
         assert_eq!(x.len(), direction.len(), "the direction must have as many components as the point");
         let direction: Vec<(usize, F)> =
@@ -175,7 +181,7 @@ impl<F: Float> Differences<F> {
         estimate
     }
 
-    /// Derivatives of all outputs along a direction.
+    /// The derivatives of all outputs along a direction.
     fn along(&self, f: &dyn Fn(&[F]) -> Vec<F>, origin: &[F], x: &[F], direction: &[(usize, F)]) -> Vec<Estimate<F>> {
         let room = self.room(x, direction);
         let point = RefCell::new(x.to_vec());
@@ -189,7 +195,8 @@ impl<F: Float> Differences<F> {
             assert_eq!(values.len(), origin.len(), "the function changed its number of outputs");
             values
         };
-        // The size of the coordinates measured in the direction: the least, for domains' sake.
+        // The size of the coordinates, measured in the direction. The least size is taken so that steps stay in the
+        // domain of every coordinate.
         let sizes = direction.iter().map(|(i, d)| (x[*i] / *d).abs()).filter(|s| *s > F::zero());
         let scale = sizes.fold(F::infinity(), F::min);
         let scale = if scale.is_finite() { scale } else { F::one() };
@@ -205,7 +212,7 @@ impl<F: Float> Differences<F> {
         quotients.into_iter().enumerate().map(estimate).collect()
     }
 
-    /// How far bounds let one go back and forth.
+    /// The longest steps back and forth along a direction that the bounds allow.
     fn room(&self, x: &[F], direction: &[(usize, F)]) -> [F; 2] {
         let mut room = [F::infinity(); 2];
         let Some(bounds) = &self.bounds else { return room };
@@ -220,6 +227,7 @@ impl<F: Float> Differences<F> {
         room
     }
 
+    /// The quotients of a fixed scheme for all outputs, and the number of evaluations.
     fn fixed(&self, values: &dyn Fn(F) -> Vec<F>, origin: &[F], scale: F, room: [F; 2]) -> (Vec<F>, usize) {
         let power = match self.scheme {
             Scheme::Forward | Scheme::Backward => 1.0 / 2.0,
@@ -240,7 +248,7 @@ impl<F: Float> Differences<F> {
         if needs[0] <= back && needs[1] <= forth {
             return combine(self.scheme, values, origin, h);
         }
-        // Turn to the wider side, with a step that fits.
+        // The scheme would cross an edge, so a one-sided scheme goes to the wider side, with a step that fits.
         let (sign, width) = if forth >= back { (F::one(), forth) } else { (-F::one(), back) };
         if matches!(self.scheme, Scheme::Forward | Scheme::Backward) {
             let h = h.min(width);
@@ -254,6 +262,7 @@ impl<F: Float> Differences<F> {
         ((0..origin.len()).map(quotient).collect(), 2)
     }
 
+    /// The derivatives of all outputs by [`Scheme::Adaptive`].
     fn adaptive(
         &self,
         values: &dyn Fn(F) -> Vec<F>,
@@ -266,7 +275,7 @@ impl<F: Float> Differences<F> {
         let cache = RefCell::new(HashMap::<u64, Vec<F>>::new());
         let start = self.step.map(wide);
         let unit = wide(F::epsilon());
-        // Steps with random last bits show whether the values have fewer.
+        // Values at steps with random last bits show if the function rounds to a shorter type.
         let first = start.unwrap_or(first_step(unit) * wide(scale));
         let [back, forth] = room.map(wide);
         let reach = if forth >= back { first.min(forth) } else { -first.min(back) };
@@ -286,7 +295,7 @@ impl<F: Float> Differences<F> {
                 wide(values[j])
             };
             let height = wide(origin[j].abs());
-            // A ladder that is told where to start has its own scale.
+            // A given first step sets the scale of the ladder.
             let scale = start.map_or(wide(scale), |h| h / first_step(unit));
             let scale = scale.log2().floor().exp2();
             let mut line = Line {
@@ -325,7 +334,7 @@ impl<F: Float> Differences<F> {
     }
 }
 
-/// The quotient of a scheme for every output, and its evaluations.
+/// The quotients of a fixed scheme for all outputs with step `h`, and the number of evaluations.
 fn combine<F: Float>(scheme: Scheme, values: &dyn Fn(F) -> Vec<F>, origin: &[F], h: F) -> (Vec<F>, usize) {
     let two = F::one() + F::one();
     let outputs = 0..origin.len();

@@ -1,23 +1,26 @@
 //! Kinks shared by several coordinates.
 //!
-//! At `x = y` each partial of `max(x, y)` may be anything in [0, 1], but not both 1: a gradient must be
-//! tested along directions that mix the coordinates. There `gᵀd` must lie between the least and the
-//! greatest slope the function shows, at the point and at random points around it: the Clarke
-//! subdifferential as sampled gradients see it (Burke, Lewis & Overton, SIAM J. Optim. 15 (2005)).
+//! At `x = y` each partial of `max(x, y)` may be any number in [0, 1], but both may not be 1. A gradient must
+//! therefore be tested along directions that mix the coordinates. Along such a direction, `gᵀd` must lie between
+//! the least and the greatest slope of the function at the point and at random points around the point: the Clarke
+//! subdifferential, approximated by sampled gradients (Burke, Lewis & Overton, SIAM J. Optim. 15 (2005)).
 
 use rand::Rng;
 
-use super::check::{Direction, Output, Run, signed};
 use super::report::{Entry, Place, Reason, Verdict};
+use super::run::{CheckRun, Direction, Functional, random_component};
 use super::slope::Question;
 
-/// Directions of several kinds, since a wrong tie shows in some only: an excess in the sum of the parts where
-/// all components are alike, a wrong sign where two differ.
+/// The number of random directions, of several kinds.
+///
+/// A wrong tie shows in some kinds only: an excess in the sum of the partials shows where all components are alike,
+/// a wrong sign shows where two components differ.
 const DIRECTIONS: u64 = 24;
+/// The number of random points around the point.
 const NEIGHBOURS: usize = 64;
 
-/// Tests random directions over the coordinates of `entries` that lie at a kink; returns what disagrees.
-pub(super) fn joint(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], entries: &[Entry]) -> Option<Entry> {
+/// Tests random directions over the coordinates of `entries` that lie at a kink; returns the first disagreement.
+pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], entries: &[Entry]) -> Option<Entry> {
     let kinked = |e: &&Entry| e.one_sided.is_some() && e.verdict == Verdict::Agrees;
     let coordinates: Vec<usize> = entries.iter().filter(kinked).filter_map(|e| e.coordinate).collect();
     if coordinates.len() < 2 {
@@ -33,7 +36,7 @@ pub(super) fn joint(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], entrie
         }
         let mut direction = run.direction(&some, round % 2);
         if round % 2 == 0 {
-            // Nearly of the same size, at first of the same sign.
+            // These components have nearly the same size, and in the first rounds the same sign.
             for (i, d) in &mut direction {
                 let size = run.scale[*i] * run.rng.borrow_mut().random_range(0.9..1.0);
                 if d.abs() >= 0.5 * run.scale[*i] {
@@ -45,13 +48,14 @@ pub(super) fn joint(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], entrie
     })
 }
 
-fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction: &Direction) -> Option<Entry> {
+/// The entry for a direction, if `gᵀd` lies outside the range of all slopes sampled along that direction.
+fn disagreement(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], direction: &Direction) -> Option<Entry> {
     let analytic: f64 = direction.iter().map(|(i, d)| gradient[*i] * d).sum();
     let size: f64 = direction.iter().map(|(i, d)| (gradient[*i] * d).abs()).sum();
     let question = Question {
         analytic: Some(analytic),
         rounding: 16.0 * run.unit * size,
-        relative: run.relative(),
+        relative: run.relative_tolerance(),
         absolute: 0.0,
         reference: Some(size),
         natural: output(&run.origin).abs().max(size),
@@ -70,7 +74,7 @@ fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction:
         high = high.max(value);
         error = error.max(e);
     }
-    let tolerance = 2.0 * error + run.relative() * size;
+    let tolerance = 2.0 * error + run.relative_tolerance() * size;
     if analytic >= low - tolerance && analytic <= high + tolerance {
         return None;
     }
@@ -81,8 +85,8 @@ fn disagreement(run: &Run<'_>, output: &Output<'_>, gradient: &[f64], direction:
     Some(entry)
 }
 
-/// Slopes along `direction` at random points nearby, with what rounding may do to each.
-fn neighbours(run: &Run<'_>, output: &Output<'_>, direction: &Direction) -> Vec<(f64, f64)> {
+/// Slopes along `direction` at random points nearby, each with a bound on the effect of rounding.
+fn neighbours(run: &CheckRun<'_>, output: &Functional<'_>, direction: &Direction) -> Vec<(f64, f64)> {
     let digits = -run.unit.log2();
     let radius = (-digits / 4.0).exp2();
     let step = radius * (-digits / 6.0).exp2();
@@ -90,8 +94,8 @@ fn neighbours(run: &Run<'_>, output: &Output<'_>, direction: &Direction) -> Vec<
     for _ in 0..NEIGHBOURS {
         let mut base = run.x.clone();
         for &(i, d) in direction {
-            // Away from a near bound `d` points inwards.
-            base[i] += radius * d.abs() * signed(&mut run.rng.borrow_mut());
+            // Near a bound, `d` points away from the bound.
+            base[i] += radius * d.abs() * random_component(&mut run.rng.borrow_mut());
         }
         let values = run.along(&base, direction);
         let [before, after] = [-step, step].map(&values);

@@ -1,22 +1,23 @@
-//! Finite differences, and a gradient checker that can be believed.
+//! Finite differences, and a gradient checker whose verdicts can be trusted.
 //!
-//! # Why another one
-//! A checker compares `g` with a difference quotient and needs a *step* and a *tolerance*. Constants for
-//! either are wrong somewhere: a step of 1e-6 vanishes beside x = 1e8 and swamps x = 1e-8, an absolute
-//! tolerance passes any error in a small gradient, one random direction overlooks one wrong entry of a
-//! thousand. Here both follow from error analysis:
+//! # Method
+//! A checker compares the gradient `g` with a difference quotient and needs a *step* and a *tolerance*. Constants
+//! for either are wrong somewhere: a step of 1e-6 vanishes beside x = 1e8 and swamps x = 1e-8, and an absolute
+//! tolerance passes any error in a small gradient. A single random direction overlooks one wrong entry in a
+//! thousand. This checker derives step and tolerance from error analysis:
 //!
 //! - **Noise** of the function's values is measured at each coordinate from a difference table (Moré & Wild
-//!   2011), not assumed: a function that computes in f32 inside, or iterates, is recognised.
-//! - **Step.** Quotients over `δ, 2δ, 4δ` are extrapolated (Ridders 1982), `δ` starting relative to the
-//!   coordinate and moving, longer while noise dominates and shorter while truncation does. A longer step is
+//!   2011), not assumed. A function that computes in f32 inside, or that iterates, is recognised.
+//! - **Step.** Quotients over `δ, 2δ, 4δ` are extrapolated (Ridders 1982). `δ` starts relative to the
+//!   coordinate, grows while noise dominates and shrinks while truncation dominates. A longer step is
 //!   believed only if consistent with all shorter ones (Lepski 1990).
 //! - **Tolerance** is twice the resulting error bound. An entry that deviates by more is confirmed at a
-//!   finer scale, then *disagrees*; one within it *agrees* if the bound is small beside the entry; otherwise
-//!   the values cannot tell, and the entry is *inconclusive*, with the [`Reason`].
-//! - **Kinks.** Where left and right derivative differ down to the noise, every slope between them is a
-//!   subgradient; ties of several coordinates are tested in random directions as well.
-//! - **Large gradients** are checked in random directions over blocks of like size, and bisected.
+//!   finer scale, then *disagrees*. An entry within the tolerance *agrees* if the bound is small beside the entry.
+//!   Otherwise the values do not allow a decision, and the entry is *inconclusive*, with the [`Reason`].
+//! - **Kinks.** Where left and right derivative differ down to the noise, every slope between the two is a
+//!   subgradient. Ties of several coordinates are also tested in random directions.
+//! - **Large gradients** are checked in random directions over blocks of coordinates of like size; a block that
+//!   disagrees is bisected.
 //!
 //! # Checking a gradient
 //! ```
@@ -32,66 +33,38 @@
 //! # Ok::<(), GradientMismatch>(())
 //! ```
 //!
-//! # What it cannot see
-//! Only values are seen. An error smaller than what the values' noise allows is not an error one could
-//! measure; the report gives that bound for every entry. In a block, an entry far below the others of its
-//! group by size of the *analytic* value is in another group; what even that group cannot resolve is
-//! reported as inconclusive, or, if it could not change the function's values by more than the square root of
-//! their noise, as agreeing within the stated error.
+//! # Limits
+//! The checker sees only values of the function, so no error smaller than the noise of these values allows can be
+//! measured; the report gives the bound for every entry. In a block, entries are grouped by the size of the
+//! *analytic* value, so that a small entry shares no group with much larger ones. Entries that even their own group
+//! cannot resolve are reported as inconclusive, or as agreeing within the stated error if they could not change the
+//! function's values by more than the square root of the noise.
+//!
+//! # Source files
+//! Imports run one way: `noise` and `report` import no other file of this folder, then come `stencil`, `slope`,
+//! `options`, `run`, `entries`, `kinks` and `blocks`, `checks`, `on_tape`, each importing only files named before it.
+//! `differences` stands on `slope`. Only `on_tape` uses the rest of the crate.
 
 mod blocks;
-mod check;
+mod checks;
 mod differences;
+mod entries;
 mod kinks;
 mod noise;
+mod on_tape;
+mod options;
 mod report;
+mod run;
 mod slope;
-mod tape;
+mod stencil;
 
-use num_traits::Float;
-
-pub use check::{Coordinates, GradCheck, Progress};
+pub use checks::{check, check_jacobian, check_vjp};
 pub use differences::{Differences, Estimate, Scheme, derivative, directional, jacobian, partials};
+pub use on_tape::{check_gradient, check_params};
+pub use options::{CheckProgress, Coordinates, GradCheck};
 pub use report::{Entry, GradientMismatch, Place, Reason, Report, Verdict};
-pub use tape::{check_gradient, check_params};
 
-/// Checks a hand-written gradient with the default options: see [`GradCheck::check`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check<F: Float>(
-    value: impl Fn(&[F]) -> F,
-    gradient: impl Fn(&[F]) -> Vec<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check(value, gradient, x)
-}
-
-/// Checks a Jacobian with the default options: see [`GradCheck::check_jacobian`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check_jacobian<F: Float>(
-    f: impl Fn(&[F]) -> Vec<F>,
-    jacobian: impl Fn(&[F]) -> ndarray::Array2<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check_jacobian(f, jacobian, x)
-}
-
-/// Checks a vector-Jacobian product with the default options: see [`GradCheck::check_vjp`].
-///
-/// # Errors
-/// As [`GradCheck::check`].
-pub fn check_vjp<F: Float>(
-    f: impl Fn(&[F]) -> Vec<F>,
-    vjp: impl Fn(&[F], &[F]) -> Vec<F>,
-    x: &[F],
-) -> Result<Report, GradientMismatch> {
-    GradCheck::new().check_vjp(f, vjp, x)
-}
-
-/// Checks a gradient and panics with the table, at the caller's line, unless every entry agrees.
+/// Checks a gradient and, unless every entry agrees, panics with the table of the report at the caller's line.
 ///
 /// ```
 /// use wengert::assert_gradient;
@@ -99,7 +72,7 @@ pub fn check_vjp<F: Float>(
 /// assert_gradient!(|x: &[f64]| x[0].sin() * x[1], |x| vec![x[0].cos() * x[1], x[0].sin()], &[0.5, 2.0]);
 /// ```
 ///
-/// Options come first:
+/// A check with options comes first:
 ///
 /// ```
 /// use wengert::{assert_gradient, gradcheck::GradCheck};
@@ -109,7 +82,7 @@ pub fn check_vjp<F: Float>(
 /// ```
 ///
 /// # Panics
-/// If an entry disagrees or is inconclusive, or the check is impossible.
+/// If an entry disagrees or is inconclusive, or if the check is impossible.
 #[macro_export]
 macro_rules! assert_gradient {
     (@ $outcome:expr) => {

@@ -1,8 +1,8 @@
 //! The noise of a computed function, read off a difference table.
 //!
 //! Hamming (*Introduction to Applied Numerical Analysis*, 1971, ch. 6) observed that repeated
-//! differences of a smooth function die out while those of its rounding errors grow in a known way;
-//! Moré & Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), made it an
+//! differences of a smooth function die out, while the differences of its rounding errors grow in a known way.
+//! Moré & Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), turned this observation into an
 //! algorithm. With `f(t + kδ)`, `k = 0..=m`, and independent errors of standard deviation `σ`,
 //!
 //! ```text
@@ -11,20 +11,20 @@
 //!
 //! so `σ_k` falls with `k` until it reaches the noise and stays there.
 
-/// Points of an equispaced sample.
+/// The number of points of an equispaced sample.
 pub(super) const POINTS: usize = 9;
 
-/// `σ_k` within this factor of each other lie on the plateau (Moré & Wild §3).
+/// The largest factor between two `σ_k` on the plateau (Moré & Wild §3).
 const PLATEAU: f64 = 4.0;
 
-/// Noise level of equispaced samples, never below `0.3 grain · max|f|`: the standard deviation of
-/// rounding a result once to `grain` (the spacing of floats at 1).
+/// The noise level of equispaced samples: a standard deviation, in the units of the values.
 ///
-/// Without a plateau the highest differences still bound the noise from above.
+/// The level is never below `0.3 grain · max|f|`, the standard deviation of rounding a result once to `grain` (the
+/// spacing of floats at 1). Without a plateau, the highest differences still bound the noise from above.
 pub(super) fn level(values: &[f64; POINTS], grain: f64) -> f64 {
     const ORDERS: usize = POINTS - 1;
     let height = values.iter().fold(f64::MIN_POSITIVE, |m: f64, v| m.max(v.abs()));
-    // Scaled, so that squares stay in range.
+    // The values are scaled so that their squares stay in range.
     let mut differences = values.map(|v| v / height);
     let mut sigma = [0.0; ORDERS + 1];
     let mut alternates = [false; ORDERS + 1];
@@ -49,16 +49,16 @@ pub(super) fn level(values: &[f64; POINTS], grain: f64) -> f64 {
     (measured * height).max(rounding(values, grain))
 }
 
-/// What rounding each value once costs.
+/// The noise of rounding each value once.
 pub(super) fn rounding(values: &[f64], grain: f64) -> f64 {
     0.3 * grain * values.iter().fold(0.0, |m: f64, v| m.max(v.abs()))
 }
 
-/// Spacing at 1 of the shortest binary floats that hold all these values, or `unit` if they use it to within
-/// a few bits.
+/// The spacing at 1 of the shortest binary floats that hold all these values, or `unit` if the values use the
+/// precision of `unit` to within a few bits.
 ///
-/// Values at points with random last bits end in random bits themselves, unless the function rounds them to
-/// a shorter type.
+/// The values at points with random last bits also end in random bits, unless the function rounds the values to a
+/// shorter type.
 pub(super) fn grain(values: impl IntoIterator<Item = f64>, unit: f64) -> f64 {
     let digits = |v: &f64| 53 - (v.to_bits() | 1 << 52).trailing_zeros() as i32;
     let Some(longest) = values.into_iter().filter(|v| v.is_normal()).map(|v| digits(&v)).max() else {
@@ -68,7 +68,7 @@ pub(super) fn grain(values: impl IntoIterator<Item = f64>, unit: f64) -> f64 {
     if grain > 256.0 * unit { grain } else { unit }
 }
 
-/// Whether the samples sit on a staircase: half of the neighbours equal (Moré & Wild: step too small).
+/// True if the samples lie on a staircase: half of the neighbouring values are equal (Moré & Wild: step too small).
 pub(super) fn is_flat(values: &[f64; POINTS]) -> bool {
     values.windows(2).filter(|w| w[0] == w[1]).count() >= POINTS / 2
 }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn additive_noise_is_measured_within_a_factor() {
-        // A fixed sequence in (-1, 1) with standard deviation 1/sqrt(3).
+        // The noise is a fixed sequence in (-1, 1) with standard deviation 1/sqrt(3).
         let mut state = 1_u64;
         for _ in 0..200 {
             let values = std::array::from_fn(|k| {

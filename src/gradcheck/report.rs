@@ -1,36 +1,38 @@
-//! What a check found: for people a table, for programs fields.
+//! The outcome of a check: a table for people, fields for programs.
 
 use std::fmt::{self, Write};
 
-/// What is known of one entry of a gradient.
+/// The decision on one entry of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Equal to the numeric derivative within the error of both.
+    /// The entry equals the numeric derivative within the error of both.
     Agrees,
     /// The values of the function do not allow a decision; [`Entry::reason`] says why.
     Inconclusive,
-    /// Different beyond every error that was measured.
+    /// The entry differs from the numeric derivative by more than every error that was measured.
     Disagrees,
 }
 
-/// Why an entry is inconclusive, or what is special about it.
+/// The reason why an entry is inconclusive, or a special property of an entry that is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// The noise of the function's values hides the derivative.
     Noise,
-    /// The one-sided derivatives differ; every value between them is accepted.
+    /// The one-sided derivatives differ; every value between these two derivatives is accepted.
     Kink,
-    /// The function, or its bounds, leave one side only, or end very near.
+    /// The function or its bounds leave only one side of the point, or end very near the point.
     EdgeOfDomain,
-    /// The analytic value or every neighbouring value of the function is infinite or NaN.
+    /// The analytic value, or every neighbouring value of the function, is infinite or NaN.
     NonFinite,
     /// Difference quotients do not converge as the step shrinks.
     Unsettled,
-    /// The function or the gradient returned something else when called again.
+    /// The function or the gradient returned another result when called again at the same point.
     NotDeterministic,
-    /// Right for the cotangent 1, but not proportional to the cotangent (`analytic` is the value swept from
-    /// another one and divided by it, `numeric` that for 1).
+    /// The entry is not proportional to the cotangent.
+    ///
+    /// `numeric` is the entry for the cotangent 1; `analytic` is the entry for another cotangent, divided by that
+    /// cotangent.
     Cotangent,
     /// The search for the wrong entries of a block was cut short.
     NotSearched,
@@ -51,12 +53,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What an [`Entry`] is about.
+/// The subject of an [`Entry`]: one entry of a gradient or a direction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// One entry: of a gradient `[i]` or of a tensor's `[i, j, ..]`, of a Jacobian `[output, input]`.
+    /// One entry: `[i]` in a gradient, `[i, j, ..]` in the gradient of a tensor, `[output, input]` in a Jacobian.
     Entry(Vec<usize>),
-    /// The derivative along a random direction over so many coordinates.
+    /// The derivative along a random direction over this number of coordinates.
     Direction(usize),
 }
 
@@ -72,15 +74,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// One comparison.
+/// One comparison of an analytic with a numeric derivative.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
     /// Name of the input.
     pub input: String,
-    /// Which entry, or how many of them together.
+    /// The entry or the direction that was compared.
     pub place: Place,
-    /// Position in the flat input; `None` for a direction.
+    /// Index into the flat input; `None` for a direction.
     pub coordinate: Option<usize>,
     /// The value under test.
     pub analytic: f64,
@@ -88,13 +90,13 @@ pub struct Entry {
     pub numeric: f64,
     /// Bound on the error of `numeric`.
     pub error: f64,
-    /// The step of the difference quotient it rests on, in units of the coordinate (or of the direction).
+    /// The step of the difference quotient behind `numeric`, in units of the coordinate (or of the direction).
     pub step: f64,
     /// Left and right derivative at a kink.
     pub one_sided: Option<[f64; 2]>,
     /// The decision.
     pub verdict: Verdict,
-    /// Why it is inconclusive; on agreement or disagreement, what is special.
+    /// The reason if the verdict is inconclusive; otherwise a special property of the entry, if it has one.
     pub reason: Option<Reason>,
 }
 
@@ -106,35 +108,38 @@ impl Entry {
     }
 }
 
-/// The outcome of a check; its `Display` is a table, worst entry first (`{:#}` shows every row).
+/// The outcome of a check.
+///
+/// `Display` shows a table, worst entry first; `{:#}` shows every row.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// All comparisons, worst first.
     pub entries: Vec<Entry>,
-    /// Entries of the gradient or Jacobian that were covered, alone or in a direction.
+    /// Number of coordinates that were checked, alone or in a direction.
     pub covered: usize,
-    /// Calls of the function.
+    /// Number of calls of the function.
     pub evaluations: usize,
-    /// Calls of the gradient.
+    /// Number of calls of the gradient.
     pub gradient_evaluations: usize,
-    /// Largest noise of the function's values seen (standard deviation).
+    /// Largest noise seen in the function's values, as a standard deviation in their units.
     pub noise: f64,
     /// Observed order of the Taylor remainder `f(x + hd) - f(x) - h gᵀd`: 2 for a right gradient, 1 for a
-    /// wrong one; `None` where the remainder is below the noise (as for a linear function).
+    /// wrong gradient; `None` if the remainder is below the noise, as for a linear function.
     pub taylor_order: Option<f64>,
-    /// Whether the function returned the same value each time at the same point.
+    /// True if the function returned the same value each time at the same point.
     pub value_is_deterministic: bool,
-    /// Whether the gradient was the same twice, bit for bit.
+    /// True if two calls of the gradient gave the same result, bit for bit.
     pub gradient_is_deterministic: bool,
-    /// Panics of the function at a step (its value there counts as undefined).
+    /// Number of steps at which the function panicked; its value there counts as undefined.
     pub panics: usize,
     /// The seed of all random choices.
     pub seed: u64,
 }
 
 impl Report {
-    /// `Disagrees` if any entry does, else `Inconclusive` if any is, else `Agrees`.
+    /// The worst verdict: `Disagrees` if any entry disagrees, else `Inconclusive` if any entry is inconclusive, else
+    /// `Agrees`.
     pub fn verdict(&self) -> Verdict {
         self.entries.iter().map(|e| e.verdict).max().unwrap_or(Verdict::Agrees)
     }
@@ -154,7 +159,7 @@ impl Report {
         self.entries.first()
     }
 
-    /// One line for people.
+    /// A summary of the check in one line.
     pub fn summary(&self) -> String {
         let count = |v| self.with_verdict(v).count();
         let directions = self.entries.iter().filter(|e| matches!(e.place, Place::Direction(_))).count();
@@ -185,6 +190,7 @@ impl Report {
         verdict + &notes
     }
 
+    /// Sorts the entries, worst first.
     pub(super) fn sort(&mut self) {
         let rank = |e: &Entry| {
             let gap = e.relative_error();
@@ -197,7 +203,7 @@ impl Report {
     }
 }
 
-/// Rows a table shows unless `{:#}` asks for all.
+/// The number of rows that a table shows unless `{:#}` asks for all.
 const ROWS: usize = 20;
 
 impl fmt::Display for Report {
@@ -214,7 +220,7 @@ impl fmt::Display for Report {
         for (i, row) in [&head].into_iter().chain(&rows).enumerate() {
             let mut line = String::new();
             for (c, (cell, width)) in row.iter().zip(width).enumerate() {
-                // Text to the left, numbers to the right.
+                // Text is aligned to the left, numbers to the right.
                 let _ = if (2..6).contains(&c) {
                     write!(line, "{cell:>width$}  ")
                 } else {
@@ -233,6 +239,7 @@ impl fmt::Display for Report {
     }
 }
 
+/// The cells of one row of the table.
 fn row(e: &Entry) -> [String; 7] {
     let mut verdict = match e.verdict {
         Verdict::Agrees => "agrees",
@@ -257,7 +264,7 @@ fn row(e: &Entry) -> [String; 7] {
     ]
 }
 
-/// Ten significant digits, in the shorter notation.
+/// A number with ten significant digits, in the shorter of the two notations.
 fn number(v: f64) -> String {
     if v == 0.0 || !v.is_finite() {
         return format!("{v}");
@@ -270,55 +277,55 @@ fn number(v: f64) -> String {
     }
 }
 
-/// Why a check failed.
+/// The reason why a check failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum GradientMismatch {
-    /// At least one entry disagrees; the report has them first.
+    /// At least one entry disagrees; the report lists these entries first.
     Disagrees(Box<Report>),
-    /// There is nothing to differentiate.
+    /// The point has no coordinates, so there is nothing to differentiate.
     EmptyInput,
-    /// A gradient, Jacobian, list of bounds or list of inputs of another size than the input.
+    /// A gradient, Jacobian, list of bounds or list of inputs does not fit the size of the input.
     Length {
-        /// What has the wrong size.
+        /// The thing of the wrong size, such as "the gradient".
         what: &'static str,
-        /// The size it has.
+        /// The size found.
         found: Vec<usize>,
-        /// The size it should have.
+        /// The size expected.
         expected: Vec<usize>,
     },
     /// The function is infinite or NaN at the point itself.
     NonFiniteValue {
-        /// Which output.
+        /// Index of the output.
         output: usize,
-        /// Its value.
+        /// Value of the output.
         value: f64,
     },
     /// A coordinate of the point is infinite or NaN.
     NonFiniteInput {
-        /// Which coordinate.
+        /// Index of the coordinate.
         coordinate: usize,
     },
-    /// The point lies outside its own bounds.
+    /// A coordinate of the point lies outside its bounds.
     OutOfBounds {
-        /// Which coordinate.
+        /// Index of the coordinate.
         coordinate: usize,
-        /// Its value.
+        /// Value of the coordinate.
         value: f64,
-        /// Its bounds.
+        /// Bounds of the coordinate, lower and upper.
         bounds: [f64; 2],
     },
     /// The function or the gradient panicked at the point itself.
     Panicked {
-        /// Which of the two.
+        /// The one that panicked, such as "the function".
         what: &'static str,
-        /// The panic's message.
+        /// Message of the panic.
         message: String,
     },
 }
 
 impl GradientMismatch {
-    /// The report, if the check came as far as comparing.
+    /// The report, if the check was possible.
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Disagrees(report) => Some(report),

@@ -1,26 +1,26 @@
-//! The checker on functions of the tape's handles.
+//! Checks of functions that are written for the tape: of variables, of a tensor, of a model's parameters.
 
 use ndarray::{Array, ArrayBase, Data, Dimension};
 
-use super::check::GradCheck;
+use super::options::GradCheck;
 use super::report::{GradientMismatch, Report};
-use crate::number::{BaseFloat, Dual};
+use crate::number::{BaseFloat, Dual, Scalar};
 use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 
-/// A cotangent that no accident turns into 1.
+/// A seed other than 1, so that a pullback that ignores its cotangent is caught.
 const COTANGENT: f64 = -1.375;
 
 impl GradCheck {
-    /// Checks the tape's gradient of a function of variables against its values, swept twice from the
-    /// cotangent 1 and once from another.
+    /// Checks the tape's gradient of a function of variables against the values of the function.
     ///
-    /// Each value comes from a fresh tape, as in a loss.
+    /// The gradient is swept twice from the seed 1 and once from another seed. Each value and each gradient comes from
+    /// a fresh tape, as in a training step.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_gradient<F: BaseFloat>(
         &self,
         f: impl for<'t> Fn(&[Var<'t, F>]) -> Var<'t, F>,
@@ -38,10 +38,10 @@ impl GradCheck {
         self.scalar_check(&value, &|x| sweep(x, F::one()), Some((cotangent, &seeded)), x)
     }
 
-    /// Checks the tape's gradient of a function of one tensor.
+    /// Checks the tape's gradient of a function of one tensor, of any shape.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_tensor<F: BaseFloat, S: Data<Elem = F>, D: Dimension>(
         &self,
         f: impl for<'t> Fn(Tensor<'t, F, D>) -> Var<'t, F>,
@@ -67,11 +67,12 @@ impl GradCheck {
         check.scalar_check(&value, &|x| sweep(x, F::one()), Some((cotangent, &seeded)), &flat)
     }
 
-    /// Checks the gradient of a whole model: a loss as [`Tape::value_and_grad`] takes it, with
-    /// respect to every parameter, frozen or not. The report names entries by parameter and index.
+    /// Checks the gradient of a whole model with respect to every parameter, frozen or not.
+    ///
+    /// `loss` is a closure as for [`Tape::value_and_grad`]. The report names entries by parameter and index.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_params<'env, F: BaseFloat>(
         &self,
         params: &'env Params<F>,
@@ -103,17 +104,19 @@ impl GradCheck {
     }
 
     /// Checks second derivatives: products of the Hessian with random vectors, forward over reverse, against
-    /// differences of the gradient. The function is given over dual numbers, whose primal is its value.
+    /// differences of the gradient.
+    ///
+    /// The function takes variables over dual numbers; the primal of the result is the value of the function.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Same as for [`check`](Self::check).
     pub fn check_second_order<F: BaseFloat>(
         &self,
         f: impl for<'t> Fn(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,
         x: &[F],
     ) -> Result<Report, GradientMismatch>
     where
-        Dual<F>: crate::number::Scalar,
+        Dual<F>: Scalar,
     {
         let sweep = |x: &[F], d: &[F]| -> Vec<Dual<F>> {
             let tape = Tape::new();
@@ -139,7 +142,7 @@ impl GradCheck {
 /// ```
 ///
 /// # Errors
-/// As [`GradCheck::check`].
+/// Same as for [`GradCheck::check`].
 pub fn check_gradient<F: BaseFloat>(
     f: impl for<'t> Fn(&[Var<'t, F>]) -> Var<'t, F>,
     x: &[F],
@@ -166,7 +169,7 @@ pub fn check_gradient<F: BaseFloat>(
 /// ```
 ///
 /// # Errors
-/// As [`GradCheck::check`].
+/// Same as for [`GradCheck::check`].
 pub fn check_params<'env, F: BaseFloat>(
     params: &'env Params<F>,
     loss: impl for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
