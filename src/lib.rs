@@ -54,6 +54,7 @@ mod params;
 mod recording;
 pub mod rules;
 mod scalar;
+mod sealed;
 #[allow(unsafe_code)]
 mod slices;
 pub mod symbolic;
@@ -80,16 +81,46 @@ pub use number::{BaseFloat, Brand, Dual, Real, Rule, Scalar, apply};
 pub use params::{Group, Param, ParamInfo, Params, ParamsOn};
 pub use recording::record;
 pub use scalar::{
-    Gradient, Seed, SnapshotSchedule, Var, Wrt, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
+    Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
 };
 pub use symbolic::symbolic;
 pub use tape::Tape;
-pub use tensor::{Activation, Conv, Dot, Embed, IntoConstant, Lengths, Operand, Operands, Pool, Target, Tensor};
+pub use tensor::{Activation, Conv, Pool, Tensor};
 #[cfg(feature = "linalg")]
-pub use tensor::{Columns, Diag, LinalgError, Lu, Uplo};
+pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
 
 pub use ndarray;
+
+/// The traits of arguments: each says what can be passed to some methods.
+///
+/// They are named in signatures and, now and then, in the bounds of a generic function of one's own; a program that
+/// calls the methods needs none of them in scope. All are sealed: the crate implements them, and nobody else can.
+///
+/// | trait | what can be passed | to |
+/// |---|---|---|
+/// | [`Operand`](args::Operand) | a number, a [`Var`], a tensor, an array as a constant | operators and functions of two tensors |
+/// | [`Dot`](args::Dot) | a tensor of one or two axes | [`Tensor::dot`] |
+/// | [`Target`](args::Target) | a tensor, an array, a number of the prediction's shape | losses |
+/// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
+/// | [`Embed`](args::Embed) | a number that is a constant among others: an `f64` on a tape of dual numbers | everything that takes data |
+/// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
+/// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
+/// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
+/// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |
+/// | `Columns` (feature `linalg`) | the dimension of a vector or a matrix | `Tensor::solve` |
+///
+/// ```compile_fail
+/// struct Own;
+/// impl wengert::args::Lengths<2> for Own {} // the method it lacks takes a type that cannot be named
+/// ```
+pub mod args {
+    pub use crate::kit::nn::Indices;
+    pub use crate::scalar::Wrt;
+    #[cfg(feature = "linalg")]
+    pub use crate::tensor::Columns;
+    pub use crate::tensor::{CustomInputs, Dot, Embed, IntoConstant, Lengths, Operand, Target};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::var::Var;
 use crate::number::Scalar;
+use crate::sealed::Seal;
 use crate::slices::{Layout, scatter_add};
 use crate::tape::{Output, Tape, sweep};
 
@@ -57,7 +58,7 @@ impl<'t, F: Scalar> Gradient<'t, F> {
     /// an intermediate that was not [`retain`](Var::retain)ed.
     #[track_caller]
     pub fn wrt<W: Wrt<'t, F>>(&self, of: W) -> W::Output {
-        of.read(self)
+        of.read(self, Seal)
     }
 
     /// Whether every adjoint is finite.
@@ -128,13 +129,13 @@ pub trait Wrt<'t, F: Scalar> {
     /// The derivative in the same arrangement.
     type Output;
     #[doc(hidden)]
-    fn read(self, gradient: &Gradient<'t, F>) -> Self::Output;
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Self::Output;
 }
 
 impl<'t, F: Scalar> Wrt<'t, F> for Var<'_, F> {
     type Output = F;
     #[track_caller]
-    fn read(self, gradient: &Gradient<'t, F>) -> F {
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> F {
         gradient[self]
     }
 }
@@ -143,7 +144,7 @@ impl<'t, F: Scalar, const N: usize> Wrt<'t, F> for [Var<'_, F>; N] {
     type Output = [F; N];
     #[inline]
     #[track_caller]
-    fn read(self, gradient: &Gradient<'t, F>) -> [F; N] {
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> [F; N] {
         let mut adjoints = [F::zero(); N];
         for (adjoint, var) in adjoints.iter_mut().zip(self) {
             *adjoint = gradient[var];
@@ -155,7 +156,7 @@ impl<'t, F: Scalar, const N: usize> Wrt<'t, F> for [Var<'_, F>; N] {
 impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
     type Output = Vec<F>;
     #[track_caller]
-    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Vec<F> {
         let mut adjoints = vec![F::zero(); self.len()];
         for (adjoint, var) in adjoints.iter_mut().zip(self) {
             *adjoint = gradient.adjoints[gradient.slot_of(var)];
@@ -167,8 +168,8 @@ impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
 impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
     type Output = Vec<F>;
     #[track_caller]
-    fn read(self, gradient: &Gradient<'t, F>) -> Vec<F> {
-        self.as_slice().read(gradient)
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Vec<F> {
+        self.as_slice().read(gradient, Seal)
     }
 }
 

@@ -8,6 +8,7 @@ use super::elementwise::Operand;
 use super::handle::{Node, Tensor};
 use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
+use crate::sealed::Seal;
 use crate::slices::{Layout, for_each_run, place};
 use crate::tape::{OperandInfo, OperationKind, SINK, Tape};
 use crate::tensor::elementwise::common_shape;
@@ -234,7 +235,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         R::Dim: DimMax<M, Output: 't>,
     {
         let tape = self.tape;
-        let (a, b) = other.pair(self, "keep_where");
+        let (a, b) = other.pair(self, "keep_where", Seal);
         let shape: <R::Dim as DimMax<M>>::Output =
             common_shape(a.shape(), mask.shape(), "keep_where (operands and mask)");
         let (a, b) =

@@ -6,6 +6,7 @@ use super::handle::Tensor;
 use crate::number::macros::{for_each_dual, for_each_nested_dual};
 use crate::number::{Dual, Real, Scalar};
 use crate::scalar::Var;
+use crate::sealed::Seal;
 use crate::tape::{SINK, Tape};
 
 /// A number that is a constant among numbers `F`: `F` itself, and the numbers below the dual numbers
@@ -13,18 +14,18 @@ use crate::tape::{SINK, Tape};
 pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     /// The constant.
     #[doc(hidden)]
-    fn embed(self) -> F;
+    fn embed(self, _: Seal) -> F;
     /// An array of constants.
     #[doc(hidden)]
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
-        let copy = tape.arena().alloc_slice_fill_iter(array.iter().map(|x| x.embed()));
+        let copy = tape.arena().alloc_slice_fill_iter(array.iter().map(|x| x.embed(Seal)));
         let values = ArrayView::from_shape(array.raw_dim(), &*copy).expect("as many elements");
         Tensor::view(tape, values, copy, SINK)
     }
 }
 
 impl<F: Scalar> Embed<F> for F {
-    fn embed(self) -> F {
+    fn embed(self, _: Seal) -> F {
         self
     }
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
@@ -33,7 +34,7 @@ impl<F: Scalar> Embed<F> for F {
 }
 
 impl<F: Scalar, const N: usize> Embed<Dual<F, N>> for F {
-    fn embed(self) -> Dual<F, N> {
+    fn embed(self, _: Seal) -> Dual<F, N> {
         Dual::constant(self)
     }
 }
@@ -43,12 +44,12 @@ pub trait IntoConstant<'t, F: Scalar> {
     /// The handle.
     type Handle;
     #[doc(hidden)]
-    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle;
+    fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle;
 }
 
 impl<'t, F: Scalar> IntoConstant<'t, F> for F {
     type Handle = Var<'t, F>;
-    fn into_constant(self, _: &'t Tape<F>) -> Var<'t, F> {
+    fn into_constant(self, _: &'t Tape<F>, _: Seal) -> Var<'t, F> {
         Var::constant(self)
     }
 }
@@ -57,7 +58,7 @@ macro_rules! base_constants {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         impl<'t, $($generics)*> IntoConstant<'t, $number> for $base {
             type Handle = Var<'t, $number>;
-            fn into_constant(self, _: &'t Tape<$number>) -> Var<'t, $number> {
+            fn into_constant(self, _: &'t Tape<$number>, _: Seal) -> Var<'t, $number> {
                 Var::from(self)
             }
         }
@@ -68,7 +69,7 @@ for_each_dual! { base_constants }
 macro_rules! embed_nested {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         impl<$($generics)*> Embed<$number> for $base {
-            fn embed(self) -> $number {
+            fn embed(self, _: Seal) -> $number {
                 Real::from_base(self)
             }
         }
@@ -78,22 +79,22 @@ for_each_nested_dual! { embed_nested }
 
 impl<'t, F: Scalar, A: Embed<F>, S: Data<Elem = A>, D: Dimension> IntoConstant<'t, F> for &'t ArrayBase<S, D> {
     type Handle = Tensor<'t, F, D>;
-    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+    fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
         A::embed_array(tape, self.view())
     }
 }
 
 impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, A, D> {
     type Handle = Tensor<'t, F, D>;
-    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
+    fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
         A::embed_array(tape, self)
     }
 }
 
 impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Array<A, D> {
     type Handle = Tensor<'t, F, D>;
-    fn into_constant(self, tape: &'t Tape<F>) -> Self::Handle {
-        tape.alloc(self).into_constant(tape)
+    fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
+        tape.alloc(self).into_constant(tape, Seal)
     }
 }
 
@@ -128,7 +129,7 @@ impl<F: Scalar> Tape<F> {
     /// assert!(tape.is_empty());
     /// ```
     pub fn constant<'t, C: IntoConstant<'t, F>>(&'t self, value: C) -> C::Handle {
-        value.into_constant(self)
+        value.into_constant(self, Seal)
     }
 
     /// A tensor over borrowed memory where that is gapless, else over a copy in the arena.

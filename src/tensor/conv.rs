@@ -5,6 +5,7 @@ use ndarray::{Dimension, Ix3, Ix4};
 use super::handle::Tensor;
 use crate::kernels::Convolution;
 use crate::number::Scalar;
+use crate::sealed::Seal;
 use crate::tape::OperationKind;
 use crate::tensor::window::{Extent, Lengths};
 
@@ -52,7 +53,7 @@ impl<const N: usize> Conv<N> {
 
     /// How many zeros stand before and after the input.
     pub fn padding(self, padding: impl Lengths<N>) -> Self {
-        Self { padding: padding.lengths(), ..self }
+        Self { padding: padding.lengths(Seal), ..self }
     }
 
     /// The step from one element of the kernel to the next, as seen on the input.

@@ -3,12 +3,12 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 use num_traits::{Float, One, Zero};
-use sealed::Sealed;
 
 use super::handle::Tensor;
 use crate::number::rules::UnaryRule;
 use crate::number::{BaseFloat, Real, Rule, Scalar, binade};
 use crate::scalar::Var;
+use crate::sealed::Sealed;
 use crate::tape::{Adjoints, OperationKind, Tape};
 
 /// A rule of one operand as the tensors' kernels take it.
@@ -28,14 +28,11 @@ impl<B: BaseFloat, U: Rule<B, 1>> UnaryRule<B> for Elementwise<U> {
     }
 }
 
-/// Closes [`Operands`]: what adds to adjoints must add to those of its own operands alone, or it would
-/// wake pullbacks whose captures are gone (see `Tape::push_op`).
-mod sealed {
-    pub trait Sealed {}
-    impl<F: super::Scalar> Sealed for super::Var<'_, F> {}
-    impl<F: super::Scalar, D> Sealed for super::Tensor<'_, F, D> {}
-    impl<F: super::Scalar, D> Sealed for &[super::Tensor<'_, F, D>] {}
-}
+// Sealed for soundness too: code that adds to adjoints must add to those of its own operands alone, or it
+// would wake pullbacks whose captures are gone (see `Tape::push_op`).
+impl<F: Scalar> Sealed for Var<'_, F> {}
+impl<F: Scalar, D> Sealed for Tensor<'_, F, D> {}
+impl<F: Scalar, D> Sealed for &[Tensor<'_, F, D>] {}
 
 /// Operands of [`Tape::custom`]: a tensor, a [`Var`], a tuple of up to four of these, or a slice of
 /// tensors.
@@ -43,10 +40,10 @@ mod sealed {
 /// Nobody else can implement it:
 ///
 /// ```compile_fail,E0277
-/// use wengert::{Operands, Tape};
+/// use wengert::{Tape, args::CustomInputs};
 ///
 /// struct Own;
-/// impl<'t> Operands<'t, f64> for Own {
+/// impl<'t> CustomInputs<'t, f64> for Own {
 ///     type Values = ();
 ///     type Cotangents = ();
 ///     type Kept = ();
@@ -57,7 +54,7 @@ mod sealed {
 ///     }
 /// }
 /// ```
-pub trait Operands<'t, F: Scalar>: Sealed {
+pub trait CustomInputs<'t, F: Scalar>: Sealed {
     /// Their values in the same arrangement: an array view for a tensor, a number for a variable.
     type Values;
     /// Their cotangents in the same arrangement: an array of the tensor's shape, a number.
@@ -76,7 +73,7 @@ pub trait Operands<'t, F: Scalar>: Sealed {
     fn add(kept: Self::Kept, adjoints: &mut Adjoints<'_, F>, cotangents: Self::Cotangents, operation: &str);
 }
 
-impl<'t, F: Scalar> Operands<'t, F> for Var<'t, F> {
+impl<'t, F: Scalar> CustomInputs<'t, F> for Var<'t, F> {
     type Values = F;
     type Cotangents = F;
     type Kept = Self;
@@ -100,7 +97,7 @@ impl<'t, F: Scalar> Operands<'t, F> for Var<'t, F> {
     }
 }
 
-impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for Tensor<'t, F, D> {
+impl<'t, F: Scalar, D: Dimension + 't> CustomInputs<'t, F> for Tensor<'t, F, D> {
     type Values = ArrayView<'t, F, D>;
     type Cotangents = Array<F, D>;
     type Kept = Self;
@@ -127,7 +124,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for Tensor<'t, F, D> {
     }
 }
 
-impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
+impl<'t, F: Scalar, D: Dimension + 't> CustomInputs<'t, F> for &[Tensor<'t, F, D>] {
     type Values = Vec<ArrayView<'t, F, D>>;
     type Cotangents = Vec<Array<F, D>>;
     type Kept = &'t [Tensor<'t, F, D>];
@@ -152,7 +149,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
             kept.len()
         );
         for (tensor, cotangent) in kept.iter().zip(cotangents) {
-            <Tensor<'t, F, D> as Operands<'t, F>>::add(*tensor, adjoints, cotangent, operation);
+            <Tensor<'t, F, D> as CustomInputs<'t, F>>::add(*tensor, adjoints, cotangent, operation);
         }
     }
 }
@@ -160,7 +157,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operands<'t, F> for &[Tensor<'t, F, D>] {
 macro_rules! tuple_operands {
     ($($T:ident $t:ident $c:ident),+) => {
         impl<$($T: Sealed),+> Sealed for ($($T,)+) {}
-        impl<'t, F: Scalar, $($T: Operands<'t, F>),+> Operands<'t, F> for ($($T,)+) {
+        impl<'t, F: Scalar, $($T: CustomInputs<'t, F>),+> CustomInputs<'t, F> for ($($T,)+) {
             type Values = ($($T::Values,)+);
             type Cotangents = ($($T::Cotangents,)+);
             type Kept = ($($T::Kept,)+);
@@ -241,7 +238,7 @@ impl<F: Scalar> Tape<F> {
     /// If an operand is of another tape; in a sweep, if the pullback gives a cotangent of another
     /// shape than its operand's or, for a slice, another number of them, or records on this tape.
     #[track_caller]
-    pub fn custom<'t, I: Operands<'t, F>, E: Dimension + 't>(
+    pub fn custom<'t, I: CustomInputs<'t, F>, E: Dimension + 't>(
         &'t self,
         operation: &'static str,
         operands: I,

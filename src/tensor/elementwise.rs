@@ -11,6 +11,7 @@ use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
 use crate::number::{Dual, Real, Scalar, rules};
 use crate::scalar::Var;
+use crate::sealed::Seal;
 use crate::tape::{OperationKind, SINK, Tape};
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
@@ -35,7 +36,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         rule: impl BinaryRule<F::Base> + 't,
         other: R,
     ) -> Tensor<'t, F, R::Dim> {
-        let (a, b) = other.pair(self, name(&rule));
+        let (a, b) = other.pair(self, name(&rule), Seal);
         zip(self.tape, rule, a, b)
     }
 
@@ -88,7 +89,7 @@ pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// Both operands with the common shape.
     #[doc(hidden)]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim>;
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim>;
 }
 
 impl<'t, F: Scalar, D: Dimension, E: Dimension> Operand<'t, F, D> for Tensor<'t, F, E>
@@ -98,7 +99,7 @@ where
     type Dim = <D as DimMax<E>>::Output;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim> {
         left.assert_same_tape(self);
         let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
         (left.stretched(shape.clone()), self.stretched(shape))
@@ -108,7 +109,7 @@ where
 impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
     type Dim = D;
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> Pair<'t, F, D> {
+    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
         (left.node, constant(left.tape, self).stretched(left.dim()))
     }
 }
@@ -117,7 +118,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     type Dim = D;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str) -> Pair<'t, F, D> {
+    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
         (left.node, self.to_tensor(left.tape).stretched(left.dim()))
     }
 }
@@ -131,8 +132,8 @@ macro_rules! array_operand {
             type Dim = <D as DimMax<E>>::Output;
             #[track_caller]
             #[allow(private_interfaces)]
-            fn pair(self, left: Tensor<'t, F, D>, operation: &str) -> Pair<'t, F, Self::Dim> {
-                left.tape.constant(self).pair(left, operation)
+            fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim> {
+                left.tape.constant(self).pair(left, operation, Seal)
             }
         }
     };
@@ -147,8 +148,8 @@ macro_rules! base_operand {
             type Dim = D;
             #[track_caller]
             #[allow(private_interfaces)]
-            fn pair(self, left: Tensor<'t, $number, D>, operation: &str) -> Pair<'t, $number, D> {
-                <$number>::from_base(self).pair(left, operation)
+            fn pair(self, left: Tensor<'t, $number, D>, operation: &str, _: Seal) -> Pair<'t, $number, D> {
+                <$number>::from_base(self).pair(left, operation, Seal)
             }
         }
         operators! { ['t, $($generics)*, D: Dimension] $base, Tensor<'t, $number, D> => Tensor<'t, $number, D>, |rule, a, b| apply_right(rule, constant(b.tape, Real::from_base(a)), b) }

@@ -8,6 +8,7 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
 use crate::kernels;
 use crate::number::Scalar;
 use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
+use crate::sealed::Seal;
 use crate::slices::{Layout, gather, scatter_add};
 use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 
@@ -320,7 +321,7 @@ impl<F: Scalar, D: Dimension> fmt::Display for Tensor<'_, F, D> {
 impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
     type Output = Array<F, D>;
     #[track_caller]
-    fn read(self, gradient: &Gradient<'t, F>) -> Self::Output {
+    fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Self::Output {
         gradient.assert_same_tape(self.tape);
         assert!(
             !self.is_constant() || self.is_empty(),

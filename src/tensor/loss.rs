@@ -16,6 +16,7 @@ use crate::kernels::{Divide, FiberUpdate, Fibers, Fold, Sum, folds, updates};
 use crate::number::macros::for_each_dual;
 use crate::number::{Dual, Real, Scalar, Wrap, gap};
 use crate::scalar::Var;
+use crate::sealed::Seal;
 use crate::tape::{Cotangents, OperationKind, SINK};
 
 /// What a loss compares a prediction with: a tensor or an array of the same shape, or a
@@ -23,12 +24,12 @@ use crate::tape::{Cotangents, OperationKind, SINK};
 pub trait Target<'t, F: Scalar, D: Dimension> {
     /// The target with the prediction's shape.
     #[doc(hidden)]
-    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D>;
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str, _: Seal) -> Tensor<'t, F, D>;
 }
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Tensor<'t, F, D> {
     #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str, _: Seal) -> Tensor<'t, F, D> {
         prediction.assert_same_tape(self);
         assert!(
             prediction.shape() == self.shape(),
@@ -44,8 +45,8 @@ macro_rules! array_target {
     ([$($generics:tt)*] $array:ty) => {
         impl<'t, F: Scalar, D: Dimension + 't, A: Embed<F>, $($generics)*> Target<'t, F, D> for $array {
             #[track_caller]
-            fn against(self, prediction: Tensor<'t, F, D>, loss: &str) -> Tensor<'t, F, D> {
-                prediction.tape.constant(self).against(prediction, loss)
+            fn against(self, prediction: Tensor<'t, F, D>, loss: &str, _: Seal) -> Tensor<'t, F, D> {
+                prediction.tape.constant(self).against(prediction, loss, Seal)
             }
         }
     };
@@ -56,7 +57,7 @@ array_target! { [] Array<A, D> }
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
     #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, _: &str) -> Tensor<'t, F, D> {
+    fn against(self, prediction: Tensor<'t, F, D>, _: &str, _: Seal) -> Tensor<'t, F, D> {
         let target = self.to_tensor(prediction.tape);
         let values: ArrayView<'t, F, D> =
             target.node.values.broadcast(prediction.dim()).expect("one element fits any shape");
@@ -66,7 +67,7 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
     #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, _: &str) -> Tensor<'t, F, D> {
+    fn against(self, prediction: Tensor<'t, F, D>, _: &str, _: Seal) -> Tensor<'t, F, D> {
         let tape = prediction.tape;
         let storage = tape.arena().alloc_slice_fill_copy(prediction.len(), self);
         let values = ArrayView::from_shape(prediction.dim(), &*storage);
@@ -79,8 +80,8 @@ macro_rules! base_target {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         impl<'t, $($generics)*, D: Dimension> Target<'t, $number, D> for $base {
             #[track_caller]
-            fn against(self, prediction: Tensor<'t, $number, D>, loss: &str) -> Tensor<'t, $number, D> {
-                <$number>::from_base(self).against(prediction, loss)
+            fn against(self, prediction: Tensor<'t, $number, D>, loss: &str, _: Seal) -> Tensor<'t, $number, D> {
+                <$number>::from_base(self).against(prediction, loss, Seal)
             }
         }
     };
@@ -200,12 +201,10 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         .into_var()
     }
 
-    /// The target as a tensor. `Target` can be implemented elsewhere, and pullbacks rely on slots
-    /// being of this tape, so what an implementation gives is checked again.
+    /// The target as a tensor of the prediction's shape, on its tape.
     #[track_caller]
     fn target(self, target: impl Target<'t, F, D>, loss: &str) -> Self {
-        let target = target.against(self, loss);
-        Target::against(target, self, loss)
+        target.against(self, loss, Seal)
     }
 
     #[track_caller]

@@ -26,7 +26,7 @@ mod window;
 
 pub use constant::{Embed, IntoConstant};
 pub use conv::Conv;
-pub use custom::Operands;
+pub use custom::CustomInputs;
 pub use dense::Activation;
 pub use elementwise::Operand;
 pub use handle::Tensor;

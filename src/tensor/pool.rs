@@ -6,6 +6,7 @@ use super::handle::Tensor;
 use crate::kernels;
 use crate::kernels::{Greatest, Total, Windows};
 use crate::number::Scalar;
+use crate::sealed::Seal;
 use crate::tape::OperationKind;
 use crate::tensor::window::{Extent, Lengths, by};
 
@@ -56,7 +57,7 @@ impl<const N: usize> Pool<N> {
     /// If it is more than half of the size.
     #[track_caller]
     pub fn padding(self, padding: impl Lengths<N>) -> Self {
-        let padding = padding.lengths();
+        let padding = padding.lengths(Seal);
         assert!(
             (0..N).all(|axis| padding[axis] <= self.size[axis] / 2),
             "Pool::padding: {} is more than half of the window's {}, so that a window would see nothing; \

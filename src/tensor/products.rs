@@ -5,6 +5,7 @@ use ndarray::{Dimension, Ix1, Ix2, Ix3};
 use super::handle::{Node, Tensor};
 use crate::number::Scalar;
 use crate::scalar::Var;
+use crate::sealed::Seal;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Layout, scatter_add};
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
@@ -111,7 +112,7 @@ pub trait Dot<Rhs> {
     /// The product's type: a [`Var`] for two vectors, a tensor else.
     type Output;
     #[doc(hidden)]
-    fn dot(self, rhs: Rhs) -> Self::Output;
+    fn dot(self, rhs: Rhs, _: Seal) -> Self::Output;
 }
 
 macro_rules! dot {
@@ -119,7 +120,7 @@ macro_rules! dot {
         impl<'t, F: Scalar> Dot<Tensor<'t, F, $E>> for Tensor<'t, F, $D> {
             type Output = $Out;
             #[track_caller]
-            fn dot(self, rhs: Tensor<'t, F, $E>) -> $Out {
+            fn dot(self, rhs: Tensor<'t, F, $E>, _: Seal) -> $Out {
                 self.assert_same_tape(rhs);
                 let (a, b) = (Matrix::new(self.node, $a), Matrix::new(rhs.node, $b));
                 assert!(
@@ -169,7 +170,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     where
         Self: Dot<Rhs>,
     {
-        Dot::dot(self, rhs)
+        Dot::dot(self, rhs, Seal)
     }
 }
 

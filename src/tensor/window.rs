@@ -1,11 +1,12 @@
 //! Arguments of operations that move a window over their input.
 
 use crate::kernels::Windows;
+use crate::sealed::Seal;
 
 /// A length for each of `N` directions: an array of them, or one number for all.
 pub trait Lengths<const N: usize> {
     #[doc(hidden)]
-    fn lengths(self) -> [usize; N];
+    fn lengths(self, _: Seal) -> [usize; N];
 
     #[doc(hidden)]
     #[track_caller]
@@ -13,20 +14,20 @@ pub trait Lengths<const N: usize> {
     where
         Self: Sized,
     {
-        let lengths = self.lengths();
+        let lengths = self.lengths(Seal);
         assert!(!lengths.contains(&0), "{what}: {} is given, it must be 1 or more", by(&lengths));
         lengths
     }
 }
 
 impl<const N: usize> Lengths<N> for usize {
-    fn lengths(self) -> [usize; N] {
+    fn lengths(self, _: Seal) -> [usize; N] {
         [self; N]
     }
 }
 
 impl<const N: usize> Lengths<N> for [usize; N] {
-    fn lengths(self) -> [usize; N] {
+    fn lengths(self, _: Seal) -> [usize; N] {
         self
     }
 }

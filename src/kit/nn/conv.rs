@@ -6,6 +6,7 @@ use rand::Rng;
 use super::{Layer, Mode, add_uniform, by_channel};
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
+use crate::sealed::Seal;
 use crate::tensor::{Conv, Lengths, Tensor};
 
 macro_rules! convolutions {
@@ -65,7 +66,7 @@ macro_rules! convolutions {
                     inputs % groups == 0 && outputs % groups == 0,
                     "{name}: {inputs} inputs and {outputs} outputs do not split into {groups} groups"
                 );
-                let [$($axis),+] = size.lengths();
+                let [$($axis),+] = size.lengths(Seal);
                 let fan_in = inputs / groups $( * $axis )+;
                 let shape = $D(outputs, inputs / groups, $($axis),+);
                 Self { weight: add_uniform(params, name, "weight", shape, fan_in, rng), bias: None, conv }

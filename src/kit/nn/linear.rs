@@ -7,6 +7,7 @@ use super::{Layer, Mode, add_uniform};
 use crate::kit::init;
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
+use crate::sealed::Seal;
 use crate::tensor::Tensor;
 
 /// An affine map y = x w + b of the last axis.
@@ -122,14 +123,14 @@ pub trait Indices {
     /// The dimension of the array.
     type Dim: Dimension;
     #[doc(hidden)]
-    fn indices(&self) -> ArrayView<'_, usize, Self::Dim>;
+    fn indices(&self, _: Seal) -> ArrayView<'_, usize, Self::Dim>;
 }
 
 macro_rules! slices {
     ($([$($generics:tt)*] $Slice:ty)+) => { $(
         impl<$($generics)*> Indices for $Slice {
             type Dim = Ix1;
-            fn indices(&self) -> ArrayView1<'_, usize> {
+            fn indices(&self, _: Seal) -> ArrayView1<'_, usize> {
                 ArrayView::from(&self[..])
             }
         }
@@ -139,7 +140,7 @@ slices! { [] [usize] [] Vec<usize> [const N: usize] [usize; N] }
 
 impl<S: Data<Elem = usize>, D: Dimension> Indices for ArrayBase<S, D> {
     type Dim = D;
-    fn indices(&self) -> ArrayView<'_, usize, D> {
+    fn indices(&self, _: Seal) -> ArrayView<'_, usize, D> {
         self.view()
     }
 }
@@ -192,7 +193,7 @@ impl Embedding {
         p: ParamsOn<'t, '_, F>,
         indices: &I,
     ) -> Tensor<'t, F, <I::Dim as Dimension>::Larger> {
-        let (table, indices) = (p.get(self.weight), indices.indices());
+        let (table, indices) = (p.get(self.weight), indices.indices(Seal));
         let mut shape = <I::Dim as Dimension>::Larger::zeros(indices.ndim() + 1);
         shape.slice_mut()[..indices.ndim()].copy_from_slice(indices.shape());
         shape.slice_mut()[indices.ndim()] = table.shape()[1];

@@ -7,6 +7,7 @@ use super::lu::{Lu, scalar};
 use crate::kernels::cofactors;
 use crate::number::Scalar;
 use crate::scalar::Var;
+use crate::sealed::Sealed;
 use crate::slices::Defect;
 use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
@@ -15,7 +16,9 @@ use crate::tensor::handle::Tensor;
 /// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
 ///
 /// Needs the feature `linalg`.
-pub trait Columns: Dimension {}
+pub trait Columns: Dimension + Sealed {}
+impl Sealed for Ix1 {}
+impl Sealed for Ix2 {}
 impl Columns for Ix1 {}
 impl Columns for Ix2 {}
 
