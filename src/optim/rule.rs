@@ -37,7 +37,7 @@ use crate::real::{Real, Scalar};
 ///     }
 /// }
 ///
-/// let mut params = Params::new();
+/// let mut params = Params::<f64>::new();
 /// let x = params.add("x", ndarray::array![0.5, -2.0]);
 /// let mut signum = Optim::with_rule(0.1, Signum { momentum: 0.9 }).weight_decay(0.01).clip_norm(1.0);
 /// let mut tape = Tape::new();
