@@ -171,11 +171,17 @@ pub struct Step<N> {
     label = "write `type State<T> = [T; S]` with the number S of state vectors"
 )]
 pub trait StateArray<T>: AsRef<[T]> + AsMut<[T]> + sealed::Sealed {
+    /// An array of as many elements of another type, which can be sent to another thread.
+    #[doc(hidden)]
+    type Of<U: Send>: StateArray<U> + Send;
+
     /// The array of `element(0)`, `element(1)`, ..
     fn from_fn(element: impl FnMut(usize) -> T) -> Self;
 }
 
 impl<T, const S: usize> StateArray<T> for [T; S] {
+    type Of<U: Send> = [U; S];
+
     #[inline(always)]
     fn from_fn(element: impl FnMut(usize) -> T) -> Self {
         std::array::from_fn(element)

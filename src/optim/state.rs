@@ -1,8 +1,6 @@
 //! [`State`]: an optimiser's state, in a form that can be saved.
 
-use smallvec::SmallVec;
-
-use super::UpdateRule;
+use super::{StateArray, UpdateRule};
 use crate::real::Scalar;
 
 /// An optimiser's state: the number of steps it took, and named vectors of one number for each weight.
@@ -72,9 +70,8 @@ impl<F: Scalar> State<F> {
 
     /// The vectors of a rule by their names; those not used before begin at the rule's initial state.
     #[track_caller]
-    pub(super) fn vectors_of<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) -> SmallVec<[&mut Vec<F>; 4]> {
+    pub(super) fn vectors_of<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) -> R::State<&mut Vec<F>> {
         let mut vectors = self.vectors.iter_mut();
-        let mut found = SmallVec::new();
         for (k, name) in R::STATE.as_ref().iter().enumerate() {
             let Some((_, vector)) = vectors.find(|(own, _)| own == name) else {
                 panic!(
@@ -92,8 +89,11 @@ impl<F: Scalar> State<F> {
                 vector.len(),
                 theta.len()
             );
-            found.push(vector);
         }
-        found
+        let mut vectors = self.vectors.iter_mut();
+        R::State::from_fn(|k| {
+            let found = vectors.find(|(own, _)| *own == R::STATE.as_ref()[k]);
+            found.map(|(_, vector)| vector).expect("a vector that was just found")
+        })
     }
 }

@@ -1,7 +1,5 @@
 //! [`Optim`]: an update rule with its rates and state, and the pass that takes a step.
 
-use smallvec::SmallVec;
-
 use super::{Clip, State, StateArray, Step, UpdateRule, assert_not_negative};
 use crate::kernels::{Kernel, Wrap};
 use crate::params::{Params, Span};
@@ -222,7 +220,7 @@ impl<F: Scalar> Pass<'_, F> {
                 rule,
                 theta: &mut theta[range.clone()],
                 grad: &grad[range.clone()],
-                state: vectors.iter_mut().map(|vector| &mut vector[range.clone()]).collect(),
+                state: slices::<R, F>(vectors.as_mut().iter_mut().map(|vector| &mut vector[range.clone()])),
                 rate: lr * rate,
                 decay: weight_decay * decay,
             };
@@ -231,14 +229,20 @@ impl<F: Scalar> Pass<'_, F> {
     }
 }
 
+/// The slices of a rule's state vectors. (Not `R::State<_>`, of which the compiler does not know that it can
+/// be sent to another thread.)
+type Slices<'a, R, F> = <<R as UpdateRule>::State<()> as StateArray<()>>::Of<&'a mut [F]>;
+
+fn slices<'a, R: UpdateRule, F: Scalar>(mut each: impl Iterator<Item = &'a mut [F]>) -> Slices<'a, R, F> {
+    Slices::<R, F>::from_fn(|_| each.next().expect("a slice of each vector"))
+}
+
 /// A part of a pass: neighbouring weights with the same rates.
-struct Stretch<'a, F, R> {
+struct Stretch<'a, F: Scalar, R: UpdateRule> {
     rule: R,
     theta: &'a mut [F],
     grad: &'a [F],
-    /// The state vectors of these weights. (Not `R::State<_>`, of which the compiler does not know that
-    /// it can be sent to another thread.)
-    state: SmallVec<[&'a mut [F]; 4]>,
+    state: Slices<'a, R, F>,
     rate: f64,
     decay: f64,
 }
@@ -279,9 +283,14 @@ impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
         if self.theta.len() >= 1 << 17 && rayon::current_num_threads() > 1 {
             let half = self.theta.len() / 2;
             let ((theta, theta2), (grad, grad2)) = (self.theta.split_at_mut(half), self.grad.split_at(half));
-            let (state, state2) = self.state.into_iter().map(|vector| vector.split_at_mut(half)).unzip();
+            let mut rest = self.state;
+            let state = slices::<R, F>(rest.as_mut().iter_mut().map(|vector| {
+                let (first, second) = std::mem::take(vector).split_at_mut(half);
+                *vector = second;
+                first
+            }));
             let (first, second) =
-                (Stretch { theta, grad, state, ..self }, Stretch { theta: theta2, grad: grad2, state: state2, ..self });
+                (Stretch { theta, grad, state, ..self }, Stretch { theta: theta2, grad: grad2, state: rest, ..self });
             rayon::join(|| first.take(bound), || second.take(bound));
             return;
         }
@@ -294,13 +303,14 @@ impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
     /// Moves each weight by its gradient after `clip`.
     #[inline(always)]
     fn each<L: Wrap<F>>(self, clip: impl Fn(L) -> L) {
-        let Self { rule, theta, grad, state, .. } = self;
+        let Self { rule, theta, grad, mut state, .. } = self;
         let step = Step { rate: L::lit(self.rate), decay: L::lit(self.decay) };
         let n = theta.len();
         // Of one length for the compiler too, which then needs no check inside the loop.
         let grad = &grad[..n];
-        let mut vectors = state.into_iter();
-        let mut state = R::State::<&mut [F]>::from_fn(|_| &mut vectors.next().expect("a slice of each vector")[..n]);
+        for vector in state.as_mut() {
+            *vector = &mut std::mem::take(vector)[..n];
+        }
         for i in 0..n {
             let old = R::State::<L>::from_fn(|k| L::wrap(state.as_ref()[k][i]));
             let (x, new) = rule.update(step, L::wrap(theta[i]), clip(L::wrap(grad[i])), old);
