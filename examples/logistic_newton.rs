@@ -18,7 +18,7 @@ use argmin::solver::quasinewton::LBFGS;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Ix1};
 use wengert::data::{Batches, Column, Csv, Scaling, gather_rows};
 use wengert::metrics::accuracy;
-use wengert::optim::{Objective, Optimizer, Schedule, Sgd, norm};
+use wengert::optim::{Objective, Optimizer, Schedule, Sgd, global_norm};
 use wengert::watch::Chart;
 use wengert::{Dual, Embed, Param, Params, ParamsOn, Scalar, Tape, Var};
 
@@ -93,7 +93,7 @@ impl Problem {
         println!("Newton-CG   products   step length               loss   gradient");
         for step in 1.. {
             losses.push((f64::from(passes), loss));
-            let size = norm(&gradient);
+            let size = global_norm(&gradient);
             if size < 1e-10 {
                 break;
             }
@@ -102,7 +102,7 @@ impl Problem {
             let mut r: Vec<f64> = gradient.iter().map(|g| -g).collect();
             let mut d = r.clone();
             let mut products = 0;
-            while norm(&r) > size * size.sqrt().min(0.5) && products < 2 * x.len() {
+            while global_norm(&r) > size * size.sqrt().min(0.5) && products < 2 * x.len() {
                 let hd = self.product(&mut dual_tape, &params, &d);
                 let length = dot(&r, &r) / dot(&d, &hd);
                 x = plus(&x, length, &d);
@@ -125,7 +125,7 @@ impl Problem {
                 length *= 0.5;
             }
             passes += products as u32;
-            println!("{step:9}   {products:8}   {length:11}   {loss:.14}   {:8.1e}", norm(&gradient));
+            println!("{step:9}   {products:8}   {length:11}   {loss:.14}   {:8.1e}", global_norm(&gradient));
         }
         Descent { name: "Newton-CG", losses, weights: params.values().to_vec(), seconds: start.elapsed().as_secs_f64() }
     }
@@ -194,7 +194,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             losses.last().map_or(0.0, |&(passes, _)| passes),
             near.map_or("-".into(), |(passes, _)| passes.to_string()),
             loss - least,
-            norm(&gradient),
+            global_norm(&gradient),
             100.0 * accuracy(&read, &test.labels),
             1e3 * seconds
         );

@@ -30,7 +30,8 @@
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
 //!   `cholesky`, `solve_triangular`, `factorize`.
-//! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
+//! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`]; optimisers of your own:
+//!   [`optim::UpdateRule`].
 //! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`].
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`].
 //! - With a feature: files of weights and tables (`io`: `save`, `data::Csv`), progress bars and

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
 use wengert::optim::{AdamW, EarlyStopping, Ema, Optimizer, RmsProp, Sgd};
-use wengert::save::{Checkpoint, SaveError, Saved, Stored};
+use wengert::save::{Reader, SaveError, Stored, Writer};
 use wengert::{Params, Tape, init};
 
 /// A folder of this test alone, removed at its end.
@@ -49,12 +49,12 @@ fn weights_come_back_bit_for_bit() {
         let mut params = model::<F>();
         let odd = [F::neg_zero(), F::infinity(), F::lit(1.0) / F::lit(3.0), F::epsilon()];
         params.values_mut()[..4].copy_from_slice(&odd);
-        let bytes = Checkpoint::of(&params).to_bytes();
+        let bytes = Writer::of(&params).to_bytes();
         let mut loaded = model::<F>();
         loaded.values_mut().fill(F::zero());
-        Saved::from_bytes(bytes.clone()).unwrap().load(&mut loaded).unwrap();
+        Reader::from_bytes(bytes.clone()).unwrap().load(&mut loaded).unwrap();
         assert_eq!(format!("{:?}", params.values()), format!("{:?}", loaded.values()));
-        assert_eq!(bytes, Checkpoint::of(&loaded).to_bytes(), "the same contents, the same bytes");
+        assert_eq!(bytes, Writer::of(&loaded).to_bytes(), "the same contents, the same bytes");
     }
     check::<f32>();
     check::<f64>();
@@ -71,7 +71,7 @@ fn names_decide_not_places() {
     }
     let mut rms = RmsProp::new(0.1).momentum(0.5);
     rms.step(&mut one, &[0.1, 0.2, 0.3, 0.4]);
-    let saved = Saved::from_bytes(Checkpoint::of(&one).optimizer(&rms).to_bytes()).unwrap();
+    let saved = Reader::from_bytes(Writer::of(&one).optimizer(&rms).to_bytes()).unwrap();
     saved.load(&mut two).unwrap();
     let mut restored = RmsProp::new(0.1).momentum(0.5);
     saved.load_optimizer(&mut restored, &two).unwrap();
@@ -95,7 +95,7 @@ fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f6
     let mut stopping = EarlyStopping::new(1000);
     let mut batches = Batches::new(40, 7, 11);
     if epochs.start > 0 {
-        let saved = Saved::open(file).unwrap();
+        let saved = Reader::open(file).unwrap();
         saved.load(&mut params).unwrap();
         saved.load_optimizer(&mut adam, &params).unwrap();
         ema.restore(saved.vector("ema", &params).unwrap());
@@ -120,7 +120,7 @@ fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f6
         }
         assert!(!stopping.observe(sum, &params));
     }
-    Checkpoint::of(&params)
+    Writer::of(&params)
         .optimizer(&adam)
         .vector("ema", ema.values())
         .vector("best", stopping.weights())
@@ -146,8 +146,8 @@ fn a_resumed_run_is_the_uninterrupted_one() {
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut params = model::<f32>();
-    let bytes = Checkpoint::of(&params).to_bytes();
-    let saved = Saved::from_bytes(bytes).unwrap();
+    let bytes = Writer::of(&params).to_bytes();
+    let saved = Reader::from_bytes(bytes).unwrap();
     let before = params.values().to_vec();
 
     let mut other = Params::<f32>::new();
@@ -176,7 +176,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(text, "the file has no optimizer's state, so none for Sgd");
     let mut adam = AdamW::new(0.1);
     adam.step(&mut params, &[0.5; 9]);
-    let saved = Saved::from_bytes(Checkpoint::of(&params).optimizer(&adam).note("seed", 7).to_bytes()).unwrap();
+    let saved = Reader::from_bytes(Writer::of(&params).optimizer(&adam).note("seed", 7).to_bytes()).unwrap();
     let text = saved.load_optimizer(&mut Sgd::new(0.1), &params).unwrap_err().to_string();
     assert_eq!(text, "the file has the state of AdamW, not of Sgd");
     assert_eq!(saved.note::<u64>("seed").unwrap(), 7);
@@ -198,7 +198,7 @@ fn truncated_and_corrupt_files_are_refused() {
     let data = bytes.len() - 4 * params.len();
 
     for end in 0..bytes.len() {
-        match Saved::from_bytes(bytes[..end].to_vec()).unwrap_err() {
+        match Reader::from_bytes(bytes[..end].to_vec()).unwrap_err() {
             SaveError::Truncated { tensor, expected, found, .. } => {
                 // By type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
                 let cut = match end.checked_sub(data) {
@@ -216,7 +216,7 @@ fn truncated_and_corrupt_files_are_refused() {
     for place in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[place] ^= 0x10;
-        match Saved::from_bytes(changed) {
+        match Reader::from_bytes(changed) {
             Err(SaveError::Corrupt { tensor, .. }) if place >= data => {
                 let expected =
                     ["hidden.b", "hidden.w", "ln γ"][usize::from(place >= data + 8) + usize::from(place >= data + 32)];
@@ -226,14 +226,14 @@ fn truncated_and_corrupt_files_are_refused() {
             // In the header: refused here, or by its names, shapes and types.
             Ok(saved) => assert!(
                 saved.load(&mut model::<f32>()).is_err()
-                    || saved.metadata() != Saved::from_bytes(bytes.clone()).unwrap().metadata()
+                    || saved.metadata() != Reader::from_bytes(bytes.clone()).unwrap().metadata()
             ),
             Err(_) => {}
         }
     }
 
     fs::write(&file, &bytes[..bytes.len() - 6]).unwrap();
-    let text = Saved::open(&file).unwrap_err().to_string();
+    let text = Reader::open(&file).unwrap_err().to_string();
     let size = bytes.len();
     assert_eq!(
         text,
@@ -244,11 +244,11 @@ fn truncated_and_corrupt_files_are_refused() {
         )
     );
     fs::write(&file, [bytes.as_slice(), b"more"].concat()).unwrap();
-    assert!(Saved::open(&file).unwrap_err().to_string().ends_with("4 bytes follow the last tensor"));
+    assert!(Reader::open(&file).unwrap_err().to_string().ends_with("4 bytes follow the last tensor"));
     fs::write(&file, "not a model, some text").unwrap();
-    assert!(matches!(Saved::open(&file), Err(SaveError::Format { .. })));
+    assert!(matches!(Reader::open(&file), Err(SaveError::Format { .. })));
     let none = folder.file("none");
-    assert!(Saved::open(&none).unwrap_err().to_string().starts_with(&none.display().to_string()));
+    assert!(Reader::open(&none).unwrap_err().to_string().starts_with(&none.display().to_string()));
     assert!(matches!(params.save(folder.file("no/such/folder")), Err(SaveError::Io { .. })));
 }
 
@@ -260,7 +260,7 @@ fn files_of_other_programs_are_read() {
     let bytes = [&(header.len() as u64).to_le_bytes(), &header[..], &numbers].concat();
     let mut params = Params::<f64>::new();
     params.add("w", Array1::zeros(2));
-    let saved = Saved::from_bytes(bytes).unwrap();
+    let saved = Reader::from_bytes(bytes).unwrap();
     saved.load(&mut params).unwrap();
     assert_eq!(params.values(), [1.5, -2.0]);
     assert_eq!(saved.names().collect::<Vec<_>>(), ["w"]);
@@ -313,15 +313,15 @@ fn names_with_a_meaning_are_refused() {
     let text = message(&|| {
         let mut params = Params::<f32>::new();
         params.add("state/w", Array1::zeros(1));
-        let _ = Checkpoint::of(&params);
+        let _ = Writer::of(&params);
     });
     assert!(text.contains(r#"the parameter name "state/w" has another meaning"#), "{text}");
     let params = model::<f32>();
-    let text = message(&|| _ = Checkpoint::of(&params).note("crc32", 1));
+    let text = message(&|| _ = Writer::of(&params).note("crc32", 1));
     assert!(text.contains(r#"there is a note named "crc32" already"#), "{text}");
-    let text = message(&|| _ = Checkpoint::of(&params).vector("ema", &[1.0]));
+    let text = message(&|| _ = Writer::of(&params).vector("ema", &[1.0]));
     assert!(text.contains(r#""ema" has 1 numbers, the parameters have 9"#), "{text}");
-    let text = message(&|| _ = Checkpoint::of(&params).vector("ema/a", &[1.0; 9]));
+    let text = message(&|| _ = Writer::of(&params).vector("ema/a", &[1.0; 9]));
     assert!(text.contains(r#""ema/a" has a slash"#), "{text}");
     let view = params.view(params.by_name::<Ix2>("hidden.w").unwrap());
     assert_eq!(view.len(), 6);

@@ -1,8 +1,7 @@
 //! [`Adagrad`].
 
-use super::{Clip, Optimizer, Rule, State, assert_not_negative, optimizer};
-use crate::number::{Scalar, Wrap};
-use crate::params::Params;
+use super::{Optim, Step, UpdateRule, assert_not_negative};
+use crate::number::{Real, Scalar};
 
 /// Adagrad: steps scaled by the root of the sum of all squared gradients,
 ///
@@ -12,55 +11,47 @@ use crate::params::Params;
 /// ```
 ///
 /// Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and stochastic
-/// optimization, JMLR 12, 2011, figure 1 with a diagonal matrix. `weight_decay` adds its multiple
-/// of θ to g.
-#[derive(Clone, Debug)]
-pub struct Adagrad<F> {
-    /// The learning rate, which is the size of the first step.
-    pub lr: f64,
+/// optimization, JMLR 12, 2011, figure 1 with a diagonal matrix. ε is 1e-10 unless set. lr is the size
+/// of the first step. `weight_decay` · θ is added to g.
+pub type Adagrad<F> = Optim<F, AdagradRule>;
+
+/// The update rule of [`Adagrad`].
+#[derive(Clone, Copy, Debug)]
+pub struct AdagradRule {
     /// ε, which bounds the step where all gradients were tiny.
     pub epsilon: f64,
-    /// The factor of ½‖θ‖² in the loss.
-    pub weight_decay: f64,
-    /// How the gradient is bounded.
-    pub clip: Option<Clip>,
-    state: State<F>,
+}
+
+impl Default for AdagradRule {
+    fn default() -> Self {
+        Self { epsilon: 1e-10 }
+    }
 }
 
 impl<F: Scalar> Adagrad<F> {
-    /// Adagrad with ε = 1e-10.
+    /// Sets ε.
     ///
     /// # Panics
     ///
-    /// If `lr` is negative or not finite.
+    /// If it is negative or not finite.
     #[track_caller]
-    pub fn new(lr: f64) -> Self {
-        assert_not_negative("Adagrad", "lr", lr);
-        Self { lr, epsilon: 1e-10, weight_decay: 0.0, clip: None, state: State::new(&["sum_of_squares"]) }
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        assert_not_negative(AdagradRule::NAME, "epsilon", epsilon);
+        self.rule.epsilon = epsilon;
+        self
     }
 }
 
-optimizer! { Adagrad: epsilon }
+impl UpdateRule for AdagradRule {
+    const NAME: &'static str = "Adagrad";
+    type State<T> = [T; 1];
+    const STATE: [&'static str; 1] = ["sum_of_squares"];
 
-impl<F: Scalar> Optimizer<F> for Adagrad<F> {
-    #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) {
-        self.plan().take(params, grad, &mut self.state, SumOfSquares { epsilon: F::lit(self.epsilon) });
-    }
-
-    optimizer! { access Adagrad }
-}
-
-#[derive(Clone, Copy)]
-struct SumOfSquares<F> {
-    epsilon: F,
-}
-
-impl<F: Scalar> Rule<F, 1> for SumOfSquares<F> {
     #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, [sum]: [L; 1], rate: L, decay: L) -> (L, [L; 1]) {
-        let g = grad + decay * x;
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [sum]: [N; 1]) -> (N, [N; 1]) {
+        let g = gradient + step.decay * x;
         let sum = sum + g * g;
-        (x - rate * g / (sum.sqrt() + L::wrap(self.epsilon)), [sum])
+        (x - step.rate * g / (sum.sqrt() + N::lit(self.epsilon)), [sum])
     }
 }

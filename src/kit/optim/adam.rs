@@ -1,8 +1,7 @@
 //! [`Adam`] and [`AdamW`].
 
-use super::{Clip, Optimizer, Rule, State, assert_not_negative, flushed, optimizer};
-use crate::number::{Scalar, Wrap};
-use crate::params::Params;
+use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
+use crate::number::{Real, Scalar};
 
 /// Adam: steps scaled by running moments of the gradient g,
 ///
@@ -12,147 +11,91 @@ use crate::params::Params;
 /// θ ← θ - lr · m̂ / (√v̂ + ε)
 /// ```
 ///
-/// Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1. A
-/// `weight_decay` adds its multiple of θ to g; [`AdamW`] decays better.
-#[derive(Clone, Debug)]
-pub struct Adam<F> {
-    /// The learning rate, about the largest change of a parameter in one step.
-    pub lr: f64,
-    /// The decay rates β₁ and β₂ of the two moments, each in [0, 1).
-    pub betas: (f64, f64),
-    /// ε, which bounds the step where the gradient is tiny.
-    pub epsilon: f64,
-    /// The factor of ½‖θ‖² in the loss.
-    pub weight_decay: f64,
-    /// How the gradient is bounded.
-    pub clip: Option<Clip>,
-    state: State<F>,
-}
-
-impl<F: Scalar> Adam<F> {
-    /// Adam with the paper's β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
-    ///
-    /// # Panics
-    ///
-    /// If `lr` is negative or not finite.
-    #[track_caller]
-    pub fn new(lr: f64) -> Self {
-        assert_not_negative("Adam", "lr", lr);
-        Self { lr, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0, clip: None, state: State::new(&MOMENTS) }
-    }
-}
-
-optimizer! { Adam: betas epsilon }
-
-impl<F: Scalar> Optimizer<F> for Adam<F> {
-    #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) {
-        let rule = Moments::new(self.betas, self.epsilon, self.state.steps() + 1);
-        self.plan().take(params, grad, &mut self.state, Coupled(rule));
-    }
-
-    optimizer! { access Adam }
-}
+/// Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1, with the
+/// paper's β₁ = 0.9, β₂ = 0.999 and ε = 1e-8 unless set. lr is about the largest change of a weight in
+/// one step. `weight_decay` · θ is added to g; the decay of [`AdamW`] usually works better.
+pub type Adam<F> = Optim<F, AdamRule<false>>;
 
 /// Adam with decoupled weight decay: θ ← (1 - lr · `weight_decay`)θ, then the step of [`Adam`].
 ///
 /// Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2. As in the
-/// common libraries the decay is scaled by `lr`: the paper's λ is lr · `weight_decay`.
-#[derive(Clone, Debug)]
-pub struct AdamW<F> {
-    /// The learning rate, about the largest change of a parameter in one step.
-    pub lr: f64,
+/// common libraries the decay is scaled by `lr`: the paper's λ is lr · `weight_decay`. The weight decay
+/// is 0.01 unless set, the rest as in [`Adam`].
+pub type AdamW<F> = Optim<F, AdamRule<true>>;
+
+/// The update rule of [`Adam`] and, with decoupled weight decay, of [`AdamW`].
+#[derive(Clone, Copy, Debug)]
+pub struct AdamRule<const DECOUPLED: bool> {
     /// The decay rates β₁ and β₂ of the two moments, each in [0, 1).
     pub betas: (f64, f64),
     /// ε, which bounds the step where the gradient is tiny.
     pub epsilon: f64,
-    /// How fast parameters shrink, per unit of `lr`.
-    pub weight_decay: f64,
-    /// How the gradient is bounded.
-    pub clip: Option<Clip>,
-    state: State<F>,
+    /// 1 / (1 - β₁ᵗ) and 1 / √(1 - β₂ᵗ) at the present step.
+    corrections: [f64; 2],
 }
 
-impl<F: Scalar> AdamW<F> {
-    /// `AdamW` with β₁ = 0.9, β₂ = 0.999, ε = 1e-8 and a weight decay of 0.01.
+impl<const DECOUPLED: bool> Default for AdamRule<DECOUPLED> {
+    fn default() -> Self {
+        Self { betas: (0.9, 0.999), epsilon: 1e-8, corrections: [1.0; 2] }
+    }
+}
+
+impl<F: Scalar, const DECOUPLED: bool> Optim<F, AdamRule<DECOUPLED>> {
+    /// Sets β₁ and β₂.
     ///
     /// # Panics
     ///
-    /// If `lr` is negative or not finite.
+    /// If one is not in [0, 1).
     #[track_caller]
-    pub fn new(lr: f64) -> Self {
-        assert_not_negative("AdamW", "lr", lr);
-        Self { lr, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.01, clip: None, state: State::new(&MOMENTS) }
+    #[must_use]
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
+        assert_share(AdamRule::<DECOUPLED>::NAME, "beta1", beta1);
+        assert_share(AdamRule::<DECOUPLED>::NAME, "beta2", beta2);
+        self.rule.betas = (beta1, beta2);
+        self
     }
-}
 
-optimizer! { AdamW: betas epsilon }
-
-impl<F: Scalar> Optimizer<F> for AdamW<F> {
+    /// Sets ε.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative or not finite.
     #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) {
-        let rule = Moments::new(self.betas, self.epsilon, self.state.steps() + 1);
-        self.plan().take(params, grad, &mut self.state, Decoupled(rule));
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        assert_not_negative(AdamRule::<DECOUPLED>::NAME, "epsilon", epsilon);
+        self.rule.epsilon = epsilon;
+        self
     }
-
-    optimizer! { access AdamW }
 }
 
-const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
-
-/// The running moments' constants at one step.
-#[derive(Clone, Copy)]
-struct Moments<F> {
-    betas: [F; 2],
-    /// 1 - β, before it is rounded.
-    shares: [F; 2],
-    /// 1 / (1 - β₁ᵗ).
-    first: F,
-    /// 1 / √(1 - β₂ᵗ).
-    second: F,
-    epsilon: F,
-}
-
-impl<F: Scalar> Moments<F> {
-    fn new((beta1, beta2): (f64, f64), epsilon: f64, step: u64) -> Self {
-        let t = step as f64;
-        Self {
-            betas: [beta1, beta2].map(F::lit),
-            shares: [1.0 - beta1, 1.0 - beta2].map(F::lit),
-            first: F::lit((1.0 - beta1.powf(t)).recip()),
-            second: F::lit((1.0 - beta2.powf(t)).sqrt().recip()),
-            epsilon: F::lit(epsilon),
-        }
-    }
+impl<const DECOUPLED: bool> UpdateRule for AdamRule<DECOUPLED> {
+    const NAME: &'static str = if DECOUPLED { "AdamW" } else { "Adam" };
+    type State<T> = [T; 2];
+    const STATE: [&'static str; 2] = ["first_moment", "second_moment"];
+    const WEIGHT_DECAY: f64 = if DECOUPLED { 0.01 } else { 0.0 };
 
     #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, g: L, [first, second]: [L; 2], rate: L) -> (L, [L; 2]) {
-        let [beta1, beta2] = self.betas.map(L::wrap);
-        let [share1, share2] = self.shares.map(L::wrap);
-        let m = beta1 * first + share1 * g;
-        let v = beta2 * second + share2 * g * g;
-        let rate = rate * L::wrap(self.first);
-        let x = x - rate * m / (v.sqrt() * L::wrap(self.second) + L::wrap(self.epsilon));
-        (x, [flushed(m), flushed(v)])
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [first, second]: [N; 2]) -> (N, [N; 2]) {
+        let (x, g) = if DECOUPLED {
+            ((N::one() - step.rate * step.decay) * x, gradient)
+        } else {
+            (x, gradient + step.decay * x)
+        };
+        let (beta1, beta2) = self.betas;
+        let m = N::lit(beta1) * first + N::lit(1.0 - beta1) * g;
+        let v = N::lit(beta2) * second + N::lit(1.0 - beta2) * g * g;
+        let [first, second] = self.corrections.map(N::lit);
+        let rate = step.rate * first;
+        let x = x - rate * m / (v.sqrt() * second + N::lit(self.epsilon));
+        (x, [flush_subnormal(m), flush_subnormal(v)])
     }
-}
 
-#[derive(Clone, Copy)]
-struct Coupled<F>(Moments<F>);
-
-impl<F: Scalar> Rule<F, 2> for Coupled<F> {
-    #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, state: [L; 2], rate: L, decay: L) -> (L, [L; 2]) {
-        self.0.update(x, grad + decay * x, state, rate)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Decoupled<F>(Moments<F>);
-
-impl<F: Scalar> Rule<F, 2> for Decoupled<F> {
-    #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, state: [L; 2], rate: L, decay: L) -> (L, [L; 2]) {
-        self.0.update((L::one() - rate * decay) * x, grad, state, rate)
+    #[track_caller]
+    fn take_step<F: Scalar>(self, pass: Pass<'_, F>) {
+        let t = pass.number() as f64;
+        let (beta1, beta2) = self.betas;
+        let corrections = [(1.0 - beta1.powf(t)).recip(), (1.0 - beta2.powf(t)).sqrt().recip()];
+        pass.run(Self { corrections, ..self });
     }
 }

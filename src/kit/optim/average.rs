@@ -30,7 +30,7 @@ pub struct Accumulator<F> {
 }
 
 impl<F: Scalar> Accumulator<F> {
-    /// An accumulator that gives the mean of each `parts` gradients.
+    /// An accumulator of `parts` gradients at a time.
     ///
     /// # Panics
     ///
@@ -41,11 +41,12 @@ impl<F: Scalar> Accumulator<F> {
         Self { parts, seen: 0, mean: Vec::new() }
     }
 
-    /// Adds a gradient; after each `parts` of them gives their mean and starts anew.
+    /// Adds a gradient; returns the mean of the last `parts` gradients if that many have been added since the
+    /// last mean, else `None`.
     ///
     /// # Panics
     ///
-    /// If the gradient has another length than the last one.
+    /// If the gradient and the one before differ in length.
     #[track_caller]
     pub fn add(&mut self, grad: &[F]) -> Option<&[F]> {
         if self.mean.is_empty() {
@@ -72,8 +73,8 @@ impl<F: Scalar> Accumulator<F> {
 /// ```
 ///
 /// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, SIAM J. Control
-/// Optim. 30(4), 1992, for the plain mean. The first update sets a = θ, so that no bias towards 0 has to be
-/// corrected.
+/// Optim. 30(4), 1992, for the plain mean. The first update sets a = θ, so that there is no bias towards 0
+/// to correct.
 ///
 /// ```
 /// use wengert::optim::Ema;
@@ -93,13 +94,13 @@ impl<F: Scalar> Accumulator<F> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ema<F> {
-    /// How much of the average is kept, in [0, 1); it spans about 1 / (1 - decay) steps.
+    /// The share of the average that is kept, in [0, 1); the average spans about 1 / (1 - decay) steps.
     pub decay: f64,
     average: Vec<F>,
 }
 
 impl<F: Scalar> Ema<F> {
-    /// An average that begins with the first update.
+    /// An average that begins at the weights of the first update.
     ///
     /// # Panics
     ///
@@ -110,11 +111,11 @@ impl<F: Scalar> Ema<F> {
         Self { decay, average: Vec::new() }
     }
 
-    /// Takes in the weights, after an optimiser's step.
+    /// Moves the averages towards the weights; to be called after an optimiser's step.
     ///
     /// # Panics
     ///
-    /// If parameters were added since the last update.
+    /// If parameters were added since the first update.
     #[track_caller]
     pub fn update(&mut self, params: &Params<F>) {
         if self.average.is_empty() {
@@ -130,7 +131,7 @@ impl<F: Scalar> Ema<F> {
         &self.average
     }
 
-    /// Continues from averages that were saved.
+    /// Sets the averages to saved ones, in the order of [`Params::values`].
     pub fn restore(&mut self, values: Vec<F>) {
         self.average = values;
     }
@@ -139,7 +140,7 @@ impl<F: Scalar> Ema<F> {
     ///
     /// # Panics
     ///
-    /// Before the first update, or if parameters were added since.
+    /// Before the first update, or if parameters were added since then.
     #[track_caller]
     pub fn swap(&mut self, params: &mut Params<F>) {
         self.assert_fits(params);
@@ -157,7 +158,7 @@ impl<F: Scalar> Ema<F> {
     }
 }
 
-/// yᵢ ← keep · yᵢ + share · xᵢ; y is overwritten where nothing of it is kept.
+/// yᵢ ← keep · yᵢ + share · xᵢ. If `keep` is 0, y is not read, so that a NaN in it does not survive.
 pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
     struct Mix<'a, F> {
         y: &'a mut [F],

@@ -1,11 +1,12 @@
-//! Bounding a gradient, in the pass that uses it.
+//! [`Clip`], the bound of a gradient, and the norm that it needs.
 
 use num_traits::ToPrimitive;
 
+use super::step::Bound;
 use crate::number::{Kernel, Scalar, Wrap, binade};
 use crate::params::TrainedRange;
 
-/// How an optimiser bounds the gradient before it uses it.
+/// The bound that an optimiser puts on the gradient, within the pass that uses the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Clip {
@@ -19,15 +20,15 @@ pub enum Clip {
 }
 
 impl Clip {
-    /// The factor of the gradient, and the bound of its numbers after that.
-    pub(super) fn scale_and_limit<F: Scalar>(clip: Option<Self>, grad: &[F], spans: &[TrainedRange]) -> (f64, f64) {
-        match clip {
-            None => (1.0, f64::INFINITY),
-            Some(Self::Value(limit)) => (1.0, limit),
-            Some(Self::Norm(bound)) => {
+    /// The factor of this gradient, the bound of its numbers after that, and its norm if it was needed.
+    pub(super) fn bound<F: Scalar>(self, grad: &[F], spans: &[TrainedRange]) -> Bound {
+        match self {
+            Self::Value(limit) => Bound { scale: 1.0, limit, norm: None },
+            Self::Norm(bound) => {
                 let norm = norm_of(grad, spans.iter().map(|span| span.range.clone()));
                 // Not `min`: a NaN must stay.
-                (if norm > bound || norm.is_nan() { bound / norm } else { 1.0 }, f64::INFINITY)
+                let scale = if norm > bound || norm.is_nan() { bound / norm } else { 1.0 };
+                Bound { scale, limit: f64::INFINITY, norm: Some(norm) }
             }
         }
     }
@@ -36,10 +37,10 @@ impl Clip {
 /// The Euclidean norm of a gradient, √(Σ gᵢ²), without overflow.
 ///
 /// ```
-/// assert_eq!(wengert::optim::norm(&[3.0, 4.0]), 5.0);
-/// assert!((wengert::optim::norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() < 1e-15);
+/// assert_eq!(wengert::optim::global_norm(&[3.0, 4.0]), 5.0);
+/// assert!((wengert::optim::global_norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() < 1e-15);
 /// ```
-pub fn norm<F: Scalar>(grad: &[F]) -> f64 {
+pub fn global_norm<F: Scalar>(grad: &[F]) -> f64 {
     norm_of(grad, std::iter::once(0..grad.len()))
 }
 
@@ -49,7 +50,7 @@ fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<u
     if plain.is_normal() && plain < f64::MAX || plain.is_nan() {
         return plain.sqrt();
     }
-    // Zero, out of range, or next to it: once more, in units of the largest number.
+    // The sum is zero, or over- or underflowed: once more, in units of the largest number.
     let size = |x: &F| x.to_base().to_f64().map_or(f64::NAN, f64::abs);
     let largest = ranges.clone().flat_map(|range| &grad[range]).map(size).fold(0.0, f64::max);
     if largest == 0.0 || largest.is_infinite() {

@@ -16,8 +16,8 @@ use crate::tape::Tape;
 /// conjugate gradients, Newton-CG, trust regions and its other solvers over `Vec<F>`; needs the
 /// feature `argmin`.
 ///
-/// A solver asks for value and gradient apart; both come from one sweep, which is kept for the
-/// point asked for last.
+/// A solver asks for value and gradient separately. Both come from one sweep, whose results are kept until
+/// the solver moves to another point.
 ///
 /// ```
 /// use argmin::core::{Executor, State};
@@ -48,7 +48,7 @@ pub struct Objective<'a, F: Scalar> {
 type Evaluate<'a, F> = Box<dyn FnMut(&[F], &mut Vec<F>) -> F + 'a>;
 type Product<'a, F> = Rc<dyn Fn(&[F], &[F]) -> Vec<F> + 'a>;
 
-/// The function, and what it gave last.
+/// The function, with the point of its last call and the results there.
 struct Last<'a, F> {
     evaluate: Evaluate<'a, F>,
     point: Option<Vec<F>>,
@@ -63,7 +63,7 @@ impl<F: Scalar> fmt::Debug for Objective<'_, F> {
 }
 
 impl<'a, F: Scalar> Objective<'a, F> {
-    /// A function that gives value and gradient at a point.
+    /// An objective from a function that returns value and gradient at a point.
     ///
     /// ```
     /// use wengert::{optim::Objective, value_and_grad};
@@ -78,8 +78,8 @@ impl<'a, F: Scalar> Objective<'a, F> {
         }))
     }
 
-    /// A loss over parameters, as [`Tape::value_and_grad`] takes it. Points are in the order of
-    /// [`Params::values`], which stay as they are; the gradient of frozen weights is 0.
+    /// An objective from a loss over parameters, as [`Tape::value_and_grad`] takes it. Points are in the order
+    /// of [`Params::values`]; the parameters themselves do not change. The gradient of frozen weights is 0.
     pub fn of_params(params: &'a Params<F>, loss: impl for<'t> Fn(ParamsOn<'t, 'a, F>) -> Var<'t, F> + 'a) -> Self {
         let mut tape = Tape::new();
         Self::evaluating(Box::new(move |x, grad| {
@@ -91,7 +91,7 @@ impl<'a, F: Scalar> Objective<'a, F> {
     }
 
     /// Adds Hessian-vector products, ∇²f(x)·v from x and v, which Newton-CG and trust regions
-    /// need. They never see the matrix.
+    /// need. The matrix itself is never formed.
     #[must_use]
     pub fn products(self, product: impl Fn(&[F], &[F]) -> Vec<F> + 'a) -> Self {
         Self { product: Some(Rc::new(product)), ..self }
@@ -101,11 +101,11 @@ impl<'a, F: Scalar> Objective<'a, F> {
         Self { last: RefCell::new(Last { evaluate, point: None, value: F::zero(), grad: Vec::new() }), product: None }
     }
 
-    /// Reads what the function gives at a point.
+    /// Applies `read` to the value and gradient at a point, which are computed unless the last call was there.
     fn at<T>(&self, x: &[F], read: impl FnOnce(F, &[F]) -> T) -> T {
         let Last { evaluate, point, value, grad } = &mut *self.last.borrow_mut();
         if point.as_deref() != Some(x) {
-            // If the function panics, nothing is known.
+            // If the function panics, no results are kept.
             *point = None;
             *value = evaluate(x, grad);
             *point = Some(x.to_vec());
@@ -142,7 +142,7 @@ impl<'a, F: Scalar> Hessian for Objective<'a, F> {
     }
 }
 
-/// The Hessian at a point, known by its products with vectors.
+/// The Hessian at a point, as its product with any vector.
 #[derive(Clone)]
 pub struct HessianProduct<'a, F> {
     point: Vec<F>,

@@ -1,8 +1,7 @@
 //! [`RmsProp`].
 
-use super::{Clip, Optimizer, Rule, State, assert_not_negative, assert_share, flushed, optimizer};
-use crate::number::{Scalar, Wrap};
-use crate::params::Params;
+use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
+use crate::number::{Real, Scalar};
 
 /// `RMSProp`: steps scaled by a running root mean square of the gradient,
 ///
@@ -13,38 +12,28 @@ use crate::params::Params;
 /// ```
 ///
 /// Hinton, Srivastava and Swersky, Neural networks for machine learning, lecture 6e, 2012; ε and
-/// the momentum stand where the common libraries have them. `weight_decay` adds its multiple of θ
-/// to g.
-#[derive(Clone, Debug)]
-pub struct RmsProp<F> {
-    /// The learning rate.
-    pub lr: f64,
-    /// How much of the mean square is kept, in [0, 1).
+/// the momentum stand where the common libraries have them. α is 0.99, ε is 1e-8 and the momentum is 0
+/// unless set. `weight_decay` · θ is added to g.
+pub type RmsProp<F> = Optim<F, RmsPropRule>;
+
+/// The update rule of [`RmsProp`].
+#[derive(Clone, Copy, Debug)]
+pub struct RmsPropRule {
+    /// The share of the mean square that is kept, in [0, 1).
     pub alpha: f64,
     /// ε, which bounds the step where the gradient is tiny.
     pub epsilon: f64,
-    /// How much of the last step is kept, in [0, 1).
+    /// The share of the last step that is kept, in [0, 1).
     pub momentum: f64,
-    /// The factor of ½‖θ‖² in the loss.
-    pub weight_decay: f64,
-    /// How the gradient is bounded.
-    pub clip: Option<Clip>,
-    state: State<F>,
+}
+
+impl Default for RmsPropRule {
+    fn default() -> Self {
+        Self { alpha: 0.99, epsilon: 1e-8, momentum: 0.0 }
+    }
 }
 
 impl<F: Scalar> RmsProp<F> {
-    /// `RMSProp` with α = 0.99, ε = 1e-8 and no momentum.
-    ///
-    /// # Panics
-    ///
-    /// If `lr` is negative or not finite.
-    #[track_caller]
-    pub fn new(lr: f64) -> Self {
-        assert_not_negative("RmsProp", "lr", lr);
-        let state = State::new(&["mean_square", "velocity"]);
-        Self { lr, alpha: 0.99, epsilon: 1e-8, momentum: 0.0, weight_decay: 0.0, clip: None, state }
-    }
-
     /// Sets α.
     ///
     /// # Panics
@@ -52,65 +41,78 @@ impl<F: Scalar> RmsProp<F> {
     /// If it is not in [0, 1).
     #[track_caller]
     #[must_use]
-    pub fn alpha(self, alpha: f64) -> Self {
-        assert_share("RmsProp", "alpha", alpha);
-        Self { alpha, ..self }
+    pub fn alpha(mut self, alpha: f64) -> Self {
+        assert_share(RmsPropRule::NAME, "alpha", alpha);
+        self.rule.alpha = alpha;
+        self
     }
-}
 
-optimizer! { RmsProp: epsilon momentum }
-
-impl<F: Scalar> Optimizer<F> for RmsProp<F> {
+    /// Sets ε.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative or not finite.
     #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) {
-        let rms = Rms { alpha: F::lit(self.alpha), share: F::lit(1.0 - self.alpha), epsilon: F::lit(self.epsilon) };
-        let plan = self.plan();
-        if self.momentum == 0.0 {
-            plan.take(params, grad, &mut self.state, rms);
-        } else {
-            plan.take(params, grad, &mut self.state, WithMomentum { rms, momentum: F::lit(self.momentum) });
-        }
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        assert_not_negative(RmsPropRule::NAME, "epsilon", epsilon);
+        self.rule.epsilon = epsilon;
+        self
     }
 
-    optimizer! { access RmsProp }
+    /// Sets the momentum.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in [0, 1).
+    #[track_caller]
+    #[must_use]
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        assert_share(RmsPropRule::NAME, "momentum", momentum);
+        self.rule.momentum = momentum;
+        self
+    }
 }
 
-#[derive(Clone, Copy)]
-struct Rms<F> {
-    alpha: F,
-    /// 1 - α, before it is rounded.
-    share: F,
-    epsilon: F,
-}
-
-impl<F: Scalar> Rms<F> {
+impl RmsPropRule {
     /// The scaled gradient and the mean square.
     #[inline(always)]
-    fn scaled<L: Wrap<F>>(self, g: L, mean_square: L) -> (L, L) {
-        let v = L::wrap(self.alpha) * mean_square + L::wrap(self.share) * g * g;
-        (g / (v.sqrt() + L::wrap(self.epsilon)), flushed(v))
+    fn scaled<N: Real>(&self, g: N, mean_square: N) -> (N, N) {
+        let v = N::lit(self.alpha) * mean_square + N::lit(1.0 - self.alpha) * g * g;
+        (g / (v.sqrt() + N::lit(self.epsilon)), flush_subnormal(v))
     }
 }
 
-impl<F: Scalar> Rule<F, 1> for Rms<F> {
+impl UpdateRule for RmsPropRule {
+    const NAME: &'static str = "RmsProp";
+    type State<T> = [T; 2];
+    const STATE: [&'static str; 2] = ["mean_square", "velocity"];
+
     #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, [v]: [L; 1], rate: L, decay: L) -> (L, [L; 1]) {
-        let (direction, v) = self.scaled(grad + decay * x, v);
-        (x - rate * direction, [v])
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [v, velocity]: [N; 2]) -> (N, [N; 2]) {
+        let (direction, v) = self.scaled(gradient + step.decay * x, v);
+        let velocity = N::lit(self.momentum) * velocity + direction;
+        (x - step.rate * velocity, [v, flush_subnormal(velocity)])
+    }
+
+    #[track_caller]
+    fn take_step<F: Scalar>(self, pass: Pass<'_, F>) {
+        if self.momentum == 0.0 { pass.run(WithoutMomentum(self)) } else { pass.run(self) }
     }
 }
 
+/// The rule with a momentum of 0, which needs no velocity.
 #[derive(Clone, Copy)]
-struct WithMomentum<F> {
-    rms: Rms<F>,
-    momentum: F,
-}
+struct WithoutMomentum(RmsPropRule);
 
-impl<F: Scalar> Rule<F, 2> for WithMomentum<F> {
+impl UpdateRule for WithoutMomentum {
+    const NAME: &'static str = RmsPropRule::NAME;
+    type State<T> = [T; 1];
+    const STATE: [&'static str; 1] = ["mean_square"];
+
     #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, [v, velocity]: [L; 2], rate: L, decay: L) -> (L, [L; 2]) {
-        let (direction, v) = self.rms.scaled(grad + decay * x, v);
-        let velocity = L::wrap(self.momentum) * velocity + direction;
-        (x - rate * velocity, [v, flushed(velocity)])
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [v]: [N; 1]) -> (N, [N; 1]) {
+        let (direction, v) = self.0.scaled(gradient + step.decay * x, v);
+        (x - step.rate * direction, [v])
     }
 }

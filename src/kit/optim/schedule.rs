@@ -1,9 +1,9 @@
-//! Learning rates that depend on the step, or on how training goes.
+//! Learning rates that depend on the step ([`Schedule`]) or on the loss ([`Plateau`]).
 
 use std::f64::consts::PI;
 
-/// A learning rate as a function of the step: a plain value, so that a resumed run needs the number
-/// of the step only.
+/// A learning rate as a function of the step. It has no state: a resumed run needs only the number of
+/// the step.
 ///
 /// ```
 /// use wengert::optim::Schedule;
@@ -33,7 +33,7 @@ enum Shape {
 }
 
 impl Schedule {
-    /// lr.
+    /// The constant rate lr.
     ///
     /// # Panics
     ///
@@ -43,7 +43,7 @@ impl Schedule {
         Self::new(lr, Shape::Constant)
     }
 
-    /// lr · factor^⌊step / every⌋.
+    /// The rate lr · factor^⌊step / every⌋.
     ///
     /// # Panics
     ///
@@ -55,7 +55,7 @@ impl Schedule {
         Self::new(lr, Shape::Step { every, factor })
     }
 
-    /// lr · factor^step.
+    /// The rate lr · factor^step.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl Schedule {
         Self::new(lr, Shape::Exponential { factor })
     }
 
-    /// From lr to the floor in a straight line, then the floor.
+    /// A straight fall from lr to the floor over `steps` steps, then the floor.
     ///
     /// # Panics
     ///
@@ -77,8 +77,8 @@ impl Schedule {
         Self::new(lr, Shape::Linear { steps })
     }
 
-    /// From lr to the floor along half a wave, then the floor: floor + (lr - floor)(1 + cos πt) / 2
-    /// with t = step / steps.
+    /// A fall from lr to the floor along half a cosine wave, floor + (lr - floor)(1 + cos πt) / 2 with
+    /// t = step / steps, then the floor.
     ///
     /// Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017,
     /// equation 5, without restarts.
@@ -93,7 +93,7 @@ impl Schedule {
     }
 
     /// The one-cycle policy: for 30% of the steps from lr / 25 up to lr, then down to lr / 250,000
-    /// at the last step, both along half a wave.
+    /// at the last step, both along half a cosine wave.
     ///
     /// Smith and Topin, Super-convergence: very fast training of neural networks using large
     /// learning rates, 2019, with the shape and numbers of the common libraries.
@@ -107,14 +107,14 @@ impl Schedule {
         Self::new(lr, Shape::OneCycle { steps })
     }
 
-    /// Begins with a straight rise: lr · (step + 1) / warm-up for the first steps. A linear or
-    /// cosine fall takes the steps that remain; the other shapes begin after it.
+    /// Adds a straight rise over the first `steps` steps, lr · (step + 1) / steps. A linear or cosine fall
+    /// takes the remaining ones of its steps; the other shapes begin after the rise.
     ///
     /// Goyal et al., Accurate, large minibatch SGD: training `ImageNet` in 1 hour, 2017, section 2.2.
     ///
     /// # Panics
     ///
-    /// If no step remains, or on a one-cycle schedule, which has its own.
+    /// If no step remains for the fall, or on a one-cycle schedule, which has its own warm-up.
     #[track_caller]
     #[must_use]
     pub fn warm_up(self, steps: u64) -> Self {
@@ -128,12 +128,12 @@ impl Schedule {
         Self { warm_up: steps, ..self }
     }
 
-    /// Sets the rate that it ends with, or does not fall below; 0 unless set. (A warm-up begins
-    /// below it.)
+    /// Sets the lowest rate, 0 unless set: a linear or cosine fall ends there, the other shapes stop there. (A
+    /// warm-up may begin below.)
     ///
     /// # Panics
     ///
-    /// If it is negative or greater than lr.
+    /// If `floor` is negative or greater than lr.
     #[track_caller]
     #[must_use]
     pub fn floor(self, floor: f64) -> Self {
@@ -147,7 +147,7 @@ impl Schedule {
             return self.lr * (step + 1) as f64 / self.warm_up as f64;
         }
         let step = step - self.warm_up;
-        // How much of the fall is done, in [0, 1].
+        // The part of the fall that is over, in [0, 1].
         let done = |steps: u64| (step as f64 / (steps - self.warm_up) as f64).min(1.0);
         match self.shape {
             Shape::Constant => self.lr,
@@ -176,17 +176,17 @@ impl Schedule {
     }
 }
 
-/// From one value to another along half a wave.
+/// The value between `from` and `to` on half a cosine wave, at `done` in [0, 1].
 fn wave(from: f64, to: f64, done: f64) -> f64 {
     to + (from - to) * f64::midpoint(1.0, (PI * done).cos())
 }
 
-/// A learning rate that falls when a loss no longer does.
+/// A learning rate that falls when a loss no longer improves.
 ///
-/// A loss is better than the best one if it is below it by the share `threshold`. After more than
-/// `patience` observations in a row that are not better, the rate is multiplied by `factor`.
+/// A loss is an improvement if it is below the best loss by the share `threshold` of that. After more than
+/// `patience` observations in a row without improvement, the rate is multiplied by `factor`.
 ///
-/// All fields are public: with them a saved run is resumed.
+/// All fields are public, so that they can be saved and a run resumed with them.
 ///
 /// ```
 /// use wengert::optim::Plateau;
@@ -197,24 +197,24 @@ fn wave(from: f64, to: f64, done: f64) -> f64 {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plateau {
-    /// The rate.
+    /// The learning rate.
     pub lr: f64,
-    /// How many observations without a better loss are borne.
+    /// The number of observations in a row without improvement that leave the rate as it is.
     pub patience: u32,
-    /// What the rate is multiplied by, 0.1 unless set.
+    /// The factor of the rate at each fall, 0.1 unless set.
     pub factor: f64,
-    /// By which share a loss must be below the best one, 1e-4 unless set.
+    /// The share by which a loss must be below the best one, 1e-4 unless set.
     pub threshold: f64,
-    /// The least rate, 0 unless set.
+    /// The lowest rate, 0 unless set.
     pub floor: f64,
-    /// The best loss.
+    /// The best loss so far.
     pub best: f64,
-    /// How many observations ago that, or the last fall of the rate, was.
+    /// The number of observations since the best loss, or since the last fall of the rate.
     pub waited: u32,
 }
 
 impl Plateau {
-    /// A plateau with the common factor of 0.1 and threshold of 1e-4.
+    /// A plateau with the factor 0.1, the threshold 1e-4 and the floor 0.
     ///
     /// # Panics
     ///
@@ -225,9 +225,9 @@ impl Plateau {
         Self { lr, patience, factor: 0.1, threshold: 1e-4, floor: 0.0, best: f64::INFINITY, waited: 0 }
     }
 
-    /// Takes in a loss and gives the rate to go on with. NaN is no better than anything.
+    /// Observes a loss and returns the rate of the next step. NaN is no improvement.
     pub fn observe(&mut self, loss: f64) -> f64 {
-        // By the share of its size, as a loss may be negative.
+        // The share is of the best loss's size, because a loss may be negative.
         let better = if self.best.is_finite() { self.best - self.threshold * self.best.abs() } else { self.best };
         if loss < better {
             self.best = loss;

@@ -1,8 +1,7 @@
 //! [`Sgd`].
 
-use super::{Clip, Optimizer, Rule, State, assert_not_negative, optimizer};
-use crate::number::{Scalar, Wrap};
-use crate::params::Params;
+use super::{Optim, Pass, Step, UpdateRule, assert_share};
+use crate::number::{Real, Scalar};
 
 /// Stochastic gradient descent with momentum v, g being the gradient plus `weight_decay` · θ:
 ///
@@ -12,84 +11,76 @@ use crate::params::Params;
 /// θ ← θ - lr · (g + momentum · v)     Nesterov
 /// ```
 ///
+/// Plain gradient descent unless a momentum is set.
+///
 /// Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
 /// learning, ICML 2013. Two things are as in the common libraries rather than the paper: `lr`
 /// stands outside of v, so that a new rate acts at once, and Nesterov's gradient is taken at the
 /// point already looked ahead to.
-#[derive(Clone, Debug)]
-pub struct Sgd<F> {
-    /// The learning rate.
-    pub lr: f64,
-    /// How much of the velocity is kept, in [0, 1).
+pub type Sgd<F> = Optim<F, SgdRule>;
+
+/// The update rule of [`Sgd`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SgdRule {
+    /// The share of the velocity that is kept, in [0, 1).
     pub momentum: f64,
-    /// Whether to look ahead along the velocity.
+    /// True to look ahead along the velocity.
     pub nesterov: bool,
-    /// The factor of ½‖θ‖² in the loss.
-    pub weight_decay: f64,
-    /// How the gradient is bounded.
-    pub clip: Option<Clip>,
-    state: State<F>,
 }
 
 impl<F: Scalar> Sgd<F> {
-    /// Plain gradient descent.
+    /// Sets the momentum.
     ///
     /// # Panics
     ///
-    /// If `lr` is negative or not finite.
+    /// If it is not in [0, 1).
     #[track_caller]
-    pub fn new(lr: f64) -> Self {
-        assert_not_negative("Sgd", "lr", lr);
-        Self { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0, clip: None, state: State::new(&["velocity"]) }
-    }
-
-    /// Sets whether the momentum is Nesterov's.
     #[must_use]
-    pub fn nesterov(self, nesterov: bool) -> Self {
-        Self { nesterov, ..self }
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        assert_share(SgdRule::NAME, "momentum", momentum);
+        self.rule.momentum = momentum;
+        self
+    }
+
+    /// Chooses between Nesterov's momentum and the classical one.
+    #[must_use]
+    pub fn nesterov(mut self, nesterov: bool) -> Self {
+        self.rule.nesterov = nesterov;
+        self
     }
 }
 
-optimizer! { Sgd: momentum }
+impl UpdateRule for SgdRule {
+    const NAME: &'static str = "Sgd";
+    type State<T> = [T; 1];
+    const STATE: [&'static str; 1] = ["velocity"];
 
-impl<F: Scalar> Optimizer<F> for Sgd<F> {
+    #[inline(always)]
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [velocity]: [N; 1]) -> (N, [N; 1]) {
+        let momentum = N::lit(self.momentum);
+        let g = gradient + step.decay * x;
+        let v = momentum * velocity + g;
+        let direction = if self.nesterov { g + momentum * v } else { v };
+        (x - step.rate * direction, [v])
+    }
+
     #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) {
-        let plan = self.plan();
-        if self.momentum == 0.0 {
-            plan.take(params, grad, &mut self.state, Descent);
-        } else {
-            let rule = HeavyBall { momentum: F::lit(self.momentum), nesterov: self.nesterov };
-            plan.take(params, grad, &mut self.state, rule);
-        }
+    fn take_step<F: Scalar>(self, pass: Pass<'_, F>) {
+        if self.momentum == 0.0 { pass.run(Descent) } else { pass.run(self) }
     }
-
-    optimizer! { access Sgd }
 }
 
+/// The rule with a momentum of 0, which needs no velocity.
 #[derive(Clone, Copy)]
 struct Descent;
 
-impl<F: Scalar> Rule<F, 0> for Descent {
-    #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, _: [L; 0], rate: L, decay: L) -> (L, [L; 0]) {
-        (x - rate * (grad + decay * x), [])
-    }
-}
+impl UpdateRule for Descent {
+    const NAME: &'static str = SgdRule::NAME;
+    type State<T> = [T; 0];
+    const STATE: [&'static str; 0] = [];
 
-#[derive(Clone, Copy)]
-struct HeavyBall<F> {
-    momentum: F,
-    nesterov: bool,
-}
-
-impl<F: Scalar> Rule<F, 1> for HeavyBall<F> {
     #[inline(always)]
-    fn update<L: Wrap<F>>(self, x: L, grad: L, [velocity]: [L; 1], rate: L, decay: L) -> (L, [L; 1]) {
-        let momentum = L::wrap(self.momentum);
-        let g = grad + decay * x;
-        let v = momentum * velocity + g;
-        let direction = if self.nesterov { g + momentum * v } else { v };
-        (x - rate * direction, [v])
+    fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, _: [N; 0]) -> (N, [N; 0]) {
+        (x - step.rate * (gradient + step.decay * x), [])
     }
 }

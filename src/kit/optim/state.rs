@@ -1,8 +1,9 @@
-//! [`State`]: what an optimiser remembers, in a form that can be saved.
+//! [`State`]: an optimiser's state, in a form that can be saved.
 
+use super::{StateArray, UpdateRule};
 use crate::number::Scalar;
 
-/// What an optimiser remembers: how many steps it took, and vectors of one number a parameter.
+/// An optimiser's state: the number of steps it took, and named vectors of one number for each weight.
 ///
 /// A vector is empty before the first step that uses it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,7 +14,18 @@ pub struct State<F> {
 
 impl<F: Scalar> State<F> {
     /// The state before the first step, with vectors of these names.
+    ///
+    /// # Panics
+    ///
+    /// If a name is empty, has a slash (which separates parts of names in a file) or occurs twice.
+    #[track_caller]
     pub fn new(names: &[&'static str]) -> Self {
+        for (k, name) in names.iter().enumerate() {
+            assert!(
+                !name.is_empty() && !name.contains('/') && !names[..k].contains(name),
+                "State: {name:?} cannot name a state vector; a name is unique, not empty and has no slash"
+            );
+        }
         Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect() }
     }
 
@@ -31,7 +43,7 @@ impl<F: Scalar> State<F> {
     ///
     /// # Panics
     ///
-    /// If there are more or fewer vectors than it has, or those that are not empty differ in length.
+    /// If the number of vectors is another, or vectors that are not empty differ in length.
     #[track_caller]
     pub fn restore(&mut self, steps: u64, vectors: Vec<Vec<F>>) {
         assert!(
@@ -56,22 +68,32 @@ impl<F: Scalar> State<F> {
         self.steps += 1;
     }
 
-    /// The first N vectors; zeros at the first step.
+    /// The vectors of a rule by their names; those not used before begin at the rule's initial state.
     #[track_caller]
-    pub(super) fn vectors_for<const N: usize>(&mut self, len: usize) -> [&mut Vec<F>; N] {
+    pub(super) fn vectors_of<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) -> R::State<&mut Vec<F>> {
         let mut vectors = self.vectors.iter_mut();
-        std::array::from_fn(|_| {
-            let (_, vector) = vectors.next().expect("a rule uses no more vectors than its optimizer has");
+        for (k, name) in R::STATE.as_ref().iter().enumerate() {
+            let Some((_, vector)) = vectors.find(|(own, _)| own == name) else {
+                panic!(
+                    "step: the optimizer has no state vector {name:?} for the rule {}, or not in this order",
+                    R::NAME
+                );
+            };
             if vector.is_empty() {
-                vector.resize(len, F::zero());
+                vector.extend(theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]));
             }
             assert!(
-                vector.len() == len,
-                "step: the optimizer has state for {} numbers, the parameters have {len}; \
+                vector.len() == theta.len(),
+                "step: the optimizer has state for {} numbers, the parameters have {}; \
                  add every parameter before the first step, or make a new optimizer",
-                vector.len()
+                vector.len(),
+                theta.len()
             );
-            vector
+        }
+        let mut vectors = self.vectors.iter_mut();
+        R::State::from_fn(|k| {
+            let found = vectors.find(|(own, _)| *own == R::STATE.as_ref()[k]);
+            found.map(|(_, vector)| vector).expect("a vector that was just found")
         })
     }
 }

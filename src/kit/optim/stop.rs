@@ -3,7 +3,7 @@
 use crate::number::Scalar;
 use crate::params::Params;
 
-/// Ends a training whose validation loss falls no more, and keeps the best weights.
+/// Stops training when the validation loss no longer improves, and keeps the best weights.
 ///
 /// Prechelt, Early stopping - but when?, in Neural networks: tricks of the trade, Springer 1998
 /// (the criterion UP).
@@ -35,7 +35,7 @@ pub struct EarlyStopping<F> {
 }
 
 impl<F: Scalar> EarlyStopping<F> {
-    /// Stops after `patience` observations in a row without a new best loss.
+    /// A criterion that is met after `patience` observations in a row without a new best loss.
     ///
     /// # Panics
     ///
@@ -46,11 +46,11 @@ impl<F: Scalar> EarlyStopping<F> {
         Self { patience, min_delta: 0.0, best: f64::INFINITY, waited: 0, weights: Vec::new() }
     }
 
-    /// Sets by how much a loss must be below the best one to count as better.
+    /// Sets the least amount by which a new best loss must be below the old one; 0 unless set.
     ///
     /// # Panics
     ///
-    /// If it is negative or not finite.
+    /// If `min_delta` is negative or not finite.
     #[track_caller]
     #[must_use]
     pub fn min_delta(self, min_delta: f64) -> Self {
@@ -58,8 +58,8 @@ impl<F: Scalar> EarlyStopping<F> {
         Self { min_delta, ..self }
     }
 
-    /// Takes in a loss and the weights that have it; whether it is time to stop. NaN is no better
-    /// than anything.
+    /// Observes a loss and the weights that have it; returns true when it is time to stop. NaN is never a
+    /// new best loss.
     pub fn observe(&mut self, loss: f64, params: &Params<F>) -> bool {
         if loss < self.best - self.min_delta {
             self.best = loss;
@@ -72,31 +72,31 @@ impl<F: Scalar> EarlyStopping<F> {
         self.waited >= self.patience
     }
 
-    /// The best loss.
+    /// The best loss so far; infinity before the first.
     pub fn best(&self) -> f64 {
         self.best
     }
 
-    /// How many observations ago the best loss was.
+    /// The number of observations since the best loss.
     pub fn waited(&self) -> u32 {
         self.waited
     }
 
-    /// The weights with the best loss; empty before the first.
+    /// The weights with the best loss; empty before the first loss.
     pub fn weights(&self) -> &[F] {
         &self.weights
     }
 
-    /// Goes on from where a saved run was.
+    /// Sets the best loss, the observations since then and the best weights to those of a saved run.
     pub fn resume(&mut self, best: f64, waited: u32, weights: Vec<F>) {
         (self.best, self.waited, self.weights) = (best, waited, weights);
     }
 
-    /// Sets the weights to those with the best loss, if there was any.
+    /// Sets the parameters to the weights with the best loss, if any loss was observed.
     ///
     /// # Panics
     ///
-    /// If parameters were added since.
+    /// If parameters were added since the best loss.
     #[track_caller]
     pub fn restore(&self, params: &mut Params<F>) {
         if self.weights.is_empty() {

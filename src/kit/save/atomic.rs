@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Writes beside the file, brings that to the disk and renames it. If anything fails, the old file
-/// stays.
+/// Writes a new file beside the old one, flushes it to the disk and renames it over the old one. If
+/// anything fails, the old file stays.
 pub(super) fn write(path: &Path, contents: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let (mut file, temporary) = create_beside(path)?;
     let written = contents(&mut file).and_then(|()| file.sync_all());
@@ -15,23 +15,23 @@ pub(super) fn write(path: &Path, contents: impl FnOnce(&mut File) -> io::Result<
     let renamed = written.and_then(|()| fs::rename(&temporary.0, path));
     if renamed.is_ok() {
         std::mem::forget(temporary);
-        // The file is in place and whole; a folder that may not be opened is flushed by the system.
+        // The file is in place and whole. A folder that cannot be opened is flushed later, by the system.
         let _ = sync_folder(path);
     }
     renamed
 }
 
-/// A file that is removed unless it is forgotten, also when writing panics.
+/// A file that is removed on drop, also when writing panics; `mem::forget` keeps it.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // It is in nobody's way if it stays.
+        // A file that stays is never read, and the next save picks another name.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A new file in the same folder, so that renaming it moves no data.
+/// Creates a new file in the same folder, so that renaming it moves no data.
 fn create_beside(path: &Path) -> io::Result<(File, Temporary)> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -44,14 +44,14 @@ fn create_beside(path: &Path) -> io::Result<(File, Temporary)> {
         temporary.push(format!(".{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
         let temporary = path.with_file_name(temporary);
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            // Left by a killed process that had our number.
+            // Left by a killed process with the same process number.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return Ok((other?, Temporary(temporary))),
         }
     }
 }
 
-/// Brings the renaming to the disk, where folders can be opened.
+/// Flushes the renaming to the disk, on systems where folders can be opened.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -98,7 +98,7 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// A child process, which is this test again, dies with half of the new file written.
+    /// Starts this test again as a child process, which aborts with half of the new file written.
     #[test]
     fn a_process_that_dies_while_saving_leaves_the_old_file() {
         if let Some(path) = std::env::var_os(CHILD) {
@@ -119,8 +119,8 @@ mod tests {
             .unwrap();
         assert!(!child.status.success());
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(files(&folder), 2, "the old file and what the child left");
-        // The next save is not confused by that.
+        assert_eq!(files(&folder), 2, "the old file and the child's temporary one");
+        // The next save succeeds beside it.
         write(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!((fs::read(&path).unwrap(), files(&folder)), (b"new".to_vec(), 2));
         fs::remove_dir_all(folder).unwrap();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-/// Why something could not be saved or loaded.
+/// The reason why parameters or training state could not be saved or loaded.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveError {
@@ -13,81 +13,81 @@ pub enum SaveError {
     Io {
         /// The file.
         file: PathBuf,
-        /// What went wrong.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file ends too early.
+    /// The file is shorter than its header says.
     #[non_exhaustive]
     Truncated {
-        /// The file, if it was one.
+        /// The file; `None` for bytes in memory.
         file: Option<PathBuf>,
-        /// The first tensor that is not there as a whole; none if it ends in the header.
+        /// The first incomplete tensor; `None` if the file ends in its header.
         tensor: Option<String>,
-        /// How many bytes there should be.
+        /// The number of bytes that a whole file would have.
         expected: u64,
-        /// How many there are.
+        /// The number of bytes found.
         found: u64,
     },
-    /// The file is no safetensors file, or its header contradicts itself.
+    /// The file is not a safetensors file, or its header contradicts itself.
     #[non_exhaustive]
     Format {
-        /// The file, if it was one.
+        /// The file; `None` for bytes in memory.
         file: Option<PathBuf>,
-        /// What is wrong with it.
+        /// The fault in the file's format.
         reason: String,
     },
-    /// A tensor's numbers are not those that were written.
+    /// A tensor's bytes do not have the check sum in the file.
     #[non_exhaustive]
     Corrupt {
-        /// The file, if it was one.
+        /// The file; `None` for bytes in memory.
         file: Option<PathBuf>,
         /// The tensor.
         tensor: String,
     },
-    /// The file's names are not those of the parameters.
+    /// The names in the file differ from those of the parameters.
     #[non_exhaustive]
     Names {
-        /// Parameters that the file does not have.
+        /// The parameters that the file does not have.
         missing: Vec<String>,
-        /// Tensors of the file that are no parameters.
+        /// The tensors in the file that are no parameters.
         unexpected: Vec<String>,
     },
-    /// A tensor has another shape than the parameter.
+    /// A tensor and the parameter of its name differ in shape.
     #[non_exhaustive]
     Shape {
         /// The tensor.
         tensor: String,
         /// The parameter's shape.
         expected: Vec<usize>,
-        /// The tensor's.
+        /// The tensor's shape.
         found: Vec<usize>,
     },
-    /// A tensor has another type than the parameters.
+    /// A tensor and the parameters differ in number type.
     #[non_exhaustive]
     Dtype {
         /// The tensor.
         tensor: String,
         /// The parameters' type.
         expected: String,
-        /// The tensor's.
+        /// The tensor's type.
         found: String,
     },
-    /// The state is of another optimiser, or there is none.
+    /// The file has the state of another optimiser, or no optimiser's state.
     #[non_exhaustive]
     Optimizer {
-        /// The one to be restored.
+        /// The name of the optimiser to be restored.
         expected: &'static str,
-        /// The one in the file.
+        /// The name in the file; `None` if there is no state.
         found: Option<String>,
     },
-    /// There is no such note, or it is no value of the type it is wanted in.
+    /// A note is not in the file, or its text cannot be parsed as the type asked for.
     #[non_exhaustive]
     Note {
-        /// The note.
+        /// The note's name.
         name: String,
-        /// The type.
+        /// The type asked for.
         wanted: &'static str,
-        /// The note's text, if there is one.
+        /// The note's text; `None` if there is no such note.
         found: Option<String>,
     },
 }

@@ -4,7 +4,7 @@
 //! `safetensors` opens as well: each weight under its name, in its shape, as `F32` or `F64`.
 //!
 //! ```no_run
-//! use wengert::save::{Checkpoint, Saved};
+//! use wengert::save::{Reader, Writer};
 //! use wengert::{Adam, Optimizer, Params};
 //!
 //! # fn build() -> Params<f32> { Params::new() }
@@ -12,37 +12,39 @@
 //! let mut adam = Adam::new(1e-3);
 //! let mut first = 0;
 //! if std::fs::exists("run.safetensors")? {
-//!     let saved = Saved::open("run.safetensors")?;
-//!     saved.load(&mut params)?;
-//!     saved.load_optimizer(&mut adam, &params)?;
-//!     first = saved.note("epoch")?;
+//!     let file = Reader::open("run.safetensors")?;
+//!     file.load(&mut params)?;
+//!     file.load_optimizer(&mut adam, &params)?;
+//!     first = file.note("epoch")?;
 //! }
 //! for epoch in first..100 {
 //!     // ... train, then:
-//!     Checkpoint::of(&params).optimizer(&adam).note("epoch", epoch + 1).save("run.safetensors")?;
+//!     Writer::of(&params).optimizer(&adam).note("epoch", epoch + 1).save("run.safetensors")?;
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A run that is interrupted and resumed so takes the steps of one that was not, bit for bit, if
-//! its batches and other random numbers depend on the seed and the epoch or step only; see
-//! [`Batches::skip`](crate::data::Batches::skip).
+//! An interrupted run that is resumed in this way takes the steps of an uninterrupted one, bit for bit,
+//! if its batches and other random numbers depend only on the seed and the number of the epoch or step; see
+//! [`Batches::skip`](crate::data::Batches::skip). The state of an
+//! [update rule](crate::optim::UpdateRule) of your own is saved and resumed like that of a built-in one.
+//! Hyper-parameters are not saved: the program that resumes sets them again.
 //!
-//! A file is replaced as a whole or not at all: it is written beside the old one, brought to the
-//! disk and renamed. Killed in between, a program leaves the old file, and perhaps a file
+//! A file is replaced as a whole or not at all: the new file is written beside the old one, flushed to the
+//! disk and renamed. A program that is killed while it saves leaves the old file, and perhaps a file
 //! `.run.safetensors.<process>-<number>.tmp` that nothing reads.
 //!
-//! # What is in a file
+//! # The contents of a file
 //!
 //! | name | |
 //! |---|---|
 //! | `hidden.w` | a weight, by its name in [`Params`] |
-//! | `state/optimizer/first_moment/hidden.w` | what the optimiser has of that weight |
-//! | `state/ema/hidden.w` | what a [vector](Checkpoint::vector) called `ema` has of it |
+//! | `state/optimizer/first_moment/hidden.w` | a part of the optimiser's state: the first moments of that weight |
+//! | `state/ema/hidden.w` | a part of a [vector](Writer::vector) called `ema`: its numbers for that weight |
 //! | metadata `producer` | this crate and its version |
-//! | metadata `optimizer`, `optimizer_steps` | the optimiser's name, the steps it took |
-//! | metadata `crc32` | check sums, one a tensor in the names' order; without it none is checked |
-//! | other metadata | [notes](Checkpoint::note) |
+//! | metadata `optimizer`, `optimizer_steps` | the optimiser's name and the number of steps it took |
+//! | metadata `crc32` | a check sum for each tensor, in the order of names; nothing is checked in a file without this entry |
+//! | other metadata | [notes](Writer::note) |
 //!
 //! The same contents give the same bytes.
 
@@ -51,7 +53,7 @@ mod error;
 mod read;
 
 pub use error::SaveError;
-pub use read::{Partial, Saved};
+pub use read::{Partial, Reader};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -64,7 +66,7 @@ use crate::kit::optim::{Optimizer, State};
 use crate::number::BaseFloat;
 use crate::params::Params;
 
-/// A number that a file can hold: `f32` or `f64`.
+/// A number type that a file can hold: `f32` or `f64`.
 pub trait Stored: BaseFloat {
     #[doc(hidden)]
     const DTYPE: Dtype;
@@ -90,7 +92,7 @@ macro_rules! stored {
 }
 stored! { f32 F32, f64 F64 }
 
-/// Where what is no weight stands.
+/// The prefix of the names of tensors that are no weights.
 const STATE: &str = "state/";
 const OPTIMIZER: &str = "optimizer";
 const STEPS: &str = "optimizer_steps";
@@ -101,25 +103,25 @@ fn state_name(vector: &str, weight: &str) -> String {
     format!("{STATE}{vector}/{weight}")
 }
 
-/// What is to be saved: parameters and, if wanted, what a run needs to be resumed.
+/// Writes a file of parameters and, if added, of the state that a run needs to be resumed.
 #[derive(Debug)]
-pub struct Checkpoint<'a, F: Stored> {
+pub struct Writer<'a, F: Stored> {
     params: &'a Params<F>,
-    /// Vectors of one number a parameter.
+    /// Vectors of one number for each weight, with their names.
     vectors: Vec<(String, &'a [F])>,
     metadata: BTreeMap<String, String>,
 }
 
-impl<'a, F: Stored> Checkpoint<'a, F> {
-    /// The parameters alone.
+impl<'a, F: Stored> Writer<'a, F> {
+    /// A writer of the parameters alone.
     ///
     /// # Panics
     ///
-    /// If a name begins with `state/`, or is `__metadata__`, which the format keeps for itself.
+    /// If a parameter's name begins with `state/` or is `__metadata__`, which mean something else in a file.
     #[track_caller]
     pub fn of(params: &'a Params<F>) -> Self {
         if let Some(name) = params.names().find(|name| name.starts_with(STATE) || *name == "__metadata__") {
-            panic!("Checkpoint: the parameter name {name:?} has another meaning in a file; rename it");
+            panic!("Writer: the parameter name {name:?} has another meaning in a file; rename it");
         }
         let producer = concat!("wengert ", env!("CARGO_PKG_VERSION")).to_owned();
         Self { params, vectors: Vec::new(), metadata: BTreeMap::from([(PRODUCER.into(), producer)]) }
@@ -129,7 +131,7 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     ///
     /// # Panics
     ///
-    /// If its state is for another number of parameters.
+    /// If the state and the parameters differ in length.
     #[track_caller]
     #[must_use]
     pub fn optimizer<O: Optimizer<F>>(mut self, optimizer: &'a O) -> Self {
@@ -142,37 +144,35 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
         self
     }
 
-    /// Adds a vector of one number a parameter, such as the averages of an
+    /// Adds a vector of one number for each weight, such as the averages of an
     /// [`Ema`](crate::optim::Ema).
     ///
     /// # Panics
     ///
-    /// If it has another length than the parameters, or there is one of this name.
+    /// If the vector and the parameters differ in length, the name has a slash, or another vector has this
+    /// name.
     #[track_caller]
     #[must_use]
     pub fn vector(mut self, name: &str, values: &'a [F]) -> Self {
-        assert!(
-            !name.contains('/'),
-            "Checkpoint::vector: {name:?} has a slash, which separates parts of names in a file"
-        );
+        assert!(!name.contains('/'), "Writer::vector: {name:?} has a slash, which separates parts of names in a file");
         assert!(
             name != OPTIMIZER && !self.vectors.iter().any(|(other, _)| other == name),
-            "Checkpoint::vector: there is a vector named {name:?} already"
+            "Writer::vector: there is a vector named {name:?} already"
         );
         self.push(name.into(), values);
         self
     }
 
-    /// Adds a number or text, such as the epoch or the seed, by its `Display`.
+    /// Adds a number or text, such as the epoch or the seed, as its `Display` text.
     ///
     /// # Panics
     ///
-    /// If there is one of this name; `producer`, `optimizer`, `optimizer_steps` and `crc32` are taken.
+    /// If another note has this name, or the name is `producer`, `optimizer`, `optimizer_steps` or `crc32`.
     #[track_caller]
     #[must_use]
     pub fn note(mut self, name: &str, value: impl fmt::Display) -> Self {
         let taken = [OPTIMIZER, STEPS, CHECK_SUMS].contains(&name) || self.metadata.contains_key(name);
-        assert!(!taken, "Checkpoint::note: there is a note named {name:?} already");
+        assert!(!taken, "Writer::note: there is a note named {name:?} already");
         self.metadata.insert(name.into(), value.to_string());
         self
     }
@@ -181,7 +181,7 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     ///
     /// # Errors
     ///
-    /// If it cannot be written; an old file is then intact.
+    /// If the file cannot be written; an old file is then intact.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
         let path = path.as_ref();
         let bytes = self.to_bytes();
@@ -189,7 +189,7 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
             .map_err(|source| SaveError::Io { file: path.into(), source })
     }
 
-    /// What [`save`](Self::save) writes.
+    /// The bytes that [`save`](Self::save) writes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut tensors = BTreeMap::new();
         let mut insert = |name: String, shape: &[usize], numbers: &[F]| {
@@ -198,7 +198,7 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
                 x.put(&mut bytes);
             }
             let before = tensors.insert(name.clone(), (shape.to_vec(), bytes));
-            assert!(before.is_none(), "Checkpoint: two tensors would be named {name:?}");
+            assert!(before.is_none(), "Writer: two tensors would be named {name:?}");
         };
         for (name, shape, numbers) in self.params.stored() {
             insert(name.into(), shape, numbers);
@@ -223,7 +223,7 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     fn push(&mut self, name: String, values: &'a [F]) {
         assert!(
             values.len() == self.params.len(),
-            "Checkpoint: {name:?} has {} numbers, the parameters have {}",
+            "Writer: {name:?} has {} numbers, the parameters have {}",
             values.len(),
             self.params.len()
         );
@@ -231,7 +231,8 @@ impl<'a, F: Stored> Checkpoint<'a, F> {
     }
 }
 
-/// The file with metadata in its header, all in the names' order (the format's writer hashes them).
+/// Adds metadata to the header of a file, and sorts the header by name: the writer of the crate
+/// `safetensors` leaves metadata in the order of a hash map, which differs from run to run.
 fn with_metadata(bytes: &[u8], metadata: BTreeMap<String, String>) -> Vec<u8> {
     use serde_json::{Value, from_slice, to_vec};
 
@@ -241,7 +242,7 @@ fn with_metadata(bytes: &[u8], metadata: BTreeMap<String, String>) -> Vec<u8> {
     let mut header: BTreeMap<String, Value> = from_slice(header).expect("the header just written");
     header.insert("__metadata__".into(), metadata.into_iter().collect());
     let mut header = to_vec(&header).expect("a map with text as keys");
-    // Data begins at a multiple of eight.
+    // The data begins at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
     [&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat()
 }
@@ -255,7 +256,7 @@ fn check_sum(bytes: &[u8]) -> u32 {
 impl<F: Stored> Params<F> {
     /// Saves the weights and buffers in a safetensors file, atomically; needs the feature `io`.
     ///
-    /// With an optimiser and more: [`Checkpoint`](crate::save::Checkpoint).
+    /// A [`Writer`](crate::save::Writer) saves an optimiser's state and more with them.
     ///
     /// ```
     /// let mut params = wengert::Params::new();
@@ -278,19 +279,19 @@ impl<F: Stored> Params<F> {
     ///
     /// # Panics
     ///
-    /// As [`Checkpoint::of`](crate::save::Checkpoint::of).
+    /// Same as for [`Writer::of`](crate::save::Writer::of).
     #[track_caller]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
-        Checkpoint::of(self).save(path)
+        Writer::of(self).save(path)
     }
 
     /// Loads all weights and buffers from a safetensors file; needs the feature `io`.
     ///
     /// # Errors
     ///
-    /// As [`Saved::open`](crate::save::Saved::open) and [`Saved::load`](crate::save::Saved::load);
-    /// the weights are then as they were.
+    /// Same as for [`Reader::open`](crate::save::Reader::open) and
+    /// [`Reader::load`](crate::save::Reader::load); the weights do not change then.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), SaveError> {
-        Saved::open(path)?.load(self)
+        Reader::open(path)?.load(self)
     }
 }

@@ -1,4 +1,4 @@
-//! [`Saved`]: a file that was read and found whole.
+//! [`Reader`]: a file in memory, found whole.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,43 +11,43 @@ use super::{CHECK_SUMS, OPTIMIZER, STATE, STEPS, SaveError, Stored, check_sum, s
 use crate::kit::optim::Optimizer;
 use crate::params::Params;
 
-/// A safetensors file in memory, checked as a whole.
+/// A safetensors file, read into memory and found whole.
 #[derive(Clone, Debug)]
-pub struct Saved {
+pub struct Reader {
     data: Vec<u8>,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
 }
 
-/// What [`Saved::load_partial`] did.
+/// The outcome of [`Reader::load_partial`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Partial {
     /// The parameters that were loaded.
     pub loaded: Vec<String>,
-    /// Parameters that the file does not have.
+    /// The parameters that the file does not have.
     pub missing: Vec<String>,
-    /// Tensors of the file that are no parameters.
+    /// The tensors in the file that are no parameters.
     pub unexpected: Vec<String>,
 }
 
-impl Saved {
+impl Reader {
     /// Reads a file and checks that it is whole.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is truncated, is no safetensors file, or a tensor's check sum is wrong.
+    /// If the file cannot be read, is truncated or is not a safetensors file, or a check sum is wrong.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SaveError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| SaveError::Io { file: path.into(), source })?;
         Self::from_bytes(bytes).map_err(|error| error.in_file(path))
     }
 
-    /// Checks the bytes of a file.
+    /// Takes the bytes of a file and checks that they are whole.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as for [`open`](Self::open), except that nothing is read.
     pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, SaveError> {
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| explain(&error, &bytes))?;
         let tensors = metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
@@ -67,11 +67,11 @@ impl Saved {
         &self.metadata
     }
 
-    /// A [note](super::Checkpoint::note).
+    /// The [note](super::Writer::note) of this name.
     ///
     /// # Errors
     ///
-    /// If there is none of this name, or it is no `T`.
+    /// If there is no such note, or its text cannot be parsed as a `T`.
     pub fn note<T: FromStr>(&self, name: &str) -> Result<T, SaveError> {
         let found = self.metadata.get(name);
         found.and_then(|text| text.parse().ok()).ok_or_else(|| SaveError::Note {
@@ -85,8 +85,8 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// If the file's names are not those of the parameters, or a shape or type differs; the weights
-    /// are then as they were.
+    /// If the names in the file differ from those of the parameters, or a shape or type differs; the weights
+    /// do not change then.
     pub fn load<F: Stored>(&self, params: &mut Params<F>) -> Result<(), SaveError> {
         let Partial { missing, unexpected, .. } = self.compare(params);
         if !(missing.is_empty() && unexpected.is_empty()) {
@@ -95,11 +95,12 @@ impl Saved {
         self.load_partial(params).map(drop)
     }
 
-    /// Loads the weights whose names are in both, as into a model with a new head, and tells which.
+    /// Loads the weights that the file and the parameters have in common, as into a model with a new head, and
+    /// lists them.
     ///
     /// # Errors
     ///
-    /// If a shape or type differs; the weights are then as they were.
+    /// If a shape or type differs; the weights do not change then.
     pub fn load_partial<F: Stored>(&self, params: &mut Params<F>) -> Result<Partial, SaveError> {
         let partial = self.compare(params);
         let numbers = params.stored().map(|(name, shape, _)| {
@@ -111,12 +112,13 @@ impl Saved {
         Ok(partial)
     }
 
-    /// Restores an optimiser's steps and state for parameters whose weights may be ordered anew.
+    /// Restores an optimiser's number of steps and state vectors. The weights may stand in another order in
+    /// `params` than in the parameters that were saved.
     ///
     /// # Errors
     ///
-    /// If the file has the state of another optimiser or none, or not of these parameters; the
-    /// state is then as it was.
+    /// If the file has the state of another optimiser or none, or not for these parameters; the optimiser's
+    /// state does not change then.
     pub fn load_optimizer<F: Stored, O: Optimizer<F>>(
         &self,
         optimizer: &mut O,
@@ -129,7 +131,7 @@ impl Saved {
         let steps = self.note(STEPS)?;
         let vectors = optimizer.state().vectors().map(|(name, _)| {
             let vector = format!("{OPTIMIZER}/{name}");
-            // It was not used yet.
+            // No step had used it when the file was saved.
             let prefix = state_name(&vector, "");
             if !self.tensors.keys().any(|name| name.starts_with(&prefix)) {
                 return Ok(Vec::new());
@@ -141,11 +143,11 @@ impl Saved {
         Ok(())
     }
 
-    /// A [vector](super::Checkpoint::vector) of one number a parameter.
+    /// The [vector](super::Writer::vector) of this name, in the order of [`Params::values`].
     ///
     /// # Errors
     ///
-    /// If there is none of this name for these parameters.
+    /// If the file has no such vector for these parameters.
     pub fn vector<F: Stored>(&self, name: &str, params: &Params<F>) -> Result<Vec<F>, SaveError> {
         let mut values = vec![F::zero(); params.len()];
         for weight in params.iter() {
@@ -162,7 +164,7 @@ impl Saved {
         Partial { loaded, missing, unexpected }
     }
 
-    /// A tensor's numbers, if it is what is expected.
+    /// A tensor's numbers, if its shape and type are the expected ones.
     fn numbers<F: Stored>(&self, tensor: &str, expected: &[usize]) -> Result<Vec<F>, SaveError> {
         let Some(info) = self.tensors.get(tensor) else {
             return Err(SaveError::Names { missing: vec![tensor.into()], unexpected: Vec::new() });
@@ -182,7 +184,7 @@ impl Saved {
         &self.data[info.data_offsets.0..info.data_offsets.1]
     }
 
-    /// Compares the check sums, if the file has some.
+    /// Compares the check sums, if the file has any.
     fn check_sums(&self) -> Result<(), SaveError> {
         let Some(sums) = self.metadata.get(CHECK_SUMS) else {
             return Ok(());
@@ -198,7 +200,8 @@ impl Saved {
     }
 }
 
-/// Why the bytes are no file: where they end, if too early, else what the format's reader says.
+/// The reason why the bytes are not a file: the place where they end too early, else the message of the
+/// crate `safetensors`.
 fn explain(error: &SafeTensorError, bytes: &[u8]) -> SaveError {
     let found = bytes.len() as u64;
     let truncated = |tensor, expected| SaveError::Truncated { file: None, tensor, expected, found };
@@ -214,7 +217,7 @@ fn explain(error: &SafeTensorError, bytes: &[u8]) -> SaveError {
             let Ok(metadata) = serde_json::from_slice::<Metadata>(header) else {
                 return format();
             };
-            // In the order of their data.
+            // The names in the order of their data.
             let names = metadata.offset_keys();
             let end = |name: &String| metadata.info(name).map_or(0, |info| info.data_offsets.1);
             match names.iter().find(|name| end(name) > data.len()) {
