@@ -63,7 +63,7 @@ fn main() {
     let tape = Tape::new();
     let on = before.on(&tape);
     let loss = model.loss(on, &x, &y);
-    println!("{}", tape.trace());
+    println!("{}", tape.listing());
     println!("{}", tape.summary());
     let source = tape.first_non_finite().expect("the loss is not finite");
     println!("The first number that is not finite:\n  {source}");

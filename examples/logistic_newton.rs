@@ -16,11 +16,12 @@ use argmin::core::Executor;
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Ix1};
+use wengert::args::Embed;
 use wengert::data::{Batches, Column, Csv, Scaling, gather_rows};
 use wengert::metrics::accuracy;
 use wengert::optim::{Objective, Optimizer, Schedule, Sgd, global_norm};
 use wengert::watch::Chart;
-use wengert::{Dual, Embed, Param, Params, ParamsOn, Scalar, Tape, Var};
+use wengert::{Dual, Param, Params, ParamsOn, Scalar, Tape, Var};
 
 const TEST: usize = 120;
 /// The factor of ½‖w‖² in the loss.

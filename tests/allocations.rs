@@ -15,7 +15,7 @@ use wengert::nn::{
 use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
 };
-use wengert::{Activation, Conv, Params, Snapshots, Tape, Var, fuse, init};
+use wengert::{Activation, Conv, Params, SnapshotSchedule, Tape, Var, fuse, init};
 
 /// Fails unless the work allocates nothing after some rounds.
 #[track_caller]
@@ -174,20 +174,20 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
         let x = (0..n).fold(v[2..].to_vec(), |x, _| step(&v[..2], &x));
         x[0].backward();
     });
-    let with = |n: usize, schedule: Snapshots| {
+    let with = |n: usize, schedule: SnapshotSchedule| {
         peak_of(|| {
             let tape = Tape::new();
             let v = tape.vars_from(&at);
             tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
         })
     };
-    let (sqrt, binomial) = (with(n, Snapshots::Sqrt), with(n, Snapshots::Binomial { count: 17 }));
+    let (sqrt, binomial) = (with(n, SnapshotSchedule::Sqrt), with(n, SnapshotSchedule::Binomial { count: 17 }));
     println!("{n} steps: {stored} bytes stored, {sqrt} with sqrt(n), {binomial} with log2(n) snapshots");
     assert!(stored > 100 * n);
     assert!(sqrt < 150_000 && binomial < 12_000, "{sqrt} {binomial}");
     // A hundred times the steps: ten times the snapshots, or none more.
-    assert!(sqrt < 15 * with(n / 100, Snapshots::Sqrt));
-    assert!(binomial < 2 * with(n / 100, Snapshots::Binomial { count: 17 }));
+    assert!(sqrt < 15 * with(n / 100, SnapshotSchedule::Sqrt));
+    assert!(binomial < 2 * with(n / 100, SnapshotSchedule::Binomial { count: 17 }));
 }
 
 /// A small convolutional net with every kind of layer, in training. (In products beyond a size the
@@ -232,8 +232,8 @@ fn optimizers_and_averages() {
     params.add("frozen", Array1::ones(10));
     params.add("w", Array1::ones(100));
     params.add("b", Array1::ones(7));
-    params.group_mut("frozen").freeze();
-    params.group_mut("b").rate(0.5).decay(0.0);
+    params.group("frozen").freeze();
+    params.group("b").rate(0.5).decay(0.0);
     let grad: Vec<f32> = (0..117).map(|i| (i as f32).sin()).collect();
     let mut optimizers: [Box<dyn Optimizer<f32>>; 7] = [
         Box::new(Sgd::new(1e-3).clip_value(0.5)),

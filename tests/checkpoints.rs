@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, array};
-use wengert::{Dual, Params, Scalar, Snapshots, Tape, Var};
+use wengert::{Dual, Params, Scalar, SnapshotSchedule, Tape, Var};
 
 /// One step of a recurrence with a parameter: a damped rotation that is not linear.
 fn step<'s, F: Scalar>(i: usize, k: &[Var<'s, F>], x: &[Var<'s, F>]) -> Vec<Var<'s, F>> {
@@ -22,7 +22,7 @@ fn stored<F: Scalar>(n: usize, at: &[F]) -> Vec<F> {
     (x[0] + x[1] * F::lit(2.0)).backward().wrt(v)
 }
 
-fn looped<F: Scalar>(n: usize, schedule: Snapshots, at: &[F]) -> Vec<F> {
+fn looped<F: Scalar>(n: usize, schedule: SnapshotSchedule, at: &[F]) -> Vec<F> {
     let tape = Tape::new();
     let v = tape.vars_from(at);
     let x = tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], step);
@@ -41,9 +41,9 @@ fn assert_close(a: &[f64], b: &[f64]) {
 fn every_schedule_gives_the_gradient_of_the_plain_loop() {
     for n in [0, 1, 2, 3, 7, 16, 100, 333] {
         let plain = stored(n, &AT);
-        let binomial = [1, 2, 3, 5, 20].map(|count| Snapshots::Binomial { count });
-        for schedule in binomial.into_iter().chain([Snapshots::Sqrt]) {
-            if n > 100 && schedule == (Snapshots::Binomial { count: 1 }) {
+        let binomial = [1, 2, 3, 5, 20].map(|count| SnapshotSchedule::Binomial { count });
+        for schedule in binomial.into_iter().chain([SnapshotSchedule::Sqrt]) {
+            if n > 100 && schedule == (SnapshotSchedule::Binomial { count: 1 }) {
                 continue; // quadratic
             }
             assert_close(&plain, &looped(n, schedule, &AT));
@@ -63,7 +63,7 @@ fn the_binomial_schedule_is_optimal() {
         let counted = &count;
         let tape = Tape::<f64>::new();
         let v = tape.vars_from(&AT);
-        let x = tape.checkpoint_loop(n, Snapshots::Binomial { count: c }, &v[..2], &v[2..], |i, k, x| {
+        let x = tape.checkpoint_loop(n, SnapshotSchedule::Binomial { count: c }, &v[..2], &v[2..], |i, k, x| {
             counted.fetch_add(1, Ordering::Relaxed);
             step(i, k, x)
         });
@@ -79,7 +79,7 @@ fn the_binomial_schedule_is_optimal() {
 fn second_order_through_checkpoints() {
     let at = AT.map(|x| Dual::new(x, [0.5 - x]));
     let plain = stored(40, &at);
-    for schedule in [Snapshots::Sqrt, Snapshots::Binomial { count: 4 }] {
+    for schedule in [SnapshotSchedule::Sqrt, SnapshotSchedule::Binomial { count: 4 }] {
         let again = looped(40, schedule, &at);
         assert_close(
             &plain.iter().map(|d| d.primal()).collect::<Vec<_>>(),
@@ -163,7 +163,7 @@ fn a_loop_that_changes_its_mind() {
     let calls = AtomicUsize::new(0);
     let tape = Tape::new();
     let x = tape.var(1.0_f64);
-    let y = tape.checkpoint_loop(9, Snapshots::Sqrt, &[], &[x], |_, _, v| {
+    let y = tape.checkpoint_loop(9, SnapshotSchedule::Sqrt, &[], &[x], |_, _, v| {
         vec![v[0] + calls.fetch_add(1, Ordering::Relaxed) as f64]
     });
     y[0].backward();
@@ -174,7 +174,7 @@ fn a_loop_that_changes_its_mind() {
 fn a_state_that_shrinks() {
     let tape = Tape::<f64>::new();
     let x = tape.vars_from(&[1.0, 2.0]);
-    tape.checkpoint_loop(9, Snapshots::Sqrt, &[], x, |i, _, v| if i == 3 { vec![v[0]] } else { v.to_vec() });
+    tape.checkpoint_loop(9, SnapshotSchedule::Sqrt, &[], x, |i, _, v| if i == 3 { vec![v[0]] } else { v.to_vec() });
 }
 
 /// The largest memory of the tape a step was recorded on cannot be asked for; the tape itself can.
@@ -188,9 +188,9 @@ fn memory_grows_with_the_snapshots() {
         assert!(x[0].value().is_finite());
         memory
     };
-    let binomial = Snapshots::Binomial { count: 12 };
+    let binomial = SnapshotSchedule::Binomial { count: 12 };
     assert_eq!(at(1_000, binomial), at(10_000, binomial));
-    let (small, large) = (at(1_000, Snapshots::Sqrt), at(100_000, Snapshots::Sqrt));
+    let (small, large) = (at(1_000, SnapshotSchedule::Sqrt), at(100_000, SnapshotSchedule::Sqrt));
     assert!(large < 12 * small, "{small} {large}");
 }
 

@@ -34,8 +34,8 @@ fn literals_stand_beside_nested_duals() {
 
 fn error<'t, F: wengert::Scalar, X>(w: Tensor<'t, F, ndarray::Ix1>, x: X, y: Array1<f64>) -> Var<'t, F>
 where
-    X: wengert::IntoConstant<'t, F, Handle = Tensor<'t, F, ndarray::Ix2>>,
-    f64: wengert::Embed<F>,
+    X: wengert::args::IntoConstant<'t, F, Handle = Tensor<'t, F, ndarray::Ix2>>,
+    f64: wengert::args::Embed<F>,
 {
     (w.tape().constant(x).dot(w) - y).square().sum()
 }

@@ -91,7 +91,7 @@ fn frozen_weights() {
     let mut params = Params::<f64>::new();
     let w = params.add("w", ndarray::array![2.0]);
     let v = params.add("v", ndarray::array![3.0]);
-    params.group_mut("v").freeze();
+    params.group("v").freeze();
     wengert::gradcheck::check_params(&params, |p| (p.get(w) * p.get(v)).square().sum()).expect("a correct model");
     // d²(wv)²/dw² = 2v²; the frozen entry is 0.
     let moved = params.with_tangents(&[1.0, 1.0]);

@@ -45,7 +45,7 @@ fn a_trace_has_a_row_an_operation() {
     let x = tape.tensor(&data);
     let y = (x * 2.0).sum_axis(Axis(0));
     let _ = y.at(0) * y.at(1);
-    let text = tape.trace().to_string();
+    let text = tape.listing().to_string();
     let rows: Vec<Vec<&str>> = text.lines().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 5, "{text}");
     assert_eq!(rows[1], ["inputs", "4", "numbers", "0"], "{text}");
@@ -68,7 +68,7 @@ fn every_operation_knows_its_caller() {
         (x.maximum(x), x.hypot(1.0), x.straight_through(f64::round), x.clip_cotangent(1.0), x.log_sum_exp()),
         (tape.stack(Axis(0), &[x, x]), x.select(Axis(0), &[0]), x.keep_where(&array![[true, false]], 0.0), x.product()),
     );
-    let text = tape.trace().to_string();
+    let text = tape.listing().to_string();
     let elsewhere: Vec<&str> = text.lines().skip(2).filter(|row| !row.contains("tests/inspect.rs:")).collect();
     assert!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
     assert!(text.lines().skip(2).all(|row| {

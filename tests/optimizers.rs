@@ -117,7 +117,7 @@ fn clipping() {
     let mut params = Params::new();
     params.add("a", array![0.0, 0.0]);
     params.add("b", array![0.0]);
-    params.group_mut("b").freeze();
+    params.group("b").freeze();
     Sgd::new(1.0).clip_norm(1.0).step(&mut params, &[0.6, -0.8, 100.0]);
     assert_eq!(params.values(), [-0.6, 0.8, 0.0]);
 }
@@ -256,15 +256,15 @@ mod groups {
         };
         for make in makes {
             let mut params = model();
-            params.group_mut("encoder.w").freeze();
-            params.group_mut("head.").rate(0.5);
+            params.group("encoder.w").freeze();
+            params.group("head.").rate(0.5);
             params.group_where(|w| w.shape.len() < 2).decay(0.0);
             let values = walk(&mut params, make(0.25, 0.125));
             assert_eq!(values[..6], [1.0; 6]);
             for (range, lr, decay) in [(6..8, 0.25, 0.0), (8..16, 0.125, 0.125), (16..20, 0.125, 0.0)] {
                 assert_eq!(values[range.clone()], walk(&mut model(), make(lr, decay))[range]);
             }
-            params.group_mut("").unfreeze().rate(1.0).decay(1.0);
+            params.group("").unfreeze().rate(1.0).decay(1.0);
             assert_eq!(params.trained_len(), 20);
         }
     }
@@ -274,7 +274,7 @@ mod groups {
         let mut params = Params::new();
         let w = params.add("encoder.w", array![2.0, 3.0]);
         let v = params.add("head.v", array![5.0, 7.0]);
-        params.group_mut("encoder.").freeze();
+        params.group("encoder.").freeze();
         let mut tape = Tape::new();
         let (loss, grad) = tape.value_and_grad(&params, |p| {
             assert!(p.get(w).is_constant() && !p.get(v).is_constant());
@@ -286,7 +286,7 @@ mod groups {
         assert_eq!((loss, grad), (31.0, &[0.0, 0.0, 2.0, 3.0][..]));
         let frozen: Vec<bool> = params.iter().map(|w| w.frozen).collect();
         assert_eq!(frozen, [true, false]);
-        assert_eq!(params.group_mut("encoder.").unfreeze().iter().count(), 1);
+        assert_eq!(params.group("encoder.").unfreeze().iter().count(), 1);
         let (_, grad) = tape.value_and_grad(&params, |p| p.get(w).dot(p.get(v)));
         assert_eq!(grad, [5.0, 7.0, 2.0, 3.0]);
     }
@@ -294,7 +294,7 @@ mod groups {
     #[test]
     fn weights_added_later_are_trained() {
         let mut params = model();
-        params.group_mut("head.b").freeze();
+        params.group("head.b").freeze();
         params.add("more", Array1::ones(5));
         assert_eq!((params.len(), params.trained_len()), (25, 21));
         params.group_where(|_| false).freeze();
@@ -304,9 +304,9 @@ mod groups {
 
     #[test]
     fn a_mistyped_prefix_is_refused() {
-        let text = message(|| drop(model().group_mut("encodr.").freeze()));
+        let text = message(|| drop(model().group("encodr.").freeze()));
         assert!(text.contains("\"encodr.\"; the names are encoder.w, encoder.b, head.w, head.b"), "{text}");
-        let text = message(|| drop(model().group_mut("head.").rate(-1.0)));
+        let text = message(|| drop(model().group("head.").rate(-1.0)));
         assert!(text.contains("the factor must be at least 0, it is -1"), "{text}");
     }
 }

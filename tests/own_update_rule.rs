@@ -104,8 +104,8 @@ fn gradient<F: Scalar>(step: u32) -> Vec<F> {
 
 fn walk<F: Scalar>(mut optimizer: impl Optimizer<F>) -> Vec<F> {
     let mut params = model();
-    params.group_mut("a.b").freeze();
-    params.group_mut("b.").rate(0.5).decay(0.0);
+    params.group("a.b").freeze();
+    params.group("b.").rate(0.5).decay(0.0);
     for step in 0..5 {
         optimizer.step(&mut params, &gradient(step));
     }
@@ -218,7 +218,7 @@ fn built_in_state_keeps_its_names() {
 #[test]
 fn state_begins_where_the_rule_says() {
     let mut params = model::<f64>();
-    params.group_mut("a.b").freeze();
+    params.group("a.b").freeze();
     let start = params.values().to_vec();
     let mut averaging = Optim::with_rule(0.1, Averaging { share: f64::NAN });
     let mut sum = start.clone();
@@ -266,7 +266,7 @@ fn a_step_reports_its_number_and_the_norm() {
     let mut params = Params::<f32>::new();
     params.add("a", array![0.0, 0.0]);
     params.add("b", array![0.0]);
-    params.group_mut("b").freeze();
+    params.group("b").freeze();
     let grad = [3.0, 4.0, 100.0];
     let mut signum = Optim::with_rule(0.1, Signum { momentum: 0.9 }).clip_norm(1.0);
     let reports = [(); 2].map(|()| signum.step(&mut params, &grad));

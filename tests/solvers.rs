@@ -89,7 +89,7 @@ fn parameters_of_a_model() {
     let mut params = Params::new();
     params.add("frozen", ndarray::array![5.0]);
     let w = params.add("w", Array1::zeros(3));
-    params.group_mut("frozen").freeze();
+    params.group("frozen").freeze();
     let loss = Objective::of_params(&params, |p| {
         (p.constant(&x).dot(p.get(w)) - &y).square().sum() + p.get(w).square().sum() * penalty
     });

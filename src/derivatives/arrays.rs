@@ -205,7 +205,7 @@ pub fn divergence<F: Scalar, S: Data<Elem = F>, D: Dimension>(
         value.shape(),
         point.shape()
     );
-    recording.trace()
+    recording.trace_of_jacobian()
 }
 
 /// The product of the Hessian of `f` at `point` with an array: see [`crate::hvp`].
@@ -275,7 +275,7 @@ pub fn laplacian<F: Scalar, S: Data<Elem = F>, D: Dimension + 'static>(
     f: impl for<'t> Fn(TensorOf<'t, F, D>) -> VarOf<'t, F>,
     point: &ArrayBase<S, D>,
 ) -> F {
-    hessian::trace(|tape, x| f(input(tape, point.raw_dim(), x)), &flat(point))
+    hessian::trace_of_hessian(|tape, x| f(input(tape, point.raw_dim(), x)), &flat(point))
 }
 
 /// Runs `f` on a fresh tape: the value, and the recording.

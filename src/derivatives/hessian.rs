@@ -108,7 +108,7 @@ pub fn hessian<F: Scalar>(f: impl for<'t> Fn(&[VarOf<'t, F>]) -> VarOf<'t, F>, p
 /// If `f` returns a variable of another tape.
 #[track_caller]
 pub fn laplacian<F: Scalar>(f: impl for<'t> Fn(&[VarOf<'t, F>]) -> VarOf<'t, F>, point: &[F]) -> F {
-    trace(|tape, x| f(tape.vars_from(x)), point)
+    trace_of_hessian(|tape, x| f(tape.vars_from(x)), point)
 }
 
 /// The Hessian of what `record` puts on a tape, whose inputs come first.
@@ -130,7 +130,7 @@ pub(super) fn matrix<F: Scalar, const N: usize>(
 
 /// The trace of the Hessian of what `record` puts on a tape, whose inputs come first.
 #[track_caller]
-pub(super) fn trace<F: Scalar, const N: usize>(
+pub(super) fn trace_of_hessian<F: Scalar, const N: usize>(
     record: impl for<'t> Fn(&'t Tape<Dual<F, N>>, &[Dual<F, N>]) -> Var<'t, Dual<F, N>>,
     point: &[F],
 ) -> F {

@@ -202,5 +202,5 @@ pub fn jacobian_forward<F: Real>(
 pub fn divergence<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, point: &[F]) -> F {
     let (_, recording) = Linearization::new(f, point);
     assert_square(recording.outputs(), recording.inputs());
-    recording.trace()
+    recording.trace_of_jacobian()
 }

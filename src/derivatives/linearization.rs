@@ -168,7 +168,7 @@ impl<F: Scalar> Linearization<F> {
     }
 
     /// The trace of a square Jacobian.
-    pub(crate) fn trace(&self) -> F {
+    pub(crate) fn trace_of_jacobian(&self) -> F {
         let mut trace = F::zero();
         if self.is_tall() {
             self.for_each_column(|j, lane, sweep| trace += self.tangent(sweep, j, lane));

@@ -1,6 +1,6 @@
 //! Looking at a tape: what is on it, what it takes, and where a number stopped being finite.
 //!
-//! [`Tape::summary`](crate::Tape::summary) counts, [`Tape::trace`](crate::Tape::trace) lists one row
+//! [`Tape::summary`](crate::Tape::summary) counts, [`Tape::listing`](crate::Tape::listing) lists one row
 //! an operation, [`Tape::first_non_finite`](crate::Tape::first_non_finite) and
 //! [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of a NaN.
 //! All of them read what the tape keeps anyway, after the fact: recording and sweeping do no more
@@ -12,7 +12,7 @@ mod finite;
 mod table;
 
 pub use finite::NonFinite;
-pub use table::{Largest, OperationCount, Summary, TapeTrace};
+pub use table::{Largest, Listing, OperationCount, Summary};
 
 use std::panic::Location;
 

@@ -1,4 +1,4 @@
-//! Tables of a tape: [`Summary`] and [`TapeTrace`].
+//! Tables of a tape: [`Summary`] and [`Listing`].
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub struct Largest {
 
 /// One row an operation of a tape, in the order of recording; `Display` prints a table.
 #[derive(Clone, Debug)]
-pub struct TapeTrace {
+pub struct Listing {
     rows: Vec<Row>,
 }
 
@@ -93,14 +93,14 @@ impl<F: Scalar> Tape<F> {
     /// let data = ndarray::array![1.0, 0.0];
     /// let x = tape.tensor(&data);
     /// let loss = x.ln().sum();
-    /// let table = tape.trace().to_string();
+    /// let table = tape.listing().to_string();
     /// assert!(table.contains("ln") && table.contains("sum"));
     /// ```
-    pub fn trace(&self) -> TapeTrace {
+    pub fn listing(&self) -> Listing {
         let rows = self.with_records(|records, ops| {
             sections(records, ops).flat_map(|section| rows(section, ops)).flatten().collect()
         });
-        TapeTrace { rows }
+        Listing { rows }
     }
 }
 
@@ -202,7 +202,7 @@ impl fmt::Display for Summary {
     }
 }
 
-impl fmt::Display for TapeTrace {
+impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = ["", "operation", "shape", "bytes", "min", "mean", "max", "not finite", "operands", "line"];
         let mut rows = vec![header.map(str::to_owned)];

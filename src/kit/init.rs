@@ -26,11 +26,6 @@ use rand_distr::StandardNormal;
 
 use crate::number::Scalar;
 
-/// All zero: the usual start of a bias.
-pub fn zeros<F: Scalar, D: Dimension>(shape: impl IntoDimension<Dim = D>) -> Array<F, D> {
-    Array::from_elem(shape.into_dimension(), F::zero())
-}
-
 /// Uniform on [low, high].
 pub fn uniform<F: Scalar, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
@@ -136,7 +131,7 @@ fn fans(shape: &[usize]) -> (f64, f64) {
         }
         _ => panic!(
             "init: the shape {shape:?} has no inputs and outputs; a weight needs two axes or more, \
-             for a bias use `zeros`, `uniform` or `normal`"
+             for a bias use `Array::zeros`, `uniform` or `normal`"
         ),
     }
 }

@@ -73,15 +73,6 @@ macro_rules! base_operands {
     };
 }
 
-/// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
-macro_rules! parameter {
-    (B, $base:ty) => {
-        $base
-    };
-    ($other:ident, $base:ty) => {
-        $other
-    };
-}
 /// The methods of [`Real`](super::real::Real) that are rows of the table, for a number that computes them itself.
 macro_rules! own_rules_of_base {
     (
@@ -92,7 +83,7 @@ macro_rules! own_rules_of_base {
     ) => {
         $(
             #[inline(always)]
-            fn $name(self $(, $p: crate::number::macros::parameter!($ty, Self::Base))*) -> Self {
+            fn $name(self $(, $p: crate::number::table::parameter!($ty, Self::Base))*) -> Self {
                 crate::number::rules::$name::<Self::Base>::new($($p),*).primal(self)
             }
         )+
@@ -150,7 +141,7 @@ macro_rules! inherent_rules {
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
         #[inline(always)]
         #[track_caller]
-        pub fn $name(self $(, $p: crate::number::macros::parameter!($ty, <Self as crate::number::Real>::Base))*) -> Self {
+        pub fn $name(self $(, $p: crate::number::table::parameter!($ty, <Self as crate::number::Real>::Base))*) -> Self {
             self.apply(crate::number::rules::$name::new($($p),*))
         }
     };
@@ -175,7 +166,7 @@ macro_rules! own_rules_by_apply {
         $(
             #[inline(always)]
             #[track_caller]
-            fn $name(self $(, $p: crate::number::macros::parameter!($ty, Self::Base))*) -> Self {
+            fn $name(self $(, $p: crate::number::table::parameter!($ty, Self::Base))*) -> Self {
                 self.apply(crate::number::rules::$name::new($($p),*))
             }
         )+
@@ -343,5 +334,5 @@ macro_rules! number_traits {
 
 pub(crate) use {
     base_operands, float_methods, for_each_dual, for_each_nested_dual, inherent_rules, number_traits, operator,
-    operators, own_rules_by_apply, own_rules_of_base, parameter, std_rules_by_apply,
+    operators, own_rules_by_apply, own_rules_of_base, std_rules_by_apply,
 };

@@ -7,7 +7,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
 
-use super::macros::parameter;
+use super::table::parameter;
 use crate::number::table::for_each_rule;
 use crate::slices::{Factor, GemmScalar};
 

@@ -738,6 +738,15 @@ macro_rules! for_each_row {
     };
 }
 
+/// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
+macro_rules! parameter {
+    (B, $base:ty) => {
+        $base
+    };
+    ($other:ident, $base:ty) => {
+        $other
+    };
+}
 /// Defines `for_each_rule!`, which calls `$emit!` with `[doc] [formula] name(parameters)` of every row but the
 /// operators.
 macro_rules! define_for_each_rule {
@@ -770,4 +779,4 @@ macro_rules! define_for_each_rule {
 }
 for_each_row!(define_for_each_rule);
 
-pub(crate) use {for_each_row, for_each_rule};
+pub(crate) use {for_each_row, for_each_rule, parameter};

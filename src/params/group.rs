@@ -3,7 +3,7 @@
 use super::store::{ParamEntry, ParamInfo, Params, WeightTraining};
 use crate::number::Scalar;
 
-/// Weights that are to be trained in their own way; see [`Params::group_mut`].
+/// Weights that are to be trained in their own way; see [`Params::group`].
 ///
 /// The settings belong to the parameters, so that every [optimiser](crate::optim) heeds them.
 #[derive(Debug)]
@@ -68,9 +68,9 @@ impl<F: Scalar> Params<F> {
     /// params.add("encoder.w", ndarray::Array2::zeros((8, 4)));
     /// params.add("encoder.b", ndarray::Array1::zeros(4));
     /// params.add("head.w", ndarray::Array2::zeros((4, 2)));
-    /// assert_eq!(params.group("encoder.").map(|w| w.range.len()).sum::<usize>(), 36);
+    /// assert_eq!(params.weights_named("encoder.").map(|w| w.range.len()).sum::<usize>(), 36);
     /// ```
-    pub fn group(&self, prefix: &str) -> impl Iterator<Item = ParamInfo<'_>> {
+    pub fn weights_named(&self, prefix: &str) -> impl Iterator<Item = ParamInfo<'_>> {
         self.iter().filter(move |weight| weight.name.starts_with(prefix))
     }
 
@@ -82,8 +82,8 @@ impl<F: Scalar> Params<F> {
     /// params.add("encoder.b", ndarray::Array1::zeros(4));
     /// params.add("head.w", ndarray::Array2::zeros((4, 2)));
     /// params.add("head.b", ndarray::Array1::zeros(2));
-    /// params.group_mut("encoder.").freeze();
-    /// params.group_mut("head.").rate(0.1);
+    /// params.group("encoder.").freeze();
+    /// params.group("head.").rate(0.1);
     /// params.group_where(|weight| weight.shape.len() < 2).decay(0.0);
     /// assert_eq!(params.to_string(), "\
     /// parameter  shape  numbers  training
@@ -98,10 +98,10 @@ impl<F: Scalar> Params<F> {
     ///
     /// If there is none.
     #[track_caller]
-    pub fn group_mut(&mut self, prefix: &str) -> Group<'_, F> {
+    pub fn group(&mut self, prefix: &str) -> Group<'_, F> {
         assert!(
-            self.group(prefix).next().is_some(),
-            "Params::group_mut: no parameter's name begins with {prefix:?}; the names are {}",
+            self.weights_named(prefix).next().is_some(),
+            "Params::group: no parameter's name begins with {prefix:?}; the names are {}",
             self.names().collect::<Vec<_>>().join(", ")
         );
         self.group_where(|weight| weight.name.starts_with(prefix))

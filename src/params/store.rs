@@ -49,7 +49,7 @@ use crate::tape::Tape;
 /// total                  2080");
 /// ```
 ///
-/// A [group](Self::group_mut) of weights can be frozen, or trained at its own rate.
+/// A [group](Self::group) of weights can be frozen, or trained at its own rate.
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
     pub(super) values: Vec<F>,

@@ -3,11 +3,11 @@
 use ndarray::{Dimension, Ix3, Ix4};
 
 use super::handle::Tensor;
+use super::window_args::{Extent, Lengths};
 use crate::kernels::Convolution;
 use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
-use crate::tensor::window::{Extent, Lengths};
 
 /// How a convolution's kernel moves over its input, in `N` directions: stride 1, no padding, no
 /// dilation, one group, unless said otherwise.

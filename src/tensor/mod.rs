@@ -6,9 +6,9 @@
 //!
 //! Each operation computes its primal and, beside it in the same function, gives its pullback.
 
-mod assemble;
 mod constant;
 mod conv;
+mod copy;
 mod custom;
 mod dense;
 mod elementwise;
@@ -22,7 +22,7 @@ mod pool;
 mod products;
 mod reduce;
 mod shape;
-mod window;
+mod window_args;
 
 pub use constant::{Embed, IntoConstant};
 pub use conv::Conv;
@@ -35,4 +35,4 @@ pub use linalg::{Columns, Diag, LinalgError, Lu, Uplo};
 pub use loss::Target;
 pub use pool::Pool;
 pub use products::Dot;
-pub use window::Lengths;
+pub use window_args::Lengths;

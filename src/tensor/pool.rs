@@ -3,12 +3,12 @@
 use ndarray::{Dimension, Ix3, Ix4};
 
 use super::handle::Tensor;
+use super::window_args::{Extent, Lengths, by};
 use crate::kernels;
 use crate::kernels::{Greatest, Total, Windows};
 use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
-use crate::tensor::window::{Extent, Lengths, by};
 
 /// The windows of a pooling in `N` directions: side by side without padding, unless said otherwise.
 /// A number, or an array of one for each direction, is a `Pool` of that size.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::table::Trace;
+use crate::number::Real;
 use crate::recording::expr::{Style, short};
 use crate::recording::{Source, Step};
 
@@ -155,7 +156,7 @@ impl Picture<'_> {
             GraphEdge {
                 ends,
                 value: short(self.trace.recording.values[from]),
-                adjoint: short(crate::Real::gated_mul(self.trace.adjoints[to], partial)),
+                adjoint: short(Real::gated_mul(self.trace.adjoints[to], partial)),
             }
         };
         operands.iter().map(edge).collect()

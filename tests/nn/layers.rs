@@ -8,7 +8,7 @@ use wengert::nn::{
     BatchNorm, Conv1d, Conv2d, Dropout, Embedding, Flatten, GruCell, Layer, LayerNorm, Linear, LstmCell, Map,
     MaxPool2d, Mode, MultiHeadAttention, Relu, RmsNorm, RnnCell, Tanh, attention,
 };
-use wengert::{Conv, On, Params, Tape, Tensor};
+use wengert::{Conv, Params, ParamsOn, Tape, Tensor};
 
 use super::{assert_close, check, fill, fill_params, panic_of};
 
@@ -19,7 +19,10 @@ fn rng() -> StdRng {
 /// Checks the gradient of Σ sin y by every weight. Some are without effect (a bias before a batch
 /// norm, the bias of keys), and their gradient is rounding.
 #[track_caller]
-fn check_layer<D: Dimension>(params: &Params<f64>, layer: impl for<'t> Fn(On<'t, '_, f64>) -> Tensor<'t, f64, D>) {
+fn check_layer<D: Dimension>(
+    params: &Params<f64>,
+    layer: impl for<'t> Fn(ParamsOn<'t, '_, f64>) -> Tensor<'t, f64, D>,
+) {
     let check = GradCheck::new().absolute_tolerance(1e-13);
     let report = check.check_params(params, |p| layer(p).sin().sum()).unwrap();
     assert_eq!((report.verdict(), report.entries.len()), (Verdict::Agrees, params.len()), "{report}");
@@ -282,7 +285,7 @@ fn a_chain_is_its_layers_one_by_one() {
     let half = Map::new(|x| x * 0.5);
     let chain = (conv, norm, Relu, MaxPool2d::new(2), Flatten, (Dropout::new(0.5), out), Tanh, half);
     let images = fill((3, 1, 4, 4), 1);
-    let by_hand = |p: On<'_, '_, f64>, mode: &mut Mode<f64>| -> Array<f64, Ix2> {
+    let by_hand = |p: ParamsOn<'_, '_, f64>, mode: &mut Mode<f64>| -> Array<f64, Ix2> {
         let x = norm.forward(p, conv.forward(p, p.constant(images.clone())), mode).relu();
         let x = Dropout::new(0.5).forward(x.max_pool2d(2).reshape((3, 8)), mode);
         (out.forward(p, x).tanh() * 0.5).value().to_owned()

@@ -20,7 +20,7 @@ use crate::tape::{MultiSweep, SEEDS, Tape};
 pub use self::matrix::SparseMatrix;
 
 /// A variable with eight tangents: what a function is given for its Hessian.
-type Lane<'t, F> = Var<'t, Dual<F, SEEDS>>;
+type SeededVar<'t, F> = Var<'t, Dual<F, SEEDS>>;
 
 const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, or \
     a checkpoint), so the pattern is unknown; write the function on scalars, or take the dense derivative";
@@ -55,7 +55,7 @@ const OPAQUE: &str = "an output depends on an operation of which the tape knows 
 /// pattern. So values are right at every point.
 pub struct SparseJacobian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
-    schedule: Schedule,
+    schedule: SweepPlan,
     by_columns: bool,
     /// Of all recordings whose pattern is in the matrix.
     structures: HashSet<u64>,
@@ -79,7 +79,7 @@ impl<F: Scalar> SparseJacobian<F> {
     fn of(recording: &Linearization<F>) -> Self {
         let mut new = Self {
             matrix: SparseMatrix::zeros(Pattern::empty(0, recording.inputs())),
-            schedule: Schedule::default(),
+            schedule: SweepPlan::default(),
             by_columns: true,
             structures: HashSet::new(),
             tape: Tape::new(),
@@ -121,7 +121,7 @@ impl<F: Scalar> SparseJacobian<F> {
         }
         let seed_and_read = |(i, j)| if self.by_columns { (coloring.of[j], i) } else { (coloring.of[i], j) };
         let reads = pattern.places().map(seed_and_read).collect();
-        self.schedule = Schedule::new(coloring, reads);
+        self.schedule = SweepPlan::new(coloring, reads);
         self.matrix = SparseMatrix::zeros(pattern);
     }
 
@@ -191,7 +191,7 @@ impl<F: Scalar> SparseJacobian<F> {
 /// point, and the Hessian evaluated again. What is below ε^(2/3) of its row can escape that.
 pub struct SparseHessian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
-    schedule: Schedule,
+    schedule: SweepPlan,
     /// Of all recordings whose pattern is in the matrix.
     structures: HashSet<u64>,
     /// Kept for its memory.
@@ -205,11 +205,11 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// If `f` returns a variable of another tape, or one that depends on an operation that is not scalar.
     #[track_caller]
-    pub fn detect(f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> Self {
+    pub fn detect(f: impl for<'t> FnOnce(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> Self {
         let pattern = Pattern::empty(x.len(), x.len());
         let mut new = Self {
             matrix: SparseMatrix::zeros(pattern),
-            schedule: Schedule::default(),
+            schedule: SweepPlan::default(),
             structures: HashSet::new(),
             tape: Tape::new(),
         };
@@ -219,7 +219,7 @@ impl<F: Scalar> SparseHessian<F> {
 
     /// Adds the pattern at `x`; says whether it had something new.
     #[track_caller]
-    fn extend(&mut self, f: impl for<'t> FnOnce(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> bool {
+    fn extend(&mut self, f: impl for<'t> FnOnce(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> bool {
         let mut random = Random::new(DETECTION);
         let x: Vec<_> = x.iter().map(|x| Dual::new(*x, std::array::from_fn(|_| random.number()))).collect();
         let (_, recording) = Linearization::on(std::mem::take(&mut self.tape), |x| vec![f(x)], &x);
@@ -234,7 +234,7 @@ impl<F: Scalar> SparseHessian<F> {
             let of = |i: usize| coloring.of[i];
             let seed_and_read = |(i, j)| if of(i) >= of(j) { (of(j), i) } else { (of(i), j) };
             let reads = pattern.places().map(seed_and_read).collect();
-            self.schedule = Schedule::new(coloring, reads);
+            self.schedule = SweepPlan::new(coloring, reads);
             self.matrix = SparseMatrix::zeros(pattern);
         }
         grown
@@ -246,7 +246,11 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// If `x` has another length than at the detection; as [`detect`](Self::detect).
     #[track_caller]
-    pub fn evaluate(&mut self, f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> &SparseMatrix<F> {
+    pub fn evaluate(
+        &mut self,
+        f: impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>,
+        x: &[F],
+    ) -> &SparseMatrix<F> {
         let n = self.matrix.pattern.columns();
         assert!(x.len() == n, "evaluate: the pattern was detected with {n} inputs, x has {}", x.len());
         let negligible = F::epsilon().powf(F::lit(2.0 / 3.0));
@@ -269,7 +273,7 @@ impl<F: Scalar> SparseHessian<F> {
     /// Evaluates the entries of the pattern; says whether the recordings were of a structure seen before, and
     /// how far the matrix is from the Hessian in a random direction.
     #[track_caller]
-    fn sweep(&mut self, f: &impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> (bool, F) {
+    fn sweep(&mut self, f: &impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> (bool, F) {
         let mut random = Random::new(CHECK);
         let direction: Vec<F> = x.iter().map(|_| random.number()).collect();
         let mut product = Vec::new();
@@ -326,7 +330,7 @@ impl<F: Scalar> SparseHessian<F> {
 
 /// Which seeds go into which pass, and where the entries come out.
 #[derive(Clone, Debug)]
-struct Schedule {
+struct SweepPlan {
     colors: usize,
     /// The colour of each seed.
     color: Vec<usize>,
@@ -338,13 +342,13 @@ struct Schedule {
     entries: Pattern,
 }
 
-impl Default for Schedule {
+impl Default for SweepPlan {
     fn default() -> Self {
         Self::new(Coloring { of: Vec::new(), count: 0 }, Vec::new())
     }
 }
 
-impl Schedule {
+impl SweepPlan {
     fn new(coloring: Coloring, reads: Vec<(usize, usize)>) -> Self {
         let passes = coloring.count.div_ceil(SEEDS);
         let pass = |color: &usize| color / SEEDS;
@@ -480,7 +484,10 @@ pub fn sparse_jacobian<F: Scalar>(
 ///
 /// As [`SparseHessian::detect`].
 #[track_caller]
-pub fn sparse_hessian<F: Scalar>(f: impl for<'t> Fn(&[Lane<'t, F>]) -> Lane<'t, F>, x: &[F]) -> SparseMatrix<F> {
+pub fn sparse_hessian<F: Scalar>(
+    f: impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>,
+    x: &[F],
+) -> SparseMatrix<F> {
     let mut hessian = SparseHessian::detect(&f, x);
     hessian.evaluate(f, x);
     hessian.matrix

@@ -1,6 +1,6 @@
 //! Attention.
 
-use ndarray::{ArrayView, Axis, Dimension, Ix1, Ix2, Ix3, s};
+use ndarray::{Array1, ArrayView, Axis, Dimension, Ix1, Ix2, Ix3, s};
 use rand::Rng;
 
 use super::linear::affine;
@@ -112,10 +112,10 @@ impl MultiHeadAttention {
             "{name}: {heads} heads do not divide tokens of {size} numbers evenly"
         );
         let in_weight = params.add(format!("{name}.in_proj_weight"), init::glorot_uniform((size, 3 * size), rng));
-        let in_bias = params.add(format!("{name}.in_proj_bias"), init::zeros(3 * size));
+        let in_bias = params.add(format!("{name}.in_proj_bias"), Array1::zeros(3 * size));
         let out = format!("{name}.out_proj");
         let mut out_proj = Linear::without_bias(params, &out, size, size, rng);
-        out_proj.bias = Some(params.add(format!("{out}.bias"), init::zeros(size)));
+        out_proj.bias = Some(params.add(format!("{out}.bias"), Array1::zeros(size)));
         Self { in_weight, in_bias, out: out_proj, heads, causal: false }
     }
 

@@ -33,7 +33,7 @@
 //! | L-BFGS, Newton-CG, trust regions | the whole data at once; see `Objective` (feature `argmin`) | |
 //!
 //! In the formulas θ is a weight, g its gradient after clipping, lr the learning rate times the factor
-//! of the weight's [group](crate::Params::group_mut), and t the number of the step, from 1.
+//! of the weight's [group](crate::Params::group), and t the number of the step, from 1.
 
 mod adagrad;
 mod adam;

@@ -8,7 +8,7 @@ use crate::number::{Real, Scalar};
 /// A rule is a plain value with its hyper-parameters in `f64` and an [`update`](Self::update) of one
 /// number, written in ordinary arithmetic. The optimiser runs that over all weights in one
 /// vectorised pass (on several threads for a large model with the feature `parallel`) and adds the
-/// rest: the learning rate, weight decay, clipping, [groups](crate::Params::group_mut) of weights,
+/// rest: the learning rate, weight decay, clipping, [groups](crate::Params::group) of weights,
 /// and state vectors that are saved and resumed under the rule's names.
 ///
 /// Signum (Bernstein et al., signSGD: compressed optimisation for non-convex problems, ICML 2018)
@@ -155,7 +155,7 @@ pub trait UpdateRule: Copy + Send {
     }
 }
 
-/// The rates of one step for a weight, with the factors of its [group](crate::Params::group_mut).
+/// The rates of one step for a weight, with the factors of its [group](crate::Params::group).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Step<N> {

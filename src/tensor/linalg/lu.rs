@@ -1,16 +1,25 @@
 //! LU factors on the tape, and what is computed from them.
 
-use ndarray::{ArrayView, Ix0, Ix2};
+use ndarray::{ArrayView, Dimension, Ix0, Ix1, Ix2};
 use num_traits::{Float, One, Zero};
 
-use super::solve::Columns;
 use crate::kernels::{Triangle, parity};
 use crate::number::{Real, Scalar};
 use crate::scalar::Var;
+use crate::sealed::Sealed;
 use crate::slices::gemm::Mat;
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 use crate::tensor::handle::{Node, Tensor};
 use crate::tensor::products::Matrix;
+
+/// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
+///
+/// Needs the feature `linalg`.
+pub trait Columns: Dimension + Sealed {}
+impl Sealed for Ix1 {}
+impl Sealed for Ix2 {}
+impl Columns for Ix1 {}
+impl Columns for Ix2 {}
 
 /// The factors of PA = LU for a matrix A on a tape: see [`Tensor::factorize`].
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,5 @@ mod solve;
 mod triangular;
 
 pub use error::LinalgError;
-pub use lu::Lu;
-pub use solve::Columns;
+pub use lu::{Columns, Lu};
 pub use triangular::{Diag, Uplo};

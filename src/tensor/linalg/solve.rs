@@ -1,26 +1,16 @@
 //! Linear systems, inverses and determinants.
 
-use ndarray::{Dimension, Ix1, Ix2};
+use ndarray::Ix2;
 use num_traits::Float;
 
-use super::lu::{Lu, scalar};
+use super::lu::{Columns, Lu, scalar};
 use crate::kernels::cofactors;
 use crate::number::Scalar;
 use crate::scalar::Var;
-use crate::sealed::Sealed;
 use crate::slices::Defect;
 use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
 use crate::tensor::handle::Tensor;
-
-/// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
-///
-/// Needs the feature `linalg`.
-pub trait Columns: Dimension + Sealed {}
-impl Sealed for Ix1 {}
-impl Sealed for Ix2 {}
-impl Columns for Ix1 {}
-impl Columns for Ix2 {}
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// Panics unless it is square; its order.

@@ -3,7 +3,7 @@
 use ndarray::Ix2;
 use num_traits::Float;
 
-use super::solve::Columns;
+use super::lu::Columns;
 use crate::kernels::{Triangle, transpose};
 use crate::number::Scalar;
 use crate::slices::Defect;
