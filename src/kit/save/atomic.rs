@@ -111,7 +111,8 @@ mod tests {
         let folder = folder("abort");
         let path = folder.join("file");
         write(&path, |file| file.write_all(b"old")).unwrap();
-        let name = "save::atomic::tests::a_process_that_dies_while_saving_leaves_the_old_file";
+        let name = concat!(module_path!(), "::a_process_that_dies_while_saving_leaves_the_old_file");
+        let (_, name) = name.split_once("::").unwrap(); // without the crate
         let child = Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact", "--nocapture"])
             .env(CHILD, &path)
