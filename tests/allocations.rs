@@ -1,9 +1,9 @@
 //! Once warm, a training step and a scalar gradient allocate nothing.
 
-#[path = "support/counting.rs"]
-mod counting;
+#[path = "all/support/allocator.rs"]
+mod allocator;
 
-use counting::{allocations, peak_of};
+use allocator::{allocations, peak_of};
 use ndarray::{Array1, Array2, Array3, Array4, Axis, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -1,12 +1,12 @@
 //! Cost grows with the work and not faster: operations, allocations and bytes are counted, never
 //! time.
 
-#[path = "support/counting.rs"]
-mod counting;
+#[path = "all/support/allocator.rs"]
+mod allocator;
 
 use std::cell::Cell;
 
-use counting::{allocations, peak_of};
+use allocator::{allocations, peak_of};
 use ndarray::{Array1, Array2};
 use wengert::optim::{Optimizer, Sgd};
 use wengert::{Activation, BaseFloat, Param, Params, Real, Rule, Scalar, Tape, Var, apply, fuse};

@@ -1,10 +1,7 @@
 //! Losses against constants from mpmath and central differences through plain definitions, in every
 //! layout, then special points and bad input.
 
-#[path = "support/arrays.rs"]
-mod arrays;
-
-use arrays::{LAYOUTS, lay_out};
+use crate::support::layouts::{LAYOUTS, lay_out};
 use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
 use wengert::{BaseFloat, Params, Tape, Target, Tensor, Var};
 

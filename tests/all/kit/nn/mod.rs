@@ -33,7 +33,7 @@ fn fill_params(params: &mut Params<f64>) {
 /// The numbers of a name in the oracle's file.
 #[track_caller]
 fn expected(name: &str) -> Vec<f64> {
-    let lines = include_str!("../oracle/nn.txt").lines();
+    let lines = include_str!("../../../oracle/nn.txt").lines();
     let found = lines.filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name);
     let Some((_, numbers)) = found else { panic!("the oracle knows no {name:?}") };
     numbers.split(' ').map(|number| number.parse().unwrap()).collect()

@@ -13,8 +13,7 @@ use wengert::{
     jacobian_reverse, jvp, laplacian, log_sum_exp, norm, value_and_grad, value_grad_hvp, vjp,
 };
 
-mod common;
-use common::mgh::{Problem, problems};
+use crate::support::mgh::{Problem, problems};
 
 /// The standard starting point, and one where no system is at a zero or a tie.
 fn points(problem: &Problem) -> [Vec<f64>; 2] {

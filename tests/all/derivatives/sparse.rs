@@ -1,10 +1,8 @@
 //! Sparse Jacobians and Hessians against the dense ones and closed forms.
 
-mod common;
-
 use std::cell::Cell;
 
-use common::mgh;
+use crate::support::mgh;
 use ndarray::{Array2, array};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -5,8 +5,7 @@ use ndarray::Array1;
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
 use wengert::{Dual, Tape, Var};
 
-mod support;
-use support::{difference, noise};
+use crate::support::differences::{difference, noise};
 
 /// A row of either table, called with its arguments in a slice.
 #[derive(Clone, Copy)]

@@ -1,8 +1,6 @@
 //! The gradient checker on MINPACK's fourteen Jacobians, right and wrong.
 
-mod common;
-
-use common::mgh::{Problem, problems};
+use crate::support::mgh::{Problem, problems};
 use wengert::gradcheck::{GradCheck, Place, Verdict};
 
 /// The standard starting point and one without symmetry or zeros nearby.

@@ -1,10 +1,7 @@
 //! Reductions and softmax: every operation × element type × layout × shape against plain loops over
 //! fibres and central differences through them, then special points, ties and bad input.
 
-#[path = "support/arrays.rs"]
-mod arrays;
-
-use arrays::{LAYOUTS, lay_out};
+use crate::support::layouts::{LAYOUTS, lay_out};
 use ndarray::{Array, Array1, Array2, Axis, IxDyn, array};
 use wengert::{BaseFloat, Tape, Tensor, Var};
 

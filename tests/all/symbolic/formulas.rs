@@ -12,7 +12,7 @@ struct Row {
     partials: [(&'static str, [f64; 20]); 2],
 }
 
-include!("oracle/formulas.rs");
+include!("../../oracle/formulas.rs");
 
 #[test]
 fn derivatives_as_a_person_writes_them() {

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
 use wengert::{Dual, Gradient, Real, Tape, Tensor, Var, dot, fuse};
 
-mod support;
-use support::{difference, noise};
+use crate::support::differences::{difference, noise};
 
 const INPUTS: usize = 3;
 

@@ -1,0 +1,5 @@
+//! Derivatives of whole functions.
+
+mod argmin_functions;
+mod jacobian;
+mod sparse;

@@ -1,0 +1,3 @@
+//! Tables, batches and scaling.
+
+mod csv;

@@ -1,0 +1,4 @@
+//! Optimisers and what goes with them.
+
+mod objective;
+mod updates;

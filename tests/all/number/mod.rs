@@ -1,0 +1,3 @@
+//! Numbers and the table of their rules.
+
+mod rules;

@@ -1,0 +1,3 @@
+//! Parameters of a model.
+
+mod store;

@@ -1,0 +1,6 @@
+//! Variables, functions of several of them, and their gradients.
+
+mod bad_input;
+mod checkpoint;
+mod operators;
+mod programs;
