@@ -3,8 +3,8 @@
 #[path = "all/support/allocator.rs"]
 mod allocator;
 
-use allocator::{allocations, peak_of};
-use ndarray::{Array1, Array2, Array3, Array4, Axis, s};
+use allocator::{allocations, held, peak_of};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, Axis, IxDyn, array, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
@@ -106,6 +106,58 @@ fn every_kind_of_operation() {
         });
         assert!(loss.is_finite() && grad.iter().all(|g| g.is_finite()));
     });
+}
+
+#[test]
+fn clear_drops_the_shapes_of_dynamic_views() {
+    // Six axes: more than ndarray keeps inline for a dynamic dimension.
+    let a: ArrayD<f64> = init::normal(IxDyn(&[2, 1, 3, 2, 1, 2]), 0.0, 1.0, &mut StdRng::seed_from_u64(0));
+    let mut tape = Tape::new();
+    let mut step = || {
+        let x = tape.tensor(&a);
+        let y = x.permuted_axes(IxDyn(&[5, 3, 1, 0, 4, 2])).select(Axis(0), &[1, 1]).flip(Axis(1));
+        let z = y.tape().stack(Axis(0), &[y, y.as_standard_layout()]);
+        let z = z.keep_where(&z.value().mapv(|z| z > 0.0), 0.0);
+        let loss: Var<'_> = z.pad(&[(1, 0); 7], 2.0).iter().sum();
+        let total = loss.backward().wrt(x).sum();
+        tape.clear();
+        total
+    };
+    let first = step();
+    step();
+    let before = held();
+    for _ in 0..5 {
+        assert_eq!(step(), first);
+    }
+    assert_eq!(held(), before);
+    drop(tape);
+    assert!(held() < before);
+}
+
+#[test]
+fn a_warm_step_of_fixed_dimensions_allocates_nothing() {
+    let (data, mask) = (Array2::from_shape_fn((3, 4), |(i, j)| (4 * i + j) as f64), array![true, false, true, true]);
+    let picks = Array2::from_elem((10, 2), 1);
+    let mut tape = Tape::new();
+    let mut step = || {
+        let x = tape.tensor(&data);
+        let y = x.t().select(Axis(0), &[3, 1, 1]).reshape((1, 9));
+        let [a, b, c] = y.split(Axis(1));
+        let z = a.tape().stack(Axis(1), &[a, b, c, a, b, c, a, b, c, c]);
+        let z = z.index_axis(Axis(0), 0).gather(Axis(1), &picks);
+        let z = a.tape().concatenate(Axis(1), &[z, z.flip(Axis(1))]);
+        let z = z.keep_where(&mask, 1.0).pad(&[(1, 1), (0, 0)], 3.0);
+        let loss: Var<'_> = z.flatten().iter().sum();
+        let value = loss.value() + loss.backward()[x.at([0, 0])];
+        tape.clear();
+        value
+    };
+    for _ in 0..3 {
+        step();
+    }
+    let before = allocations();
+    step();
+    assert_eq!(allocations(), before);
 }
 
 /// Results of fewer columns than a vector has lanes, whose products have ways of their own.

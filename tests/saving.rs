@@ -1,11 +1,15 @@
 //! Files of weights and training state: whole, resumable, and refused with a reason.
 
+#[path = "all/support/panics.rs"]
+mod panics;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ndarray::{Array0, Array1, Array2, Array3, Ix1, Ix2, array};
+use panics::message_of;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
@@ -306,22 +310,18 @@ fn a_process_killed_while_saving_leaves_a_whole_file() {
 
 #[test]
 fn names_with_a_meaning_are_refused() {
-    let message = |f: &dyn Fn()| {
-        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("a panic");
-        payload.downcast_ref::<String>().expect("a formatted text").clone()
-    };
-    let text = message(&|| {
+    let text = message_of(|| {
         let mut params = Params::<f32>::new();
         params.add("state/w", Array1::zeros(1));
         let _ = Checkpoint::of(&params);
     });
     assert!(text.contains(r#"the parameter name "state/w" has another meaning"#), "{text}");
     let params = model::<f32>();
-    let text = message(&|| _ = Checkpoint::of(&params).note("crc32", 1));
+    let text = message_of(|| Checkpoint::of(&params).note("crc32", 1));
     assert!(text.contains(r#"there is a note named "crc32" already"#), "{text}");
-    let text = message(&|| _ = Checkpoint::of(&params).vector("ema", &[1.0]));
+    let text = message_of(|| Checkpoint::of(&params).vector("ema", &[1.0]));
     assert!(text.contains(r#""ema" has 1 numbers, the parameters have 9"#), "{text}");
-    let text = message(&|| _ = Checkpoint::of(&params).vector("ema/a", &[1.0; 9]));
+    let text = message_of(|| Checkpoint::of(&params).vector("ema/a", &[1.0; 9]));
     assert!(text.contains(r#""ema/a" has a slash"#), "{text}");
     let view = params.view(params.by_name::<Ix2>("hidden.w").unwrap());
     assert_eq!(view.len(), 6);

@@ -3,6 +3,8 @@
 use ndarray::{Array2, Axis, array};
 use wengert::{Params, Tape, record};
 
+use crate::support::panics::message_of;
+
 #[test]
 fn a_summary_counts_operations_depth_and_bytes() {
     let tape = Tape::<f32>::new();
@@ -150,8 +152,7 @@ fn a_checked_tape_panics_with_the_story() {
     let mut tape = Tape::new();
     tape.check_finite(true);
     assert_eq!(step(&mut tape, 1.0), 0.0);
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| step(&mut tape, 0.0))).unwrap_err();
-    let message = panic.downcast_ref::<String>().expect("a message");
+    let message = message_of(|| step(&mut tape, 0.0));
     assert!(message.starts_with(concat!("not finite: `ln` at ", file!(), ":")), "{message}");
     assert!(message.contains("first -inf at [1]; result [2], operands input [2]"), "{message}");
     tape.check_finite(false);

@@ -12,4 +12,6 @@ mod scalar;
 mod send_sync;
 mod support;
 mod symbolic;
+mod tape;
 mod tensor;
+mod trace;

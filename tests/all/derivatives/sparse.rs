@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use crate::support::mgh;
 use ndarray::{Array2, array};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -11,6 +10,9 @@ use wengert::{
     sparse_hessian, sparse_jacobian, sum,
 };
 
+use crate::support::close::assert_matrices_close;
+use crate::support::mgh;
+
 /// A vector without symmetry.
 fn uneven(n: usize) -> Vec<f64> {
     (0..n).map(|i| 0.4 + ((i * 37 + 11) % 101) as f64 / 90.0).collect()
@@ -18,9 +20,7 @@ fn uneven(n: usize) -> Vec<f64> {
 
 #[track_caller]
 fn assert_close(sparse: &SparseMatrix<f64>, dense: &Array2<f64>) {
-    let scale = dense.iter().fold(1.0, |m: f64, a| m.max(a.abs()));
-    let error = (sparse.to_dense() - dense).iter().fold(0.0, |m: f64, e| m.max(e.abs()));
-    assert!(error <= 1e-13 * scale, "off by {error:e}: {sparse:?}\n{dense}");
+    assert_matrices_close("sparse", &sparse.to_dense(), dense, 1e-13);
 }
 
 fn tridiagonal<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {

@@ -1,20 +1,15 @@
 //! The gradient checker on MINPACK's fourteen Jacobians, right and wrong.
 
-use crate::support::mgh::{Problem, problems};
 use wengert::gradcheck::{GradCheck, Place, Verdict};
 
-/// The standard starting point and one without symmetry or zeros nearby.
-fn points(problem: &Problem) -> [Vec<f64>; 2] {
-    let shifted = problem.start.iter().enumerate().map(|(i, x)| x + 0.3 + 0.05 * i as f64).collect();
-    [problem.start.clone(), shifted]
-}
+use crate::support::mgh::problems;
 
 #[test]
 fn fourteen_right_jacobians_agree() {
     let problems = problems();
     assert_eq!(problems.len(), 14);
     for problem in &problems {
-        for (seed, x) in (0..5).flat_map(|seed| points(problem).map(|x| (seed, x))) {
+        for (seed, x) in (0..5).flat_map(|seed| problem.points().map(|x| (seed, x))) {
             let check = GradCheck::new().seed(seed);
             let report = check.check_jacobian(problem.function, problem.jacobian, &x);
             let report = report.unwrap_or_else(|e| panic!("{}: {e}", problem.name));
@@ -27,7 +22,7 @@ fn fourteen_right_jacobians_agree() {
 #[test]
 fn every_single_wrong_entry_is_named() {
     for problem in problems() {
-        let x = &points(&problem)[1];
+        let x = &problem.points()[1];
         let n = x.len();
         for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
             let wrong = |x: &[f64]| {
@@ -48,7 +43,7 @@ fn every_single_wrong_entry_is_named() {
 #[test]
 fn small_and_systematic_errors_are_found() {
     for problem in problems() {
-        for x in points(&problem) {
+        for x in problem.points() {
             let check = GradCheck::new();
             let transposed = |x: &[f64]| (problem.jacobian)(x).t().to_owned();
             let symmetric = (problem.jacobian)(&x) == transposed(&x);

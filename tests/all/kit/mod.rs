@@ -1,6 +1,8 @@
-//! Layers, optimisers, data and what else a training needs.
+//! Layers, optimisers, data and the other needs of a training.
 
 mod data;
+mod init;
+mod metrics;
 mod nn;
 mod optim;
 mod parallel;

@@ -1,3 +1,4 @@
-//! Numbers and the table of their rules.
+//! Numbers, the rules of their functions, and rules that a user adds.
 
+mod rule;
 mod rules;

@@ -1,19 +1,18 @@
-//! Recorded numbers: every function of the table, replay at other inputs, branches, traces.
+//! Recorded numbers: every function of the table, replay at other inputs, branches.
 
 use std::cmp::Ordering;
 
 use num_traits::Float;
 use wengert::rules::{BINARY, UNARY};
 use wengert::trace::{Recorded, Recorder, Recording};
-use wengert::{Dual, Real, Tape, record, symbolic, trace};
+use wengert::{Dual, Tape, record, symbolic, trace};
+
+use crate::support::close::assert_near;
+use crate::support::functions::rosenbrock;
 
 /// Points inside an interval.
 fn points((lo, hi): (f64, f64), stride: f64) -> impl Iterator<Item = f64> {
     (1..=7).map(move |i| lo + (hi - lo) * (0.03 + 0.94 * (f64::from(i) * stride).fract()))
-}
-
-fn close(a: f64, b: f64, tolerance: f64) -> bool {
-    (a - b).abs() <= tolerance * (1.0 + b.abs())
 }
 
 #[test]
@@ -30,7 +29,7 @@ fn every_function_of_one_operand() {
             let table = trace(["x"], |[x]| (row.on_recorded)(x), [x]);
             assert_eq!(table.gradient(), [want], "{} at {x}", row.name);
             let got = slope.evaluate(&[x]);
-            assert!(close(got, want, 1e-12), "{}' = {slope} at {x}: {got}, should be {want}", row.name);
+            assert_near(&format!("{}' = {slope} at {x}", row.name), got, want, 1e-12);
         }
     }
 }
@@ -50,14 +49,10 @@ fn every_function_of_two_operands() {
             assert_eq!(table.gradient(), want, "{}", row.name);
             for (slope, want) in slopes.iter().zip(want) {
                 let got = slope.evaluate(&[a, b]);
-                assert!(close(got, want, 1e-12), "{}: {slope} at {a}, {b}: {got}, should be {want}", row.name);
+                assert_near(&format!("{}: {slope} at {a}, {b}", row.name), got, want, 1e-12);
             }
         }
     }
-}
-
-fn rosenbrock<R: Real>(x: &[R]) -> R {
-    x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
 }
 
 #[test]
@@ -142,49 +137,6 @@ fn operators_in_every_combination() {
     let same = (x + y - 2.0 * x + x * 2.0 - (1.0 - y) / y + -x % 4.0 + x - 1.0) * y / 2.0;
     assert_eq!(table.value(), same.value());
     assert_eq!(table.gradient(), same.backward().wrt([x, y]));
-}
-
-#[test]
-fn the_trace_of_two_layers() {
-    let (x, y) = (0.7, 0.9);
-    let table = trace(
-        ["w1", "b1", "w2", "b2"],
-        |[w1, b1, w2, b2]| (w2 * (w1 * x + b1) + b2 - y).powi(2),
-        [0.5, -0.3, 1.2, 0.1],
-    );
-    assert_eq!(
-        table.to_string(),
-        "\
-forward ↓      value   │ adjoint ↑     passes on        value
-───────────────────────┼───────────────────────────────────────
-w1              0.5    │ w̄1 = -1.2432
-b1             -0.3    │ b̄1 = -1.776
-w2              1.2    │ w̄2 = -0.074
-b2              0.1    │ b̄2 = -1.48
-v1 = w1 * 0.7   0.35   │ v̄1 = -1.776   w̄1 += v̄1 · 0.7   -1.2432
-v2 = v1 + b1    0.05   │ v̄2 = -1.776   v̄1 += v̄2 · 1     -1.776
-                       │               b̄1 += v̄2 · 1     -1.776
-v3 = w2 * v2    0.06   │ v̄3 = -1.48    w̄2 += v̄3 · v2    -0.074
-                       │               v̄2 += v̄3 · w2    -1.776
-v4 = v3 + b2    0.16   │ v̄4 = -1.48    v̄3 += v̄4 · 1     -1.48
-                       │               b̄2 += v̄4 · 1     -1.48
-v5 = v4 - 0.9  -0.74   │ v̄5 = -1.48    v̄4 += v̄5 · 1     -1.48
-v6 = v5^2       0.5476 │ v̄6 =  1       v̄5 += v̄6 · 2*v5  -1.48
-"
-    );
-    let markdown = table.to_markdown();
-    assert!(markdown.contains("\n| `v6 = v5^2` | `0.5476` | `v̄6 = 1` | `v̄5 += v̄6 · 2*v5` | `-1.48` |\n"), "{markdown}");
-    assert!(markdown.contains("\n|  |  |  | `b̄2 += v̄4 · 1` | `-1.48` |\n"), "{markdown}");
-    let latex = table.to_latex();
-    let row =
-        r"v_{6} = v_{5}^{2} & 0.5476 & \bar{v}_{6} = 1 & \bar{v}_{5} \mathrel{+}= \bar{v}_{6} \cdot 2 v_{5} & -1.48";
-    assert!(latex.contains(row), "{latex}");
-}
-
-#[test]
-fn a_cotangent_of_zero_stays_zero() {
-    let table = trace(["x"], |[x]| x.sqrt() * 0.0, [0.0]);
-    assert_eq!(table.gradient(), [0.0]);
 }
 
 #[test]

@@ -3,50 +3,18 @@
 // The operators by reference are what is tested.
 #![allow(clippy::op_ref)]
 
-use std::cell::RefCell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
-
 use ndarray::{Array2, arr1, arr2};
 use wengert::{Diag, Dual, Tape, Uplo, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 
-thread_local! {
-    /// File, line and message of this thread's last panic inside `panic_of`.
-    static CAUGHT: RefCell<Option<(String, u32, String)>> = const { RefCell::new(None) };
-    static CATCHING: RefCell<bool> = const { RefCell::new(false) };
-}
-
-/// The place and message of the panic of `f`.
-fn panic_of<T>(f: impl FnOnce() -> T) -> (String, u32, String) {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let default = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !CATCHING.with_borrow(|catching| *catching) {
-                return default(info);
-            }
-            let place = info.location().expect("a panic has a location");
-            let message = info.payload().downcast_ref::<String>().cloned();
-            let message = message.or_else(|| info.payload().downcast_ref::<&str>().map(ToString::to_string));
-            CAUGHT.set(Some((place.file().to_owned(), place.line(), message.unwrap_or_default())));
-        }));
-    });
-    CATCHING.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        f();
-    }));
-    CATCHING.set(false);
-    assert!(result.is_err(), "no panic");
-    CAUGHT.take().expect("the hook saw the panic")
-}
+use crate::support::panics::{message_of, panic_of};
 
 /// Asserts that the expression panics at this very line of this file with a message that contains
 /// each of the texts.
 macro_rules! assert_panics_here {
     ($expression:expr, $($text:expr),+) => {{
-        let (file, line, message) = panic_of(|| $expression);
-        $( assert!(message.contains($text), "{message:?} lacks {:?}", $text); )+
-        assert_eq!((file.as_str(), line), (file!(), line!()), "{}: {message}", stringify!($expression));
+        let panic = panic_of(|| $expression);
+        $( assert!(panic.message.contains($text), "{panic} lacks {:?}", $text); )+
+        assert_eq!((panic.file.as_str(), panic.line), (file!(), line!()), "{}: {panic}", stringify!($expression));
     }};
 }
 
@@ -89,9 +57,9 @@ fn operands_of_two_tapes() {
     assert_panics_here!(softmax(&[a, b]), "two tapes", &first, &second);
     assert_panics_here!(fuse([a, b], |[a, b]| a * b), "two tapes", &first, &second);
     // `Iterator::sum` itself does not pass the caller on; the message is the same.
-    let (_, _, message) = panic_of(|| [a, b].iter().sum::<Var<'_>>());
+    let message = message_of(|| [a, b].iter().sum::<Var<'_>>());
     assert!(message.contains("two tapes"));
-    let (_, _, message) = panic_of(|| [a, b].into_iter().product::<Var<'_>>());
+    let message = message_of(|| [a, b].into_iter().product::<Var<'_>>());
     assert!(message.contains("two tapes"));
     // What failed left nothing behind that disturbs what follows.
     let total: Var<'_> = [a, c, a].into_iter().sum();
@@ -279,22 +247,22 @@ fn a_full_tape() {
     for _ in 0..127 {
         let _ = tape.tensor(&view);
     }
-    let (_, _, message) = panic_of(|| tape.tensor(&view));
+    let message = message_of(|| tape.tensor(&view));
     assert!(message.contains("the tape is full"), "{message}");
     // All but the last few slots, then scalars up to the end.
     let rest = (1 << 31) - tape.len() - 10;
     let end = ndarray::ArrayView1::from(&data[..rest]);
     let x = tape.tensor(&end);
     let mut y = x.at([0]) * first;
-    let (_, _, message) = panic_of(|| {
+    let message = message_of(|| {
         for _ in 0..20 {
             y = y * y + first;
         }
     });
     assert!(message.contains("the tape is full"), "{message}");
-    let (_, _, message) = panic_of(|| sum(&[first, y, x.at([1]), x.at([2])]));
+    let message = message_of(|| sum(&[first, y, x.at([1]), x.at([2])]));
     assert!(message.contains("the tape is full"), "{message}");
-    let (_, _, message) = panic_of(|| tape.vars([1.0; 100]));
+    let message = message_of(|| tape.vars([1.0; 100]));
     assert!(message.contains("the tape is full"), "{message}");
     assert!(tape.len() < 1 << 31);
 }

@@ -1,9 +1,10 @@
-//! What is computed again in the sweep gives the same gradient and takes less memory.
+//! Checkpoints of scalar functions and loops: gradients, evaluations and memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, array};
-use wengert::{Dual, Params, Scalar, Snapshots, Tape, Var};
+use wengert::{Dual, Scalar, Snapshots, Tape, Var};
+
+use crate::support::close::assert_close;
 
 /// One step of a recurrence with a parameter: a damped rotation that is not linear.
 fn step<'s, F: Scalar>(i: usize, k: &[Var<'s, F>], x: &[Var<'s, F>]) -> Vec<Var<'s, F>> {
@@ -31,12 +32,6 @@ fn looped<F: Scalar>(n: usize, schedule: Snapshots, at: &[F]) -> Vec<F> {
 
 const AT: [f64; 4] = [1.3, 0.2, 0.5, -0.1];
 
-fn assert_close(a: &[f64], b: &[f64]) {
-    for (a, b) in a.iter().zip(b) {
-        assert!((a - b).abs() <= 1e-13 * (1.0 + a.abs()), "{a} {b}");
-    }
-}
-
 #[test]
 fn every_schedule_gives_the_gradient_of_the_plain_loop() {
     for n in [0, 1, 2, 3, 7, 16, 100, 333] {
@@ -46,7 +41,7 @@ fn every_schedule_gives_the_gradient_of_the_plain_loop() {
             if n > 100 && schedule == (Snapshots::Binomial { count: 1 }) {
                 continue; // quadratic
             }
-            assert_close(&plain, &looped(n, schedule, &AT));
+            assert_close(&format!("{n} steps, {schedule:?}"), &looped(n, schedule, &AT), &plain, 1e-13);
         }
     }
 }
@@ -78,17 +73,13 @@ fn the_binomial_schedule_is_optimal() {
 #[test]
 fn second_order_through_checkpoints() {
     let at = AT.map(|x| Dual::new(x, [0.5 - x]));
+    let primals = |x: &[Dual<f64>]| x.iter().map(|d| d.primal()).collect::<Vec<_>>();
+    let tangents = |x: &[Dual<f64>]| x.iter().map(|d| d.tangents()[0]).collect::<Vec<_>>();
     let plain = stored(40, &at);
     for schedule in [Snapshots::Sqrt, Snapshots::Binomial { count: 4 }] {
         let again = looped(40, schedule, &at);
-        assert_close(
-            &plain.iter().map(|d| d.primal()).collect::<Vec<_>>(),
-            &again.iter().map(|d| d.primal()).collect::<Vec<_>>(),
-        );
-        assert_close(
-            &plain.iter().map(|d| d.tangents()[0]).collect::<Vec<_>>(),
-            &again.iter().map(|d| d.tangents()[0]).collect::<Vec<_>>(),
-        );
+        assert_close("primals", &primals(&again), &primals(&plain), 1e-13);
+        assert_close("tangents", &tangents(&again), &tangents(&plain), 1e-13);
     }
 }
 
@@ -101,50 +92,13 @@ fn operands_and_outputs_of_every_kind() {
     assert_eq!(tape.len(), before + 1 + 3);
     let gradient = (z[0] * z[1] + z[2]).backward();
     let plain = ((x * y * y).sin() * x + x * y).backward();
-    assert_close(&gradient.wrt([x, y]), &plain.wrt([x, y]));
+    assert_close("checkpoint", &gradient.wrt([x, y]), &plain.wrt([x, y]), 1e-13);
     // An output that nothing depends on, and inputs that are constants.
     assert_eq!(z[2].backward().wrt([x, y]), [1.2, 0.7]);
     let c = tape.checkpoint(&[Var::constant(2.0)], |v| vec![v[0] * v[0]]);
     assert!(c[0].is_constant() && c[0].value() == 4.0);
     let half = tape.checkpoint(&[Var::constant(2.0), x], |v| vec![v[0] * v[1]]);
     assert_eq!(half[0].backward()[x], 2.0);
-}
-
-#[test]
-fn parts_of_a_network() {
-    let mut params = Params::<f64>::new();
-    let layers: Vec<_> = (0..4)
-        .map(|i| {
-            params.add(format!("w{i}"), Array2::from_shape_fn((3, 3), |(r, c)| (r * 2 + c + i) as f64 * 0.1 - 0.3))
-        })
-        .collect();
-    let data = array![[0.2, -0.4, 1.0], [0.3, 0.1, -0.8]];
-    let layers = &layers[..];
-    let mut tape = Tape::new();
-    let mut run = |params: &Params<f64>, checkpointed: bool| {
-        let (loss, gradient) = tape.value_and_grad(params, |p| {
-            let mut x = p.constant(&data);
-            for pair in layers.chunks(2) {
-                x = if checkpointed {
-                    p.checkpoint(x, |p, x| pair.iter().fold(x, |x, w| x.dot(p.get(*w)).tanh()))
-                } else {
-                    pair.iter().fold(x, |x, w| x.dot(p.get(*w)).tanh())
-                };
-            }
-            x.square().sum()
-        });
-        (loss, gradient.to_vec())
-    };
-    let (plain, again) = (run(&params, false), run(&params, true));
-    assert_eq!(plain.0, again.0);
-    assert_close(&plain.1, &again.1);
-
-    let tape = Tape::new();
-    let x = tape.tensor(&data);
-    // One checkpoint within another: the inner one is computed again twice.
-    let y = x.t().checkpoint(|x| x.sin().checkpoint(|x| x.exp() * 2.0) * x);
-    let expected = (x.t().sin().exp() * 2.0 * x.t()).square().sum().backward().wrt(x);
-    assert_close(y.square().sum().backward().wrt(x).as_slice().unwrap(), expected.as_slice().unwrap());
 }
 
 #[test]
@@ -192,15 +146,4 @@ fn memory_grows_with_the_snapshots() {
     assert_eq!(at(1_000, binomial), at(10_000, binomial));
     let (small, large) = (at(1_000, Snapshots::Sqrt), at(100_000, Snapshots::Sqrt));
     assert!(large < 12 * small, "{small} {large}");
-}
-
-/// A checkpoint computes with the values that are asked for, not with those the parameters have.
-#[test]
-fn other_values_of_the_parameters() {
-    let mut params = Params::<f64>::new();
-    let w = params.add("w", array![1.0, 2.0]);
-    let mut tape = Tape::new();
-    let (loss, gradient) =
-        tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.checkpoint(p.get(w), |p, x| x * p.get(w)).sum());
-    assert_eq!((loss, gradient), (25.0, &[6.0, 8.0][..]));
 }

@@ -8,12 +8,12 @@ use ndarray::Array2;
 use num_traits::Float;
 use wengert::{Brand, Dual, Var};
 
-/// A number of `jacobian_forward`.
+/// The number that `jacobian_forward` passes to its function.
 pub(crate) type Forward<'b> = Dual<f64, 8, Brand<'b>>;
-/// A variable of `hessian`.
+/// The number that `hessian` passes to its function.
 pub(crate) type Second<'t> = Var<'t, Dual<f64, 8>>;
 
-/// One system at its standard starting point.
+/// A system with its standard starting point, its Jacobian by hand, and its function on each number.
 pub(crate) struct Problem {
     pub(crate) name: &'static str,
     pub(crate) start: Vec<f64>,
@@ -22,6 +22,14 @@ pub(crate) struct Problem {
     pub(crate) on_var: for<'t> fn(&[Var<'t>]) -> Vec<Var<'t>>,
     pub(crate) on_dual: for<'b> fn(&[Forward<'b>]) -> Vec<Forward<'b>>,
     pub(crate) on_var_of_dual: for<'t> fn(&[Second<'t>]) -> Vec<Second<'t>>,
+}
+
+impl Problem {
+    /// The standard starting point, and one at which no system has a zero, a tie or a symmetry.
+    pub(crate) fn points(&self) -> [Vec<f64>; 2] {
+        let shifted = self.start.iter().enumerate().map(|(i, x)| x + 0.3 + 0.05 * i as f64).collect();
+        [self.start.clone(), shifted]
+    }
 }
 
 macro_rules! problems {
@@ -38,7 +46,7 @@ macro_rules! problems {
     };
 }
 
-/// All fourteen.
+/// The fourteen systems.
 pub(crate) fn problems() -> Vec<Problem> {
     let ramp = |n: usize, f: fn(f64) -> f64| (1..=n).map(|j| f(j as f64 / (n + 1) as f64)).collect();
     problems! {

@@ -5,6 +5,9 @@ use ndarray::{Array1, Array2, Ix2, array, s};
 use wengert::gradcheck::{GradCheck, Verdict};
 use wengert::{Diag, Dual, LinalgError, Scalar, Tape, Tensor, Uplo, Var};
 
+use crate::support::close::assert_close;
+use crate::support::layouts::{WAYS, placed, seen};
+
 const A: [f64; 9] = [2.0, -1.0, 0.5, 1.0, 3.0, -2.0, 0.5, 1.5, 4.0];
 const S: [f64; 9] = [4.0, 1.0, -0.5, 1.0, 3.0, 0.75, -0.5, 0.75, 2.0];
 const B: [f64; 6] = [1.0, 2.0, -1.0, 0.5, 3.0, -2.0];
@@ -116,47 +119,12 @@ fn operand(name: &str) -> Array2<f64> {
     matrix(if name == "cholesky" { &S } else { &A }, 3)
 }
 
-#[track_caller]
-fn assert_close<'a>(
-    what: &str,
-    got: impl IntoIterator<Item = &'a f64>,
-    want: impl IntoIterator<Item = &'a f64>,
-    tolerance: f64,
-) {
-    let (got, want): (Vec<_>, Vec<_>) = (got.into_iter().copied().collect(), want.into_iter().copied().collect());
-    let fits = |(g, w): (&f64, &f64)| (g - w).abs() <= tolerance * w.abs().max(1.0);
-    assert!(got.len() == want.len() && got.iter().zip(&want).all(fits), "{what}: got {got:?}, expected {want:?}");
-}
-
-/// The array as a view into a larger one, in which it stands in one of several ways.
-fn lay_out(a: &Array2<f64>, way: usize) -> Array2<f64> {
-    let (m, n) = a.dim();
-    let mut around = Array2::from_elem((2 * m, 3 * n), 7.0);
-    match way {
-        0 => a.clone(),
-        1 => a.t().as_standard_layout().into_owned(),
-        _ => {
-            around.slice_mut(s![..;-2, ..;3]).assign(a);
-            around
-        }
-    }
-}
-
-/// Undoes `lay_out` by views.
-fn seen(x: Tensor<'_, f64, Ix2>, way: usize) -> Tensor<'_, f64, Ix2> {
-    match way {
-        0 => x,
-        1 => x.t(),
-        _ => x.slice(s![..;-2, ..;3]),
-    }
-}
-
 #[test]
 fn values_and_gradients_of_jax_in_every_layout() {
     for (expected, (name, f)) in EXPECTED.iter().zip(functions::<f64>()) {
         assert_eq!(name, expected.name);
-        for way in 0..3 {
-            let (a, b) = (lay_out(&operand(name), way), lay_out(&matrix(&B, 2), way));
+        for way in 0..WAYS {
+            let (a, b) = (placed(&operand(name), way), placed(&matrix(&B, 2), way));
             let tape = Tape::new();
             let (a, b) = (seen(tape.tensor(&a), way), seen(tape.tensor(&b), way));
             let before = tape.len();

@@ -1,30 +1,13 @@
 //! Losses against constants from mpmath and central differences through plain definitions, in every
 //! layout, then special points and bad input.
 
-use crate::support::layouts::{LAYOUTS, lay_out};
 use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
 use wengert::{BaseFloat, Params, Tape, Target, Tensor, Var};
 
-fn close(case: &str, got: f64, want: f64, tolerance: f64) {
-    assert!(
-        (got - want).abs() <= tolerance * want.abs().max(1.0) || got == want,
-        "{case}: got {got:e}, expected {want:e}"
-    );
-}
-
-fn to_f64<F: BaseFloat>(x: F) -> f64 {
-    x.to_f64().unwrap()
-}
-
-/// The derivative of `f` at `x[i]` by a central difference.
-fn difference(x: &[f64], i: usize, f: impl Fn(&[f64]) -> f64) -> f64 {
-    let h = 1e-5;
-    let mut moved = x.to_vec();
-    moved[i] = x[i] + h;
-    let up = f(&moved);
-    moved[i] = x[i] - h;
-    (up - f(&moved)) / (2.0 * h)
-}
+use crate::support::close::{assert_near, to_f64};
+use crate::support::differences::partial;
+use crate::support::layouts::{LAYOUTS, lay_out};
+use crate::support::panics::panic_of;
 
 type Apply<F> = for<'t> fn(Tensor<'t, F, IxDyn>, Tensor<'t, F, IxDyn>) -> Var<'t, F>;
 
@@ -77,18 +60,18 @@ fn check_pointwise<F: BaseFloat>(tolerance: f64) {
                     let (x, t) = (tape.tensor(&a), tape.tensor(&b));
                     let y = (loss.apply)(x, t);
                     // The prediction's elements, then the target's.
-                    let both: Vec<f64> = a.iter().chain(&b).map(|&x| to_f64(x)).collect();
+                    let both: Vec<f64> = a.iter().chain(&b).map(to_f64).collect();
                     let n = a.len();
                     let mean = |both: &[f64]| {
                         let pairs = both[..n].iter().zip(&both[n..]);
                         pairs.map(|(&x, &t)| (loss.definition)(x, t)).sum::<f64>() / n as f64
                     };
-                    close(&case, to_f64(y.value()), mean(&both), tolerance);
+                    assert_near(&case, to_f64(&y.value()), mean(&both), tolerance);
                     let gradient = (y * F::round_from(3.0)).backward();
                     let (dx, dt) = (gradient.wrt(x), gradient.wrt(t));
-                    for (i, &got) in dx.iter().chain(&dt).enumerate() {
-                        let want = 3.0 * difference(&both, i, mean);
-                        close(&case, to_f64(got), want, tolerance.max(1e-8));
+                    for (i, got) in dx.iter().chain(&dt).enumerate() {
+                        let want = 3.0 * partial(&both, i, mean);
+                        assert_near(&case, to_f64(got), want, tolerance.max(1e-8));
                     }
                 }
             }
@@ -132,35 +115,35 @@ fn check_cross_entropy<F: BaseFloat>(tolerance: f64) {
                 one_hot[[i, label as usize]] = 1.0;
             }
             let one_hot: Vec<f64> = one_hot.into_raw_vec_and_offset().0;
-            let x: Vec<f64> = a.iter().map(|&x| to_f64(x)).collect();
-            let q: Vec<f64> = b.iter().map(|&x| to_f64(x)).collect();
+            let x: Vec<f64> = a.iter().map(to_f64).collect();
+            let q: Vec<f64> = b.iter().map(to_f64).collect();
             let picks = || (0..x.len()).step_by(1 + x.len() / 50);
 
             let tape = Tape::new();
             let (logits, target) = (tape.tensor(&a), tape.tensor(&b));
             let y = logits.softmax_cross_entropy(&labels);
             let want = cross_entropy(&x, &one_hot, classes);
-            close(&case, to_f64(y.value()), want, tolerance);
+            assert_near(&case, to_f64(&y.value()), want, tolerance);
             let gradient = y.backward().wrt(logits);
-            let gradient: Vec<f64> = gradient.iter().map(|&g| to_f64(g)).collect();
+            let gradient: Vec<f64> = gradient.iter().map(to_f64).collect();
             for i in picks() {
-                let want = difference(&x, i, |x| cross_entropy(x, &one_hot, classes));
-                close(&case, gradient[i], want, tolerance.max(1e-8));
+                let want = partial(&x, i, |x| cross_entropy(x, &one_hot, classes));
+                assert_near(&case, gradient[i], want, tolerance.max(1e-8));
             }
 
             let y = logits.softmax_cross_entropy_with(target);
             // The mass of the target scales the error.
             let tolerance = tolerance * classes as f64;
-            close(&case, to_f64(y.value()), cross_entropy(&x, &q, classes), tolerance);
+            assert_near(&case, to_f64(&y.value()), cross_entropy(&x, &q, classes), tolerance);
             let gradient = y.backward();
             let (dx, dq) = (gradient.wrt(logits), gradient.wrt(target));
-            let dx: Vec<f64> = dx.iter().map(|&g| to_f64(g)).collect();
-            let dq: Vec<f64> = dq.iter().map(|&g| to_f64(g)).collect();
+            let dx: Vec<f64> = dx.iter().map(to_f64).collect();
+            let dq: Vec<f64> = dq.iter().map(to_f64).collect();
             for i in picks() {
-                let want = difference(&x, i, |x| cross_entropy(x, &q, classes));
-                close(&case, dx[i], want, tolerance.max(1e-8 * classes as f64));
-                let want = difference(&q, i, |q| cross_entropy(&x, q, classes));
-                close(&case, dq[i], want, tolerance.max(1e-8 * classes as f64));
+                let want = partial(&x, i, |x| cross_entropy(x, &q, classes));
+                assert_near(&case, dx[i], want, tolerance.max(1e-8 * classes as f64));
+                let want = partial(&q, i, |q| cross_entropy(&x, q, classes));
+                assert_near(&case, dq[i], want, tolerance.max(1e-8 * classes as f64));
             }
         }
     }
@@ -212,7 +195,7 @@ fn cross_entropy_constants() {
     let a = array![[0.5, -1.25, 2.0], [0.25, 0.75, -0.5]];
     let x = tape.tensor(&a);
     let loss = x.softmax_cross_entropy(&[0_usize, 2]);
-    close("value", loss.value(), 1.810401792757258595, 3e-16);
+    assert_near("value", loss.value(), 1.810401792757258595, 3e-16);
     let want = [
         -0.41158990894627785914,
         0.015363370163218215907,
@@ -222,13 +205,13 @@ fn cross_entropy_constants() {
         -0.42432661631735039417,
     ];
     for (got, want) in loss.backward().wrt(x).into_iter().zip(want) {
-        close("gradient", got, want, 2e-16);
+        assert_near("gradient", got, want, 2e-16);
     }
 
     let q = array![[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]];
     let q = tape.tensor(&q);
     let loss = x.softmax_cross_entropy_with(q);
-    close("value", loss.value(), 1.322901792757258595, 3e-16);
+    assert_near("value", loss.value(), 1.322901792757258595, 3e-16);
     let (dx, dq) = {
         let gradient = loss.backward();
         (gradient.wrt(x), gradient.wrt(q))
@@ -250,7 +233,7 @@ fn cross_entropy_constants() {
         0.94409080120624225673,
     ];
     for (got, want) in dx.into_iter().zip(want_x).chain(dq.into_iter().zip(want_q)) {
-        close("gradient", got, want, 3e-16);
+        assert_near("gradient", got, want, 3e-16);
     }
 }
 
@@ -489,7 +472,7 @@ fn hessian_vector_products() {
     let tape = Tape::new();
     let x = tape.tensor(&dual);
     for (got, want) in loss(x).backward().wrt(x).iter().zip(&want) {
-        close("hessian", got.tangents()[0], *want, 1e-8);
+        assert_near("hessian", got.tangents()[0], *want, 1e-8);
     }
 }
 
@@ -504,13 +487,8 @@ fn a_foreign_target_is_checked_again() {
     }
     let (ours, theirs, long) = (array![1.0], array![3.0], array![3.0, 4.0]);
     let (a, b) = (Tape::new(), Tape::new());
-    let loss = |target: &'static str| {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match target {
-            "of another tape" => a.tensor(&ours).mse(Given(b.tensor(&theirs))).value(),
-            _ => a.tensor(&ours).mse(Given(a.tensor(&long))).value(),
-        }))
-    };
-    assert!(loss("of another tape").is_err() && loss("too long").is_err());
+    panic_of(|| a.tensor(&ours).mse(Given(b.tensor(&theirs))));
+    panic_of(|| a.tensor(&ours).mse(Given(a.tensor(&long))));
 }
 
 /// σ'(0) = 1/4 and d/dx = σ(0) - t at the logit 0, where the formula changes branch.

@@ -1,5 +1,7 @@
-//! Operations on tensors.
+//! Operations on tensors, a module for each family.
 
+mod assemble;
+mod broadcasting;
 mod constants_of_duals;
 mod custom;
 mod dense;

@@ -1,9 +1,12 @@
 //! Reductions and softmax: every operation × element type × layout × shape against plain loops over
 //! fibres and central differences through them, then special points, ties and bad input.
 
-use crate::support::layouts::{LAYOUTS, lay_out};
 use ndarray::{Array, Array1, Array2, Axis, IxDyn, array};
 use wengert::{BaseFloat, Tape, Tensor, Var};
+
+use crate::support::close::{assert_near, to_f64};
+use crate::support::differences::partial;
+use crate::support::layouts::{LAYOUTS, lay_out};
 
 type Whole<F> = for<'t> fn(Tensor<'t, F, IxDyn>) -> Var<'t, F>;
 type Along<F> = for<'t> fn(Tensor<'t, F, IxDyn>, Axis) -> Tensor<'t, F, IxDyn>;
@@ -111,27 +114,6 @@ fn fibers(shape: &[usize], axis: usize) -> Vec<Vec<usize>> {
     fibers
 }
 
-fn close(name: &str, case: &str, got: f64, want: f64, tolerance: f64) {
-    assert!(
-        (got - want).abs() <= tolerance * want.abs().max(1.0) || got == want,
-        "{name}, {case}: got {got:e}, expected {want:e}"
-    );
-}
-
-/// The derivative of `f` at `x[i]` by a central difference.
-fn difference(x: &[f64], i: usize, f: impl Fn(&[f64]) -> f64) -> f64 {
-    let h = 1e-5;
-    let mut moved = x.to_vec();
-    moved[i] = x[i] + h;
-    let up = f(&moved);
-    moved[i] = x[i] - h;
-    (up - f(&moved)) / (2.0 * h)
-}
-
-fn to_f64<F: BaseFloat>(x: F) -> f64 {
-    x.to_f64().unwrap()
-}
-
 /// Every n-th element gets its derivative checked in long fibres.
 fn picks(n: usize) -> impl Iterator<Item = usize> {
     (0..n).step_by(1 + n / 40)
@@ -141,23 +123,22 @@ fn check_whole<F: BaseFloat>(tolerance: f64) {
     for reduction in reductions::<F>() {
         for shape in SHAPES {
             for layout in LAYOUTS {
-                let case = format!("{layout} {shape:?}");
+                let case = format!("{}, {layout} {shape:?}", reduction.name);
                 let a = lay_out::<F>(layout, shape, element);
-                let x: Vec<f64> = a.iter().map(|&x| to_f64(x)).collect();
+                let x: Vec<f64> = a.iter().map(to_f64).collect();
                 if x.len() < reduction.least {
                     continue;
                 }
                 let tape = Tape::new();
                 let t = tape.tensor(&a);
                 let y = (reduction.whole)(t);
-                let name = reduction.name;
                 let want = (reduction.definition)(&x);
-                close(name, &case, to_f64(y.value()), want, tolerance);
+                assert_near(&case, to_f64(&y.value()), want, tolerance);
                 let gradient = y.backward().wrt(t);
-                let gradient: Vec<f64> = gradient.iter().map(|&g| to_f64(g)).collect();
+                let gradient: Vec<f64> = gradient.iter().map(to_f64).collect();
                 for i in picks(x.len()) {
-                    let want = difference(&x, i, reduction.definition);
-                    close(name, &case, gradient[i], want, tolerance.max(1e-8));
+                    let want = partial(&x, i, reduction.definition);
+                    assert_near(&case, gradient[i], want, tolerance.max(1e-8));
                 }
             }
         }
@@ -180,7 +161,7 @@ fn check_along<F: BaseFloat>(tolerance: f64) {
             for axis in 0..shape.len() {
                 let case = format!("{layout} {shape:?} along {axis}");
                 let a = lay_out::<F>(layout, shape, element);
-                let x: Vec<f64> = a.iter().map(|&x| to_f64(x)).collect();
+                let x: Vec<f64> = a.iter().map(to_f64).collect();
                 let fibers = fibers(shape, axis);
                 // Each result with a weight of its own.
                 let weight = |i: usize| F::round_from(1.0 + (i % 5) as f64 / 4.0);
@@ -188,51 +169,52 @@ fn check_along<F: BaseFloat>(tolerance: f64) {
                     if shape[axis] < reduction.least {
                         continue;
                     }
-                    let name = reduction.name;
+                    let case = format!("{}, {case}", reduction.name);
                     let tape = Tape::new();
                     let t = tape.tensor(&a);
                     let y = (reduction.along)(t, Axis(axis));
                     let mut smaller = shape.to_vec();
                     smaller.remove(axis);
-                    assert_eq!(y.shape(), smaller, "{name}, {case}");
+                    assert_eq!(y.shape(), smaller, "{case}");
                     let weights = Array1::from_shape_fn(y.len(), weight);
                     let weights = weights.into_shape_with_order(smaller).unwrap();
                     let gradient = (y * &weights).sum().backward().wrt(t);
-                    let gradient: Vec<f64> = gradient.iter().map(|&g| to_f64(g)).collect();
-                    for (f, (fiber, &y)) in fibers.iter().zip(y.value()).enumerate() {
+                    let gradient: Vec<f64> = gradient.iter().map(to_f64).collect();
+                    for (f, (fiber, y)) in fibers.iter().zip(y.value()).enumerate() {
                         let x: Vec<f64> = fiber.iter().map(|&i| x[i]).collect();
                         let want = (reduction.definition)(&x);
-                        close(name, &case, to_f64(y), want, tolerance);
+                        assert_near(&case, to_f64(y), want, tolerance);
                         for i in picks(x.len()) {
-                            let want = to_f64(weight(f)) * difference(&x, i, reduction.definition);
-                            close(name, &case, gradient[fiber[i]], want, tolerance.max(1e-8));
+                            let want = to_f64(&weight(f)) * partial(&x, i, reduction.definition);
+                            assert_near(&case, gradient[fiber[i]], want, tolerance.max(1e-8));
                         }
                     }
                 }
                 for map in maps::<F>() {
+                    let case = format!("{}, {case}", map.name);
                     let tape = Tape::new();
                     let t = tape.tensor(&a);
                     let y = (map.along)(t, Axis(axis));
                     let weights = Array1::from_shape_fn(y.len(), weight);
                     let weights = weights.into_shape_with_order(shape).unwrap();
                     let gradient = (y * &weights).sum().backward().wrt(t);
-                    let gradient: Vec<f64> = gradient.iter().map(|&g| to_f64(g)).collect();
-                    let y: Vec<f64> = y.value().iter().map(|&y| to_f64(y)).collect();
+                    let gradient: Vec<f64> = gradient.iter().map(to_f64).collect();
+                    let y: Vec<f64> = y.value().iter().map(to_f64).collect();
                     for fiber in &fibers {
                         let x: Vec<f64> = fiber.iter().map(|&i| x[i]).collect();
                         let want = (map.definition)(&x);
                         for (&at, want) in fiber.iter().zip(want) {
-                            close(map.name, &case, y[at], want, tolerance);
+                            assert_near(&case, y[at], want, tolerance);
                         }
                         let weighted = |x: &[f64]| {
                             let terms = fiber.iter().zip((map.definition)(x));
-                            terms.map(|(&at, y)| to_f64(weight(at)) * y).sum::<f64>()
+                            terms.map(|(&at, y)| to_f64(&weight(at)) * y).sum::<f64>()
                         };
                         for i in picks(x.len()) {
-                            let want = difference(&x, i, weighted);
+                            let want = partial(&x, i, weighted);
                             // A sum of n terms is differenced.
                             let tolerance = tolerance.max(1e-7) * x.len() as f64;
-                            close(map.name, &case, gradient[fiber[i]], want, tolerance);
+                            assert_near(&case, gradient[fiber[i]], want, tolerance);
                         }
                     }
                 }
@@ -257,7 +239,7 @@ fn constants() {
     let a = array![0.5, -1.25, 2.0, 0.25];
     let tape = Tape::new();
     let x = tape.tensor(&a);
-    let check = |y: Var<'_, f64>, value: f64| close("constants", "", y.value(), value, 2e-16);
+    let check = |y: Var<'_, f64>, value: f64| assert_near("value", y.value(), value, 2e-16);
     check(x.var(0.0), 1.328125);
     check(x.var(1.0), 1.7708333333333333333);
     check(x.std(0.0), 1.1524430571616109138);
@@ -276,7 +258,7 @@ fn constants() {
     ];
     for (y, want) in gradients {
         for (got, want) in y.backward().wrt(x).into_iter().zip(want) {
-            close("constants", "gradient", got, want, 2e-16);
+            assert_near("gradient", got, want, 2e-16);
         }
     }
 }
@@ -360,7 +342,7 @@ fn infinite_elements_of_a_softmax() {
     let logarithms =
         array![[half, -1000.0 + half, half], [half, -INF, half], [0.0, -INF, -INF], [third, third, third],];
     for (&got, &want) in y.value().iter().zip(&logarithms) {
-        close("log_softmax", "infinite", got, want, 3e-16);
+        assert_near("log_softmax", got, want, 3e-16);
     }
     // Through both, the gradient of the first column stays finite.
     let first = array![1.0, 0.0, 0.0];

@@ -10,7 +10,8 @@ use wengert::nn::{
 };
 use wengert::{Conv, On, Params, Tape, Tensor};
 
-use super::{assert_close, check, fill, fill_params, panic_of};
+use super::{assert_as_torch, check, fill, fill_params};
+use crate::support::panics::message_of;
 
 fn rng() -> StdRng {
     StdRng::seed_from_u64(1)
@@ -61,9 +62,9 @@ fn linear_and_convolution() {
     assert_eq!(linear.forward(p, p.constant(&row)).shape(), [2]);
     let none = Array3::<f64>::zeros((0, 4, 3));
     assert_eq!(linear.forward(p, p.constant(&none)).shape(), [0, 4, 2]);
-    let message = panic_of(|| linear.forward(p, p.constant(Array2::<f64>::zeros((5, 4)))));
+    let message = message_of(|| linear.forward(p, p.constant(Array2::<f64>::zeros((5, 4)))));
     assert!(["linear.weight", "length 3", "[5, 4]", "[3, 2]"].iter().all(|part| message.contains(part)), "{message}");
-    let message = panic_of(|| {
+    let message = message_of(|| {
         Conv1d::new(&mut Params::<f64>::new(), "conv", 3, 4, 3, Conv::new().groups(2), &mut rng());
     });
     assert!(message.contains("conv: 3 inputs and 4 outputs do not split into 2 groups"), "{message}");
@@ -116,7 +117,7 @@ fn embedding() {
     for same in [table.forward(p, &[3, 0, 3]), table.forward(p, &vec![3, 0, 3]), table.forward(p, &[3, 0, 3][..])] {
         assert_eq!(same.value(), row.value());
     }
-    assert!(panic_of(|| table.forward(p, &[4])).contains('4'));
+    assert!(message_of(|| table.forward(p, &[4])).contains('4'));
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn norms_as_pytorch() {
     check("rms_norm", rms.forward(p, x), [("x", x)]);
     let x = fill((3, 2, 5), 1);
     check_layer(&params, |p| rms.forward(p, layer.forward(p, p.constant(x.clone()))));
-    let message = panic_of(|| layer.forward(p, p.constant(Array2::<f64>::zeros((5, 4)))));
+    let message = message_of(|| layer.forward(p, p.constant(Array2::<f64>::zeros((5, 4)))));
     assert!(["layer.weight", "length 5", "[5, 4]"].iter().all(|part| message.contains(part)), "{message}");
     let empty = Array2::<f64>::zeros((0, 5));
     assert!(layer.forward(p, p.constant(&empty)).is_empty());
@@ -156,7 +157,7 @@ fn norms_of_views() {
         .check_tensor(|x| (x.t().layer_norm(1e-3) * x.t().rms_norm(0.1)).sin().sum(), &fill((4, 3), 1))
         .unwrap();
     assert_eq!(report.verdict(), Verdict::Agrees, "{report}");
-    let message = panic_of(|| {
+    let message = message_of(|| {
         let tape = Tape::<f64>::new();
         let zero = ndarray::arr0(0.0);
         tape.tensor(&zero).layer_norm(0.0).value().sum();
@@ -177,8 +178,8 @@ fn check_batch_norm<D: Dimension + 'static>(name: &str, shape: impl ndarray::Int
     let next = fill(shape, 2);
     norm.forward(p, tape.constant(&next), &mut train);
     train.update_buffers(&mut params);
-    assert_close(&format!("batch_norm {name} running_mean"), params.view(norm.running_mean));
-    assert_close(&format!("batch_norm {name} running_var"), params.view(norm.running_var));
+    assert_as_torch(&format!("batch_norm {name} running_mean"), params.view(norm.running_mean));
+    assert_as_torch(&format!("batch_norm {name} running_var"), params.view(norm.running_var));
     let (tape, x) = (Tape::new(), fill(shape, 3));
     let (p, x) = (params.on(&tape), tape.tensor(&x));
     check(&format!("batch_norm {name} eval"), norm.forward(p, x, &mut Mode::eval()), [("x", x)]);
@@ -224,7 +225,7 @@ macro_rules! check_cell {
         assert_eq!(cell.run(p, p.constant(&none), None).0.shape(), [5, 0, 4]);
         let short = sequence.slice(s![..2, .., ..]).to_owned();
         check_layer(&params, |p| cell.run(p, p.constant(short.clone()), None).0);
-        let message = panic_of(|| cell.run(p, p.constant(Array3::<f64>::zeros((5, 2, 4))), None));
+        let message = message_of(|| cell.run(p, p.constant(Array3::<f64>::zeros((5, 2, 4))), None));
         assert!(message.contains("cell.weight_ih") && message.contains("length 3"), "{message}");
     }};
 }
@@ -241,7 +242,7 @@ fn recurrent_cells_as_pytorch() {
     let tape = Tape::new();
     let p = params.on(&tape);
     let (_, (_, c)) = cell.run(p, p.constant(fill((5, 2, 3), 1)), None);
-    assert_close("LSTM c", c.value());
+    assert_as_torch("LSTM c", c.value());
 }
 
 #[test]
@@ -267,9 +268,9 @@ fn attention_as_pytorch() {
         let (x, memory) = (p.constant(x.clone()), p.constant(memory.clone()));
         all.forward_to(p, causal.forward(p, x), memory)
     });
-    let message = panic_of(|| MultiHeadAttention::new(&mut Params::<f64>::new(), "a", 4, 3, &mut rng()));
+    let message = message_of(|| MultiHeadAttention::new(&mut Params::<f64>::new(), "a", 4, 3, &mut rng()));
     assert!(message.contains("a: 3 heads do not divide"), "{message}");
-    let message = panic_of(|| attention(y, m.slice(s![.., .., ..3]), m, false));
+    let message = message_of(|| attention(y, m.slice(s![.., .., ..3]), m, false));
     assert!(["attention", "[2, 3, 4]", "[2, 5, 3]"].iter().all(|part| message.contains(part)), "{message}");
 }
 

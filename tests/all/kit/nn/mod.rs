@@ -7,10 +7,10 @@ mod layers;
 mod modes;
 mod windows;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use ndarray::{Array, Dimension, IntoDimension};
 use wengert::{Params, Tensor};
+
+use crate::support::close::assert_close;
 
 /// sin(seed + 1.7 i), as tests/oracle/nn.py fills its arrays.
 fn fill<Sh: IntoDimension>(shape: Sh, seed: usize) -> Array<f64, Sh::Dim> {
@@ -39,13 +39,10 @@ fn expected(name: &str) -> Vec<f64> {
     numbers.split(' ').map(|number| number.parse().unwrap()).collect()
 }
 
+/// Asserts that numbers are those of a name in the oracle's file.
 #[track_caller]
-fn assert_close<'a>(name: &str, got: impl IntoIterator<Item = &'a f64>) {
-    let (got, want) = (Vec::from_iter(got), expected(name));
-    assert_eq!(got.len(), want.len(), "{name}");
-    for (i, (got, want)) in got.into_iter().zip(want).enumerate() {
-        assert!((got - want).abs() < 1e-10 * (1.0 + want.abs()), "{name}: element {i} is {got}, torch says {want}");
-    }
+fn assert_as_torch<'a>(name: &str, got: impl IntoIterator<Item = &'a f64>) {
+    assert_close(name, got, &expected(name), 1e-10);
 }
 
 /// Compares `name y` and, from the cotangent that the oracle uses, `name dx` of every input with
@@ -56,17 +53,10 @@ fn check<'t, D: Dimension + 't, E: Dimension + 't>(
     y: Tensor<'t, f64, D>,
     inputs: impl IntoIterator<Item = (&'static str, Tensor<'t, f64, E>)>,
 ) {
-    assert_close(&format!("{name} y"), y.value());
+    assert_as_torch(&format!("{name} y"), y.value());
     let weights = fill(y.dim(), 5);
     let gradient = (y * y.tape().constant(weights)).sum().backward();
     for (key, input) in inputs {
-        assert_close(&format!("{name} d{key}"), &gradient.wrt(input));
+        assert_as_torch(&format!("{name} d{key}"), &gradient.wrt(input));
     }
-}
-
-/// The message of a panic.
-#[track_caller]
-fn panic_of<T>(work: impl FnOnce() -> T) -> String {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(work()))) else { panic!("it should have panicked") };
-    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap().to_string())
 }

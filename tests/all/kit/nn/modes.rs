@@ -6,7 +6,8 @@ use rand::rngs::StdRng;
 use wengert::nn::{BatchNorm, Dropout, Linear, Mode};
 use wengert::{AdamW, Optimizer, Params, Tape};
 
-use super::{fill, panic_of};
+use super::fill;
+use crate::support::panics::message_of;
 
 fn dropped(mode: &mut Mode<f64>, probability: f64, len: usize) -> Array1<f64> {
     let (tape, ones) = (Tape::new(), Array1::<f64>::ones(len));
@@ -27,7 +28,7 @@ fn dropout_keeps_the_mean_and_passes_in_evaluation() {
     assert_eq!(dropped(&mut Mode::eval(), 0.5, 8), Array1::<f64>::ones(8));
     assert_eq!(dropped(&mut Mode::train(0), 0.0, 8), Array1::<f64>::ones(8));
     assert_eq!(dropped(&mut Mode::train(0), 1.0, 8), Array1::<f64>::zeros(8));
-    assert!(panic_of(|| Dropout::new(1.5)).contains("1.5"));
+    assert!(message_of(|| Dropout::new(1.5)).contains("1.5"));
 
     // The gradient is the mask.
     let (tape, data) = (Tape::new(), fill((5, 4), 1));
@@ -121,7 +122,7 @@ fn forgotten_statistics_are_noticed() {
     let norm = BatchNorm::new(&mut params, "norm", 2);
     let (mut tape, mut adam, mut train) = (Tape::new(), AdamW::new(0.1), Mode::train(0));
     let x = fill((4, 2), 1);
-    let message = panic_of(|| {
+    let message = message_of(|| {
         for _ in 0..2 {
             let (_, grad) = tape.value_and_grad(&params, |p| norm.forward(p, p.constant(&x), &mut train).sin().sum());
             adam.step(&mut params, grad);
@@ -138,11 +139,11 @@ fn batch_norm_of_too_little() {
     let p = params.on(&tape);
     let (one, none, wrong) =
         (Array2::<f64>::ones((1, 2)), Array3::<f64>::zeros((0, 2, 4)), Array2::<f64>::zeros((4, 3)));
-    let message = panic_of(|| norm.forward(p, p.constant(&one), &mut Mode::train(0)));
+    let message = message_of(|| norm.forward(p, p.constant(&one), &mut Mode::train(0)));
     assert!(["norm.weight", "[1, 2]", "Mode::eval"].iter().all(|part| message.contains(part)), "{message}");
     assert_eq!(norm.forward(p, p.constant(&one), &mut Mode::eval()).shape(), [1, 2]);
     let mut train = Mode::train(0);
     assert_eq!(norm.forward(p, p.constant(&none), &mut train).shape(), [0, 2, 4]);
-    let message = panic_of(|| norm.forward(p, p.constant(&wrong), &mut Mode::eval()));
+    let message = message_of(|| norm.forward(p, p.constant(&wrong), &mut Mode::eval()));
     assert!(["norm.weight", "axis 1", "length 2", "[4, 3]"].iter().all(|part| message.contains(part)), "{message}");
 }

@@ -4,7 +4,8 @@ use ndarray::{Array, Array3, Array4, Axis, Dimension, Ix3, array, s};
 use wengert::gradcheck::GradCheck;
 use wengert::{Conv, Dual, Pool, Tape, Tensor};
 
-use super::{check, fill, panic_of};
+use super::{check, fill};
+use crate::support::panics::message_of;
 
 /// Options by name, and the kernel's shape.
 const SIGNALS: [(&str, [usize; 3]); 8] = [
@@ -231,23 +232,23 @@ fn misuse_says_what_and_why() {
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
     };
     says(
-        panic_of(|| x.conv1d(kernel(3, 5), Conv::new())),
+        message_of(|| x.conv1d(kernel(3, 5), Conv::new())),
         &["conv1d", "window of 5", "into 4", "[2, 3, 4]", "padding 0", "see `padding`"],
     );
-    says(panic_of(|| x.conv1d(kernel(3, 3), Conv::new().dilation(3))), &["window of 3 with dilation 3"]);
-    says(panic_of(|| x.conv1d(kernel(2, 3), Conv::new())), &["conv1d", "[2, 3, 4]", "[6, 2, 3]", "3 channels"]);
-    says(panic_of(|| x.conv1d(kernel(3, 3), Conv::new().groups(4))), &["4 groups"]);
-    says(panic_of(|| z.max_pool2d(5)), &["max_pool2d", "5 x 5", "4 x 4"]);
-    says(panic_of(|| x.avg_pool1d(5)), &["avg_pool1d", "window of 5"]);
-    says(panic_of(|| z.conv2d(tape.constant(Array4::<f64>::zeros((1, 3, 0, 1))), Conv::new())), &["window of 0 x 1"]);
-    says(panic_of(|| Conv::<2>::new().stride([1, 0])), &["Conv::stride", "1 x 0"]);
-    says(panic_of(|| Conv::<1>::new().dilation(0)), &["Conv::dilation"]);
-    says(panic_of(|| Conv::<1>::new().groups(0)), &["Conv::groups"]);
-    says(panic_of(|| Pool::<1>::new(0)), &["Pool::new"]);
-    says(panic_of(|| Pool::<2>::new(3).padding([1, 2])), &["Pool::padding", "1 x 2", "half", "3 x 3"]);
+    says(message_of(|| x.conv1d(kernel(3, 3), Conv::new().dilation(3))), &["window of 3 with dilation 3"]);
+    says(message_of(|| x.conv1d(kernel(2, 3), Conv::new())), &["conv1d", "[2, 3, 4]", "[6, 2, 3]", "3 channels"]);
+    says(message_of(|| x.conv1d(kernel(3, 3), Conv::new().groups(4))), &["4 groups"]);
+    says(message_of(|| z.max_pool2d(5)), &["max_pool2d", "5 x 5", "4 x 4"]);
+    says(message_of(|| x.avg_pool1d(5)), &["avg_pool1d", "window of 5"]);
+    says(message_of(|| z.conv2d(tape.constant(Array4::<f64>::zeros((1, 3, 0, 1))), Conv::new())), &["window of 0 x 1"]);
+    says(message_of(|| Conv::<2>::new().stride([1, 0])), &["Conv::stride", "1 x 0"]);
+    says(message_of(|| Conv::<1>::new().dilation(0)), &["Conv::dilation"]);
+    says(message_of(|| Conv::<1>::new().groups(0)), &["Conv::groups"]);
+    says(message_of(|| Pool::<1>::new(0)), &["Pool::new"]);
+    says(message_of(|| Pool::<2>::new(3).padding([1, 2])), &["Pool::padding", "1 x 2", "half", "3 x 3"]);
     let other = Tape::new();
     let foreign = Array3::<f64>::zeros((6, 3, 3));
-    says(panic_of(|| x.conv1d(other.tensor(&foreign), Conv::new())), &["tape"]);
+    says(message_of(|| x.conv1d(other.tensor(&foreign), Conv::new())), &["tape"]);
 }
 
 /// Both ways to the padded convolution.

@@ -1,4 +1,6 @@
-//! Optimisers and what goes with them.
+//! Optimisers, schedules, averages and the solvers of argmin.
 
+mod averages;
 mod objective;
+mod schedules;
 mod updates;

@@ -1,0 +1,3 @@
+//! What a recording shows.
+
+mod table;
