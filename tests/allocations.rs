@@ -17,7 +17,7 @@ use wengert::optim::{
 };
 use wengert::{Activation, Conv, Params, Snapshots, Tape, Var, fuse, init};
 
-/// Fails unless the work allocates nothing after some rounds.
+/// Asserts that the work allocates nothing after eight rounds.
 #[track_caller]
 fn assert_allocates_nothing(mut work: impl FnMut()) {
     for _ in 0..8 {
@@ -160,7 +160,7 @@ fn a_warm_step_of_fixed_dimensions_allocates_nothing() {
     assert_eq!(allocations(), before);
 }
 
-/// Results of fewer columns than a vector has lanes, whose products have ways of their own.
+/// Products with fewer columns than a vector register has lanes, which have kernels of their own.
 #[test]
 fn narrow_dense_step() {
     let mut rng = StdRng::seed_from_u64(0);
@@ -180,7 +180,7 @@ fn narrow_dense_step() {
     });
 }
 
-/// A batch gathered, a perceptron, its loss and an optimiser's step.
+/// A step of a perceptron, from gathering the batch to the update.
 #[test]
 fn perceptron_training_step() {
     for size in [32, 7] {
@@ -237,13 +237,13 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     println!("{n} steps: {stored} bytes stored, {sqrt} with sqrt(n), {binomial} with log2(n) snapshots");
     assert!(stored > 100 * n);
     assert!(sqrt < 150_000 && binomial < 12_000, "{sqrt} {binomial}");
-    // A hundred times the steps: ten times the snapshots, or none more.
+    // A hundred times the steps take ten times the snapshots, or the same number.
     assert!(sqrt < 15 * with(n / 100, Snapshots::Sqrt));
     assert!(binomial < 2 * with(n / 100, Snapshots::Binomial { count: 17 }));
 }
 
-/// A small convolutional net with every kind of layer, in training. (In products beyond a size the
-/// crate `gemm` allocates a few bytes.)
+/// A training step of a net with every kind of layer. The net is small, because the crate `gemm` allocates a few
+/// bytes for large products.
 #[test]
 fn layers_training_step() {
     let mut rng = StdRng::seed_from_u64(0);
@@ -277,7 +277,7 @@ fn layers_training_step() {
     });
 }
 
-/// Every optimiser, over groups, and what goes with them.
+/// Every optimiser with groups, schedules, accumulation, averages and early stopping.
 #[test]
 fn optimizers_and_averages() {
     let mut params = Params::<f32>::new();

@@ -1,4 +1,4 @@
-//! Files of weights and training state: whole, resumable, and refused with a reason.
+//! Files of weights and training state, and damaged files. The process starts itself as a child and is killed.
 
 #[path = "all/support/panics.rs"]
 mod panics;
@@ -17,7 +17,7 @@ use wengert::optim::{AdamW, EarlyStopping, Ema, Optimizer, RmsProp, Sgd};
 use wengert::save::{Checkpoint, SaveError, Saved, Stored};
 use wengert::{Params, Tape, init};
 
-/// A folder of this test alone, removed at its end.
+/// A folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -64,7 +64,7 @@ fn weights_come_back_bit_for_bit() {
     check::<f64>();
 }
 
-/// The order of weights is the program's affair; names decide.
+/// Weights are found by name, not by their order in the program.
 #[test]
 fn names_decide_not_places() {
     let (mut one, mut two) = (Params::new(), Params::new());
@@ -86,7 +86,7 @@ fn names_decide_not_places() {
     }
 }
 
-/// A run with everything that has a state, for some epochs, saved to and resumed from a file.
+/// Trains for some epochs with everything that has a state, resumed from a file and saved to it.
 fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f64) {
     let mut rng = StdRng::seed_from_u64(3);
     let inputs: Array2<f32> = init::normal((40, 6), 0.0, 1.0, &mut rng);
@@ -187,11 +187,11 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(saved.note::<u64>("sede").unwrap_err().to_string(), r#"the file has no note "sede""#);
     let text = saved.note::<u64>("optimizer").unwrap_err().to_string();
     assert_eq!(text, r#"the note "optimizer" is "AdamW", no u64"#);
-    // Weights alone are loaded from a file with more.
+    // A file with more than weights can be loaded into parameters.
     saved.load(&mut model::<f32>()).unwrap();
 }
 
-/// Every way to cut a file, and every byte of it changed: an error, or what was saved.
+/// A file that is cut anywhere, or of which any byte is changed, is refused or gives other metadata.
 #[test]
 fn truncated_and_corrupt_files_are_refused() {
     let folder = Folder::new("corrupt");
@@ -204,7 +204,7 @@ fn truncated_and_corrupt_files_are_refused() {
     for end in 0..bytes.len() {
         match Saved::from_bytes(bytes[..end].to_vec()).unwrap_err() {
             SaveError::Truncated { tensor, expected, found, .. } => {
-                // By type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
+                // The order is by type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
                 let cut = match end.checked_sub(data) {
                     None => None,
                     Some(0..8) => Some("hidden.b"),
@@ -227,7 +227,7 @@ fn truncated_and_corrupt_files_are_refused() {
                 assert_eq!(tensor, expected);
             }
             other if place >= data => panic!("{place}: {other:?}"),
-            // In the header: refused here, or by its names, shapes and types.
+            // A change in the header is refused here, or at loading by names, shapes and types, or is one of metadata.
             Ok(saved) => assert!(
                 saved.load(&mut model::<f32>()).is_err()
                     || saved.metadata() != Saved::from_bytes(bytes.clone()).unwrap().metadata()
@@ -256,7 +256,7 @@ fn truncated_and_corrupt_files_are_refused() {
     assert!(matches!(params.save(folder.file("no/such/folder")), Err(SaveError::Io { .. })));
 }
 
-/// A file of another program has no check sums, and perhaps no metadata.
+/// Files of other programs have no check sums, and may have no metadata.
 #[test]
 fn files_of_other_programs_are_read() {
     let header = br#"{"w":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#;
@@ -272,8 +272,8 @@ fn files_of_other_programs_are_read() {
 
 const CHILD: &str = "WENGERT_TEST_SAVES_FOREVER";
 
-/// A child process, which is this test again, saves one model and another in turn until it is
-/// killed; the file is then one of them.
+/// A child process, which runs this test again, saves two models in turn until it is killed. The file then holds
+/// one of the two.
 #[test]
 fn a_process_killed_while_saving_leaves_a_whole_file() {
     let filled = |value: f32| {

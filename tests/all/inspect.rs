@@ -1,4 +1,4 @@
-//! What a tape tells of itself: summary, trace, and the source of a number that is not finite.
+//! The summary and the trace of a tape, and the source of a number that is not finite.
 
 use ndarray::{Array2, Axis, array};
 use wengert::{Params, Tape, record};
@@ -36,7 +36,7 @@ fn depth_of_scalars() {
     let _ = (product * x).sin() * y + wengert::sum(&[x, y, product, x, y]);
     assert_eq!(tape.summary().depth, 4);
     assert_eq!(Tape::<f64>::new().summary().depth, 0);
-    // A wide record is one operation however many cells it has.
+    // A wide record counts as one operation, however many cells it has.
     assert_eq!(tape.summary().operations[0].count, 5);
 }
 
@@ -105,7 +105,7 @@ fn the_first_partial_of_scalars_that_is_not_finite() {
     assert_eq!(source.operation, "scalar");
     assert!(source.what.contains("is inf"), "{source}");
     assert!(z.backward().first_non_finite().expect("not finite").what.contains("partial inf"));
-    // The same function on recorded numbers has names and lines.
+    // Recorded numbers know the names and lines of scalar operations.
     let line = line!() + 1;
     let recording = record(["x", "y"], |[x, y]| x.sqrt() + y, [0.0, 2.0]);
     let source = recording.first_non_finite().expect("not finite");

@@ -1,12 +1,12 @@
-//! What crosses threads: fixed here, so that a new field cannot change it unseen.
+//! The types that may cross threads, stated so that a new field cannot change them unnoticed.
 
 use std::thread;
 
 use ndarray::{Array1, Ix2, arr1};
 use wengert::{Dual, Gradient, Tape, Tensor, Var};
 
-/// Whether a type has a trait, as a constant. The inherent constant exists where the bound holds
-/// and shadows the trait's, which exists always.
+/// A constant that tells whether a type has a trait: the inherent constant exists where the bound holds, and shadows
+/// the constant of the trait, which always exists.
 macro_rules! has {
     ($T:ty: $Trait:path) => {{
         struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
@@ -24,7 +24,7 @@ macro_rules! has {
 }
 
 const _: () = {
-    // The probe itself tells yes from no.
+    // The probe itself is tested.
     assert!(has!(u8: Send) && !has!(std::rc::Rc<u8>: Send));
 
     // A tape is moved, never shared: recording takes `&self`.
@@ -32,7 +32,7 @@ const _: () = {
     assert!(has!(Tape<f32>: Send) && !has!(Tape<f32>: Sync));
     assert!(has!(Tape<Dual<f64>>: Send) && !has!(Tape<Dual<f64>>: Sync));
 
-    // What borrows it stays on its thread.
+    // Types that borrow a tape stay on its thread.
     assert!(!has!(Var<'static, f64>: Send) && !has!(Var<'static, f64>: Sync));
     assert!(!has!(Tensor<'static, f64, Ix2>: Send) && !has!(Tensor<'static, f64, Ix2>: Sync));
     assert!(!has!(Gradient<'static, f64>: Send) && !has!(Gradient<'static, f64>: Sync));

@@ -11,7 +11,7 @@ type Lane<'t> = Var<'t, Dual<f64, 8>>;
 
 struct Case {
     name: &'static str,
-    /// Length of the point and bound of its components.
+    /// The length of the point; `bound` is that of its components.
     n: usize,
     bound: f64,
     value: &'static dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>,
@@ -42,13 +42,13 @@ fn c<T: Float>(x: f64) -> T {
     T::from(x).expect("a constant")
 }
 
-/// The crate's own goes through `f64`; this is its formula.
+/// The formula of `cross_in_tray`, whose own code converts to `f64` and would lose the tape.
 fn cross_in_tray_formula<R: Real>(x: &[R]) -> R {
     let bump = (R::lit(100.0) - (x[0].powi(2) + x[1].powi(2)).sqrt() / R::PI()).abs().exp();
     R::lit(-0.0001) * ((x[0].sin() * x[1].sin() * bump).abs() + R::one()).powf(R::lit(0.1))
 }
 
-/// d²(a - x)²/dx² is 2; version 0.3.0 has 2a there, which is right for a = 1 alone.
+/// `rosenbrock_ab_hessian` with d²(a - x)²/dx² = 2; version 0.3.0 has 2a there, which is right for a = 1 only.
 fn rosenbrock_ab_right(x: &[f64], a: f64, b: f64) -> Vec<Vec<f64>> {
     let mut hessian = rosenbrock_ab_hessian(x, a, b);
     for (i, row) in hessian.iter_mut().enumerate().take(x.len() - 1) {
@@ -57,7 +57,7 @@ fn rosenbrock_ab_right(x: &[f64], a: f64, b: f64) -> Vec<Vec<f64>> {
     hessian
 }
 
-/// The largest difference beside the largest entry.
+/// The largest difference, divided by the largest entry of `theirs`.
 fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
     let size = |a: &mut dyn Iterator<Item = f64>| a.fold(0.0, |m: f64, a| if a.is_nan() { a } else { m.max(a.abs()) });
     assert_eq!(ours.len(), theirs.len());
@@ -119,14 +119,14 @@ fn gradients_and_hessians_agree() {
         }
         let [(gradient, _), (hessian, at)] = worst;
         println!("{:18} gradient {gradient:8.1e}  Hessian {hessian:8.1e}", case.name);
-        // Its Hessian is written out as polynomials that cancel: see below.
+        // The Hessian of the crate is written out as polynomials that cancel: see `picheny_by_many_digits`.
         let tolerance = if case.name == "Picheny" { 1e-10 } else { 1e-13 };
         assert!(gradient < 1e-13 && hessian < tolerance, "{}: {gradient:e}, {hessian:e} at {at:?}", case.name);
     }
 }
 
-/// Where the two differ most, ours is the right one. Values: mpmath, 40 digits, from the formula
-/// (log10 g - 8.693)/2.427 with g the Goldstein-Price function of 4x - 2.
+/// At the point where both Hessians differ most, the one of this crate is right. The exact values are from mpmath
+/// with 40 digits: (log10 g - 8.693)/2.427, where g is the Goldstein-Price function of 4x - 2.
 #[test]
 fn picheny_by_many_digits() {
     let x = [0.7853390948465573, 0.4054057885507829];

@@ -19,7 +19,7 @@ fn total<R: Real>(x: &[R]) -> R {
 fn array_forms_agree_with_slices() {
     let x = array![[0.3, -0.7, 1.1], [0.5, 0.2, -0.4]];
     let v = array![[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]];
-    // The layout does not matter: here the columns are contiguous.
+    // Contiguous columns, since the layout must not matter.
     let x = x.t().as_standard_layout().into_owned().reversed_axes();
     let flat: Vec<f64> = x.iter().copied().collect();
     let axis = ndarray::Axis(1);

@@ -33,8 +33,8 @@ fn gradients_nest() {
     assert_eq!(grad(|x| x[0] * inner(x[0].value()), &[2.0]), [12.0]);
 }
 
-/// Siskind and Pearlmutter, "Perturbation confusion and referential transparency", IFL 2005: inner
-/// derivatives that capture an outer variable. With one ε for both, the first gives 2 and the last 8.
+/// Inner derivatives that capture an outer variable: Siskind and Pearlmutter, "Perturbation confusion and
+/// referential transparency", IFL 2005. If both levels shared one ε, the first case would give 2 and the last 8.
 #[test]
 fn nested_derivatives_do_not_confuse_their_perturbations() {
     // d/dx (x · d/dy (x + y)|y=1)|x=1 = 1, forward in forward, forward in reverse, reverse in forward.
@@ -74,8 +74,8 @@ fn nested_derivatives_do_not_confuse_their_perturbations() {
     let inner = grad(|y| y[0] * y[0] * x, &[Dual::constant(2.0)])[0];
     assert_eq!((x * inner).tangents(), [24.0]); // d/dx (x · 2·2·x) = 8x
 
-    // d/dx (x² · d/dy (x y²)|y=x)|x=1: with y = x the inner is 2x², the whole 2x⁴, the derivative 8x³.
-    // But with y = 1 held fixed it is 2x³, and 6.
+    // d/dx (x² · d/dy (x y²)|y=x)|x=1: with y = x the inner derivative is 2x², the product 2x⁴, its derivative 8x³.
+    // With y = 1 held fixed the product is 2x³ and its derivative 6.
     let case = |along: f64| {
         let x = Dual::new(1.0, [1.0]);
         let y = Dual::new(1.0, [along]);

@@ -25,8 +25,8 @@ fn hessians_of_fourteen_sums_of_squares_agree() {
     }
 }
 
-/// What the table of rules decides at special points, it decides for derivatives of any order: here
-/// value, gradient and Hessian of functions of (x, y).
+/// Value, gradient and Hessian of functions of (x, y) at points where the table of rules takes a decision,
+/// which must hold for derivatives of every order.
 #[test]
 fn special_points_at_second_order() {
     const ZERO: [[f64; 2]; 2] = [[0.0; 2]; 2];
@@ -36,7 +36,7 @@ fn special_points_at_second_order() {
             let point: [f64; 2] = $point;
             let (value, gradient, product) = value_grad_hvp($f, &point, &[1.0, 2.0]);
             let h = hessian($f, &point);
-            // A product sums over a row, in which 0 · inf does not occur.
+            // A Hessian-vector product has no 0 · inf, which a plain sum over a row of the Hessian would have.
             let along = if h.iter().all(|h: &f64| h.is_finite()) { h.dot(&array![1.0, 2.0]).to_vec() } else { product.clone() };
             if (value, &gradient[..], &h, &product) != ($value, &$gradient[..], &ndarray::arr2(&$hessian), &along) {
                 wrong.push(format!("{} at {:?}: {value}, {gradient:?}, {h}, {product:?}", stringify!($f), point));
@@ -45,12 +45,12 @@ fn special_points_at_second_order() {
     }
     let inf = f64::INFINITY;
     points! {
-        // A zero factor silences what is infinite at every order.
+        // A zero factor silences infinite derivatives of every order.
         [0.0, 1.0], |x| x[0].sqrt() * 0.0 + x[1] => 1.0, [0.0, 1.0], ZERO;
         [0.0, 0.0], |x| (x[0] * 0.0).sqrt() + x[1].square() => 0.0, [0.0, 0.0], [[0.0, 0.0], [0.0, 2.0]];
         [0.0, 3.0], |x| x[0].ln().max(x[1]) => 3.0, [0.0, 1.0], ZERO;
         [-1.0, 3.0], |x| if x[0] > 0.0 { x[0].ln() * x[1] } else { x[1].square() } => 9.0, [0.0, 6.0], [[0.0, 0.0], [0.0, 2.0]];
-        // But a factor that moves does not: ∂²(√x y)/∂x∂y = 1/(2√x).
+        // A factor that varies does not: ∂²(√x y)/∂x∂y = 1/(2√x).
         [0.0, 0.0], |x| x[0].sqrt() * x[1] => 0.0, [0.0, 0.0], [[0.0, inf], [inf, 0.0]];
         // The norm at the origin is flat to every order.
         [0.0, 0.0], |x| norm(x) => 0.0, [0.0, 0.0], ZERO;
@@ -67,7 +67,7 @@ fn special_points_at_second_order() {
         [0.0, 2.0], |x| x[0].powf(x[1]) => 0.0, [0.0, 0.0], [[2.0, 0.0], [0.0, 0.0]];
         [0.0, 3.0], |x| x[0].powf(x[1]) => 0.0, [0.0, 0.0], ZERO;
         [0.0, 0.0], |x| x[0].square() + x[1].cbrt() * 0.0 => 0.0, [0.0, 0.0], [[2.0, 0.0], [0.0, 0.0]];
-        // Kinks: a subgradient, which does not move.
+        // Kinks have a constant subgradient.
         [0.0, 0.0], |x| x[0].relu() + x[1].abs() => 0.0, [0.0, 0.0], ZERO;
         [0.0, 0.0], |x| x[0].relu() * x[1].abs() => 0.0, [0.0, 0.0], ZERO;
         [0.0, 2.0], |x| x[0].leaky_relu(0.5) * x[1] => 0.0, [1.0, 0.0], [[0.0, 0.5], [0.5, 0.0]];
@@ -89,7 +89,7 @@ fn special_points_at_second_order() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Where logits are equal the largest is not a constant: second derivatives from p (δ - p).
+/// At equal logits the largest one must not be treated as a constant: the Hessian is that of p (δ - p).
 #[test]
 fn equal_logits_have_curvature() {
     let h = hessian(|x| wengert::log_sum_exp(x), &[0.0, 0.0]);

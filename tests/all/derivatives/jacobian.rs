@@ -27,8 +27,7 @@ fn jacobians_of_fourteen_systems_agree() {
     }
 }
 
-/// n inputs as a function of fewer, and m outputs of which fewer are kept: both shapes of a matrix that is
-/// swept in more than one pass, the last one not full.
+/// Both shapes of a Jacobian that takes more than one pass of sweeps, of which the last is not full.
 #[test]
 fn tall_and_wide_jacobians_agree() {
     let weights = |n: usize, m: usize| Array2::from_shape_fn((m, n), |(i, j)| ((3 * i + 5 * j) % 7) as f64 - 3.0);
@@ -41,7 +40,7 @@ fn tall_and_wide_jacobians_agree() {
             2.0 * w[[i, j]] * x[j] * inner.cos()
         });
         let name = format!("{m} x {n}");
-        // Wide records, as `sum` makes them, and chains of small ones.
+        // First wide records, as `sum` makes them, then chains of small ones.
         let sums = jacobian(
             |x| {
                 w.rows().into_iter().map(|w| w.iter().zip(x).map(|(&w, &x)| x * x * w).sum::<Var<'_>>().sin()).collect()
@@ -62,7 +61,7 @@ fn tall_and_wide_jacobians_agree() {
     }
 }
 
-/// Several inputs and outputs, every one a function of most.
+/// Four outputs, each a function of most of the three inputs.
 fn mixed<R: Real>(x: &[R]) -> Vec<R> {
     let [a, b, c] = [x[0], x[1], x[2]];
     vec![(a * b).sin() + c, a.exp() * c.tanh(), (a * a + b * b + c * c).ln_1p(), b / (R::lit(2.0) + c * c)]
@@ -79,7 +78,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 proptest! {
     #![proptest_config(config())]
 
-    /// ⟨Jv, w⟩ = ⟨v, Jᵀw⟩; Jᵀ is linear in w; ⟨u, Hv⟩ = ⟨v, Hu⟩, and Hv is a column sum of H.
+    /// ⟨Jv, w⟩ = ⟨v, Jᵀw⟩; Jᵀ is linear in w; ⟨u, Hv⟩ = ⟨v, Hu⟩, and Hv is a sum of columns of H.
     #[test]
     fn products_are_adjoint_and_linear(
         x in prop::array::uniform3(-2.0..2.0), u in prop::array::uniform3(-2.0..2.0), v in prop::array::uniform3(-2.0..2.0),
@@ -126,7 +125,7 @@ fn a_pullback_is_called_many_times() {
     assert_eq!(format!("{pullback:?}"), "Pullback { inputs: 3, outputs: 4, .. }");
 }
 
-/// A constant, an input itself, one handle twice, a weighted one, weights that cancel.
+/// A constant, an input, one handle twice, the same with a weight, and weights that cancel.
 fn every_kind<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     let product = x[0] * x[1];
     vec![Var::constant(7.0), x[1], product, product, -3.0 * product, x[0] + -x[0]]
@@ -138,10 +137,10 @@ fn outputs_of_every_kind() {
     assert_eq!(jacobian(every_kind, &[2.0, 5.0]), expected);
     let (y, pullback) = vjp(every_kind, &[2.0, 5.0]);
     assert_eq!(y, [7.0, 5.0, 10.0, 10.0, -30.0, 0.0]);
-    // Cotangents of one handle add.
+    // The cotangents of one handle that is two outputs add up.
     assert_eq!(pullback.call(&[1.0, 0.0, 1.0, 1.0, 1.0, 1.0]), [-5.0, -2.0]);
 
-    // More outputs than eight, so that the columns are pushed forward.
+    // With more than eight outputs, columns are pushed forward instead.
     let j = jacobian(|x| [every_kind(x), every_kind(x), every_kind(x)].concat(), &[2.0, 5.0]);
     assert_eq!(j.slice(s![6..12, ..]), expected);
     assert_eq!(j.slice(s![12.., ..]), expected);

@@ -13,7 +13,7 @@ use wengert::{
 use crate::support::close::assert_matrices_close;
 use crate::support::mgh;
 
-/// A vector without symmetry.
+/// A point without symmetry.
 fn uneven(n: usize) -> Vec<f64> {
     (0..n).map(|i| 0.4 + ((i * 37 + 11) % 101) as f64 / 90.0).collect()
 }
@@ -27,7 +27,7 @@ fn tridiagonal<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     mgh::tridiagonal(x)
 }
 
-/// Least squares of Broyden's banded system: its Hessian has bandwidth 13.
+/// The sum of squares of Broyden's banded system; its Hessian has bandwidth 13.
 fn banded_squares<R: Real>(x: &[R]) -> R {
     mgh::banded(x).into_iter().map(|r| r * r).sum()
 }
@@ -68,7 +68,7 @@ fn the_pattern_is_exact_and_the_colours_are_few() {
             };
             assert!((value - exact).abs() < 1e-14);
         }
-        // Five below and one above the diagonal.
+        // A row has five entries below the diagonal and one above it.
         assert_eq!(SparseJacobian::detect(|x| mgh::banded(x), &x).colors(), 7);
         let hessian = SparseHessian::detect(|x| banded_squares(x), &x);
         assert_eq!(hessian.nnz(), 13 * n - 42, "six on either side");
@@ -76,8 +76,7 @@ fn the_pattern_is_exact_and_the_colours_are_few() {
     }
 }
 
-/// The work: what is recorded, what is stored and how often it is swept. The first two are affine in n,
-/// the last does not depend on it.
+/// Recorded slots and stored entries are affine in n; the number of sweeps does not depend on n.
 #[test]
 fn work_is_proportional_to_n() {
     let work = |n: usize| {
@@ -118,7 +117,7 @@ fn hessians_of_every_kind_of_record() {
     let functions: [&Curved<'_>; 14] = [
         &|x| x.windows(2).map(|w| (w[1] - w[0] * w[0]).square()).sum(),
         &|x| x.windows(2).map(|w| w[0] * w[1]).sum(),
-        // By hand, so that a chain of sums grows.
+        // A fold records a chain of sums, not one wide record.
         &|x| x.windows(3).fold(Var::constant(0.0.into()), |s, w| s + (w[0] * w[2]).sin() * w[1]),
         &|x| {
             let r: Vec<_> = x.windows(2).map(|w| w[1].exp() - w[0].square()).collect();
@@ -146,7 +145,7 @@ fn hessians_of_every_kind_of_record() {
         let mut sparse = SparseHessian::detect(f, &x);
         assert_close(sparse.evaluate(f, &x), &hessian(f, &x));
         let entries = hessian(f, &x).iter().filter(|h| **h != 0.0).count();
-        // Squares of sums of two, and products of a square, may keep a diagonal that cancels.
+        // The pattern may keep diagonal entries that cancel, as in the square of a sum of two.
         assert!(sparse.nnz() <= entries + 9, "function {k}: {} places for {entries} entries", sparse.nnz());
     }
 }
@@ -193,7 +192,7 @@ fn a_branch_extends_the_pattern() {
     assert_close(sparse.evaluate(g, &off), &hessian(g, &off));
 }
 
-/// The recordings are alike; only the numbers show that the pattern has grown.
+/// Both points give the same recording; only its numbers show that the pattern has grown.
 #[test]
 fn curvature_that_was_zero_at_detection_is_found() {
     let f: &Curved<'_> = &|x| x.windows(2).map(|w| w[0].powi(3) * w[1].powi(3)).sum();
@@ -208,7 +207,7 @@ fn curvature_that_was_zero_at_detection_is_found() {
     assert_close(sparse.evaluate(relu, &[1.0, 1.0, 1.0]), &hessian(relu, &[1.0, 1.0, 1.0]));
 }
 
-/// A random straight-line program of three operands an instruction.
+/// A random straight-line program; each instruction has three operands.
 struct Program(Vec<(u32, [usize; 3])>);
 
 impl Program {
@@ -238,7 +237,7 @@ impl Program {
     }
 }
 
-/// Detected at one point, evaluated there and at others.
+/// Patterns detected at one point and evaluated at that point and at others.
 #[test]
 fn random_programs() {
     let mut rng = StdRng::seed_from_u64(7);
@@ -257,7 +256,7 @@ fn random_programs() {
     }
 }
 
-/// The check raises no false alarm: it would run the function once more.
+/// The check of a pattern raises no false alarm, which would run the function once more.
 #[test]
 fn an_evaluation_runs_the_function_as_often_as_it_sweeps() {
     let runs = Cell::new(0);
@@ -295,7 +294,7 @@ fn shapes_at_the_edge() {
     let j = sparse_jacobian(constant, &[1.0, 2.0]);
     assert_eq!((j.shape(), j.nnz(), j.dot(&[1.0, 1.0])), ((3, 2), 0, vec![0.0; 3]));
 
-    // Twice the same output, an input as output, an input that nobody uses, a constant among them.
+    // The same output twice, an input as output, an unused input, a constant.
     let mixed: &Residuals<'_> = &|x| {
         let y = x[0] * x[2];
         vec![y, y, x[2], 3.0 * y, Var::constant(0.0), x[2] - x[2]]
@@ -310,7 +309,7 @@ fn shapes_at_the_edge() {
     assert_eq!(sparse_hessian(flat, &[]).shape(), (0, 0));
     assert_eq!((sparse_hessian(flat, &[1.0]).shape(), sparse_hessian(flat, &[1.0]).nnz()), ((1, 1), 0));
 
-    // More colours than a sweep has lanes.
+    // More colours than one sweep has seeds.
     let dense: &Residuals<'_> = &|x| (0..21).map(|i| x.iter().map(|v| (*v * f64::from(i)).sin()).sum()).collect();
     let x = uneven(19);
     assert_close(&sparse_jacobian(dense, &x), &jacobian(dense, &x));

@@ -5,11 +5,11 @@ use wengert::gradcheck::{GradCheck, Verdict};
 
 use super::{Outcome, hash, sequence};
 
-/// What must come out.
+/// The verdict that a case must get.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Expected {
     Right,
-    /// Right, but the values are so noisy that inconclusive entries are no error.
+    /// Right, with values so noisy that inconclusive entries are no error.
     RightOrNoisy,
     Wrong,
 }
@@ -22,7 +22,7 @@ struct Case {
 }
 
 impl Case {
-    /// Whether a seed gives the expected outcome, and the evaluations per coordinate.
+    /// Runs the case with a seed: true for the expected outcome, and the evaluations per coordinate.
     fn holds(&self, seed: u64) -> (bool, f64) {
         let outcome = (self.run)(GradCheck::new().seed(seed));
         let report = match &outcome {

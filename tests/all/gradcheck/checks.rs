@@ -1,4 +1,4 @@
-//! What a check covers, refuses, detects and reports.
+//! Coverage, bounds, bad input, noise and reports of the checker.
 
 use std::cell::Cell;
 
@@ -140,11 +140,11 @@ fn a_function_undefined_or_panicking_at_a_step_is_checked_closer() {
     .unwrap();
     assert_eq!(report.verdict(), Verdict::Agrees);
     assert!(report.panics > 0);
-    // Defined at the point alone.
+    // A function that is defined at the point only.
     let report = check(|x: &[f64]| if x[0] == 2.0 { 1.0 } else { f64::NAN }, |_| vec![0.0], &[2.0]).unwrap();
     assert_eq!(report.verdict(), Verdict::Inconclusive);
     assert_eq!(report.worst().unwrap().reason, Some(Reason::NonFinite));
-    // An infinite derivative at the edge.
+    // An infinite derivative at the edge of the domain.
     let report = check(|x: &[f64]| x[0].sqrt(), |_| vec![f64::INFINITY], &[0.0]).unwrap();
     assert_eq!(report.worst().unwrap().reason, Some(Reason::EdgeOfDomain));
 }
@@ -163,7 +163,7 @@ fn randomness_and_state_are_detected() {
     let report = check(drifting, |x| vec![2.0 * x[0]], &[2.0]).unwrap();
     assert!(!report.value_is_deterministic);
 
-    // A little randomness is only noise: a gradient that is wrong by far is still wrong.
+    // A little randomness counts as noise, in which a gradient that is far off is still found.
     let noisy = |x: &[f64]| x[0].sin() + 1e-10 * hash(count());
     assert!(check(noisy, |x| vec![x[0].cos()], &[2.0]).is_ok());
     assert!(check(noisy, |x| vec![-x[0].cos()], &[2.0]).is_err());

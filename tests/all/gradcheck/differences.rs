@@ -1,4 +1,4 @@
-//! Finite differences: the numbers people know, and errors that bound.
+//! Finite differences: well-known numbers, orders of the schemes, and the stated errors.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ fn forward(f: impl Fn(f64) -> f64, x: f64, h: f64) -> f64 {
     Differences::new(Scheme::Forward).step(h).derivative(f, x).value
 }
 
-/// Slopes of x²+x+1 and x²+x+1+2^x as often printed in introductions, to the last digit.
+/// Slopes of x²+x+1 and x²+x+1+2^x to the last digit, as introductions print them.
 #[test]
 fn forward_differences_to_the_last_digit() {
     let f = |x: f64| x.powi(2) + x + 1.0;

@@ -38,7 +38,7 @@ fn right_agrees_and_every_factor_is_found() {
         ("sqrt(x^2+1e-10) at 1e-6", 1e-6, |x| (x * x + 1e-10).sqrt(), |x| x / (x * x + 1e-10).sqrt()),
     ];
     for (name, x, f, slope) in cases {
-        // At its kink any slope in [1, 2] is right.
+        // At the kink of this function every slope in [1, 2] is right.
         let factors = if name == "max(x, x^2) at 1" { &[2.0, -1.0, 0.0][..] } else { &[1.0 + 1e-5, 2.0, -1.0, 0.0] };
         for seed in 0..10 {
             let check = |factor: f64| {

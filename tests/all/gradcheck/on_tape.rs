@@ -1,4 +1,4 @@
-//! The gradient checker on the tape.
+//! The gradient checker on gradients of the tape.
 
 use wengert::gradcheck::{GradCheck, Place, Reason, Verdict, check_gradient};
 use wengert::{Params, Tape, Var};
@@ -74,7 +74,7 @@ fn a_whole_model_is_checked_by_parameter() {
     })
     .unwrap();
     assert_eq!((report.verdict(), report.entries.len()), (Verdict::Agrees, 9), "{report}");
-    // A weight that the gradient overlooks is named.
+    // The report names a weight that the gradient leaves out.
     let error = check_params(&params, |p| {
         let out = p.constant(&x).dot(p.get(w)) + p.get(b).detach();
         out.square().mean()
@@ -84,8 +84,8 @@ fn a_whole_model_is_checked_by_parameter() {
     assert_eq!(wrong, ["b"; 3], "{error}");
 }
 
-/// A frozen weight does not move: the product of the Hessian with a direction has neither its row nor
-/// its column, and a correct model with one passes the check.
+/// The Hessian-vector product has neither the row nor the column of a frozen weight, and a correct model with one
+/// passes the check.
 #[test]
 fn frozen_weights() {
     let mut params = Params::<f64>::new();

@@ -1,5 +1,5 @@
-//! Initial values: the sample statistics of 120,000 draws. Bounds are five standard errors or more, and the
-//! seed is fixed.
+//! Initial values by the sample statistics of 120,000 draws from a fixed seed; bounds are five standard errors or
+//! more.
 
 use ndarray::{Array, Array2, IxDyn};
 use rand::SeedableRng;

@@ -45,7 +45,7 @@ precision  50%  100%  0%   50.00%";
 #[test]
 fn numbers() {
     let (actual, predicted) = (array![[3.0, -0.5], [2.0, 7.0]], array![[2.5, 0.0], [2.0, 8.0]]);
-    // The example of scikit-learn's user guide for each measure.
+    // The examples of scikit-learn's user guide.
     assert_eq!(mse(&predicted, &actual), 0.375);
     assert_eq!(rmse(&predicted, &actual), 0.6123724356957945);
     assert_eq!(mae(&predicted, &actual), 0.5);

@@ -1,4 +1,4 @@
-//! Data-parallel gradients: those of the whole batch, whatever the number of threads.
+//! Gradients of the parts of a batch on several threads against the gradient of the whole batch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -21,7 +21,8 @@ fn data(n: usize) -> Data {
     Data { x, labels: (0..n).map(|i| i * i % 5).collect() }
 }
 
-/// Losses and the last weights of some steps; the model has more numbers than a block of the sum.
+/// The losses and the last weights of five steps. The model has more numbers than one block of the sum of
+/// gradients.
 fn train(shards: usize, threads: usize, data: &Data) -> (Vec<f64>, Vec<f64>) {
     let mut rng = StdRng::seed_from_u64(2);
     let mut params = Params::new();
@@ -54,12 +55,12 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
-/// Large products are computed in parts, none of whose sums is cut.
+/// A large product is split between elements, never within the sum of one element.
 #[test]
 fn products_are_the_same_on_any_number_of_threads() {
     let matrix =
         |rows, columns, seed| init::normal::<f32, _>((rows, columns), 0.0, 1.0, &mut StdRng::seed_from_u64(seed));
-    // (m, k, n): cut by rows, by columns, in both, hardly, not at all; with parts of 64 by 64.
+    // (m, k, n), with parts of 64 by 64: split by rows, by columns, by both, hardly, not at all.
     #[rustfmt::skip]
     let shapes = [
         (700, 120, 90), (130, 100, 530), (410, 110, 430), (193, 200, 150), (60, 300, 70),
@@ -86,7 +87,7 @@ fn products_are_the_same_on_any_number_of_threads() {
     }
 }
 
-/// Each number of a large model moves by itself.
+/// An optimiser moves each number of a large model by itself.
 #[test]
 fn steps_are_the_same_on_any_number_of_threads() {
     let start = init::normal::<f64, _>(300_001, 0.0, 1.0, &mut StdRng::seed_from_u64(3));
@@ -108,7 +109,7 @@ fn steps_are_the_same_on_any_number_of_threads() {
     }
 }
 
-/// Also with parts of different length, and with parts that have no example.
+/// Includes parts of different length, and parts without examples.
 #[test]
 fn the_number_of_shards_changes_only_rounding() {
     let data = data(50);

@@ -19,10 +19,10 @@ fn a_history_is_drawn_as_png_and_svg() {
     chart.save(&png).unwrap();
     let text = fs::read_to_string(&svg).unwrap();
     for label in ["A run", "epoch", "nats", "train loss", "test loss", "least"] {
-        // A machine without a font draws no text.
+        // Without a font on the machine no text is drawn.
         assert!(text.contains(label) || !text.contains("<text"), "{label}");
     }
-    // A line for each finite stretch: one of the first curve, two of the other.
+    // Each finite stretch is a line: one of the first curve, two of the other.
     assert!(text.matches("<polyline").count() >= 3);
     assert!(fs::read(&png).unwrap().starts_with(b"\x89PNG"));
 
@@ -30,7 +30,7 @@ fn a_history_is_drawn_as_png_and_svg() {
     assert!(matches!(chart.save(folder.join("no/run.svg")), Err(ChartError::Draw { .. })));
     let empty = Chart::new("Nothing").line("", [(f64::NAN, 1.0)]);
     assert_eq!(empty.save(&svg).unwrap_err().to_string(), r#"the chart "Nothing" has no finite point to draw"#);
-    // A constant, and a range that is set.
+    // A constant curve, and a range that the caller sets.
     Chart::new("").line("c", [(0.0, 5.0), (1.0, 5.0)]).y_range(0.0..9.0).save(&svg).unwrap();
     Chart::new("").dots("c", [(3.0, 0.0)]).save(&svg).unwrap();
     fs::remove_dir_all(folder).unwrap();

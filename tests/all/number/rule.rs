@@ -1,10 +1,10 @@
-//! Rules that a user writes, on every number and in every order.
+//! Rules that a user writes, on every number and for derivatives of every order.
 
 use ndarray::{array, s};
 use wengert::gradcheck::GradCheck;
 use wengert::{BaseFloat, Dual, Real, Rule, Tape, Var, apply, check_gradient, grad};
 
-/// x²y + sin y, by a value that no operation of the crate has seen.
+/// x²y + sin y, whose value is computed outside the operations of the crate.
 #[derive(Clone, Copy)]
 struct Surface;
 
@@ -18,7 +18,7 @@ impl<B: BaseFloat> Rule<B, 2> for Surface {
     }
 }
 
-/// x³, with a parameter: the factor in front.
+/// c x³, with the parameter c.
 #[derive(Clone, Copy)]
 struct Cubic(f64);
 

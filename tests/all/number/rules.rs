@@ -1,5 +1,5 @@
-//! Every row of the table of rules: its edge points on every kind of number, its partials against
-//! differences of its values, its second derivatives against differences of its partials.
+//! Every row of the table of rules: edge points on every number, partials against differences of values, second
+//! derivatives against differences of partials.
 
 use ndarray::Array1;
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
@@ -14,14 +14,14 @@ enum Row {
     Binary(&'static BinaryRow),
 }
 
-/// A value and the partials at it.
+/// A value and its partials.
 #[derive(Clone, Debug, PartialEq)]
 struct Derivative {
     value: f64,
     partials: Vec<f64>,
 }
 
-/// An edge point: the arguments, and what mpmath says of them.
+/// An edge point: the arguments, and value and partials from mpmath.
 struct Point {
     at: Vec<f64>,
     expected: Derivative,
@@ -161,23 +161,19 @@ impl Row {
     }
 }
 
-// ---------------------------------------------------------------------------------------------
-// How exact a result must be
-
-/// Rows whose partial, written in the result y, has the absolute accuracy of y but not the
-/// relative one: 1 - y² and its like lose their digits where y nears 1.
+/// Rows whose partial is written in the result y and has the absolute accuracy of y, not the relative one: 1 - y²,
+/// for example, loses its digits where y approaches 1.
 const ABSOLUTE: &[&str] = &["tanh", "sigmoid", "exp_m1", "elu"];
 
-/// Rows that round a function of x and then amplify it, as e^(-x²) does: no more exact than if x
-/// had been rounded once (backward stable).
-/// `silu` and `gelu` also have zeros that are no zeros of their terms, and std's `acosh` is ln of
-/// nearly 1 near 1.
+/// Backward stable rows: they round a function of x and then amplify the error, as e^(-x²) does, and are as exact as
+/// if x had been rounded once. `silu` and `gelu` also have zeros at which their terms are not zero, and near 1 std's
+/// `acosh` is the logarithm of a number near 1.
 #[rustfmt::skip]
 const BACKWARD_STABLE: &[&str] = &[
     "normal_cdf", "gelu", "gelu_tanh", "silu", "digamma", "ln_gamma", "acosh",
 ];
 
-/// Half units of ε that a result may be off: 2 ulp of the primal, and the roundings of a rule.
+/// The admitted relative error in units of ε: 2 ulp of the primal, and the roundings of a rule.
 const ROUNDINGS: f64 = 4.0;
 
 #[derive(Clone, Copy)]
@@ -188,12 +184,12 @@ struct Precision {
 const DOUBLE: Precision = Precision { epsilon: f64::EPSILON, tiny: f64::MIN_POSITIVE };
 const SINGLE: Precision = Precision { epsilon: f32::EPSILON as f64, tiny: f32::MIN_POSITIVE as f64 };
 
-/// Collects deviations, so that one run shows them all.
+/// Deviations, collected so that one run shows them all.
 #[derive(Default)]
 struct Report(Vec<String>);
 
 impl Report {
-    /// `rounded`: the arguments are not the point's own but the nearest of a lower precision.
+    /// Compares a result with a point. If `rounded`, the arguments were rounded to a lower precision.
     fn check(&mut self, row: Row, number: &str, point: &Point, got: &Derivative, precision: Precision, rounded: bool) {
         let name = row.name();
         let stable = rounded || BACKWARD_STABLE.contains(&name);
@@ -225,14 +221,11 @@ impl Report {
     }
 }
 
-/// Σ |xᵢ ∂f/∂xᵢ|: the change of f, in units of ε, when each argument is rounded.
+/// The condition Σ |xᵢ ∂f/∂xᵢ|: the change of f, in units of ε, when each argument is rounded.
 fn condition(at: &[f64], slopes: &[f64]) -> f64 {
     let moves = at.iter().zip(slopes).map(|(x, slope)| (x * slope).abs());
     moves.filter(|m| m.is_finite()).sum()
 }
-
-// ---------------------------------------------------------------------------------------------
-// Edge points
 
 /// A row with other parameters than the table's own.
 struct Variant {
@@ -245,7 +238,7 @@ struct Variant {
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
-/// As in the table: computed by tests/oracle/edges.py.
+/// Variants whose points tests/oracle/edges.py computes, as it does for the table.
 #[rustfmt::skip]
 const VARIANTS: &[Variant] = &[
     Variant {
@@ -306,7 +299,7 @@ fn edge_points_in_double_precision() {
     report.finish();
 }
 
-/// Whether a number of the table has a normal f32 next to it.
+/// Tells whether the nearest f32 of a number is 0, infinite, NaN or normal.
 fn fits_f32(x: f64) -> bool {
     x == 0.0 || !x.is_finite() || (x as f32).is_normal()
 }
@@ -332,8 +325,8 @@ fn edge_points_in_single_precision() {
     report.finish();
 }
 
-/// Whether the point says something of f32: its numbers fit, and the function does the same at
-/// the f32 next to it (0.99999999 is 1 in f32, where asin' is infinite).
+/// Tells whether a point is meaningful in f32: its numbers fit, and the function is about the same at the nearest
+/// f32. (0.99999999 is 1 in f32, where asin' is infinite.)
 fn in_reach_of_f32(row: Row, point: &Point) -> bool {
     let Derivative { value, partials } = &point.expected;
     if !point.at.iter().chain([value]).chain(partials).all(|&x| fits_f32(x)) {
@@ -367,11 +360,8 @@ fn edge_points_of_other_parameters() {
     }
 }
 
-// ---------------------------------------------------------------------------------------------
-// Random points
-
-/// Points spread over the box of sample intervals: the additive recurrence of the golden ratio and
-/// its cubic cousin, which leaves no gaps (Roberts 2018).
+/// Points that fill the box of sample intervals evenly: the additive recurrence with the plastic number
+/// (Roberts 2018).
 fn samples(row: Row, count: usize) -> impl Iterator<Item = Vec<f64>> {
     let strides = [0.754_877_666_246_692_8, 0.569_840_290_998_053_3];
     let intervals = row.sample();
@@ -381,7 +371,7 @@ fn samples(row: Row, count: usize) -> impl Iterator<Item = Vec<f64>> {
     })
 }
 
-/// A first step that stays inside the interval.
+/// A first step of differences that stays inside the interval.
 fn step(row: Row, at: &[f64], axis: usize) -> f64 {
     let (lo, hi) = row.sample()[axis];
     0.5 * (at[axis] - lo).min(hi - at[axis]).min(0.2)

@@ -36,13 +36,13 @@ fn parts_of_a_network() {
 
     let tape = Tape::new();
     let x = tape.tensor(&data);
-    // One checkpoint within another: the inner one is computed again twice.
+    // A checkpoint within a checkpoint: the inner one is computed again twice.
     let y = x.t().checkpoint(|x| x.sin().checkpoint(|x| x.exp() * 2.0) * x);
     let expected = (x.t().sin().exp() * 2.0 * x.t()).square().sum().backward().wrt(x);
     assert_close("nested", &y.square().sum().backward().wrt(x), &expected, 1e-13);
 }
 
-/// A checkpoint computes with the values that are asked for, not with those the parameters have.
+/// `value_and_grad_at` passes its values to checkpoints too, not those of the parameters.
 #[test]
 fn other_values_of_the_parameters() {
     let mut params = Params::<f64>::new();

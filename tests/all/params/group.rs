@@ -15,7 +15,7 @@ fn model() -> Params<f64> {
     params
 }
 
-/// Each weight moves as if its factors were the optimiser's own, for every optimiser.
+/// Each weight moves as it would by an optimiser of its own with the product of rate and factor.
 #[test]
 fn factors_are_those_of_an_own_optimizer() {
     type Make = fn(f64, f64) -> Box<dyn Optimizer<f64>>;

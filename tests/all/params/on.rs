@@ -131,7 +131,7 @@ fn a_loss_without_dependence_has_gradient_zero() {
     params.add("w", array![1.0, 2.0]);
     let mut tape = Tape::new();
     assert_eq!(tape.value_and_grad(&params, |p| p.constant(5.0)), (5.0, &[0.0; 2][..]));
-    // A loss of other inputs only.
+    // A loss that depends on other inputs only.
     let (_, grad) = tape.value_and_grad(&params, |p| p.tape().var(3.0).square());
     assert_eq!(grad, [0.0; 2]);
     let none = Params::<f64>::new();

@@ -78,7 +78,7 @@ fn ids_belong_to_their_params_and_its_clones() {
     let text = message_of(move || drop(other.view(w).to_owned()));
     assert!(text.contains("not of these parameters (w, b)"), "{text}");
 
-    // A clone and its origin part ways where they add.
+    // Parameters that were added after the clone are foreign to the other.
     let mut origin = params;
     let c = clone.add("c", array![1.0]);
     origin.add("c", array![2.0]);

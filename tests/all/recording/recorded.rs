@@ -10,7 +10,7 @@ use wengert::{Dual, Tape, record, symbolic, trace};
 use crate::support::close::assert_near;
 use crate::support::functions::rosenbrock;
 
-/// Points inside an interval.
+/// Seven points inside an interval.
 fn points((lo, hi): (f64, f64), stride: f64) -> impl Iterator<Item = f64> {
     (1..=7).map(move |i| lo + (hi - lo) * (0.03 + 0.94 * (f64::from(i) * stride).fract()))
 }
@@ -67,10 +67,10 @@ fn replay_gives_the_function_at_other_inputs() {
     std::thread::spawn(move || assert_eq!(again.evaluate(&[1.0; 3]).unwrap(), [0.0])).join().unwrap();
 }
 
-/// A test by its name, and a point on either side of it.
+/// The name of a test, the test, a point at which it holds, and a point at which it does not.
 type Branch = (&'static str, for<'r> fn(Recorded<'r>) -> bool, f64, f64);
 
-/// Every way to branch on a number, with the branch that is taken at x.
+/// Every way to branch on a number.
 const BRANCHES: [Branch; 12] = [
     ("less than a number", |x| x < 1.0, 0.5, 1.5),
     ("greater than a constant", |x| Recorded::constant(1.0) > x, 0.5, 1.5),
@@ -94,7 +94,7 @@ fn a_branch_that_changes_is_seen() {
         assert_eq!(recording.evaluate(&[here]).unwrap(), recording.outputs(), "{name}");
         recording.evaluate(&[there]).expect_err(name);
     }
-    // A comparison after the last operation counts too, one of constants does not.
+    // A comparison after the last operation counts; a comparison of constants does not.
     let f = record(["x"], |[x]| if x.sin() > 0.5 && Recorded::constant(1.0) > 0.0 { x } else { -x }, [1.0]);
     assert_eq!(f.comparisons().collect::<Vec<_>>(), ["sin(x) > 1/2: true"]);
     let changed = f.evaluate(&[0.1]).unwrap_err();

@@ -1,6 +1,6 @@
-//! A caller's mistake is a panic that says what is wrong and points at the caller's line.
+//! Mistakes of the caller panic at the caller's line with a message that names the cause.
 
-// The operators by reference are what is tested.
+// Operators on references are tested as they stand.
 #![allow(clippy::op_ref)]
 
 use ndarray::{Array2, arr1, arr2};
@@ -8,8 +8,7 @@ use wengert::{Diag, Dual, Tape, Uplo, Var, dot, fuse, log_sum_exp, mean, norm, s
 
 use crate::support::panics::{message_of, panic_of};
 
-/// Asserts that the expression panics at this very line of this file with a message that contains
-/// each of the texts.
+/// Asserts that the expression panics at its own line with a message that contains each of the texts.
 macro_rules! assert_panics_here {
     ($expression:expr, $($text:expr),+) => {{
         let panic = panic_of(|| $expression);
@@ -17,9 +16,6 @@ macro_rules! assert_panics_here {
         assert_eq!((panic.file.as_str(), panic.line), (file!(), line!()), "{}: {panic}", stringify!($expression));
     }};
 }
-
-// ---------------------------------------------------------------------------------------------
-// Two tapes
 
 #[test]
 fn operands_of_two_tapes() {
@@ -56,12 +52,12 @@ fn operands_of_two_tapes() {
     assert_panics_here!(log_sum_exp(&[a, b]), "two tapes", &first, &second);
     assert_panics_here!(softmax(&[a, b]), "two tapes", &first, &second);
     assert_panics_here!(fuse([a, b], |[a, b]| a * b), "two tapes", &first, &second);
-    // `Iterator::sum` itself does not pass the caller on; the message is the same.
+    // `Iterator::sum` does not track its caller, so only the message is compared.
     let message = message_of(|| [a, b].iter().sum::<Var<'_>>());
     assert!(message.contains("two tapes"));
     let message = message_of(|| [a, b].into_iter().product::<Var<'_>>());
     assert!(message.contains("two tapes"));
-    // What failed left nothing behind that disturbs what follows.
+    // A failed sum leaves no terms behind.
     let total: Var<'_> = [a, c, a].into_iter().sum();
     assert_eq!(total.backward().wrt([a, c]), [2.0, 1.0]);
 }
@@ -99,9 +95,6 @@ fn the_message_of_two_tapes() {
     let _ = one.var(1.0_f64) + two.var(2.0);
 }
 
-// ---------------------------------------------------------------------------------------------
-// What has no gradient
-
 #[test]
 fn gradients_that_do_not_exist() {
     let (tape, other) = (Tape::default(), Tape::default());
@@ -125,7 +118,7 @@ fn gradients_that_do_not_exist() {
     assert_panics_here!(gradient.wrt(later), "recorded after");
     assert_panics_here!(gradient[foreign], "belongs to tape", &format!("{:p}", &raw const other));
     assert_panics_here!(gradient.wrt([foreign]), "belongs to tape", &format!("{:p}", &raw const tape));
-    // Inputs made after the sweep are of no gradient either.
+    // Nor does the gradient know inputs that were made after the sweep.
     let input = tape.var(1.0);
     assert_panics_here!(gradient[input], "recorded after");
 }
@@ -160,7 +153,7 @@ fn sweeps_that_cannot_start() {
     assert_panics_here!(dot(&[x], &[]), "lengths 1 and 0");
 }
 
-/// A sweep from a value that is not finite is defined: adjoints follow the arithmetic.
+/// A sweep from a value that is not finite gives the adjoints of plain arithmetic.
 #[test]
 fn a_loss_that_is_not_finite() {
     let tape = Tape::default();
@@ -173,9 +166,6 @@ fn a_loss_that_is_not_finite() {
     let nan = (-y).ln();
     assert!(nan.value().is_nan() && nan.backward()[y].is_nan());
 }
-
-// ---------------------------------------------------------------------------------------------
-// Shapes
 
 #[test]
 fn shapes_that_do_not_broadcast() {
@@ -191,11 +181,11 @@ fn shapes_that_do_not_broadcast() {
     assert_panics_here!(y + z, "add", "[0, 3]");
     let mut w = y;
     assert_panics_here!(w *= z, "mul", "[2, 2]", "[0, 3]");
-    // Nothing was recorded by what failed.
+    // A failed operation records nothing.
     let before = tape.len();
     let _ = panic_of(|| x + y);
     assert_eq!(tape.len(), before);
-    // An empty operand broadcasts as ndarray's does.
+    // An empty operand broadcasts as in ndarray.
     assert_eq!((x + z).shape(), [0, 3]);
 }
 
@@ -234,10 +224,7 @@ fn the_message_of_shapes() {
     let _ = tape.tensor(&a) + tape.tensor(&b);
 }
 
-// ---------------------------------------------------------------------------------------------
-// A full tape
-
-/// 2^31 slots are counted, never wrapped. One array stands for all of them: an input is borrowed.
+/// The count of 2^31 slots does not wrap. Inputs are borrowed, so one array fills all slots.
 #[test]
 fn a_full_tape() {
     let data = vec![0_f32; 1 << 24];
@@ -249,7 +236,7 @@ fn a_full_tape() {
     }
     let message = message_of(|| tape.tensor(&view));
     assert!(message.contains("the tape is full"), "{message}");
-    // All but the last few slots, then scalars up to the end.
+    // An input fills all but ten slots, and scalars fill these.
     let rest = (1 << 31) - tape.len() - 10;
     let end = ndarray::ArrayView1::from(&data[..rest]);
     let x = tape.tensor(&end);
@@ -267,7 +254,7 @@ fn a_full_tape() {
     assert!(tape.len() < 1 << 31);
 }
 
-/// Duals have no tape, so nothing to mix.
+/// Dual numbers belong to no tape, so any two can be combined.
 #[test]
 fn duals_of_different_origin_mix() {
     let (a, b) = (Dual::new(2.0, [1.0]), Dual::new(3.0, [0.0]));

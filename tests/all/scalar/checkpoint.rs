@@ -12,7 +12,7 @@ fn step<'s, F: Scalar>(i: usize, k: &[Var<'s, F>], x: &[Var<'s, F>]) -> Vec<Var<
     vec![x[0] + x[1] * h, x[1] - (x[0].sin() * k[0] + x[1] * k[1]) * h]
 }
 
-/// Gradient of x₀(n) + 2 x₁(n) with respect to parameters and initial state, all on the tape.
+/// The gradient of x₀(n) + 2 x₁(n) by parameters and initial state, with every step on the tape.
 fn stored<F: Scalar>(n: usize, at: &[F]) -> Vec<F> {
     let tape = Tape::new();
     let v = tape.vars_from(at);
@@ -23,6 +23,7 @@ fn stored<F: Scalar>(n: usize, at: &[F]) -> Vec<F> {
     (x[0] + x[1] * F::lit(2.0)).backward().wrt(v)
 }
 
+/// The same gradient through `checkpoint_loop`.
 fn looped<F: Scalar>(n: usize, schedule: Snapshots, at: &[F]) -> Vec<F> {
     let tape = Tape::new();
     let v = tape.vars_from(at);
@@ -46,8 +47,8 @@ fn every_schedule_gives_the_gradient_of_the_plain_loop() {
     }
 }
 
-/// The evaluations of the published optimum: t n - C(c + t, c + 1) to advance (Griewank and Walther 2000,
-/// (4) and (5), there the last step is not run before it is recorded), and one of each step to record.
+/// The number of evaluations is optimal: t n - C(c + t, c + 1) to advance, by (4) and (5) of Griewank and Walther
+/// 2000, where the last step is not run before it is recorded, and one of each step to record.
 #[test]
 fn the_binomial_schedule_is_optimal() {
     fn choose(n: usize, k: usize) -> usize {
@@ -93,7 +94,7 @@ fn operands_and_outputs_of_every_kind() {
     let gradient = (z[0] * z[1] + z[2]).backward();
     let plain = ((x * y * y).sin() * x + x * y).backward();
     assert_close("checkpoint", &gradient.wrt([x, y]), &plain.wrt([x, y]), 1e-13);
-    // An output that nothing depends on, and inputs that are constants.
+    // A sweep that uses one output only, then inputs that are constants.
     assert_eq!(z[2].backward().wrt([x, y]), [1.2, 0.7]);
     let c = tape.checkpoint(&[Var::constant(2.0)], |v| vec![v[0] * v[0]]);
     assert!(c[0].is_constant() && c[0].value() == 4.0);
@@ -131,7 +132,7 @@ fn a_state_that_shrinks() {
     tape.checkpoint_loop(9, Snapshots::Sqrt, &[], x, |i, _, v| if i == 3 { vec![v[0]] } else { v.to_vec() });
 }
 
-/// The largest memory of the tape a step was recorded on cannot be asked for; the tape itself can.
+/// The memory of the tape itself; `tests/allocations.rs` counts that of the tapes on which steps are recorded.
 #[test]
 fn memory_grows_with_the_snapshots() {
     let at = |n: usize, schedule| {

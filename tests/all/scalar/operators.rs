@@ -1,5 +1,8 @@
 //! Operators, comparisons, formatting and the numeric traits of variables.
 
+// Comparisons are tested as they stand.
+#![allow(clippy::manual_range_contains, clippy::nonminimal_bool)]
+
 use std::f64::consts::LN_2;
 
 use num_traits::{Bounded, Float, FloatConst, Inv, MulAdd, Num, One, Pow, ToPrimitive, Zero};
@@ -7,8 +10,8 @@ use wengert::{Dual, Real, Tape, Var};
 
 use crate::support::close::{assert_all_rounded, assert_rounded};
 
-/// z = a ∘ b for a = 7, b = 2 in every combination of variable, number and reference; the expected
-/// value and partials are exact.
+/// Tests z = a ∘ b for a = 7, b = 2 in every combination of variable, number and reference against the exact value
+/// and partials.
 macro_rules! operator_in_every_combination {
     ($test:ident, $op:tt, $assign:tt, $value:expr, $da:expr, $db:expr) => {
         #[test]
@@ -146,9 +149,9 @@ fn numeric_traits() {
 
 #[test]
 fn float_methods_without_a_rule() {
+    type V<'t> = Var<'t, f64>;
     let tape: Tape = Tape::new();
     let x = tape.var(-2.5);
-    type V<'t> = Var<'t, f64>;
     assert!(V::nan().is_nan() && V::infinity().is_infinite() && V::neg_infinity() < x);
     assert!(V::neg_zero().is_sign_negative() && V::epsilon() == f64::EPSILON);
     assert!(x.is_finite() && x.is_normal() && x.is_sign_negative() && !x.is_sign_positive());

@@ -10,16 +10,16 @@ use crate::support::differences::{difference, noise};
 
 const INPUTS: usize = 3;
 
-/// One step: a row of the table and which earlier values are its operands.
+/// A row of the table, and the indices of the earlier values that are its operands.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     row: usize,
     operands: [usize; 2],
-    /// Whether its value is made a node of its own, where handles have a say in that.
+    /// Makes the value a node of its own, on numbers that can.
     retain: bool,
 }
 
-/// A straight-line program. Values may be used many times, or never.
+/// A straight-line program, in which a value may be used many times or never.
 type Program = Vec<Step>;
 
 fn programs() -> impl Strategy<Value = Program> {
@@ -32,7 +32,7 @@ fn points() -> impl Strategy<Value = [f64; INPUTS]> {
     prop::array::uniform3(-2.0..2.0)
 }
 
-/// A number the rows of the table can be applied to.
+/// A number to which the rows of the table apply.
 trait Number: Real {
     fn unary(row: &UnaryRow, x: Self) -> Self;
     fn binary(row: &BinaryRow, a: Self, b: Self) -> Self;
@@ -71,7 +71,7 @@ impl Number for Var<'_> {
     }
 }
 
-/// Brings any value smoothly into the interval on which a row is smooth.
+/// Maps any value smoothly into an interval, such as the one on which a row is smooth.
 fn into_interval<R: Real>(x: R, (lo, hi): (f64, f64)) -> R {
     R::lit(lo) + R::lit(hi - lo) * (x / R::lit(4.0)).sigmoid()
 }
@@ -135,7 +135,7 @@ fn backward(y: Var<'_>) -> Option<Gradient<'_, f64>> {
 proptest! {
     #![proptest_config(config())]
 
-    /// Reverse mode, forward mode and differences are three derivations of one number.
+    /// Reverse mode, forward mode and differences give the same derivatives.
     #[test]
     fn tape_equals_duals_equals_differences(program in programs(), at in points()) {
         let (value, gradient) = gradient_on_tape(&program, &at, false);
@@ -172,7 +172,7 @@ proptest! {
         }
     }
 
-    /// ⟨Jv, w⟩ = ⟨v, Jᵀw⟩ for all steps' values as outputs.
+    /// ⟨Jv, w⟩ = ⟨v, Jᵀw⟩, where the values of all steps are the outputs.
     #[test]
     fn forward_and_reverse_are_adjoint(program in programs(), at in points(), v in points(), w in prop::array::uniform16(-1.0..1.0)) {
         let jv = tangents(&program, &at, &v);
@@ -186,7 +186,7 @@ proptest! {
         prop_assert!(agree(left, right, largest(&transposed)), "{left:e} {right:e}");
     }
 
-    /// A cleared tape is a new tape: the same bits, whatever stood there before.
+    /// A cleared tape gives the same bits as a new one, whatever was recorded before.
     #[test]
     fn a_cleared_tape_gives_the_same_bits(program in programs(), other in programs(), at in points()) {
         let fresh = gradient_on_tape(&program, &at, true);
@@ -226,7 +226,7 @@ proptest! {
         let inputs = cut.vars_from(&values);
         let expected = backward(combined(&run(&tail, inputs, false)));
         for (i, &m) in middle.iter().enumerate().filter(|(_, m)| !m.is_constant()) {
-            // A later intermediate may be computed from this one, so compare the last alone.
+            // Later intermediates may depend on this one, so only the last is compared.
             if i + 1 == middle.len() {
                 let expected = expected.as_ref().map_or(0.0, |g| g[inputs[i]]);
                 prop_assert!(agree(gradient[m], expected, 0.0), "{} {expected}", gradient[m]);
@@ -246,12 +246,12 @@ proptest! {
         prop_assert_eq!(fused.value(), plain.value());
         let (fused, plain) = (fused.backward().wrt([x, y, z]), (plain + 0.0 * x).backward().wrt([x, y, z]));
         for (&a, &b) in fused.iter().zip(&plain) {
-            prop_assert!(agree(a, b, largest(&plain)), "{a:e} {b:e}");
+            prop_assert!(agree(a, b, largest(plain)), "{a:e} {b:e}");
         }
     }
 }
 
-/// A program over a few functions that are generic over every number.
+/// A program of a few functions that are generic over the number.
 fn menus() -> impl Strategy<Value = Vec<(u8, [usize; 2])>> {
     prop::collection::vec((0_u8..12, any::<[usize; 2]>()), 1..20)
 }

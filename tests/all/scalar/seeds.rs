@@ -9,7 +9,7 @@ fn seeds_of_many_outputs() {
     let data = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
     let (t, x) = (tape.tensor(&data), tape.var(0.5));
     let y = t * x;
-    // One output twice, a view, an input itself, a function of one variable, a constant.
+    // One output twice, a view, an input, a function of one variable, a constant.
     let gradient = tape.backward_with([
         y.seed(&array![[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
         y.seed(&array![[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
@@ -22,9 +22,9 @@ fn seeds_of_many_outputs() {
     assert_eq!(gradient[x], 2.0 + 60.0 + 7.0 + 3.0);
     assert_eq!(gradient.wrt(t), array![[1.0, 0.0, 0.0], [0.0, 0.0, 5.0]]);
     assert_eq!(tape.backward_with([])[x], 0.0);
-    // A seed of zero silences what is infinite.
+    // A seed of zero silences an infinite derivative.
     assert_eq!(tape.backward_with([(x * 0.0).sqrt().seed(0.0)])[x], 0.0);
-    // All sweeps together are the sweep of all.
+    // The sum of single sweeps is the sweep from all outputs.
     let mut total = y.backward_with(&array![[2.0, 0.0, 0.0], [0.0, 0.0, 10.0]]);
     total += &(x * x * x * 4.0 + x * 7.0).backward();
     assert_eq!(total.wrt(t), gradient.wrt(t));
@@ -55,7 +55,7 @@ fn a_seed_of_another_tape() {
     let _ = a.backward_with([b.var(1.0).seed(1.0)]);
 }
 
-/// Seeds from an iterator that records while it gives them.
+/// An iterator may record the outputs while it yields their seeds.
 #[test]
 fn seeds_that_are_recorded_on_the_way() {
     let tape = Tape::new();

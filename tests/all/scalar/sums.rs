@@ -36,7 +36,7 @@ fn a_sum_of_constants_and_variables() {
     assert_eq!(total.backward().wrt([x, y]), [6.0, 2.0]);
     let constants: Var<'_> = [c, c].into_iter().sum();
     assert!(constants.is_constant() && constants == 20.0);
-    // After constants alone the memory of the terms is not lost, nor are stale terms in it.
+    // A sum of constants leaves the buffer of terms in place, and empty.
     let again: Var<'_> = [x, y, c].into_iter().sum();
     assert_eq!(again.backward().wrt([x, y]), [1.0, 1.0]);
 }
@@ -54,7 +54,7 @@ fn a_long_sum_is_no_chain() {
     assert_eq!(tape.len() - before, 501, "two terms a cell, and a head");
 }
 
-/// Sums of nodes whose slots are in arithmetic progression, of others, of both, in any order.
+/// Sums of nodes whose slots are in arithmetic progression, of other nodes, and of both, in any order.
 #[test]
 fn sums_of_runs() {
     let tape: Tape = Tape::new();
@@ -78,7 +78,7 @@ fn sums_of_runs() {
         let total: Var<'_> = picks.iter().map(|&i| x[i]).sum();
         assert_eq!(total.value(), picks.iter().map(|&i| x[i].value()).sum::<f64>());
         assert_eq!(total.backward().wrt(x), counts, "{picks:?}");
-        // Products have slots of their own, which others may use too; a weight or a constant between.
+        // Products, whose slots other operations use too, with weighted terms and constants between them.
         let mut square = None;
         let mixed: Var<'_> = picks
             .iter()
@@ -102,7 +102,7 @@ fn sums_of_runs() {
     }
 }
 
-/// A sum passes infinities on, and nothing where it is not used.
+/// A sum passes an infinite cotangent to its terms, and nothing where a factor 0 silences it.
 #[test]
 fn a_sum_with_infinite_cotangent() {
     let tape: Tape = Tape::new();
@@ -116,13 +116,13 @@ fn a_sum_with_infinite_cotangent() {
 #[test]
 fn products() {
     let tape: Tape = Tape::new();
-    assert!([Var::<'_, f64>::constant(1.0); 0].into_iter().product::<Var<'_>>() == 1.0);
+    assert!(std::iter::empty::<Var<'_, f64>>().product::<Var<'_>>() == 1.0);
     let [x, y, z] = tape.vars([2.0, 3.0, 5.0]);
     assert_eq!([x].iter().product::<Var<'_>>().backward()[x], 1.0);
     let c = Var::constant(7.0);
     let p: Var<'_> = [x, c, y, z, x].into_iter().product();
     assert_eq!((p.value(), p.backward().wrt([x, y, z])), (420.0, [420.0, 140.0, 84.0]));
-    // Where a factor is 0 the quotient p/x is no derivative.
+    // At a factor 0 the derivative is not the quotient p/x.
     let [a, b, c] = tape.vars([0.0, 3.0, 0.0]);
     assert_eq!([a, b].iter().product::<Var<'_>>().backward().wrt([a, b]), [3.0, 0.0]);
     assert_eq!([a, b, c].iter().product::<Var<'_>>().backward().wrt([a, b, c]), [0.0; 3]);
@@ -139,9 +139,9 @@ fn dot_products() {
     assert_eq!(dot(x, x).backward().wrt(x), [2.0, 4.0, 6.0]);
     assert!(dot(&c, &c).is_constant() && dot(&c, &c) == 77.0);
     assert!(dot::<f64>(&[], &[]) == 0.0);
-    // One pair is a record of two terms, and of the same slot twice.
+    // One pair makes a record of two terms, here with the same slot twice.
     assert_eq!(dot(&x[2..], &x[2..]).backward()[x[2]], 6.0);
-    // Zero times infinity in another pair does not spread.
+    // Zero times infinity in one pair does not reach another.
     let y = tape.vars([0.0, 1.0]);
     let d = dot(&[y[0].sqrt(), y[1]], &[Var::constant(0.0), y[1]]);
     assert_eq!(d.backward().wrt(y), [0.0, 2.0]);
@@ -159,11 +159,11 @@ fn means_and_norms() {
     let origin = tape.vars([0.0; 3]);
     assert_eq!(norm(&origin).backward().wrt(origin), [0.0; 3]);
     assert!(norm::<f64>(&[]) == 0.0 && norm::<f64>(&[]).is_constant());
-    // In subnormal numbers too: 3 and 4 times the least.
+    // Subnormal operands: 3 and 4 times the least positive number.
     let tiny = tape.vars([3.0 * 5e-324, 4.0 * 5e-324]);
     assert_eq!(norm(&tiny).value(), 5.0 * 5e-324);
     assert_all_rounded(&norm(&tiny).backward().wrt(tiny), &[0.6, 0.8]);
-    // At infinity as `hypot`, of which it is the many-operand form.
+    // At infinity the norm does as `hypot`, its form for two operands.
     let far = tape.vars([-INF, 1.0]);
     assert_eq!(norm(&far).value(), INF);
     assert_eq!(norm(&far).backward().wrt(far), far[0].hypot(far[1]).backward().wrt(far));
@@ -175,7 +175,7 @@ fn means_and_norms() {
 #[test]
 fn log_sum_exp_and_softmax() {
     let tape: Tape = Tape::new();
-    // mpmath: log(exp(1) + exp(2) + exp(3)) and the three quotients.
+    // From mpmath: log(exp(1) + exp(2) + exp(3)) and the three quotients.
     let x = tape.vars_from(&[1.0, 2.0, 3.0]);
     let p = [0.09003057317038046, 0.24472847105479764, 0.6652409557748218];
     assert_rounded(log_sum_exp(x).value(), 3.4076059644443806);
@@ -188,17 +188,17 @@ fn log_sum_exp_and_softmax() {
     }
     assert!(softmax::<f64>(&[]).is_empty());
     assert!(log_sum_exp::<f64>(&[]) == -INF);
-    // Shifted by 1000 the exponentials would overflow; with -inf a term vanishes.
+    // At 1000 plain exponentials would overflow; at -inf a term vanishes.
     let far = tape.vars([1000.0, 1000.0 + LN_2]);
     assert_rounded(log_sum_exp(&far).value(), 1000.0 + 3_f64.ln());
     let masked = tape.vars([0.0, -INF]);
     assert_eq!(log_sum_exp(&masked).backward().wrt(masked), [1.0, 0.0]);
     assert_eq!(softmax(&masked)[0].backward().wrt(masked), [0.0, 0.0]);
-    // One operand: the identity, and the constant 1.
+    // Of one operand they are the identity and the constant 1.
     let one = tape.var(-5.0);
     assert_eq!(log_sum_exp(&[one]).backward()[one], 1.0);
     assert_eq!((softmax(&[one])[0].value(), softmax(&[one])[0].backward()[one]), (1.0, 0.0));
-    // Everything masked, and infinity: no NaN by accident.
+    // All operands masked, or one infinite: not NaN.
     let none = tape.vars([-INF, -INF]);
     assert_eq!(log_sum_exp(&none).value(), -INF);
     assert_eq!(log_sum_exp(&none).backward().wrt(none), [0.5, 0.5]);
@@ -212,23 +212,23 @@ fn log_sum_exp_and_softmax() {
 fn fused_expressions() {
     let tape: Tape = Tape::new();
     let [x, y, z] = tape.vars([1.5, 2.0, 0.25]);
-    // One operand, several, none that matters.
+    // Expressions of one operand and of several.
     let one = fuse([x], |[x]| x.square() * x);
     assert_eq!((one.value(), one.backward()[x]), (3.375, 6.75));
     let three = fuse([x, y, z], |[x, y, z]| x * y - z / y);
     assert_eq!(three.value(), 2.875);
     assert_eq!(three.backward().wrt([x, y, z]), [2.0, 1.5 + 0.0625, -0.5]);
-    // A repeated operand adds up.
+    // The partials of a repeated operand add up.
     let repeated = fuse([x, x, x], |[a, b, c]| a * b * c);
     assert_eq!(repeated.backward()[x], 6.75);
-    // Constants among the operands, and an operand the result does not use.
+    // Constants among the operands, and an operand that the result does not use.
     let mixed = fuse([Var::constant(3.0), x, y], |[c, x, _]| c * x);
     assert_eq!(mixed.backward().wrt([x, y]), [3.0, 0.0]);
     let constant = fuse([Var::<f64>::constant(3.0)], |[c]| c * c);
     assert!(constant.is_constant() && constant == 9.0);
     let none = fuse([x, y], |_| Dual::constant(7.0));
     assert_eq!((none.value(), none.backward().wrt([x, y])), (7.0, [0.0, 0.0]));
-    // Operands that are no nodes carry their weight.
+    // Operands that are not nodes pass on their weight.
     let weighted = fuse([x.square(), -y], |[a, b]| a * b);
     assert_eq!(weighted.backward().wrt([x, y]), [-6.0, -2.25]);
     // A zero partial silences an infinite weight.

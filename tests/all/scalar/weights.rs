@@ -35,7 +35,7 @@ fn cancellation_and_repetition() {
     }
 }
 
-/// x · f₁ · f₂ · ..., whose exact derivative is the product, at x small enough for finite values.
+/// x · f₁ · f₂ · ..., whose exact derivative is the product of the factors; x is so small that values stay finite.
 #[test]
 fn weights_that_leave_the_range_of_floats() {
     for (factors, exact) in [
@@ -59,7 +59,8 @@ fn weights_that_leave_the_range_of_floats() {
     }
 }
 
-/// An operand of a wide record whose weight must be left to the tape, at every place among the others.
+/// One operand of a wide record, at each place, has a weight that underflows when multiplied, so the tape must
+/// record it apart.
 #[test]
 fn weights_that_underflow_inside_wide_records() {
     for place in 0..5 {
@@ -70,7 +71,7 @@ fn weights_that_underflow_inside_wide_records() {
         let gradient = (dot(&a, &b) * 1e300).backward();
         assert_rounded(gradient[x], 1e-100);
         assert_all_rounded(&gradient.wrt([u, v]), &[12e300, 8e300]);
-        // Both operands of the pair, and a repeated one.
+        // Both operands of the pair, which are the same variable.
         (a[place], b[place]) = (x * 1e-200, x * 1e-200);
         let gradient = (dot(&a, &b) * 1e300).backward();
         assert_rounded(gradient[x], 2e-100);
@@ -87,7 +88,7 @@ fn weights_of_single_precision() {
     assert_eq!((x.sqrt() * 0.0).backward()[x], 0.0);
 }
 
-/// The weights of two terms overflow each, and their exact sum is 0.
+/// Each weight of two terms overflows, and their exact sum is 0.
 #[test]
 fn overflowing_weights_that_cancel() {
     let tape: Tape = Tape::new();
@@ -111,20 +112,20 @@ fn an_exact_zero_wins_over_infinity_and_nan() {
     silent(minus.ln().gated_mul(0.0) + x);
     silent(zero.ln().gated_mul(zero.detach()) * x);
     silent((zero.recip() * x).gated_mul(0.0));
-    // A masked logarithm: the branch that was not chosen.
+    // A logarithm in the branch that was not taken.
     let ln = zero.ln();
     let chosen = if zero > 0.0 { ln } else { x };
     silent(chosen);
-    // max takes the other branch with partial 0.
+    // The operand that `max` does not choose has the partial 0.
     silent(zero.ln().max(x));
     silent(x.max(minus.sqrt()));
     silent(sum(&[zero.sqrt() * 0.0, x, x, x]));
     silent(dot(&[zero.sqrt(), x, x], &[Var::constant(0.0), x, x]));
-    // 0^0 and its like.
+    // 0^0 and the norm at the origin.
     assert_eq!(zero.powi(0).backward()[zero], 0.0);
     assert_eq!(zero.powf(0.0).backward()[zero], 0.0);
     assert_eq!(norm(&[zero, zero]).backward()[zero], 0.0);
-    // Where the product is honest, infinity stays.
+    // Without an exact zero, infinity stays.
     assert_eq!(zero.sqrt().backward()[zero], INF);
     assert_eq!((zero.sqrt() * x).backward().wrt([zero, x]), [INF, 0.0]);
     assert_eq!((zero.ln() + x).backward()[zero], INF);
@@ -134,7 +135,7 @@ fn an_exact_zero_wins_over_infinity_and_nan() {
 fn infinite_cotangents() {
     let tape: Tape = Tape::new();
     let [zero, x, y] = tape.vars([0.0, 2.0, 3.0]);
-    // d/dt √t at t = 0 is infinite: cotangent inf for t, whose partials are 0 and not.
+    // d/dt √t at t = 0 is infinite, so t has the cotangent inf; some of its partials are 0, some are not.
     let t = (zero * x + 0.0 * y).retain();
     let root = t.sqrt();
     let gradient = root.backward();
@@ -160,7 +161,7 @@ fn duals_in_pending_weights() {
     assert_eq!((silent.primal(), silent.tangents()[0]), (0.0, 0.0));
     let square = x.powi(2).backward()[x];
     assert_eq!((square.primal(), square.tangents()[0]), (0.0, 2.0));
-    // A weight with zero primal and nonzero tangent is no zero: d²/dx² (x² y) at x = 0 is 2y.
+    // A weight whose primal alone is zero is not an exact zero: d²/dx² (x² y) at x = 0 is 2y.
     let y = tape.var(Dual::constant(5.0));
     let cubic = (x.square() * y).backward();
     assert_eq!(cubic[x].tangents()[0], 10.0);

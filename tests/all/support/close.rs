@@ -55,8 +55,8 @@ pub(crate) fn assert_all_rounded(got: &[f64], want: &[f64]) {
     }
 }
 
-/// Whether two computations of one number agree but for the order of their roundings. `scale` is the size of
-/// the numbers that they add up.
+/// Tells whether two computations of one number agree but for the order of their roundings. `scale` is the size of
+/// the numbers that were added.
 pub(crate) fn agree(a: f64, b: f64, scale: f64) -> bool {
     (a - b).abs() <= 1e-12 * (1.0 + a.abs() + scale)
 }

@@ -1,15 +1,18 @@
-//! An oracle for operations that only move elements.
+//! Checks of operations that only move elements.
 //!
-//! The oracle of a value is ndarray on the same data. The oracle of a gradient is linearity: with integers
+//! Values are compared with ndarray's on the same data. Gradients follow from linearity: with integers
 //! (Jᵀw)ᵢ = ⟨g(x + eᵢ) - g(x), w⟩ holds exactly, where g is ndarray's version of the operation.
+
+// The tensor's and ndarray's version of an operation stand side by side as closures.
+#![allow(clippy::redundant_closure_for_method_calls)]
 
 use ndarray::{Array, Array2, ArrayView, Axis, Dimension, Ix2, s};
 use wengert::{Tape, Tensor, Var};
 
 pub(crate) type Matrix<'t> = Tensor<'t, f64, Ix2>;
 
-/// Small integers, different enough to tell places apart (multiplicative congruential, Park and
-/// Miller 1988, with the multiplier of their 1993 reply).
+/// An array of pseudo-random integers in [-20, 20]: the multiplicative congruential generator of Park and Miller
+/// 1988 with the multiplier of their reply of 1993.
 pub(crate) fn integers<Sh: ndarray::ShapeBuilder>(shape: Sh, seed: u64) -> Array<f64, Sh::Dim> {
     let mut state = seed + 1;
     Array::from_shape_simple_fn(shape, || {
@@ -18,13 +21,13 @@ pub(crate) fn integers<Sh: ndarray::ShapeBuilder>(shape: Sh, seed: u64) -> Array
     })
 }
 
-/// Σ yᵢwᵢ.
+/// The weighted sum Σ yᵢwᵢ.
 pub(crate) fn weigh<'t, D: Dimension>(y: Tensor<'t, f64, D>, w: &Array<f64, D>) -> Var<'t> {
     y.iter().zip(w).map(|(y, &w)| y * w).sum()
 }
 
-/// Checks values and gradient of an operation against ndarray's version of it, for the operand that
-/// `view` makes of an input. Returns how many slots the operation recorded.
+/// Checks value and gradient of an operation on a view of an input against ndarray's version of both. Returns the
+/// number of slots that the operation recorded.
 #[track_caller]
 pub(crate) fn check_on<D: Dimension, E: Dimension, G: Dimension>(
     input: &Array<f64, D>,
@@ -68,15 +71,15 @@ pub(crate) fn check<D: Dimension, G: Dimension>(
     check_on(input, |x| x, operation, reference)
 }
 
-/// A way to come to a matrix of shape (3, 4).
+/// An input, and the view or result of it that is a matrix of shape (3, 4).
 pub(crate) struct Origin {
     pub(crate) input: Array2<f64>,
     pub(crate) tensor: for<'t> fn(Matrix<'t>) -> Matrix<'t>,
     pub(crate) array: for<'a> fn(ArrayView<'a, f64, Ix2>) -> Array2<f64>,
 }
 
-/// Every kind of operand: an input, its transpose, strided and reversed slices, a repeated row and
-/// column, the result of an operation, views of views of one.
+/// Every kind of operand: an input, its transpose, strided and reversed slices, a repeated row and column, the
+/// result of an operation, and a view of a view of a result.
 pub(crate) fn origins() -> [Origin; 8] {
     fn origin(
         shape: (usize, usize),
@@ -105,7 +108,7 @@ pub(crate) fn origins() -> [Origin; 8] {
     ]
 }
 
-/// [`check_on`] with every origin; what the operation recorded is the same for all.
+/// [`check_on`] with every origin; the number of recorded slots must be the same for all.
 #[track_caller]
 pub(crate) fn check_all<G: Dimension>(
     operation: impl for<'t> Fn(Matrix<'t>) -> Tensor<'t, f64, G>,

@@ -1,6 +1,6 @@
-//! Symbolic derivatives: the textbook's, and SymPy's for fifty random functions.
+//! Symbolic derivatives against textbooks, and against SymPy for fifty random functions.
 
-// The random functions have an x - x among them.
+// One of the random functions contains x - x.
 #![allow(clippy::eq_op)]
 
 use wengert::symbolic;
@@ -96,7 +96,7 @@ fn two_layers() {
     assert_eq!(loss.diff("w1").diff("b2").to_string(), "2*x*w2");
 }
 
-/// The lab of the introductory texts: slopes at points, by formula and by `subs`.
+/// The exercise of introductory texts: slopes at points, by formula and by `subs`.
 #[test]
 fn the_lab() {
     let j = symbolic(["w"], |[w]| w * w);
@@ -110,7 +110,7 @@ fn the_lab() {
     assert_eq!(reciprocal.to_latex(), r"-\frac{1}{4}");
 }
 
-/// Rounding errors that a partial may collect.
+/// The relative rounding error that a partial may have.
 const TOLERANCE: f64 = 1e-11;
 
 #[test]

@@ -8,8 +8,8 @@ use crate::support::layouts::{matrix, number};
 
 type Gradient<'a> = &'a dyn Fn(&mut Tape<f64>, &Params<f64>) -> Vec<f64>;
 
-/// A tape in turn with recordings that leave other numbers where adjoints are to stand: each gradient
-/// is that of a tape of its own.
+/// One tape for different recordings in turn gives the gradients of new tapes, although the memory of adjoints holds
+/// the numbers of the sweep before.
 #[test]
 fn nothing_of_the_last_sweep_is_left() {
     let n = 80;
@@ -42,7 +42,7 @@ fn nothing_of_the_last_sweep_is_left() {
         for (name, gradient) in &losses {
             let fresh = gradient(&mut Tape::new(), &params);
             assert!(fresh.iter().all(|g| g.is_finite()), "{name}");
-            // A recording of its own size in between, so that the runs stand elsewhere.
+            // A recording of another size in between moves the places of adjoints.
             let noise = tape.value_and_grad(&params, |p| (p.get(u) * 1e300).slice(s![round.., ..]).sum() * 1e10).1;
             assert!(noise.iter().any(|g| g.is_infinite()));
             assert_eq!(gradient(&mut tape, &params), fresh, "{name}, round {round}");
@@ -66,8 +66,8 @@ fn sweeps_of_one_recording() {
     assert_eq!(e.wrt(x).slice(s![3.., ..]).sum(), 0.0);
 }
 
-/// A function of one input records nothing, so its output stands among the inputs: the gradient covers
-/// them all, as far as they were there.
+/// A function of one input records nothing, so the slot of its output is among those of the inputs. The gradient
+/// covers all inputs made before the sweep.
 #[test]
 fn outputs_among_the_inputs() {
     let mut params = Params::<f64>::new();

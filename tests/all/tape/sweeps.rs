@@ -62,7 +62,7 @@ fn a_sweep_into_existing_memory() {
     assert_all_rounded(&gradient.wrt([x, y]), &[9.0 / 25.0, 4.0 / 25.0]);
     late.backward_into(&mut gradient);
     assert_all_rounded(&gradient.wrt([x, y]), &[9.0 / 25.0, 4.0 / 25.0]);
-    // Inputs that were made since are covered, as by a fresh sweep.
+    // The gradient covers inputs that were made since, as that of a new sweep does.
     let z = tape.var(1.0);
     (x * z).backward_into(&mut gradient);
     assert_eq!(gradient.wrt([x, y, z]), [1.0, 0.0, 2.0]);

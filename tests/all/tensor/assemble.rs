@@ -42,7 +42,7 @@ fn repeated_indices_add_up() {
     let (tape, data) = (Tape::new(), array![1.0, 2.0, 3.0]);
     let x = tape.tensor(&data);
     let y = {
-        // The indices need not live as long as the handle.
+        // The handle may outlive the indices.
         let indices = vec![2, 0, 2, 2];
         x.select(Axis(0), &indices)
     };
@@ -55,7 +55,7 @@ fn repeated_indices_add_up() {
     assert_eq!(weigh(y, &w).backward().wrt(x), array![100.0, 1011.0, 0.0]);
 }
 
-/// numpy's `take_along_axis`, by its definition.
+/// The definition of numpy's `take_along_axis`.
 fn take_along<D: Dimension>(a: ArrayView<'_, f64, D>, axis: Axis, indices: &Array<usize, D>) -> Array<f64, D> {
     let mut out = Array::zeros(indices.raw_dim());
     for ((mut out, indices), a) in out.lanes_mut(axis).into_iter().zip(indices.lanes(axis)).zip(a.lanes(axis)) {
@@ -72,7 +72,7 @@ fn gather_takes_along_an_axis() {
     assert_eq!(check_all(|x| x.gather(Axis(0), &down), |a| take_along(a, Axis(0), &down),), 8);
     let across = array![[3, 3, 0, 1, 2], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]];
     check_all(|x| x.gather(Axis(1), &across), |a| take_along(a, Axis(1), &across));
-    // Indices of any layout.
+    // Indices in another layout.
     let standing = across.t().to_owned();
     check_all(|x| x.gather(Axis(1), &standing.t()), |a| take_along(a, Axis(1), &across));
     let indices = Array3::from_shape_fn((2, 5, 3), |(i, j, k)| (i + 2 * j + 3 * k) % 4);
@@ -142,7 +142,7 @@ fn concatenated_constants_get_nothing_and_operands_their_part() {
     assert_eq!(z.value(), array![3.0, 4.0, 1.0, 2.0, 2.0]);
     let w = array![1.0, 10.0, 100.0, 1000.0, 10000.0];
     assert_eq!(weigh(z, &w).backward().wrt(x), array![100.0, 11000.0]);
-    // Each result is a node of its own.
+    // The result is a node with an adjoint.
     assert_eq!(weigh(z, &w).backward().wrt(z), w);
 }
 
@@ -163,7 +163,7 @@ fn keep_where_takes_one_branch() {
         |a| choose(&a, a.slice(s![.., ..1]).broadcast((3, 4)).unwrap().to_owned()),
     );
     check_all(|x| x.row(0).keep_where(&mask, x), |a| choose(&a.row(0).broadcast((3, 4)).unwrap(), a.to_owned()));
-    // The mask broadcasts, and the operands to it; its layout is any.
+    // The mask broadcasts, the operands broadcast to it, and it may have any layout.
     let slices = array![[[true]], [[false]]];
     check_all(|x| x.keep_where(&slices, 0.0), |a| stack![Axis(0), a, Array2::zeros((3, 4))]);
     let reversed = mask.slice(s![..;-1, ..;-1]);
@@ -179,12 +179,12 @@ fn a_branch_not_taken_does_no_harm() {
     let (tape, data) = (Tape::new(), array![-1.0, 0.0, 4.0]);
     let x = tape.tensor(&data);
     let positive = data.mapv(|x| x > 0.0);
-    // Nor does a branch that is constant.
+    // A constant branch gets no gradient.
     let spare = array![8.0, 9.0, 10.0];
     let y = x.keep_where(&positive, &spare);
     assert_eq!(y.value(), array![8.0, 9.0, 4.0]);
     assert_eq!(weigh(y, &array![1.0, 10.0, 100.0]).backward().wrt(x), array![0.0, 0.0, 100.0]);
-    // √x and ln x have the partials NaN and ∞ where they are not taken.
+    // √x and ln x have partials NaN and ∞ at the elements where the other branch is taken.
     let y = x.sqrt().keep_where(&positive, 0.0);
     assert_eq!(weigh(y, &Array1::ones(3)).backward().wrt(x), array![0.0, 0.0, 0.25]);
     let y = (x * 3.0).keep_where(&positive.mapv(|keep| !keep), x.ln());
@@ -214,7 +214,7 @@ fn tensors_to_scalars_and_back() {
 fn stacked_scalars_carry_their_pending_weights() {
     let tape = Tape::new();
     let [x, y] = tape.vars([2.0, 0.0]);
-    // A product, two functions of one scalar, a constant, a scalar twice, and an infinite partial.
+    // A product, a function of one scalar, a constant, a scalar twice, and an infinite partial.
     let vars = [x * y, -x * 3.0, Var::constant(5.0), y, y, y.sqrt()];
     let z = tape.stack_vars(&vars);
     assert_eq!(z.value(), array![0.0, -6.0, 5.0, 0.0, 0.0, 0.0]);
@@ -242,8 +242,7 @@ fn single_precision_and_dual_numbers() {
     let loss: Var<'_, f32> = (z * z).iter().sum();
     assert_eq!(loss.backward().wrt(x), array![[4.0_f32, 4.0, 18.0], [16.0, 10.0, 36.0]]);
 
-    // Forward over reverse: the tangent of the gradient of Σ (picked x)²/2 along ε is the count of
-    // each element times its tangent.
+    // Forward over reverse: the gradient of Σ (picked x)² is 2x times the number of times that x is picked.
     let tape = Tape::new();
     let data = array![3.0, 4.0].map(|&x| Dual::new(x, [x / 2.0]));
     let x = tape.tensor(&data);

@@ -8,7 +8,7 @@ use crate::support::cases::config;
 use crate::support::close::agree;
 use crate::support::linearity::{integers, weigh};
 
-/// How an operand stands in memory.
+/// The memory layout of an operand.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     RowMajor,
@@ -20,14 +20,14 @@ enum Form {
     Flipped,
 }
 
-/// One operand: for each axis of the common shape whether it is stretched from length 1, and how
-/// many leading axes are missing.
+/// An operand: the axes of the common shape that are stretched from length 1, and the number of leading axes that
+/// are missing.
 #[derive(Clone, Debug)]
 struct Operand {
     stretched: Vec<bool>,
     missing: usize,
     form: Form,
-    /// Whether the tensor is viewed so, or the array before it becomes one.
+    /// Makes the view on the tape, not of the array before it becomes a tensor.
     on_tape: bool,
     values: Vec<f64>,
 }
@@ -64,7 +64,7 @@ impl Operand {
         ArrayD::from_shape_simple_fn(IxDyn(&shape), || *values.next().expect("a cycle"))
     }
 
-    /// The operand as ndarray sees it.
+    /// The operand as a view of its owner.
     fn array<'a>(&self, owner: &'a ArrayD<f64>) -> ArrayViewD<'a, f64> {
         let mut view = owner.view();
         match self.form {
@@ -76,7 +76,7 @@ impl Operand {
         view
     }
 
-    /// The operand on a tape; `array` is its array form.
+    /// The operand on a tape; `array` is the operand as a view of its owner.
     fn tensor<'t>(&self, tape: &'t Tape, owner: &'t ArrayD<f64>, array: &'t ArrayViewD<'t, f64>) -> Dyn<'t> {
         if !self.on_tape {
             return tape.tensor(array);
@@ -132,7 +132,7 @@ fn expressions() -> Vec<(OnTensors, OnVars)> {
     list
 }
 
-/// Σ of all elements with weights 1, 2, 3, 1, 2, 3, ...
+/// The sum of all elements with weights 1, 2, 3, 1, 2, 3, ...
 fn weighted<'t>(elements: impl Iterator<Item = Var<'t>>) -> Var<'t> {
     let weights = [1.0, 2.0, 3.0].into_iter().cycle();
     elements.zip(weights).map(|(y, w)| y * w).sum()
@@ -150,8 +150,8 @@ fn all_close<'a>(a: impl IntoIterator<Item = &'a f64>, b: impl IntoIterator<Item
 proptest! {
     #![proptest_config(config())]
 
-    /// A tensor expression is its scalar expression at every element, value and gradient, for
-    /// every broadcast and memory layout.
+    /// A tensor expression has the value and the gradient of its scalar expression at every element, for every
+    /// broadcast and memory layout.
     #[test]
     fn tensors_equal_their_elements(choice in any::<usize>(), (shape, a, b) in shapes()) {
         let list = expressions();
@@ -166,7 +166,7 @@ proptest! {
         let scalar_tape = Tape::new();
         let (a_values, b_values): (Vec<f64>, Vec<f64>) = (a_view.iter().copied().collect(), b_view.iter().copied().collect());
         let (a_vars, b_vars) = (scalar_tape.vars_from(&a_values), scalar_tape.vars_from(&b_values));
-        // ndarray broadcasts the handles themselves.
+        // ndarray broadcasts the indices of the variables.
         let a_array = ArrayD::from_shape_vec(a_view.raw_dim(), (0..a_vars.len()).collect()).expect("as many");
         let b_array = ArrayD::from_shape_vec(b_view.raw_dim(), (0..b_vars.len()).collect()).expect("as many");
         let (a_wide, b_wide) = (
@@ -189,7 +189,7 @@ proptest! {
         prop_assert!(all_close(&dy, &db), "{dy} {db:?}");
     }
 
-    /// Both operands views of one tensor: the pullbacks write to the same slots.
+    /// Operands that are views of one tensor, whose pullback adds to the same slots.
     #[test]
     fn an_operand_twice(choice in any::<usize>(), (shape, a, _) in shapes()) {
         let list = expressions();
@@ -231,7 +231,7 @@ proptest! {
     }
 }
 
-/// Rows shorter and longer than what a kernel lays out at once, few and many of them.
+/// Few and many rows, shorter and longer than a kernel lays out at once.
 #[test]
 fn broadcast_operands_of_every_length() {
     for (rows, n) in [1, 2, 3, 9, 40].into_iter().flat_map(|rows| [1, 2, 7, 10, 16, 64, 65, 150].map(|n| (rows, n))) {
@@ -241,7 +241,7 @@ fn broadcast_operands_of_every_length() {
             let tape = Tape::new();
             let spread = b.broadcast((rows, n)).expect("rows and columns are repeated");
             let (x, y) = (tape.tensor(&a), tape.tensor(&b));
-            // The outermost axis repeats both.
+            // Both operands are repeated along the outermost axis.
             let outer = tape.tensor(&w);
             for (z, sign) in [(x * y - outer, -1.0), (outer - y * x, 1.0)] {
                 assert_eq!(z.value(), (&a * &spread - &w) * -sign, "{rows} x {n}");
@@ -256,7 +256,7 @@ fn broadcast_operands_of_every_length() {
                 assert_eq!(gradient.wrt(outer), &w * sign, "{rows} x {n}");
             }
         }
-        // A number, and an operand that is both sides.
+        // A number as operand, and a tensor as both operands.
         let (tape, w) = (Tape::new(), w.index_axis(Axis(0), 0).to_owned());
         let x = tape.tensor(&a);
         let gradient = weigh(3.0 - x * x * 2.0, &w).backward();

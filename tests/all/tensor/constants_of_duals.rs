@@ -1,9 +1,9 @@
-//! Functions of plain data on a tape of dual numbers, as they stand.
+//! Functions of plain data that run unchanged on a tape of dual numbers.
 
 use ndarray::{Array1, Array2, array};
 use wengert::{Dual, Params, Tape, Tensor, Var};
 
-/// The literals of a closure and the numbers it compares with need no conversion.
+/// Literals in operations and comparisons need no conversion.
 #[test]
 fn literals_stand_beside_dual_variables() {
     let tape = Tape::new();
@@ -65,7 +65,7 @@ fn arrays_of_data_on_both_tapes() {
     assert_eq!((2.0 * losses).mse(0.5_f64).value().tangents().len(), 1);
 }
 
-/// An array made inside the closure is kept on the tape.
+/// The tape keeps an array that was made inside the closure.
 #[test]
 fn an_owned_array_lives_on_the_tape() {
     let mut params = Params::new();

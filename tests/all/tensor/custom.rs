@@ -9,7 +9,7 @@ use wengert::{Dual, Scalar, Tape, Tensor, Var};
 
 use crate::support::panics::message_of;
 
-/// y = a·x, elementwise with both operands' pullbacks by hand.
+/// The elementwise product, with the pullback of both operands by hand.
 fn product<'t, F: Scalar>(
     a: Tensor<'t, F, ndarray::Ix2>,
     x: Tensor<'t, F, ndarray::Ix2>,
@@ -60,7 +60,7 @@ fn operands_come_in_every_arrangement() {
     assert!(fixed.is_constant() && tape.len() == before);
 }
 
-/// What a pullback owns goes when the tape forgets it.
+/// Clearing the tape drops the values that a pullback owns.
 #[test]
 fn a_pullback_is_dropped_by_clear() {
     let owned = Arc::new(vec![1.0; 100]);
@@ -103,7 +103,7 @@ fn an_operand_of_another_tape() {
     let _ = tape.custom("other", other.tensor(&data), array![1.0], |_, x, _| x.to_owned());
 }
 
-/// A pullback may reach the tape in safe code; it is stopped before it can move what is being read.
+/// A pullback can reach the tape in safe code. Recording panics, because it could move records that are being read.
 #[test]
 fn a_pullback_that_records_is_refused() {
     thread_local!(static TAPE: &'static Tape<f64> = Box::leak(Box::default()));
@@ -133,7 +133,7 @@ fn a_pullback_that_records_is_refused() {
             });
         });
         assert!(message.contains("must not record"), "{message}");
-        // The tape works on.
+        // The tape is still usable.
         TAPE.with(|tape| {
             let x = tape.var(3.0);
             assert_eq!((x * x + x).backward()[x], 7.0);
@@ -178,7 +178,7 @@ fn a_negative_limit_of_a_constant() {
     let _ = Var::constant(1.0).clip_cotangent(-1.0);
 }
 
-/// What is to be clipped may be too large to be squared.
+/// A cotangent that is too large to be squared is clipped all the same.
 #[test]
 fn a_huge_cotangent_is_clipped_not_lost() {
     let tape = Tape::<f32>::new();
@@ -189,7 +189,7 @@ fn a_huge_cotangent_is_clipped_not_lost() {
     assert!((gradient[0] - 0.6).abs() < 1e-6 && (gradient[1] - 0.8).abs() < 1e-6);
 }
 
-/// A sweep within a pullback leaves the tape closed for recording.
+/// The end of a sweep within a pullback does not open the tape for recording.
 #[test]
 fn a_nested_sweep_does_not_open_the_tape() {
     thread_local!(static TAPE: &'static Tape<f64> = Box::leak(Box::default()));
@@ -210,7 +210,7 @@ fn a_nested_sweep_does_not_open_the_tape() {
     assert!(message.contains("must not record"), "{message}");
 }
 
-/// A destructor that panics leaves nothing on the list of what was dropped.
+/// A value whose destructor panics is not dropped twice.
 #[test]
 fn a_panicking_destructor_leaves_an_empty_tape() {
     struct Bomb;

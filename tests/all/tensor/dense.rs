@@ -32,7 +32,7 @@ fn affine_by_definition<F: BaseFloat>() {
             assert_close(&case, &gradient.wrt(vx), &dx, tolerance);
             assert_close(&case, &gradient.wrt(vw), &dw, tolerance);
             assert_close(&case, &gradient.wrt(tb), &db, tolerance);
-            // The sweep that works in the tape's own memory, from a scalar.
+            // From a scalar, whose sweep works in the memory of the tape.
             let gradient = (result * tape.constant(&dy)).sum().backward();
             assert_close(&case, &gradient.wrt(vx), &dx, tolerance);
             assert_close(&case, &gradient.wrt(vw), &dw, tolerance);
@@ -53,7 +53,7 @@ fn unusual_operands() {
     let tape = Tape::<f64>::new();
     let (a, b) = (array![[1.0, 2.0], [3.0, 4.0]], array![5.0, 7.0]);
     let (x, c) = (tape.tensor(&a), tape.tensor(&b));
-    // Of the rows of x, of its columns, and 2 for the bias.
+    // Terms of x as the left operand, of x as the right one, and 2 for the bias.
     let sums = array![[3.0 + 4.0 + 2.0, 7.0 + 4.0 + 2.0], [3.0 + 6.0, 7.0 + 6.0]];
     assert_eq!(x.affine(x, x.row(0)).sum().backward().wrt(x), sums);
     let one = c.slice(s![..1]).broadcast(Ix1(2));
@@ -63,7 +63,7 @@ fn unusual_operands() {
     assert_eq!(constant.value(), array![[12.0, 17.0], [20.0, 29.0]]);
 }
 
-/// Dual numbers: the tangent of the affine map in a direction.
+/// The tangent of the affine map of dual numbers.
 #[test]
 fn tangents() {
     let tape = Tape::<Dual<f64>>::new();
@@ -75,8 +75,8 @@ fn tangents() {
     assert_eq!((y.primal(), y.tangents()[0]), (12.0, 20.0 * 11.0 + 5.0));
 }
 
-/// A layer in one operation and in three: values, gradients and Hessian-vector products, kinks and
-/// saturated units included.
+/// A layer in one operation has the values, gradients and Hessian-vector products of three, also at kinks and for
+/// saturated units.
 #[test]
 fn a_dense_layer_is_its_parts() {
     type Layer = for<'t> fn(Matrix<'t>, Matrix<'t>, Tensor<'t, Dual<f64>, Ix1>) -> Matrix<'t>;
@@ -92,7 +92,7 @@ fn a_dense_layer_is_its_parts() {
         // A first row of zeros, for kinks.
         let x = Array2::from_shape_fn((m, k), |(i, p)| dual(i * k + p, if i == 0 { 0.0 } else { 1.0 }));
         let w = Array2::from_shape_fn((k, n), |(p, j)| dual(100 + p * n + j, 1.0));
-        // Units at a kink, inside, saturated.
+        // Units at a kink, in the middle, and saturated.
         let b = Array1::from_shape_fn(n, |j| dual(900 + j, [0.0, 1.0, 30.0, 900.0][j % 4]));
         for (activation, one, three) in layers {
             let tape = Tape::new();
@@ -112,7 +112,7 @@ fn a_dense_layer_is_its_parts() {
     }
 }
 
-/// A layer all of whose units are saturated passes nothing on: 0, not 0 · inf.
+/// The gradient of a saturated layer is 0, not 0 · inf.
 #[test]
 fn dead_layers_pass_nothing_on() {
     let tape = Tape::<f64>::new();

@@ -1,5 +1,5 @@
-//! Linear algebra on tensors: constants from JAX and mpmath, closed forms, differences; every rank
-//! of a determinant, every layout of the operands, and what is refused.
+//! Linear algebra against constants from JAX and mpmath, closed forms and differences, for determinants of every
+//! rank, operands of every layout, and bad input.
 
 use ndarray::{Array1, Array2, Ix2, array, s};
 use wengert::gradcheck::{GradCheck, Verdict};
@@ -14,7 +14,7 @@ const B: [f64; 6] = [1.0, 2.0, -1.0, 0.5, 3.0, -2.0];
 /// The direction of the Hessian-vector products.
 const V: [f64; 9] = [0.5, 1.0, -1.0, 2.0, 0.25, 0.75, -0.5, 1.5, 1.0];
 
-/// Σ wᵢⱼ xᵢⱼ.
+/// The weighted sum Σ wᵢⱼ xᵢⱼ.
 fn weigh<'t, F: Scalar>(x: Tensor<'t, F, Ix2>) -> Var<'t, F> {
     let weights = if x.shape()[1] == 2 {
         vec![1.0, -0.5, 0.25, 2.0, -1.5, 0.75]
@@ -26,7 +26,7 @@ fn weigh<'t, F: Scalar>(x: Tensor<'t, F, Ix2>) -> Var<'t, F> {
 
 type Function<F> = for<'t> fn(Tensor<'t, F, Ix2>, Tensor<'t, F, Ix2>) -> Var<'t, F>;
 
-/// The operations under test; the second operand is for those that take one.
+/// The operations under test, some of which ignore the second operand.
 fn functions<F: Scalar>() -> [(&'static str, Function<F>); 9] {
     [
         ("solve", |a, b| weigh(a.solve(b).unwrap())),
@@ -42,8 +42,8 @@ fn functions<F: Scalar>() -> [(&'static str, Function<F>); 9] {
 }
 
 /// Value, gradient with respect to the matrix and to B, and the product of the Hessian with V.
-/// From JAX 0.10.2 in double precision: `jax.grad` of the weighted sums of `jnp.linalg.solve`, `inv`,
-/// `det`, `slogdet`, `cholesky` and `jax.scipy.linalg.solve_triangular`, `jax.jvp` of `jax.grad`.
+/// They are from JAX 0.10.2 in double precision: `jax.grad` of the weighted sums of `jnp.linalg.solve`, `inv`,
+/// `det`, `slogdet`, `cholesky` and `jax.scipy.linalg.solve_triangular`, and `jax.jvp` of `jax.grad`.
 struct Expected {
     name: &'static str,
     value: f64,
@@ -114,7 +114,7 @@ fn matrix(elements: &[f64], columns: usize) -> Array2<f64> {
     Array2::from_shape_vec((elements.len() / columns, columns), elements.to_vec()).unwrap()
 }
 
-/// The matrix that the constants of an operation are for.
+/// The matrix for which an operation's constants were computed.
 fn operand(name: &str) -> Array2<f64> {
     matrix(if name == "cholesky" { &S } else { &A }, 3)
 }
@@ -131,7 +131,7 @@ fn values_and_gradients_of_jax_in_every_layout() {
             let y = f(a, b);
             let what = format!("{name}, layout {way}");
             assert_close(&what, [&y.value()], [&expected.value], 1e-14);
-            // Twice on top of something else: cotangents are added, and scaled.
+            // A factor 2 and other terms, so that cotangents are scaled and added.
             let loss = y * 2.0 + weigh(a) + weigh(b);
             let gradient = loss.backward();
             let own = |x: Tensor<'_, f64, Ix2>, g: Array2<f64>| {
@@ -164,7 +164,7 @@ fn hessian_vector_products_of_jax() {
     }
 }
 
-/// A well-conditioned matrix, symmetric where asked.
+/// A well-conditioned matrix, symmetric on request.
 fn well_conditioned(n: usize, symmetric: bool) -> Array2<f64> {
     let element = |i: usize, j: usize| ((i * 37 + j * 61 + i * j * 13) % 29) as f64 / 29.0 - 0.5;
     Array2::from_shape_fn((n, n), |(i, j)| {
@@ -173,7 +173,7 @@ fn well_conditioned(n: usize, symmetric: bool) -> Array2<f64> {
     })
 }
 
-/// A and B side by side in one array, checked as slices of it.
+/// Checks the gradient by A and B, which are slices of one array.
 fn check<F: wengert::BaseFloat>(name: &str, f: Function<F>, n: usize) {
     let a = well_conditioned(n, name == "cholesky");
     let both = Array2::from_shape_fn((n, n + 2), |(i, j)| {
@@ -190,7 +190,7 @@ fn differences_at_several_orders() {
         for n in [1, 2, 5] {
             check(name, f, n);
         }
-        // By halves.
+        // Large enough to be split by halves.
         if matches!(name, "solve" | "cholesky") {
             check(name, f, 18);
         }
@@ -223,7 +223,7 @@ fn second_differences() {
     }
 }
 
-/// Orders beyond the small loops, against the definitions.
+/// Orders beyond those of the small loops, against the definitions.
 #[test]
 fn large_systems() {
     let n = 75;
@@ -258,7 +258,7 @@ fn large_systems() {
         let gradient = solution.sum().backward().wrt(y);
         close("TᵀB'", triangle.t().dot(&gradient), &Array2::ones((n, n)));
     }
-    // The log-determinant three ways.
+    // The log-determinant in three ways.
     let spd = y.ln_det().unwrap();
     let by_factor = 2.0 * l.diag().ln().sum();
     let by_det = y.det().ln();
@@ -268,9 +268,6 @@ fn large_systems() {
         close("inverse", ln_det.backward().wrt(y), &inverse.value().to_owned());
     }
 }
-
-// ---------------------------------------------------------------------------------------------
-// Determinants of every rank
 
 /// Determinant and cofactors of a 3 × 3 matrix by their definition.
 fn minors<F: Scalar>(a: &Array2<F>) -> (F, Array2<F>) {
@@ -330,7 +327,7 @@ fn determinants_beyond_the_range_of_floats() {
         assert_eq!(x.det().value(), det);
         assert_eq!(x.det().backward().wrt(x), a);
     }
-    // Order 40, rank 39 but for rounding: the cofactors are a multiple of the vectors of the kernels.
+    // Order 40 and, but for rounding, rank 39: the cofactors are a multiple of the outer product of the null vectors.
     let mut a = well_conditioned(40, false) / 10.0;
     let combination = &a.row(3) + &a.row(7);
     a.row_mut(20).assign(&combination);
@@ -343,9 +340,6 @@ fn determinants_beyond_the_range_of_floats() {
     assert_close("rows", &(&cofactors.row(3) / size), &(-&cofactors.row(20) / size), 1e-12);
 }
 
-// ---------------------------------------------------------------------------------------------
-// Special operands
-
 #[test]
 fn no_element_and_one() {
     let (a, b, c) = (Array2::<f64>::zeros((0, 0)), Array1::zeros(0), Array2::zeros((0, 3)));
@@ -356,7 +350,7 @@ fn no_element_and_one() {
     assert_eq!((x.solve(y).unwrap().shape(), x.solve(z).unwrap().shape()), ([0].as_slice(), [0, 3].as_slice()));
     assert_eq!(x.solve_triangular(Uplo::Upper, Diag::Unit, z).unwrap().shape(), [0, 3]);
     assert_eq!(x.det().backward().wrt(x).shape(), [0, 0]);
-    // No column.
+    // A right side without columns.
     let (a, b) = (Array2::<f64>::eye(3), Array2::zeros((3, 0)));
     let (x, y) = (tape.tensor(&a), tape.tensor(&b));
     assert_eq!(x.solve(y).unwrap().shape(), [3, 0]);
@@ -382,14 +376,14 @@ fn operands_that_share_slots() {
     let a = matrix(&A, 3);
     let tape = Tape::new();
     let x = tape.tensor(&a);
-    // A⁻¹A = I, A⁻¹ times a column of A is a unit vector, whatever A is.
+    // Independent of A: A⁻¹A = I, and A⁻¹ times a column of A is a unit vector.
     let identity = x.solve(x).unwrap();
     assert_close("I", identity.value(), &Array2::eye(3), 1e-15);
     assert_close("dI", &weigh(identity).backward().wrt(x), &[0.0; 9], 1e-15);
     let unit = x.solve(x.column(1)).unwrap();
     assert_close("e", unit.value(), &[0.0, 1.0, 0.0], 1e-15);
     assert_close("de", &unit.square().sum().backward().wrt(x), &[0.0; 9], 1e-15);
-    // Against the same with copies.
+    // The gradient with aliases is the sum of the gradients with copies.
     let copies = |f: Function<f64>| {
         let tape = Tape::new();
         let (x, y) = (tape.tensor(&a), tape.tensor(&a));
@@ -412,11 +406,11 @@ fn broadcast_operands() {
     let solution = x.solve(y.broadcast((3, 2))).unwrap();
     let column_sums = x.inv().unwrap().sum_axis(ndarray::Axis(1)).sum().value();
     assert_close("B", &solution.sum().backward().wrt(y), &[column_sums; 2], 1e-15);
-    // [[c, c], [c, c]] is singular, and its cofactors cancel; [c] is not.
+    // [[c, c], [c, c]] is singular, and its cofactors cancel in the gradient by c.
     let square = z.broadcast((2, 2));
     assert_eq!((square.det().value(), square.det().backward().wrt(z)), (0.0, array![[0.0]]));
     assert_eq!(square.at([0, 0]).backward().wrt(z), array![[1.0]]);
-    // c I: a broadcast matrix is the diagonal of another.
+    // c I as the product of a broadcast matrix and the unit matrix.
     let (tape, eye) = (Tape::new(), Array2::<f64>::eye(3));
     let z = tape.tensor(&c);
     let scaled = z.broadcast((3, 3)) * tape.constant(&eye);
@@ -435,7 +429,7 @@ fn hilbert() {
     let b = Array1::from_iter((1..=6).map(f64::from));
     let tape = Tape::new();
     let (x, y) = (tape.tensor(&a), tape.tensor(&b));
-    // mpmath 1.4.1 with 50 digits, the condition number in the 1-norm too.
+    // From mpmath 1.4.1 with 50 digits, also the condition number in the 1-norm.
     let expected = [-216.0, 7350.0, -57120.0, 166320.0, -201600.0, 85932.0];
     let tolerance = 1e-8;
     let lu = x.factorize().unwrap();
@@ -485,7 +479,7 @@ fn constants_record_nothing() {
     let w = tape.tensor(&a);
     let alone = w.solve(y).unwrap().sum().backward().wrt(w);
     assert_close("A alone", &alone, &w.solve(z).unwrap().sum().backward().wrt(w), 1e-15);
-    // Factors alone are not recorded.
+    // A factorisation records nothing.
     let before = tape.len();
     w.factorize().unwrap();
     assert_eq!(tape.len(), before);
@@ -501,17 +495,14 @@ fn the_symmetric_part_is_what_cholesky_sees() {
     let y = tape.tensor(&a);
     let (l, m) = (x.cholesky().unwrap(), y.cholesky().unwrap());
     assert_eq!(l.value(), m.value());
-    // What is above the diagonal is constant.
+    // Elements above the diagonal are constant.
     assert_eq!(weigh(l).backward().wrt(x), weigh(m).backward().wrt(y));
     let upper = l.at([0, 2]) + l.at([1, 2]) * 3.0;
     assert_eq!(upper.backward().wrt(x), Array2::<f64>::zeros((3, 3)));
-    // numpy and JAX agree with what is below: L L' has the derivative of A.
+    // As in numpy and JAX, L Lᵀ has the derivative of the symmetric part of A.
     let product = l.dot(l.t());
     assert_close("L Lᵀ", &product.at([0, 1]).backward().wrt(x), &[0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], 1e-15);
 }
-
-// ---------------------------------------------------------------------------------------------
-// What is refused
 
 #[test]
 fn singular_matrices() {
@@ -556,7 +547,7 @@ fn numbers_that_are_refused() {
     let before = tape.len();
     assert!(y.ln_det().unwrap_err().to_string().contains("sln_det"));
     assert_eq!(tape.len(), before);
-    // Zeros on the diagonal, unless it is not read.
+    // Zeros on the diagonal are refused unless the diagonal is not read.
     let b = array![1.0, 2.0];
     let b = tape.constant(&b);
     let error = y.solve_triangular(Uplo::Upper, Diag::NonUnit, b).unwrap_err();
@@ -584,7 +575,7 @@ fn infinite_and_nan_elements() {
             assert!(matches!(error, LinalgError::NotFinite { shape: [2, 2], index: [0, 1], .. }), "{error}");
             assert!(error.to_string().contains("[0, 1]"));
         }
-        // Not read.
+        // The triangle that holds the number is not read here.
         assert!(x.solve_triangular(Uplo::Lower, Diag::NonUnit, b).is_ok());
         assert!(x.det().value().is_nan());
         assert!(x.det().backward().wrt(x).iter().all(|d| d.is_nan()));

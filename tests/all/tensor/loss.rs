@@ -1,5 +1,5 @@
-//! Losses against constants from mpmath and central differences through plain definitions, in every
-//! layout, then special points and bad input.
+//! Losses against constants from mpmath and differences of plain definitions, in every layout, at special points,
+//! and with bad input.
 
 use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
 use wengert::{BaseFloat, Params, Tape, Target, Tensor, Var};
@@ -41,7 +41,7 @@ fn losses<F: BaseFloat>() -> [Loss<F>; 4] {
     ]
 }
 
-/// Element i of the prediction, or of the target with a phase of its own.
+/// Element i of the prediction or, with another phase, of the target.
 fn element(i: usize, phase: f64) -> f64 {
     2.0 * (1.7 * i as f64 + phase).sin()
 }
@@ -59,7 +59,7 @@ fn check_pointwise<F: BaseFloat>(tolerance: f64) {
                     let tape = Tape::new();
                     let (x, t) = (tape.tensor(&a), tape.tensor(&b));
                     let y = (loss.apply)(x, t);
-                    // The prediction's elements, then the target's.
+                    // The elements of the prediction, then those of the target.
                     let both: Vec<f64> = a.iter().chain(&b).map(to_f64).collect();
                     let n = a.len();
                     let mean = |both: &[f64]| {
@@ -106,7 +106,7 @@ fn check_cross_entropy<F: BaseFloat>(tolerance: f64) {
             let shape = [batch, classes];
             let a = lay_out::<F>(layout, &shape, |i| element(i, 0.0));
             let a = a.into_dimensionality::<Ix2>().unwrap();
-            // No distribution, so that a target's mass is tested too.
+            // Rows do not sum to 1, so that the mass of a target is tested too.
             let b = lay_out::<F>(layout, &shape, |i| element(i, 0.9).abs());
             let b = b.into_dimensionality::<Ix2>().unwrap();
             let labels: Vec<u8> = (0..batch).map(|i| (i * 5 % classes) as u8).collect();
@@ -242,7 +242,7 @@ fn kinks() {
     let tape = Tape::new();
     let a = array![1.0, -1.0, 3.0];
     let x = tape.tensor(&a);
-    // Where prediction and target are equal the absolute error has gradient 0.
+    // The absolute error has gradient 0 where prediction and target are equal.
     let target = array![1.0, 1.0, 1.0];
     let gradient = x.mae(&target).backward().wrt(x);
     assert_eq!(gradient * 3.0, array![0.0, -1.0, 1.0]);
@@ -263,13 +263,13 @@ fn infinite_logits() {
     let want = array![[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [-0.125, 0.125]];
     assert_eq!(loss.backward().wrt(x), want);
 
-    // A label of probability 0 costs infinitely much; the way out is still known.
+    // A label of probability 0 has an infinite loss with a finite gradient.
     let loss = x.softmax_cross_entropy(&[1, 1, 0, 0]);
     assert_eq!(loss.value(), INF);
     let want = array![[0.25, -0.25], [0.25, -0.25], [0.0, 0.0], [-0.125, 0.125]];
     assert_eq!(loss.backward().wrt(x), want);
 
-    // Probability 0 for a masked class costs nothing.
+    // A masked class with target probability 0 adds nothing.
     let q = array![[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.5, 0.5]];
     let loss = x.softmax_cross_entropy_with(&q);
     assert_eq!(loss.value(), 2_f64.ln() / 4.0);
@@ -291,22 +291,22 @@ fn targets() {
     let tape = Tape::new();
     let a = array![[1.0, 2.0], [3.0, 4.0]];
     let x = tape.tensor(&a);
-    // A number and a variable stand for every element; a constant takes no gradient.
+    // A number or a variable as target of every element.
     let level = tape.var(2.0);
     let loss = x.mse(level);
     assert_eq!((loss.value(), x.mse(2.0).value()), (1.5, 1.5));
     let gradient = loss.backward();
     assert_eq!(gradient[level], -1.0);
     assert_eq!(gradient.wrt(x), array![[-0.5, 0.0], [0.5, 1.0]]);
-    // A differentiable target of a constant prediction.
+    // A constant prediction with a target that gets a gradient.
     let target = array![[0.0, 0.0], [0.0, 0.0]];
     let target = tape.tensor(&target);
     let loss = tape.constant(&a).mse(target);
     assert_eq!(loss.backward().wrt(target), array![[-0.5, -1.0], [-1.5, -2.0]]);
-    // Of constants alone it is a constant.
+    // A loss of constants is a constant.
     assert!(tape.constant(&a).mae(0.0).is_constant());
     assert!(tape.constant(&a).softmax_cross_entropy(&[0, 0]).is_constant());
-    // `Target` can bound a parameter of one's own function.
+    // `Target` can be a bound of a user's function.
     assert_eq!(half(x, 2.0).value(), 0.75);
 }
 
@@ -319,7 +319,7 @@ fn the_same_tensor_twice() {
         assert_eq!(loss.value(), 0.0);
         assert_eq!(loss.backward().wrt(x), Array2::<f64>::zeros((2, 3)));
     }
-    // Against the sum of both partials from two separate tensors.
+    // The gradient by an alias is the sum of those by two separate tensors.
     let b = a.clone();
     let y = tape.tensor(&b);
     let pairs = [
@@ -348,7 +348,7 @@ fn labels_of_any_integer_type() {
     assert_eq!(x.accuracy(&[1_u8, 0]), 1.0);
 }
 
-/// Each loss is one operation with one slot.
+/// Each loss records one slot.
 #[test]
 fn one_slot() {
     let tape = Tape::new();
@@ -438,7 +438,7 @@ fn a_target_of_another_tape() {
     one.tensor(&a).mse(other.tensor(&a));
 }
 
-/// Forward over reverse: the tangent of the gradient is a difference of gradients.
+/// Tangents of the gradient, forward over reverse, against differences of gradients.
 #[test]
 fn hessian_vector_products() {
     type Dual = wengert::Dual<f64>;
@@ -476,7 +476,8 @@ fn hessian_vector_products() {
     }
 }
 
-/// A target of another implementation cannot smuggle slots of another tape into a pullback.
+/// The check of a target does not trust a user's implementation of `Target`, which could return a tensor of another
+/// tape or shape.
 #[test]
 fn a_foreign_target_is_checked_again() {
     struct Given<'t>(Tensor<'t, f64, Ix1>);
@@ -491,7 +492,7 @@ fn a_foreign_target_is_checked_again() {
     panic_of(|| a.tensor(&ours).mse(Given(a.tensor(&long))));
 }
 
-/// σ'(0) = 1/4 and d/dx = σ(0) - t at the logit 0, where the formula changes branch.
+/// At the logit 0, where the formula changes its branch, d/dx = σ(0) - t and σ'(0) = 1/4.
 #[test]
 fn binary_cross_entropy_is_smooth_at_zero() {
     let target = array![0.25];

@@ -1,5 +1,5 @@
-//! Reductions and softmax: every operation × element type × layout × shape against plain loops over
-//! fibres and central differences through them, then special points, ties and bad input.
+//! Reductions and softmax of every element type, layout and shape against plain loops over fibres and their
+//! differences, then special points, ties and bad input.
 
 use ndarray::{Array, Array1, Array2, Axis, IxDyn, array};
 use wengert::{BaseFloat, Tape, Tensor, Var};
@@ -17,7 +17,7 @@ struct Reduction<F: BaseFloat> {
     whole: Whole<F>,
     along: Along<F>,
     definition: fn(&[f64]) -> f64,
-    /// How many elements it needs to have a derivative.
+    /// The least number of elements for which there is a derivative.
     least: usize,
 }
 
@@ -114,7 +114,7 @@ fn fibers(shape: &[usize], axis: usize) -> Vec<Vec<usize>> {
     fibers
 }
 
-/// Every n-th element gets its derivative checked in long fibres.
+/// The elements whose derivative is checked: all of a short fibre, about forty of a long one.
 fn picks(n: usize) -> impl Iterator<Item = usize> {
     (0..n).step_by(1 + n / 40)
 }
@@ -163,7 +163,7 @@ fn check_along<F: BaseFloat>(tolerance: f64) {
                 let a = lay_out::<F>(layout, shape, element);
                 let x: Vec<f64> = a.iter().map(to_f64).collect();
                 let fibers = fibers(shape, axis);
-                // Each result with a weight of its own.
+                // Each result has a weight of its own.
                 let weight = |i: usize| F::round_from(1.0 + (i % 5) as f64 / 4.0);
                 for reduction in reductions::<F>() {
                     if shape[axis] < reduction.least {
@@ -212,7 +212,7 @@ fn check_along<F: BaseFloat>(tolerance: f64) {
                         };
                         for i in picks(x.len()) {
                             let want = partial(&x, i, weighted);
-                            // A sum of n terms is differenced.
+                            // The difference is that of a sum of n terms.
                             let tolerance = tolerance.max(1e-7) * x.len() as f64;
                             assert_near(&case, gradient[fiber[i]], want, tolerance);
                         }
@@ -320,7 +320,7 @@ fn norms_and_spreads_at_their_kink_and_at_the_ends_of_the_range() {
     let want = array![[0.0, 0.0, 0.0], [-0.5, 0.0, 0.5], [-0.5, 0.0, 0.5]];
     assert!((gradient - want).iter().all(|d| d.abs() < 1e-15));
 
-    // Two passes: the textbook formula in one loses every digit here.
+    // The textbook formula in one pass would lose every digit here.
     let a = array![1e9 + 4.0, 1e9 + 7.0, 1e9 + 13.0, 1e9 + 16.0];
     assert_eq!(tape.tensor(&a).var(1.0).value(), 30.0);
 }
@@ -344,7 +344,7 @@ fn infinite_elements_of_a_softmax() {
     for (&got, &want) in y.value().iter().zip(&logarithms) {
         assert_near("log_softmax", got, want, 3e-16);
     }
-    // Through both, the gradient of the first column stays finite.
+    // The gradient of the first column through either stays finite.
     let first = array![1.0, 0.0, 0.0];
     for y in [x.softmax(Axis(1)), y] {
         let masked = y.maximum(-1e6) * &first;
@@ -374,7 +374,7 @@ fn without_elements() {
     for y in [x.softmax(Axis(0)), x.softmax(Axis(1)), x.log_softmax(Axis(0))] {
         assert_eq!(y.shape(), [0, 3]);
     }
-    // No fibre at all.
+    // Reductions without fibres.
     assert_eq!(x.sum_axis(Axis(1)).shape(), [0]);
     assert_eq!(x.max_axis(Axis(1)).shape(), [0]);
     assert_eq!(x.argmax_axis(Axis(1)).len(), 0);
@@ -400,7 +400,7 @@ fn without_axes() {
     }
 }
 
-/// n = ddof leaves no degree of freedom: 0/0 in the value and the gradient.
+/// For n = ddof no degree of freedom is left: value and gradient are 0/0.
 #[test]
 fn no_degree_of_freedom_is_nan() {
     let tape = Tape::<f64>::new();
@@ -425,7 +425,7 @@ fn the_same_tensor_twice() {
     assert!(y.backward().is_finite());
 }
 
-/// A zero cotangent stays zero whatever the partial.
+/// A zero cotangent stays zero, whatever the partial.
 #[test]
 fn zero_cotangents() {
     let tape = Tape::<f64>::new();
@@ -465,7 +465,7 @@ fn a_whole_reduction_is_one_slot() {
     assert_eq!(tape.len(), before + 1);
 }
 
-/// The rounding error of a long sum stays small: added in order, these give 100958 and 9998.6.
+/// The rounding error of a long sum stays small; terms added in order would give 100958 and 9998.6.
 #[test]
 fn long_sums() {
     let a = Array1::from_elem(1_000_000, 0.1_f32);

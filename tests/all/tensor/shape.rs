@@ -106,7 +106,7 @@ fn reshape_is_a_view_of_row_major_data_and_a_copy_of_other() {
         ),
         24
     );
-    // Rows that follow each other are row-major, wherever they begin.
+    // Consecutive rows are row-major, wherever they begin.
     assert_eq!(
         check(
             &a,
@@ -125,7 +125,7 @@ fn overlapping_views_share_adjoints() {
     // Σ xᵢxᵢ₊₁: the derivative is xᵢ₋₁ + xᵢ₊₁.
     let loss = weigh(x.slice(s![1..]) * x.slice(s![..-1]), &Array1::ones(4));
     assert_eq!(loss.backward().wrt(x), array![2.0, 4.0, 6.0, 8.0, 4.0]);
-    // Σ xᵢx₄₋ᵢ, of a result and of a slice of a slice.
+    // Σ xᵢx₄₋ᵢ of an input, of a result, and of a slice of a slice.
     for y in [x, x * 1.0, x.slice(s![..;-1]).slice(s![..;-1])] {
         let loss = weigh(y * y.flip(Axis(0)), &Array1::ones(5));
         let gradient = loss.backward();
@@ -140,7 +140,7 @@ fn overlapping_views_share_adjoints() {
     let a = tape.tensor(&data);
     let loss = weigh(a * a.t(), &Array2::ones((4, 4)));
     assert_eq!(loss.backward().wrt(a), &data.t() * 2.0);
-    // Every operation may read one tensor several times.
+    // One operation that reads a tensor several times.
     let z = tape.stack(Axis(0), &[a.row(1), a.column(1), a.t().row(1), a.row(1)]);
     let expected = {
         let mut count = Array2::zeros((4, 4));

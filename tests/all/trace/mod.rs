@@ -1,3 +1,3 @@
-//! What a recording shows.
+//! The views of a recording.
 
 mod table;

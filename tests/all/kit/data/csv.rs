@@ -55,7 +55,7 @@ fn digits_of_the_example() {
             .map(String::as_str)
             .eq((0..10).map(|d| ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][d]))
     );
-    // scikit-learn 1.9.1, load_digits: target[:5], images.sum().
+    // `target[:5]` and `images.sum()` of `load_digits` in scikit-learn 1.9.1.
     assert_eq!(table.labels[..5], [0, 1, 2, 3, 4]);
     assert_eq!(table.values.iter().map(|&x| f64::from(x)).sum::<f64>(), 561_718.0);
 }

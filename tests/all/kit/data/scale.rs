@@ -5,7 +5,8 @@ use wengert::data::{Scaling, one_hot};
 
 use crate::support::panics::message_of;
 
-/// numpy 2.4: (x - x.mean(0)) / x.std(0). (Its constant column becomes -1, blown up from a rounding.)
+/// Constants of (x - x.mean(0)) / x.std(0) in numpy 2.4, except the constant column, which numpy makes -1 from a
+/// rounding.
 #[test]
 fn standard() {
     let x: Array2<f64> = array![[1.0, -5.0, 0.1], [2.0, 3.0, 0.1], [4.0, 8.5, 0.1]];
@@ -18,10 +19,10 @@ fn standard() {
     assert!((scaling.apply(&x) - expected).iter().all(|e| e.abs() < 1e-14));
     let back = scaling.invert(&scaling.apply(&x));
     assert!((back - &x).iter().all(|e| e.abs() < 1e-14));
-    // A constant column, whose mean rounds, becomes exactly 0, in either precision.
+    // A constant column becomes exactly 0 in either precision, although its mean is rounded.
     let single = x.mapv(|x| x as f32);
     assert_eq!(Scaling::standard(&single).apply(&single).column(2), array![0.0, 0.0, 0.0]);
-    // Columns of a view, not of an array.
+    // A view may have fewer columns than its array.
     assert_eq!(Scaling::standard(&x.slice(s![.., ..2])).shift.len(), 2);
 }
 

@@ -17,8 +17,8 @@ fn rng() -> StdRng {
     StdRng::seed_from_u64(1)
 }
 
-/// Checks the gradient of Σ sin y by every weight. Some are without effect (a bias before a batch
-/// norm, the bias of keys), and their gradient is rounding.
+/// Checks the gradient of Σ sin y by every weight. Some weights have no effect (a bias before a batch norm, the
+/// bias of keys); their gradient is rounding, which the absolute tolerance admits.
 #[track_caller]
 fn check_layer<D: Dimension>(params: &Params<f64>, layer: impl for<'t> Fn(On<'t, '_, f64>) -> Tensor<'t, f64, D>) {
     let check = GradCheck::new().absolute_tolerance(1e-13);
@@ -70,7 +70,7 @@ fn linear_and_convolution() {
     assert!(message.contains("conv: 3 inputs and 4 outputs do not split into 2 groups"), "{message}");
 }
 
-/// PyTorch's bounds: of its documentation of `Linear`, `Conv2d`, `RNNCell`, `MultiheadAttention`.
+/// The bounds of PyTorch's documentation of `Linear`, `Conv2d`, `RNNCell` and `MultiheadAttention`.
 #[test]
 fn initial_values() {
     let mut params = Params::<f64>::new();
@@ -196,7 +196,8 @@ fn batch_norm_as_pytorch() {
     check_batch_norm("one sample", (1, 3, 4));
 }
 
-/// A whole sequence as PyTorch; in two pieces and step by step the same; gradients.
+/// Compares a whole sequence with PyTorch, then two pieces and single steps with the whole, and checks the
+/// gradients of the weights.
 macro_rules! check_cell {
     ($name:literal, $Cell:ident, zero: |$zero:ident| $state:expr, hidden: |$last:ident| $hidden:expr) => {{
         let mut params = Params::new();
@@ -258,7 +259,7 @@ fn attention_as_pytorch() {
     check("attention causal", causal.forward(p, y), [("x", y)]);
     check("attention to memory", all.forward_to(p, y, m), [("x", y), ("m", m)]);
 
-    // A token knows nothing of those after it.
+    // A token does not depend on later tokens.
     let loss = causal.forward(p, y).slice(s![.., ..2, ..]).square().sum();
     let gradient = loss.backward().wrt(y);
     assert!(gradient.slice(s![.., 2, ..]).iter().all(|d| *d == 0.0));

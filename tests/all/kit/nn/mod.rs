@@ -1,7 +1,5 @@
-//! Convolutions, pooling, and the layers of `nn`.
-//!
-//! Values and gradients are compared with PyTorch's, which tests/oracle/nn.py wrote into
-//! tests/oracle/nn.txt; the gradient of every layer's weights is checked against differences.
+//! Layers, convolutions and pooling against PyTorch, whose results tests/oracle/nn.py wrote into
+//! tests/oracle/nn.txt.
 
 mod layers;
 mod modes;
@@ -12,7 +10,7 @@ use wengert::{Params, Tensor};
 
 use crate::support::close::assert_close;
 
-/// sin(seed + 1.7 i), as tests/oracle/nn.py fills its arrays.
+/// An array of sin(seed + 1.7 i), as tests/oracle/nn.py fills its own.
 fn fill<Sh: IntoDimension>(shape: Sh, seed: usize) -> Array<f64, Sh::Dim> {
     let mut i = 0;
     Array::from_shape_simple_fn(shape.into_dimension(), || {
@@ -21,7 +19,7 @@ fn fill<Sh: IntoDimension>(shape: Sh, seed: usize) -> Array<f64, Sh::Dim> {
     })
 }
 
-/// Every weight by [`fill`], with its number as seed; buffers stay.
+/// Sets every weight by [`fill`] with its number as seed, and leaves buffers.
 fn fill_params(params: &mut Params<f64>) {
     let weights: Vec<_> = params.iter().map(|weight| weight.range).collect();
     for (seed, range) in weights.into_iter().enumerate() {
@@ -45,8 +43,7 @@ fn assert_as_torch<'a>(name: &str, got: impl IntoIterator<Item = &'a f64>) {
     assert_close(name, got, &expected(name), 1e-10);
 }
 
-/// Compares `name y` and, from the cotangent that the oracle uses, `name dx` of every input with
-/// PyTorch, and whether constants record nothing.
+/// Compares `name y` and, with the cotangent that the oracle uses, `name dx` of every input with PyTorch.
 #[track_caller]
 fn check<'t, D: Dimension + 't, E: Dimension + 't>(
     name: &str,

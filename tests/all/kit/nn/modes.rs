@@ -20,7 +20,7 @@ fn dropout_keeps_the_mean_and_passes_in_evaluation() {
     for probability in [0.1, 0.5, 0.9] {
         let y = dropped(&mut Mode::train(3), probability, n);
         let zeros = y.iter().filter(|y| **y == 0.0).count() as f64;
-        // Five standard errors of a binomial share.
+        // Five standard errors of the share of zeros, which is binomial.
         let error = 5.0 * (probability * (1.0 - probability) / n as f64).sqrt();
         assert!((zeros / n as f64 - probability).abs() < error, "{probability}: {zeros}");
         assert!(y.iter().all(|y| *y == 0.0 || (y - 1.0 / (1.0 - probability)).abs() < 1e-15));
@@ -47,13 +47,13 @@ fn one_seed_governs_all_masks() {
     assert_eq!(draw(&mut Mode::train(5)), [a.clone(), b.clone()]);
     assert_ne!(draw(&mut Mode::train(6))[0], a);
 
-    // On from where it was interrupted.
+    // A mode that continues an interrupted run draws the next mask.
     let mut mode = Mode::train(5);
     dropped(&mut mode, 0.5, 64);
     assert_eq!(mode.draws(), 1);
     assert_eq!(dropped(&mut Mode::train_from(5, mode.draws()), 0.5, 64), b);
 
-    // The same in f32.
+    // The masks are the same in f32.
     let (tape, ones) = (Tape::<f32>::new(), Array1::<f32>::ones(64));
     let single = Dropout::new(0.5).forward(tape.constant(&ones), &mut Mode::train(5));
     assert_eq!(single.value().mapv(f64::from), a);
@@ -83,17 +83,17 @@ fn running_statistics_are_no_weights() {
             .value_and_grad(&params, |p| norm.forward(p, layer.forward(p, p.constant(&x)), &mut train).square().mean());
         let before = params.clone();
         adam.step(&mut params, grad);
-        // Neither the step nor its weight decay touches them.
+        // Neither the step nor its weight decay changes buffers.
         assert!(params.buffers().eq(before.buffers()));
         train.update_buffers(&mut params);
         means.push(params.view(norm.running_mean).to_owned());
     }
     assert!(means.windows(2).all(|pair| pair[0] != pair[1]));
-    // A clone keeps them, and its ids.
+    // A clone keeps the buffers, and the ids fit it.
     assert_eq!(params.clone().view(norm.running_mean), params.view(norm.running_mean));
 }
 
-/// Several forward passes before a step add up, as in gradient accumulation.
+/// The statistics of several forward passes before a step add up, as in gradient accumulation.
 #[test]
 fn statistics_of_several_passes() {
     let run = |together: bool| {

@@ -7,7 +7,7 @@ use wengert::{Conv, Dual, Pool, Tape, Tensor};
 use super::{check, fill};
 use crate::support::panics::message_of;
 
-/// Options by name, and the kernel's shape.
+/// The name of the options and the shape of the kernel.
 const SIGNALS: [(&str, [usize; 3]); 8] = [
     ("plain", [6, 4, 3]),
     ("stride 2", [6, 4, 3]),
@@ -96,7 +96,7 @@ fn pooling_as_pytorch() {
     }
 }
 
-/// Y[n, o, i, j] by its definition.
+/// The convolution by its definition, element by element.
 fn by_definition(x: &Array4<f64>, w: &Array4<f64>, stride: usize, padding: usize) -> Array4<f64> {
     let (samples, _, height, width) = x.dim();
     let (outputs, channels, rows, columns) = w.dim();
@@ -112,9 +112,9 @@ fn by_definition(x: &Array4<f64>, w: &Array4<f64>, stride: usize, padding: usize
     })
 }
 
-/// Blocks of many samples, and of some rows of one sample: the sizes that small cases do not reach.
-/// The operation is linear in each operand, so its value against the definition, and
-/// ⟨dy, y⟩ = ⟨dx, x⟩ = ⟨dw, w⟩, say all.
+/// Sizes that are computed in blocks of many samples, or of some rows of one sample, which small cases do not
+/// reach. The operation is linear in each operand, so the value by definition and ⟨dy, y⟩ = ⟨dx, x⟩ = ⟨dw, w⟩ are
+/// enough.
 #[test]
 fn convolutions_in_blocks() {
     for (samples, channels, size, outputs, stride) in
@@ -136,7 +136,7 @@ fn convolutions_in_blocks() {
     }
 }
 
-/// Every operand as a view of another layout: the same as of copies.
+/// Operands that are views of other layouts give the results of copies.
 #[test]
 fn operands_that_are_views() {
     let (x, w) = (fill((6, 7, 5, 3), 1), fill((2, 3, 6, 8), 2));
@@ -157,7 +157,7 @@ fn operands_that_are_views() {
     assert!(want.iter().any(|d| *d != 0.0));
 }
 
-/// Input and kernel are the same slots: d⟨c, x * x⟩ adds both parts.
+/// Input and kernel share slots, so the gradient adds both parts.
 #[test]
 fn an_input_that_is_its_own_kernel() {
     let x = fill((2, 2, 3, 3), 1);
@@ -173,7 +173,7 @@ fn ties_share_the_cotangent() {
     let y = x.max_pool2d(Pool::new(2).stride(1));
     assert_eq!(y.value(), array![[[[1.0, 2.0], [1.0, 2.0]]]]);
     let gradient = y.sum().backward().wrt(x);
-    // Four share, one wins alone, two share (NaN loses), two share.
+    // Window by window: four share, one wins alone, two share (NaN loses), two share.
     assert_eq!(gradient, array![[[[0.25, 0.25, 0.0], [0.75, 0.75, 1.5], [0.0, 0.0, 0.5]]]]);
     assert_eq!(gradient.sum(), 4.0);
     let nan = array![[[f64::NAN, f64::NAN]]];
@@ -198,13 +198,13 @@ fn empty_batches_and_constants() {
     let y = x.conv2d(tape.constant(&kernel), Conv::new());
     assert!(y.is_constant() && y.max_pool2d(2).is_constant() && y.avg_pool2d(2).is_constant());
     assert_eq!(tape.len(), before);
-    // A constant input needs no gradient of its own; the kernel's is the same.
+    // A constant input changes nothing in the gradient of the kernel.
     let [constant, input] =
         [x, tape.tensor(&images)].map(|x| x.conv2d(w, Conv::new()).square().sum().backward().wrt(w));
     assert_eq!(constant, input);
 }
 
-/// Tangents pass through every operation.
+/// The tangent through convolution and pooling against a central difference.
 #[test]
 fn dual_numbers() {
     type Number = Dual<f64>;
@@ -251,7 +251,7 @@ fn misuse_says_what_and_why() {
     says(message_of(|| x.conv1d(other.tensor(&foreign), Conv::new())), &["tape"]);
 }
 
-/// Both ways to the padded convolution.
+/// A convolution with padding is the convolution of the padded tensor.
 #[test]
 fn padding_is_that_of_pad() {
     fn value<D: Dimension>(x: Tensor<'_, f64, D>) -> Array<f64, D> {

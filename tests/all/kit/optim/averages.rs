@@ -28,7 +28,7 @@ fn ema_follows_its_recurrence() {
     let mut params = Params::<f64>::new();
     params.add("x", Array0::from_elem((), 0.0));
     let mut ema = Ema::new(0.9);
-    // From 1, with x = k at step k, the recurrence has the closed form k - 9 + 10 · 0.9^k.
+    // The recurrence that starts from 1, with x = k at step k, has the closed form k - 9 + 10 · 0.9^k.
     params.values_mut()[0] = 1.0;
     ema.update(&params);
     for k in 1..=50 {

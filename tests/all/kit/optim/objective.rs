@@ -17,7 +17,7 @@ fn rosenbrock<R: Real>(x: &[R]) -> R {
     x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
 }
 
-/// ∇²f(x)·v, forward over reverse.
+/// The Hessian-vector product ∇²f(x)·v, forward over reverse.
 fn product(x: &[f64], v: &[f64]) -> Vec<f64> {
     let tape = Tape::<Dual<f64, 1>>::new();
     let point: Vec<Dual<f64, 1>> = x.iter().zip(v).map(|(&x, &v)| Dual::new(x, [v])).collect();
@@ -58,7 +58,7 @@ fn l_bfgs() {
 fn newton_cg_and_trust_region_take_products() {
     let objective = || Objective::new(|x: &[f64]| value_and_grad(|x| rosenbrock(x), x)).products(product);
     let configure = |s: IterState<_, _, _, _, _, f64>| s.param(START.to_vec()).max_iters(200);
-    // It stops, or creeps, where the loss falls little.
+    // Newton-CG stops, or creeps, where the loss falls little.
     let newton = NewtonCG::new(MoreThuenteLineSearch::new());
     assert_at_minimum(
         Executor::new(objective(), newton).configure(configure).run().unwrap().state.take_best_param(),
@@ -79,7 +79,7 @@ fn newton_cg_and_trust_region_take_products() {
     assert!(error.to_string().contains("Objective::products"), "{error}");
 }
 
-/// Ridge regression next to the solution of its normal equations (by Gaussian elimination here).
+/// Ridge regression against the solution of its normal equations by Gaussian elimination.
 #[test]
 fn parameters_of_a_model() {
     let mut rng = StdRng::seed_from_u64(4);

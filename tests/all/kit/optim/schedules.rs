@@ -17,7 +17,7 @@ fn shapes() {
     check(Schedule::step(0.5, 3, 0.5), &[0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]);
     check(Schedule::exponential(0.5, 0.9), &[0.5, 0.45, 0.405, 0.3645, 0.32805]);
     check(Schedule::linear(0.5, 4).floor(0.1), &[0.5, 0.4, 0.3, 0.2, 0.1, 0.1]);
-    // CosineAnnealingLR(T_max=8, eta_min=0.05), which rises again after T_max.
+    // CosineAnnealingLR(T_max=8, eta_min=0.05); only PyTorch's rises again after T_max.
     let half_wave = [
         0.5,
         0.48287289481503953,
@@ -31,7 +31,7 @@ fn shapes() {
     ];
     check(Schedule::cosine(0.5, 8).floor(0.05), &half_wave);
     assert_eq!(Schedule::cosine(0.5, 8).floor(0.05).at(u64::MAX), 0.05);
-    // The warm-up is a straight line before it.
+    // The warm-up is a straight line before the half wave.
     let warm = [&[0.125, 0.25, 0.375, 0.5], &half_wave[..]].concat();
     check(Schedule::cosine(0.5, 12).floor(0.05).warm_up(4), &warm);
     check(Schedule::constant(0.5).warm_up(2), &[0.25, 0.5, 0.5]);

@@ -7,8 +7,8 @@ use wengert::{Params, Scalar, Tape};
 use crate::support::close::assert_close;
 use crate::support::panics::message_of;
 
-/// The formulas of the papers in 50-digit arithmetic (mpmath 1.3): six steps from (0.5, -2, 3.25)
-/// on f(x) = x₀²x₁ + x₂²/2 + x₀x₂ with a learning rate of 0.05.
+/// Six steps from (0.5, -2, 3.25) on f(x) = x₀²x₁ + x₂²/2 + x₀x₂. The expected points of the tests are the
+/// formulas of the papers in 50-digit arithmetic (mpmath 1.3) with a learning rate of 0.05.
 fn run<F: Scalar>(mut optimizer: impl Optimizer<F>) -> Vec<F> {
     let mut params = Params::new();
     let id = params.add("x", array![0.5, -2.0, 3.25].mapv(F::lit));
@@ -90,7 +90,7 @@ fn lion() {
         Lion::new(0.05).betas(0.5, 0.8).weight_decay(0.3),
         [0.1676816435155390625, -2.1155889935598125, 2.6792793442984257812]
     );
-    // No gradient, no step.
+    // A weight without gradient does not move.
     assert_eq!(stepped(Lion::new(0.1), &[0.0, 2.0, -3.0]), [0.0, -0.1, 0.1]);
 }
 
@@ -98,7 +98,7 @@ fn lion() {
 fn clipping() {
     check!(Sgd::new(0.05).clip_norm(1.5), [0.34205430789591747745, -2.0230327973949340992, 2.8294653697212414294]);
     check!(Sgd::new(0.05).clip_value(0.75), [0.275, -2.0507421875, 3.025]);
-    // A NaN is not hidden, and a frozen weight is no part of the norm.
+    // A NaN is not hidden, and the norm does not count frozen weights.
     assert!(stepped(Sgd::new(1.0).clip_value(1.0), &[f64::NAN, 5.0])[0].is_nan());
     assert!(stepped(Sgd::new(1.0).clip_norm(1.0), &[f64::NAN, 5.0]).iter().all(|x| x.is_nan()));
     let mut params = Params::new();
@@ -124,12 +124,12 @@ fn norms_do_not_overflow() {
 #[test]
 fn adamw() {
     check!(AdamW::new(0.05).weight_decay(0.1), [0.18710197776937788704, -2.2178948216898113888, 2.8588588954633282669]);
-    // Without decay it is Adam.
+    // AdamW without decay is Adam.
     let (adam, adamw) = (Adam::<f64>::new(0.05), AdamW::<f64>::new(0.05).weight_decay(0.0));
     assert_eq!(run(adam), run(adamw));
 }
 
-/// Every number of a long vector takes the step of a short one, whatever the vector width.
+/// The step of each number of a long vector is the step that the number takes alone, so that no SIMD width shows.
 #[test]
 fn long_vectors() {
     fn step(optimizer: &mut impl Optimizer<f32>, x: Array1<f32>, grad: &[f32]) -> Vec<f32> {
@@ -184,7 +184,7 @@ fn lengths_must_agree() {
     assert!(text.contains("state for 2 numbers, the parameters have 3"), "{text}");
 }
 
-/// One step from zero.
+/// The weights after one step from zero.
 fn stepped(mut optimizer: impl Optimizer<f64>, grad: &[f64]) -> Vec<f64> {
     let mut params = Params::new();
     params.add("x", Array1::zeros(grad.len()));
