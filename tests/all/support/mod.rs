@@ -1,4 +1,5 @@
-//! Helpers of tests in more than one module. Test targets of their own take single files of these by `#[path]`.
+//! Helpers of tests in more than one module. Test targets of their own take single files by `#[path]`, and only they
+//! take `allocator.rs`.
 
 pub(crate) mod cases;
 pub(crate) mod close;
