@@ -1,12 +1,11 @@
-//! Cost grows with the work and not faster: operations, allocations and bytes are counted, never
-//! time.
+//! Costs that are linear in the work, by counts of operations, allocations and bytes.
 
-#[path = "support/counting.rs"]
-mod counting;
+#[path = "all/support/allocator.rs"]
+mod allocator;
 
 use std::cell::Cell;
 
-use counting::{allocations, peak_of};
+use allocator::{allocations, peak_of};
 use ndarray::{Array1, Array2};
 use wengert::optim::{Optimizer, Sgd};
 use wengert::{Activation, BaseFloat, Param, Params, Real, Rule, Scalar, Tape, Var, apply, fuse};
@@ -30,7 +29,7 @@ fn scalar_nodes<F: Scalar>() {
         let output = recurrence(&tape, n);
         assert_eq!(tape.len(), n + 2);
         assert_eq!(tape.memory() - empty, n * record::<F>());
-        // A vector that doubles.
+        // The memory of records doubles when it is full.
         assert!(allocations() - before <= 2 + n.ilog2() as usize, "{} allocations", allocations() - before);
 
         let gradient = peak_of(|| assert!(output.backward().is_finite()));
@@ -47,7 +46,7 @@ fn scalar_nodes_take_24_bytes_in_f64() {
     scalar_nodes::<f32>();
 }
 
-/// A sum of n terms takes a record for two of them, and a fused expression of k inputs (k + 1)/2.
+/// A sum of n terms takes n/2 records, and a fused expression of k inputs (k + 1)/2.
 #[test]
 fn wide_nodes() {
     for n in [100, 1_000, 10_000] {
@@ -66,7 +65,7 @@ thread_local! {
     static PARTIALS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The square, which counts its evaluations.
+/// The square, with counters of its evaluations.
 #[derive(Clone, Copy)]
 struct Counted;
 
@@ -81,7 +80,7 @@ impl<B: BaseFloat> Rule<B, 1> for Counted {
     }
 }
 
-/// Each operation is evaluated once forward, and its partials once, whatever comes after it.
+/// The value and the partials of an operation are computed once each, whatever follows it.
 #[test]
 fn operations_are_evaluated_once() {
     for n in [10, 100, 1_000] {
@@ -120,7 +119,7 @@ fn tensor_nodes() {
         let x = Array2::from_elem((batch, 8), 0.5);
         let mut tape = Tape::new();
         let mut used = (0, 0);
-        // The second time everything stands in one chunk of the arena, without gaps.
+        // In the second round the arena is one chunk without gaps.
         for _ in 0..2 {
             tape.clear();
             let p = params.on(&tape);
@@ -144,9 +143,9 @@ fn tensor_nodes() {
 
 /// The net T5 of the benchmarks: 784-512-512-10, relu, cross-entropy, batch 128, plain descent.
 ///
-/// Beyond what is needed there are adjoints before the activations, buffers in which the matrix
-/// products pack their operands, spare room in the arena. Not counted is one buffer of the size of the
-/// second-level cache that the kernels of the products keep for each thread.
+/// Needed are parameters, activations and their adjoints. Beyond these there are adjoints before the activations,
+/// buffers in which the matrix products pack their operands, and spare room in the arena. Not counted is one buffer
+/// of the size of the second-level cache that the kernels of the products keep for each thread.
 #[test]
 fn peak_of_a_large_step() {
     const SIZES: [usize; 4] = [784, 512, 512, 10];
@@ -181,7 +180,7 @@ fn peak_of_a_large_step() {
             sgd.step(&mut params, grad);
         }
     };
-    // All on one thread, whose allocations are counted.
+    // One thread does all the work, because allocations are counted by thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let peak = pool.install(|| {
         let large = Array2::<f32>::ones((320, 320));

@@ -1,4 +1,7 @@
-//! Files of weights and training state: whole, resumable, and refused with a reason.
+//! Files of weights and training state, and damaged files. The process starts itself as a child and is killed.
+
+#[path = "all/support/panics.rs"]
+mod panics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ndarray::{Array0, Array1, Array2, Array3, Ix1, Ix2, array};
+use panics::message_of;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
@@ -13,7 +17,7 @@ use wengert::optim::{AdamW, EarlyStopping, Ema, Optimizer, RmsProp, Sgd};
 use wengert::save::{Reader, SaveError, Stored, Writer};
 use wengert::{Params, Tape, init};
 
-/// A folder of this test alone, removed at its end.
+/// A folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -60,7 +64,7 @@ fn weights_come_back_bit_for_bit() {
     check::<f64>();
 }
 
-/// The order of weights is the program's affair; names decide.
+/// Weights are found by name, not by their order in the program.
 #[test]
 fn names_decide_not_places() {
     let (mut one, mut two) = (Params::new(), Params::new());
@@ -82,7 +86,7 @@ fn names_decide_not_places() {
     }
 }
 
-/// A run with everything that has a state, for some epochs, saved to and resumed from a file.
+/// Trains for some epochs with everything that has a state, resumed from a file and saved to it.
 fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f64) {
     let mut rng = StdRng::seed_from_u64(3);
     let inputs: Array2<f32> = init::normal((40, 6), 0.0, 1.0, &mut rng);
@@ -183,11 +187,11 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(saved.note::<u64>("sede").unwrap_err().to_string(), r#"the file has no note "sede""#);
     let text = saved.note::<u64>("optimizer").unwrap_err().to_string();
     assert_eq!(text, r#"the note "optimizer" is "AdamW", no u64"#);
-    // Weights alone are loaded from a file with more.
+    // A file with more than weights can be loaded into parameters.
     saved.load(&mut model::<f32>()).unwrap();
 }
 
-/// Every way to cut a file, and every byte of it changed: an error, or what was saved.
+/// A file that is cut anywhere, or of which any byte is changed, is refused or gives other metadata.
 #[test]
 fn truncated_and_corrupt_files_are_refused() {
     let folder = Folder::new("corrupt");
@@ -200,7 +204,7 @@ fn truncated_and_corrupt_files_are_refused() {
     for end in 0..bytes.len() {
         match Reader::from_bytes(bytes[..end].to_vec()).unwrap_err() {
             SaveError::Truncated { tensor, expected, found, .. } => {
-                // By type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
+                // The order is by type and then by name: empty (0 bytes), hidden.b (8), hidden.w (24), ln γ (4).
                 let cut = match end.checked_sub(data) {
                     None => None,
                     Some(0..8) => Some("hidden.b"),
@@ -223,7 +227,7 @@ fn truncated_and_corrupt_files_are_refused() {
                 assert_eq!(tensor, expected);
             }
             other if place >= data => panic!("{place}: {other:?}"),
-            // In the header: refused here, or by its names, shapes and types.
+            // A change in the header is refused here, or at loading by names, shapes and types, or is one of metadata.
             Ok(saved) => assert!(
                 saved.load(&mut model::<f32>()).is_err()
                     || saved.metadata() != Reader::from_bytes(bytes.clone()).unwrap().metadata()
@@ -252,7 +256,7 @@ fn truncated_and_corrupt_files_are_refused() {
     assert!(matches!(params.save(folder.file("no/such/folder")), Err(SaveError::Io { .. })));
 }
 
-/// A file of another program has no check sums, and perhaps no metadata.
+/// Files of other programs have no check sums, and may have no metadata.
 #[test]
 fn files_of_other_programs_are_read() {
     let header = br#"{"w":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#;
@@ -268,8 +272,8 @@ fn files_of_other_programs_are_read() {
 
 const CHILD: &str = "WENGERT_TEST_SAVES_FOREVER";
 
-/// A child process, which is this test again, saves one model and another in turn until it is
-/// killed; the file is then one of them.
+/// A child process, which runs this test again, saves two models in turn until it is killed. The file then holds
+/// one of the two.
 #[test]
 fn a_process_killed_while_saving_leaves_a_whole_file() {
     let filled = |value: f32| {
@@ -306,22 +310,18 @@ fn a_process_killed_while_saving_leaves_a_whole_file() {
 
 #[test]
 fn names_with_a_meaning_are_refused() {
-    let message = |f: &dyn Fn()| {
-        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("a panic");
-        payload.downcast_ref::<String>().expect("a formatted text").clone()
-    };
-    let text = message(&|| {
+    let text = message_of(|| {
         let mut params = Params::<f32>::new();
         params.add("state/w", Array1::zeros(1));
         let _ = Writer::of(&params);
     });
     assert!(text.contains(r#"the parameter name "state/w" has another meaning"#), "{text}");
     let params = model::<f32>();
-    let text = message(&|| _ = Writer::of(&params).note("crc32", 1));
+    let text = message_of(|| Writer::of(&params).note("crc32", 1));
     assert!(text.contains(r#"there is a note named "crc32" already"#), "{text}");
-    let text = message(&|| _ = Writer::of(&params).vector("ema", &[1.0]));
+    let text = message_of(|| Writer::of(&params).vector("ema", &[1.0]));
     assert!(text.contains(r#""ema" has 1 numbers, the parameters have 9"#), "{text}");
-    let text = message(&|| _ = Writer::of(&params).vector("ema/a", &[1.0; 9]));
+    let text = message_of(|| Writer::of(&params).vector("ema/a", &[1.0; 9]));
     assert!(text.contains(r#""ema/a" has a slash"#), "{text}");
     let view = params.view(params.by_name::<Ix2>("hidden.w").unwrap());
     assert_eq!(view.len(), 6);

@@ -4,7 +4,7 @@
 Run it from the root of the crate, with Python 3 and mpmath (pip install mpmath):
 
     python tests/oracle/edges.py            computes every point and compares it with the files that hold it:
-                                            src/rules.rs and, for other parameters of a row, tests/rules.rs
+                                            src/rules.rs and, for other parameters of a row, tests/all/number/rules.rs
     python tests/oracle/edges.py --write    writes the points into those files
 
 Each row holds a function and its partials in closed form, written down from the textbook and not from the
@@ -364,7 +364,7 @@ def table():
         yield name, points_of(name, f, (fx, fy), (sample_x, sample_y), points)
 
 
-FILES = [Path("src/rules.rs"), Path("tests/rules.rs")]
+FILES = [Path("src/rules.rs"), Path("tests/all/number/rules.rs")]
 
 # `fn name(` in the table, `"name"` elsewhere; then the next `points: [`, whose tuples hold no bracket.
 BLOCK = r"(?:\bfn {0}\(|\"{0}\")(?:(?!\bfn )[\s\S])*?\bpoints: &?\[([^\[\]]*)\]"

@@ -1,0 +1,9 @@
+//! Derivatives of whole functions in one call.
+
+mod argmin_functions;
+mod arguments;
+mod arrays;
+mod grad;
+mod hessian;
+mod jacobian;
+mod sparse;

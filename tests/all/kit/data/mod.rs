@@ -1,0 +1,5 @@
+//! Tables, batches and scaling.
+
+mod batches;
+mod csv;
+mod scale;

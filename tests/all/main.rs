@@ -1,0 +1,18 @@
+//! Every test that can share a process with the others. The modules are those of `src`;
+//! `cargo test --test all tensor::loss` runs one of them.
+
+mod derivatives;
+mod floors;
+mod gradcheck;
+mod inspect;
+mod kit;
+mod number;
+mod params;
+mod recording;
+mod scalar;
+mod send_sync;
+mod support;
+mod symbolic;
+mod tape;
+mod tensor;
+mod trace;

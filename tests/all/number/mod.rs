@@ -1,0 +1,4 @@
+//! Numbers, the rules of their functions, and rules that a user adds.
+
+mod rule;
+mod rules;

@@ -1,0 +1,459 @@
+//! Every row of the table of rules: edge points on every number, partials against differences of values, second
+//! derivatives against differences of partials.
+
+use ndarray::Array1;
+use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
+use wengert::{Dual, Tape, Var};
+
+use crate::support::differences::{difference, noise};
+
+/// A row of either table, called with its arguments in a slice.
+#[derive(Clone, Copy)]
+enum Row {
+    Unary(&'static UnaryRow),
+    Binary(&'static BinaryRow),
+}
+
+/// A value and its partials.
+#[derive(Clone, Debug, PartialEq)]
+struct Derivative {
+    value: f64,
+    partials: Vec<f64>,
+}
+
+/// An edge point: the arguments, and value and partials from mpmath.
+struct Point {
+    at: Vec<f64>,
+    expected: Derivative,
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    let binary = BINARY.iter().map(Row::Binary);
+    UNARY.iter().map(Row::Unary).chain(binary)
+}
+
+impl Row {
+    fn name(self) -> &'static str {
+        match self {
+            Row::Unary(row) => row.name,
+            Row::Binary(row) => row.name,
+        }
+    }
+
+    fn sample(self) -> Vec<(f64, f64)> {
+        match self {
+            Row::Unary(row) => vec![row.sample],
+            Row::Binary(row) => vec![row.sample.0, row.sample.1],
+        }
+    }
+
+    fn points(self) -> Vec<Point> {
+        let point = |at: &[f64], value, partials: &[f64]| Point {
+            at: at.to_vec(),
+            expected: Derivative { value, partials: partials.to_vec() },
+        };
+        match self {
+            Row::Unary(row) => {
+                let points = row.points.iter();
+                points.map(|&(x, y, d)| point(&[x], y, &[d])).collect()
+            }
+            Row::Binary(row) => {
+                let points = row.points.iter();
+                points.map(|&(a, b, z, d, e)| point(&[a, b], z, &[d, e])).collect()
+            }
+        }
+    }
+
+    fn on_f64(self, at: &[f64]) -> f64 {
+        match self {
+            Row::Unary(row) => (row.on_f64)(at[0]),
+            Row::Binary(row) => (row.on_f64)(at[0], at[1]),
+        }
+    }
+
+    fn on_f32(self, at: &[f64]) -> f64 {
+        f64::from(match self {
+            Row::Unary(row) => (row.on_f32)(at[0] as f32),
+            Row::Binary(row) => (row.on_f32)(at[0] as f32, at[1] as f32),
+        })
+    }
+
+    fn on_var(self, at: &[f64]) -> Derivative {
+        let tape = Tape::new();
+        let x = tape.vars_from(at);
+        let y = match self {
+            Row::Unary(row) => (row.on_var)(x[0]),
+            Row::Binary(row) => (row.on_var)(x[0], x[1]),
+        };
+        Derivative { value: y.value(), partials: y.backward().wrt(x) }
+    }
+
+    fn on_var_f32(self, at: &[f64]) -> Derivative {
+        let tape = Tape::<f32>::default();
+        let at: Vec<f32> = at.iter().map(|&x| x as f32).collect();
+        let x = tape.vars_from(&at);
+        let y = match self {
+            Row::Unary(row) => (row.on_var_f32)(x[0]),
+            Row::Binary(row) => (row.on_var_f32)(x[0], x[1]),
+        };
+        let partials = y.backward().wrt(x);
+        Derivative { value: y.value().into(), partials: partials.into_iter().map(f64::from).collect() }
+    }
+
+    fn on_dual(self, at: &[f64]) -> Derivative {
+        let tangent = |direction: usize| {
+            let x: Vec<Dual<f64>> = (0..at.len()).map(|i| Dual::new(at[i], [f64::from(i == direction)])).collect();
+            match self {
+                Row::Unary(row) => (row.on_dual)(x[0]),
+                Row::Binary(row) => (row.on_dual)(x[0], x[1]),
+            }
+        };
+        Derivative { value: tangent(0).primal(), partials: (0..at.len()).map(|i| tangent(i).tangents()[0]).collect() }
+    }
+
+    /// The derivative of the gradient along axis `direction`: a column of the Hessian.
+    fn second(self, at: &[f64], direction: usize) -> Vec<f64> {
+        let seeded: Vec<Dual<f64>> = (0..at.len()).map(|i| Dual::new(at[i], [f64::from(i == direction)])).collect();
+        let tape = Tape::default();
+        let x: &[Var<'_, Dual<f64>>] = tape.vars_from(&seeded);
+        let y = match self {
+            Row::Unary(row) => (row.on_var_dual)(x[0]),
+            Row::Binary(row) => (row.on_var_dual)(x[0], x[1]),
+        };
+        let partials = y.backward().wrt(x);
+        partials.into_iter().map(|p| p.tangents()[0]).collect()
+    }
+
+    fn on_tensor(self, at: &[Vec<f64>]) -> Vec<Derivative> {
+        let column = |i: usize| at.iter().map(|x| x[i]).collect::<Array1<f64>>();
+        let inputs: Vec<_> = (0..self.sample().len()).map(column).collect();
+        let tape = Tape::new();
+        let x: Vec<_> = inputs.iter().map(|column| tape.tensor(column)).collect();
+        let y = match self {
+            Row::Unary(row) => (row.on_tensor)(x[0]),
+            Row::Binary(row) => (row.on_tensor)(x[0], x[1]),
+        };
+        let gradient = (0..at.len()).map(|i| y.at(i)).sum::<Var<'_>>().backward();
+        let partials: Vec<_> = x.iter().map(|&x| gradient.wrt(x)).collect();
+        (0..at.len())
+            .map(|i| Derivative { value: y.value()[i], partials: partials.iter().map(|p| p[i]).collect() })
+            .collect()
+    }
+
+    fn on_tensor_f32(self, at: &[Vec<f64>]) -> Vec<Derivative> {
+        let column = |i: usize| at.iter().map(|x| x[i] as f32).collect::<Array1<f32>>();
+        let inputs: Vec<_> = (0..self.sample().len()).map(column).collect();
+        let tape = Tape::<f32>::default();
+        let x: Vec<_> = inputs.iter().map(|column| tape.tensor(column)).collect();
+        let y = match self {
+            Row::Unary(row) => (row.on_tensor_f32)(x[0]),
+            Row::Binary(row) => (row.on_tensor_f32)(x[0], x[1]),
+        };
+        let sum = (0..at.len()).map(|i| y.at(i)).sum::<Var<'_, f32>>();
+        let gradient = sum.backward();
+        let partials: Vec<_> = x.iter().map(|&x| gradient.wrt(x)).collect();
+        (0..at.len())
+            .map(|i| Derivative {
+                value: y.value()[i].into(),
+                partials: partials.iter().map(|p| p[i].into()).collect(),
+            })
+            .collect()
+    }
+}
+
+/// Rows whose partial is written in the result y and has the absolute accuracy of y, not the relative one: 1 - y²,
+/// for example, loses its digits where y approaches 1.
+const ABSOLUTE: &[&str] = &["tanh", "sigmoid", "exp_m1", "elu"];
+
+/// Backward stable rows: they round a function of x and then amplify the error, as e^(-x²) does, and are as exact as
+/// if x had been rounded once. `silu` and `gelu` also have zeros at which their terms are not zero, and near 1 std's
+/// `acosh` is the logarithm of a number near 1.
+#[rustfmt::skip]
+const BACKWARD_STABLE: &[&str] = &[
+    "normal_cdf", "gelu", "gelu_tanh", "silu", "digamma", "ln_gamma", "acosh",
+];
+
+/// The admitted relative error in units of ε: 2 ulp of the primal, and the roundings of a rule.
+const ROUNDINGS: f64 = 4.0;
+
+#[derive(Clone, Copy)]
+struct Precision {
+    epsilon: f64,
+    tiny: f64,
+}
+const DOUBLE: Precision = Precision { epsilon: f64::EPSILON, tiny: f64::MIN_POSITIVE };
+const SINGLE: Precision = Precision { epsilon: f32::EPSILON as f64, tiny: f32::MIN_POSITIVE as f64 };
+
+/// Deviations, collected so that one run shows them all.
+#[derive(Default)]
+struct Report(Vec<String>);
+
+impl Report {
+    /// Compares a result with a point. If `rounded`, the arguments were rounded to a lower precision.
+    fn check(&mut self, row: Row, number: &str, point: &Point, got: &Derivative, precision: Precision, rounded: bool) {
+        let name = row.name();
+        let stable = rounded || BACKWARD_STABLE.contains(&name);
+        let condition = |slopes: &[f64]| {
+            if stable { condition(&point.at, slopes) } else { 0.0 }
+        };
+        let want = &point.expected;
+        let mut check = |what: &str, got: f64, want: f64, scale: f64| {
+            let allowed = ROUNDINGS * precision.epsilon * (want.abs() + scale) + precision.tiny;
+            let equal = got == want || got.is_nan() && want.is_nan();
+            if !(equal || want.is_finite() && (got - want).abs() <= allowed) {
+                let at = &point.at;
+                self.0.push(format!(
+                    "{name}{at:?} on {number}: {what} is {got:e}, should be {want:e}, allowed {allowed:.1e} off {:.1e}",
+                    (got - want).abs()
+                ));
+            }
+        };
+        check("value", got.value, want.value, condition(&want.partials));
+        for (i, (&got, &want)) in got.partials.iter().zip(&want.partials).enumerate() {
+            let absolute = if ABSOLUTE.contains(&name) { 1.0 } else { 0.0 };
+            let scale = absolute + condition(&row.second(&point.at, i));
+            check(&format!("partial {i}"), got, want, scale);
+        }
+    }
+
+    fn finish(self) {
+        assert!(self.0.is_empty(), "{} deviations:\n{}", self.0.len(), self.0.join("\n"));
+    }
+}
+
+/// The condition Σ |xᵢ ∂f/∂xᵢ|: the change of f, in units of ε, when each argument is rounded.
+fn condition(at: &[f64], slopes: &[f64]) -> f64 {
+    let moves = at.iter().zip(slopes).map(|(x, slope)| (x * slope).abs());
+    moves.filter(|m| m.is_finite()).sum()
+}
+
+/// A row with other parameters than the table's own.
+struct Variant {
+    name: &'static str,
+    on_f64: fn(f64) -> f64,
+    on_var: for<'t> fn(Var<'t>) -> Var<'t>,
+    points: &'static [(f64, f64, f64)],
+}
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+/// Variants whose points tests/oracle/edges.py computes, as it does for the table.
+#[rustfmt::skip]
+const VARIANTS: &[Variant] = &[
+    Variant {
+        name: "powi_0", on_f64: |x| x.powi(0), on_var: |x| x.powi(0),
+        points: &[
+                (0.7, 1.0, 0.0), (-1.3, 1.0, 0.0), (1e-08, 1.0, 0.0), (1e+300, 1.0, 0.0), (0.0, 1.0, 0.0),
+                (-0.0, 1.0, 0.0), (INF, 1.0, 0.0), (-INF, 1.0, 0.0),
+            ],
+    },
+    Variant {
+        name: "powi_m2", on_f64: |x| x.powi(-2), on_var: |x| x.powi(-2),
+        points: &[
+                (0.7, 2.0408163265306123, -5.830903790087465), (-1.3, 0.5917159763313609, 0.9103322712790167),
+                (2.5, 0.16, -0.128), (1e-08, 1e+16, -2e+24), (1e+100, 1e-200, -2e-300), (0.0, INF, -INF),
+                (-0.0, INF, INF), (INF, 0.0, -0.0), (-INF, 0.0, 0.0),
+            ],
+    },
+    Variant {
+        name: "powf_2_5", on_f64: |x| x.powf(2.5), on_var: |x| x.powf(2.5),
+        points: &[
+                (0.7, 0.409963413001697, 1.464155046434632), (2.5, 9.882117688026186, 9.882117688026186),
+                (1e-08, 1.0000000000000001e-20, 2.5000000000000003e-12),
+                (1e+100, 1.0000000000000001e+250, 2.5e+150), (0.0, 0.0, 0.0), (-0.0, 0.0, 0.0), (-1.3, NAN, NAN),
+                (INF, INF, INF),
+            ],
+    },
+    Variant {
+        name: "powf_0", on_f64: |x| x.powf(0.0), on_var: |x| x.powf(0.0),
+        points: &[
+                (0.7, 1.0, 0.0), (-1.3, 1.0, 0.0), (1e-08, 1.0, 0.0), (1e+300, 1.0, 0.0), (0.0, 1.0, 0.0),
+                (-0.0, 1.0, 0.0), (INF, 1.0, 0.0), (-INF, 1.0, 0.0),
+            ],
+    },
+];
+
+#[test]
+fn every_row_has_edge_points() {
+    for row in rows() {
+        assert!(row.points().len() >= 5, "{}", row.name());
+    }
+}
+
+#[test]
+fn edge_points_in_double_precision() {
+    let mut report = Report::default();
+    for row in rows() {
+        let points = row.points();
+        let at: Vec<_> = points.iter().map(|p| p.at.clone()).collect();
+        let on_tensor = row.on_tensor(&at);
+        for (point, on_tensor) in points.iter().zip(&on_tensor) {
+            let value = Derivative { value: row.on_f64(&point.at), ..point.expected.clone() };
+            report.check(row, "f64", point, &value, DOUBLE, false);
+            report.check(row, "Var<f64>", point, &row.on_var(&point.at), DOUBLE, false);
+            report.check(row, "Dual<f64>", point, &row.on_dual(&point.at), DOUBLE, false);
+            report.check(row, "Tensor<f64>", point, on_tensor, DOUBLE, false);
+        }
+    }
+    report.finish();
+}
+
+/// Tells whether the nearest f32 of a number is 0, infinite, NaN or normal.
+fn fits_f32(x: f64) -> bool {
+    x == 0.0 || !x.is_finite() || (x as f32).is_normal()
+}
+
+#[test]
+fn edge_points_in_single_precision() {
+    let mut report = Report::default();
+    let mut checked = 0;
+    for row in rows() {
+        let points: Vec<Point> = row.points().into_iter().filter(|p| in_reach_of_f32(row, p)).collect();
+        checked += points.len();
+        let at: Vec<_> = points.iter().map(|p| p.at.clone()).collect();
+        let on_tensor = row.on_tensor_f32(&at);
+        for (point, on_tensor) in points.iter().zip(&on_tensor) {
+            let rounded = point.at.iter().any(|&x| !x.is_nan() && f64::from(x as f32) != x);
+            let value = Derivative { value: row.on_f32(&point.at), partials: row.on_var_f32(&point.at).partials };
+            report.check(row, "f32", point, &value, SINGLE, rounded);
+            report.check(row, "Var<f32>", point, &row.on_var_f32(&point.at), SINGLE, rounded);
+            report.check(row, "Tensor<f32>", point, on_tensor, SINGLE, rounded);
+        }
+    }
+    assert!(checked > 400, "{checked}");
+    report.finish();
+}
+
+/// Tells whether a point is meaningful in f32: its numbers fit, and the function is about the same at the nearest
+/// f32. (0.99999999 is 1 in f32, where asin' is infinite.)
+fn in_reach_of_f32(row: Row, point: &Point) -> bool {
+    let Derivative { value, partials } = &point.expected;
+    if !point.at.iter().chain([value]).chain(partials).all(|&x| fits_f32(x)) {
+        return false;
+    }
+    let near: Vec<f64> = point.at.iter().map(|&x| f64::from(x as f32)).collect();
+    let near = row.on_var(&near);
+    let close = |a: f64, b: f64| a == b || !b.is_finite() || (a - b).abs() <= 1e-3 * b.abs();
+    close(near.value, *value) && near.partials.iter().zip(partials).all(|(&a, &b)| close(a, b))
+}
+
+#[test]
+fn edge_points_of_other_parameters() {
+    for variant in VARIANTS {
+        for &(x, y, slope) in variant.points {
+            let tape = Tape::new();
+            let v = tape.var(x);
+            let on_tape = (variant.on_var)(v);
+            let close = |got: f64, want: f64| {
+                got == want
+                    || got.is_nan() && want.is_nan()
+                    || (got - want).abs() <= ROUNDINGS * f64::EPSILON * want.abs()
+            };
+            let got = ((variant.on_f64)(x), on_tape.value(), on_tape.backward()[v]);
+            assert!(
+                close(got.0, y) && close(got.1, y) && close(got.2, slope),
+                "{} at {x}: {got:?}, should be ({y}, {slope})",
+                variant.name
+            );
+        }
+    }
+}
+
+/// Points that fill the box of sample intervals evenly: the additive recurrence with the plastic number
+/// (Roberts 2018).
+fn samples(row: Row, count: usize) -> impl Iterator<Item = Vec<f64>> {
+    let strides = [0.754_877_666_246_692_8, 0.569_840_290_998_053_3];
+    let intervals = row.sample();
+    (1..=count).map(move |i| {
+        let spread = intervals.iter().zip(strides);
+        spread.map(|(&(lo, hi), stride)| lo + (hi - lo) * (0.02 + 0.96 * (i as f64 * stride).fract())).collect()
+    })
+}
+
+/// A first step of differences that stays inside the interval.
+fn step(row: Row, at: &[f64], axis: usize) -> f64 {
+    let (lo, hi) = row.sample()[axis];
+    0.5 * (at[axis] - lo).min(hi - at[axis]).min(0.2)
+}
+
+fn along(at: &[f64], axis: usize, x: f64) -> Vec<f64> {
+    let mut moved = at.to_vec();
+    moved[axis] = x;
+    moved
+}
+
+#[test]
+fn partials_are_the_slopes_of_the_values() {
+    let mut report = Report::default();
+    for row in rows() {
+        let at: Vec<_> = samples(row, 40).collect();
+        for (at, on_tensor) in at.iter().zip(row.on_tensor(&at)) {
+            let (on_var, on_dual) = (row.on_var(at), row.on_dual(at));
+            for axis in 0..at.len() {
+                let f = |x| row.on_f64(&along(at, axis, x));
+                let h = step(row, at, axis);
+                let (slope, trust) = difference(f, at[axis], h);
+                let allowed = 4.0 * trust + noise(f(at[axis]), h);
+                assert!(allowed < 1e-6 * (1.0 + slope.abs()), "{} at {at:?}: {allowed:e}", row.name());
+                for (number, got) in [("Var", &on_var), ("Dual", &on_dual), ("Tensor", &on_tensor)] {
+                    let got = got.partials[axis];
+                    if (got - slope).abs() > allowed || got.is_nan() {
+                        report.0.push(format!(
+                            "{}{at:?} on {number}: partial {axis} is {got:e}, differences give {slope:e} ± {allowed:e}",
+                            row.name()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn second_derivatives_are_the_slopes_of_the_partials() {
+    let mut report = Report::default();
+    for row in rows() {
+        for at in samples(row, 12) {
+            for direction in 0..at.len() {
+                let second = row.second(&at, direction);
+                for (i, &got) in second.iter().enumerate() {
+                    let partial = |x| row.on_var(&along(&at, direction, x)).partials[i];
+                    let h = step(row, &at, direction);
+                    let (slope, trust) = difference(partial, at[direction], h);
+                    let allowed = 4.0 * trust + noise(partial(at[direction]), h);
+                    if (got - slope).abs() > allowed || got.is_nan() {
+                        report.0.push(format!(
+                            "{}{at:?}: ∂²/∂{i}∂{direction} is {got:e}, differences give {slope:e} ± {allowed:e}",
+                            row.name()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    report.finish();
+}
+
+/// Second derivatives at points where a rule takes another branch.
+#[test]
+fn second_derivatives_at_special_points() {
+    let row = |name: &str| rows().find(|row| row.name() == name).expect("a row of the table");
+    let hessian = |name: &str, at: &[f64]| [row(name).second(at, 0), row(name).second(at, 1)];
+    // ∂²(a^b)/∂a∂b = a^(b-1) (1 + b ln a), which is 1/a at b = 0; ∂²/∂b² = ln² a.
+    let l = 2_f64.ln();
+    assert_eq!(hessian("powf", &[2.0, 0.0]), [[0.0, 0.5], [0.5, l * l]]);
+    assert_eq!(hessian("powf", &[0.0, 2.0]), [[2.0, 0.0], [0.0, 0.0]]);
+    // ∂²(a ln b)/∂a∂b = 1/b, also where a = 0.
+    assert_eq!(hessian("xlogy", &[0.0, 4.0]), [[0.0, 0.25], [0.25, 0.0]]);
+    assert_eq!(hessian("mul", &[0.0, 0.0]), [[0.0, 1.0], [1.0, 0.0]]);
+    assert_eq!(hessian("gated_mul", &[0.0, 0.0]), [[0.0, 1.0], [1.0, 0.0]]);
+    assert_eq!(hessian("div", &[0.0, 2.0]), [[0.0, -0.25], [-0.25, 0.0]]);
+    assert_eq!(row("sinc").second(&[0.0], 0), [-1.0 / 3.0]);
+    assert_eq!(row("powi").second(&[0.0], 0), [0.0]);
+    assert_eq!(row("square").second(&[0.0], 0), [2.0]);
+    assert_eq!(row("relu").second(&[0.0], 0), [0.0]);
+    assert_eq!(row("tanh").second(&[800.0], 0), [0.0]);
+    assert_eq!(row("softplus").second(&[-800.0], 0), [0.0]);
+}

@@ -1,0 +1,102 @@
+//! The store of parameters: names, shapes, views, ids.
+
+use ndarray::{Array, Array1, Array2, Ix1, Ix2, IxDyn, array, s};
+use wengert::{Params, Tape};
+
+use super::model;
+use crate::support::panics::message_of;
+
+#[test]
+fn every_weight_is_a_view_of_one_vector() {
+    let (mut params, w, b) = model();
+    assert_eq!(params.len(), 9);
+    assert_eq!(params.names().collect::<Vec<_>>(), ["w", "b"]);
+    params.values_mut()[4] = 50.0;
+    assert_eq!(params.view(w), array![[1.0, 2.0, 3.0], [4.0, 50.0, 6.0]]);
+    params.view_mut(b).fill(7.0);
+    assert_eq!(params.values()[6..], [7.0; 3]);
+    assert_eq!(params.by_name::<Ix2>("w"), Some(w));
+    assert_eq!(params.by_name::<IxDyn>("b").map(|b| params.view(b).len()), Some(3));
+    assert_eq!(params.by_name::<Ix1>("nothing"), None);
+    let weights: Vec<_> = params.iter().map(|w| (w.name, w.shape, w.range)).collect();
+    assert_eq!(weights, [("w", &[2, 3][..], 0..6), ("b", &[3][..], 6..9)]);
+}
+
+#[test]
+fn any_layout_and_dimension_is_stored_row_major() {
+    let a = Array::from_shape_fn((2, 3, 4), |(i, j, k)| (100 * i + 10 * j + k) as f64);
+    let mut params = Params::new();
+    let reversed = params.add("reversed axes", a.clone().reversed_axes());
+    let sliced = params.add("sliced", a.slice(s![.., ..;-1, 1..3]));
+    let dynamic = params.add("dynamic", a.clone().into_dyn());
+    let scalar = params.add("scalar", Array::from_elem((), 9.0));
+    let empty = params.add("empty", Array2::zeros((0, 3)));
+    assert_eq!(params.view(reversed), a.view().reversed_axes());
+    assert_eq!(params.view(sliced), a.slice(s![.., ..;-1, 1..3]));
+    assert_eq!(params.view(dynamic), a.view().into_dyn());
+    assert_eq!(params.view(scalar).into_scalar(), &9.0);
+    assert_eq!(params.view(empty).shape(), [0, 3]);
+
+    let mut tape = Tape::new();
+    let (_, grad) = tape.value_and_grad(&params, |p| {
+        let loss = p.get(reversed).at([3, 2, 1]) * p.get(sliced).at([0, 0, 1]);
+        assert_eq!(p.get(empty).shape(), [0, 3]);
+        loss + p.get(dynamic).at(IxDyn(&[1, 1, 1])) * p.get(scalar).at(())
+    });
+    let at = |place| {
+        let mut x = Array1::zeros(params.len());
+        x[place] = 1.0;
+        x
+    };
+    // sliced[0, 0, 1] is a[0, 2, 2] = 22 at 24 + 1; reversed[3, 2, 1] is a[1, 2, 3] at 23.
+    let expected: Array1<f64> = 22.0 * at(23) + 123.0 * at(25) + 9.0 * at(24 + 12 + 17) + 111.0 * at(60);
+    assert_eq!(grad, expected.to_vec());
+}
+
+#[test]
+fn the_summary_counts() {
+    let (mut params, ..) = model();
+    params.add("ln γ", Array::from_elem((), 1.0));
+    let expected = "\
+parameter  shape   numbers
+w          2 x 3         6
+b          3             3
+ln γ       scalar        1
+total                   10";
+    assert_eq!(params.to_string(), expected);
+    assert_eq!(Params::<f32>::new().to_string(), "parameter  shape  numbers\ntotal                   0");
+    assert!(format!("{params:?}").starts_with(r#"{"w": [[1.0, 2.0, 3.0]"#));
+}
+
+#[test]
+fn ids_belong_to_their_params_and_its_clones() {
+    let (params, w, _) = model();
+    let mut clone = params.clone();
+    assert_eq!(clone.view(w), params.view(w));
+
+    let (other, ..) = model();
+    let text = message_of(move || drop(other.view(w).to_owned()));
+    assert!(text.contains("not of these parameters (w, b)"), "{text}");
+
+    // Parameters that were added after the clone are foreign to the other.
+    let mut origin = params;
+    let c = clone.add("c", array![1.0]);
+    origin.add("c", array![2.0]);
+    assert_eq!(clone.view(c), array![1.0]);
+    let text = message_of(move || drop(origin.view(c).to_owned()));
+    assert!(text.contains("not of these parameters"), "{text}");
+}
+
+#[test]
+fn a_name_is_given_once_and_found_with_its_axes() {
+    let (mut params, ..) = model();
+    let text = message_of(move || {
+        params.add("b", array![1.0]);
+    });
+    assert!(text.contains(r#"a parameter named "b" already"#), "{text}");
+    let (params, ..) = model();
+    let text = message_of(move || {
+        params.by_name::<Ix1>("w");
+    });
+    assert!(text.contains("has shape [2, 3], 2 axes; it was asked for with 1"), "{text}");
+}

@@ -1,0 +1,3 @@
+//! Recorded functions.
+
+mod recorded;

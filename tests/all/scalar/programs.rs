@@ -1,0 +1,279 @@
+//! Random programs over the whole table of rules, in every mode of differentiation.
+
+use proptest::prelude::*;
+use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
+use wengert::{Dual, Gradient, Real, Tape, Var, dot, fuse};
+
+use crate::support::cases::config;
+use crate::support::close::{agree, largest};
+use crate::support::differences::{difference, noise};
+
+const INPUTS: usize = 3;
+
+/// A row of the table, and the indices of the earlier values that are its operands.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    row: usize,
+    operands: [usize; 2],
+    /// Makes the value a node of its own, on numbers that can.
+    retain: bool,
+}
+
+/// A straight-line program, in which a value may be used many times or never.
+type Program = Vec<Step>;
+
+fn programs() -> impl Strategy<Value = Program> {
+    let step = (0..UNARY.len() + BINARY.len(), any::<[usize; 2]>(), any::<bool>());
+    let step = step.prop_map(|(row, operands, retain)| Step { row, operands, retain });
+    prop::collection::vec(step, 1..16)
+}
+
+fn points() -> impl Strategy<Value = [f64; INPUTS]> {
+    prop::array::uniform3(-2.0..2.0)
+}
+
+/// A number to which the rows of the table apply.
+trait Number: Real {
+    fn unary(row: &UnaryRow, x: Self) -> Self;
+    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self;
+    fn retained(self) -> Self {
+        self
+    }
+}
+
+impl Number for f64 {
+    fn unary(row: &UnaryRow, x: Self) -> Self {
+        (row.on_f64)(x)
+    }
+    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
+        (row.on_f64)(a, b)
+    }
+}
+
+impl Number for Dual<f64> {
+    fn unary(row: &UnaryRow, x: Self) -> Self {
+        (row.on_dual)(x)
+    }
+    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
+        (row.on_dual)(a, b)
+    }
+}
+
+impl Number for Var<'_> {
+    fn unary(row: &UnaryRow, x: Self) -> Self {
+        (row.on_var)(x)
+    }
+    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
+        (row.on_var)(a, b)
+    }
+    fn retained(self) -> Self {
+        self.retain()
+    }
+}
+
+/// Maps any value smoothly into an interval, such as the one on which a row is smooth.
+fn into_interval<R: Real>(x: R, (lo, hi): (f64, f64)) -> R {
+    R::lit(lo) + R::lit(hi - lo) * (x / R::lit(4.0)).sigmoid()
+}
+
+/// The values of all steps.
+fn run<R: Number>(program: &[Step], inputs: &[R], retain: bool) -> Vec<R> {
+    let mut values = inputs.to_vec();
+    for step in program {
+        let [a, b] = step.operands.map(|i| values[i % values.len()]);
+        let value = match step.row.checked_sub(UNARY.len()) {
+            None => {
+                let row = &UNARY[step.row];
+                R::unary(row, into_interval(a, row.sample))
+            }
+            Some(row) => {
+                let row = &BINARY[row];
+                let (of_a, of_b) = row.sample;
+                R::binary(row, into_interval(a, of_a), into_interval(b, of_b))
+            }
+        };
+        values.push(if retain && step.retain { value.retained() } else { value });
+    }
+    values.split_off(inputs.len())
+}
+
+/// One number that depends on every step, so that no step goes untested.
+fn combined<R: Real>(values: &[R]) -> R {
+    let weighted = values.iter().enumerate().map(|(i, &v)| R::lit(1.0 / (i + 1) as f64) * v);
+    weighted.sum()
+}
+
+fn gradient_on_tape(program: &[Step], at: &[f64], retain: bool) -> (f64, Vec<f64>) {
+    let tape = Tape::new();
+    gradient_on(&tape, program, at, retain)
+}
+
+fn gradient_on(tape: &Tape, program: &[Step], at: &[f64], retain: bool) -> (f64, Vec<f64>) {
+    let x = tape.vars_from(at);
+    let y = combined(&run(program, x, retain));
+    if y.is_constant() {
+        return (y.value(), vec![0.0; at.len()]);
+    }
+    (y.value(), y.backward().wrt(x))
+}
+
+/// Values and their derivatives along `direction`, by dual numbers.
+fn tangents(program: &[Step], at: &[f64], direction: &[f64]) -> Vec<Dual<f64>> {
+    let pairs = at.iter().zip(direction);
+    let x: Vec<_> = pairs.map(|(&x, &d)| Dual::new(x, [d])).collect();
+    run(program, &x, false)
+}
+
+fn unit(i: usize) -> [f64; INPUTS] {
+    std::array::from_fn(|j| if i == j { 1.0 } else { 0.0 })
+}
+
+fn backward(y: Var<'_>) -> Option<Gradient<'_, f64>> {
+    (!y.is_constant()).then(|| y.backward())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Reverse mode, forward mode and differences give the same derivatives.
+    #[test]
+    fn tape_equals_duals_equals_differences(program in programs(), at in points()) {
+        let (value, gradient) = gradient_on_tape(&program, &at, false);
+        prop_assert_eq!(value, combined(&run(&program, &at, false)));
+        for (i, &partial) in gradient.iter().enumerate() {
+            let tangent = combined(&tangents(&program, &at, &unit(i)));
+            prop_assert_eq!(tangent.primal(), value);
+            let tangent = tangent.tangents()[0];
+            prop_assert!(agree(partial, tangent, largest(&gradient)), "tape {partial:e}, duals {tangent:e}");
+            let along = |x: f64| {
+                let mut at = at;
+                at[i] = x;
+                combined(&run(&program, &at, false))
+            };
+            let step = 0.05;
+            let (slope, trust) = difference(along, at[i], step);
+            let allowed = 8.0 * trust + (program.len() as f64) * noise(value, step);
+            prop_assert!((partial - slope).abs() <= allowed, "tape {partial:e}, differences {slope:e} ± {allowed:e}");
+        }
+    }
+
+    /// The sweep is linear in its seed: (αu + βv)' = αu' + βv'.
+    #[test]
+    fn the_sweep_is_linear(program in programs(), at in points(), alpha in -3.0..3.0_f64, beta in -3.0..3.0_f64) {
+        let tape: Tape = Tape::new();
+        let x = tape.vars_from(&at);
+        let values = run(&program, x, false);
+        let (u, v) = (x[0] + values[0], x[1] + values[values.len() - 1]);
+        let (du, dv) = (u.backward().wrt(x), v.backward().wrt(x));
+        let both = (u * alpha + v * beta).backward().wrt(x);
+        for i in 0..INPUTS {
+            let expected = alpha * du[i] + beta * dv[i];
+            prop_assert!(agree(both[i], expected, largest(&du) + largest(&dv)), "{} {expected}", both[i]);
+        }
+    }
+
+    /// ⟨Jv, w⟩ = ⟨v, Jᵀw⟩, where the values of all steps are the outputs.
+    #[test]
+    fn forward_and_reverse_are_adjoint(program in programs(), at in points(), v in points(), w in prop::array::uniform16(-1.0..1.0)) {
+        let jv = tangents(&program, &at, &v);
+        let left: f64 = jv.iter().zip(w).map(|(y, w)| y.tangents()[0] * w).sum();
+        let tape = Tape::new();
+        let x = tape.vars_from(&at);
+        let y = run(&program, x, false);
+        let constants: Vec<_> = w[..y.len()].iter().map(|&w| Var::constant(w)).collect();
+        let transposed = backward(dot(&y, &constants)).map_or(vec![0.0; INPUTS], |g| g.wrt(x));
+        let right: f64 = transposed.iter().zip(v).map(|(a, b)| a * b).sum();
+        prop_assert!(agree(left, right, largest(&transposed)), "{left:e} {right:e}");
+    }
+
+    /// A cleared tape gives the same bits as a new one, whatever was recorded before.
+    #[test]
+    fn a_cleared_tape_gives_the_same_bits(program in programs(), other in programs(), at in points()) {
+        let fresh = gradient_on_tape(&program, &at, true);
+        let mut tape = Tape::new();
+        for _ in 0..2 {
+            gradient_on(&tape, &other, &at, false);
+            tape.clear();
+            let again = gradient_on(&tape, &program, &at, true);
+            prop_assert_eq!(again.0.to_bits(), fresh.0.to_bits());
+            prop_assert!(again.1.iter().zip(&fresh.1).all(|(a, b)| a.to_bits() == b.to_bits()));
+            tape.clear();
+        }
+    }
+
+    /// `retain` adds nodes and changes no derivative.
+    #[test]
+    fn retaining_changes_nothing(program in programs(), at in points()) {
+        let (value, plain) = gradient_on_tape(&program, &at, false);
+        let (same, retained) = gradient_on_tape(&program, &at, true);
+        prop_assert_eq!(value, same);
+        for (&a, &b) in plain.iter().zip(&retained) {
+            prop_assert!(agree(a, b, largest(&plain)), "{a:e} {b:e}");
+        }
+    }
+
+    /// The adjoint of a retained intermediate is the derivative of the rest of the program by it.
+    #[test]
+    fn adjoints_of_intermediates(head in programs(), tail in programs(), at in points()) {
+        let tape = Tape::new();
+        let x = tape.vars_from(&at);
+        let middle: Vec<_> = run(&head, x, true).into_iter().map(Var::retain).collect();
+        let y = combined(&run(&tail, &middle, true));
+        prop_assume!(!y.is_constant());
+        let gradient = y.backward();
+        let cut = Tape::new();
+        let values: Vec<f64> = middle.iter().map(|m| m.value()).collect();
+        let inputs = cut.vars_from(&values);
+        let expected = backward(combined(&run(&tail, inputs, false)));
+        for (i, &m) in middle.iter().enumerate().filter(|(_, m)| !m.is_constant()) {
+            // Later intermediates may depend on this one, so only the last is compared.
+            if i + 1 == middle.len() {
+                let expected = expected.as_ref().map_or(0.0, |g| g[inputs[i]]);
+                prop_assert!(agree(gradient[m], expected, 0.0), "{} {expected}", gradient[m]);
+            }
+        }
+    }
+
+    /// A fused expression has the value and the derivatives of the plain one.
+    #[test]
+    fn fused_equals_plain(program in menus(), at in points()) {
+        let tape = Tape::new();
+        let [x, y, z] = tape.vars(at);
+        let plain = from_menu(&program, [x, y, z.square()]);
+        let before = tape.len();
+        let fused = fuse([x, y, z.square()], |inputs| from_menu(&program, inputs));
+        prop_assert!(tape.len() - before <= 2, "one node: a head and one cell");
+        prop_assert_eq!(fused.value(), plain.value());
+        let (fused, plain) = (fused.backward().wrt([x, y, z]), (plain + 0.0 * x).backward().wrt([x, y, z]));
+        for (&a, &b) in fused.iter().zip(&plain) {
+            prop_assert!(agree(a, b, largest(plain)), "{a:e} {b:e}");
+        }
+    }
+}
+
+/// A program of a few functions that are generic over the number.
+fn menus() -> impl Strategy<Value = Vec<(u8, [usize; 2])>> {
+    prop::collection::vec((0_u8..12, any::<[usize; 2]>()), 1..20)
+}
+
+fn from_menu<R: Real>(program: &[(u8, [usize; 2])], inputs: [R; INPUTS]) -> R {
+    let mut values = inputs.to_vec();
+    for &(choice, operands) in program {
+        let [a, b] = operands.map(|i| into_interval(values[i % values.len()], (0.5, 2.0)));
+        values.push(match choice {
+            0 => a + b,
+            1 => a - b,
+            2 => a * b,
+            3 => a / b,
+            4 => a.powf(b),
+            5 => a.atan2(b),
+            6 => a.sin() * b,
+            7 => a.exp(),
+            8 => a.ln(),
+            9 => a.tanh(),
+            10 => a.mul_add(b, a),
+            _ => a - R::lit(0.3),
+        });
+    }
+    combined(&values)
+}

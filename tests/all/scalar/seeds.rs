@@ -1,0 +1,65 @@
+//! Sweeps from several outputs, each with its cotangent.
+
+use ndarray::{Axis, array};
+use wengert::{Tape, Var};
+
+#[test]
+fn seeds_of_many_outputs() {
+    let tape = Tape::new();
+    let data = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    let (t, x) = (tape.tensor(&data), tape.var(0.5));
+    let y = t * x;
+    // One output twice, a view, an input, a function of one variable, a constant.
+    let gradient = tape.backward_with([
+        y.seed(&array![[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        y.seed(&array![[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        y.t().index_axis(Axis(0), 2).seed(&array![0.0, 10.0]),
+        x.seed(7.0),
+        (x * x * x).seed(4.0),
+        Var::constant(3.0).seed(1.0),
+        tape.constant(array![1.0]).seed(&array![1.0]),
+    ]);
+    assert_eq!(gradient[x], 2.0 + 60.0 + 7.0 + 3.0);
+    assert_eq!(gradient.wrt(t), array![[1.0, 0.0, 0.0], [0.0, 0.0, 5.0]]);
+    assert_eq!(tape.backward_with([])[x], 0.0);
+    // A seed of zero silences an infinite derivative.
+    assert_eq!(tape.backward_with([(x * 0.0).sqrt().seed(0.0)])[x], 0.0);
+    // The sum of single sweeps is the sweep from all outputs.
+    let mut total = y.backward_with(&array![[2.0, 0.0, 0.0], [0.0, 0.0, 10.0]]);
+    total += &(x * x * x * 4.0 + x * 7.0).backward();
+    assert_eq!(total.wrt(t), gradient.wrt(t));
+    assert_eq!(total[x], gradient[x]);
+    let mut short = x.backward();
+    short += &total;
+    assert_eq!(short[x], gradient[x] + 1.0);
+}
+
+#[test]
+#[should_panic(expected = "seed: the tensor has shape [2] and the cotangent [3]")]
+fn a_seed_of_another_shape() {
+    let (tape, data) = (Tape::new(), array![1.0, 2.0]);
+    let _ = tape.tensor(&data).backward_with(&array![1.0, 2.0, 3.0]);
+}
+
+#[test]
+#[should_panic(expected = "is a constant")]
+fn a_sweep_from_a_constant() {
+    let tape = Tape::new();
+    let _ = tape.constant(array![1.0, 2.0]).backward_with(&array![1.0, 2.0]);
+}
+
+#[test]
+#[should_panic(expected = "backward_with: an output belongs to tape")]
+fn a_seed_of_another_tape() {
+    let (a, b) = (Tape::new(), Tape::new());
+    let _ = a.backward_with([b.var(1.0).seed(1.0)]);
+}
+
+/// An iterator may record the outputs while it yields their seeds.
+#[test]
+fn seeds_that_are_recorded_on_the_way() {
+    let tape = Tape::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let gradient = tape.backward_with([(x, y), (y, y)].into_iter().map(|(a, b)| (a * b).seed(1.0)));
+    assert_eq!(gradient.wrt([x, y]), [3.0, 8.0]);
+}

@@ -1,0 +1,170 @@
+//! Weights that a variable carries until an operation records them: repetition, cancellation, overflow,
+//! underflow, and zeros beside infinities.
+
+use std::f64::consts::LN_2;
+
+use wengert::{Dual, Tape, Var, dot, fuse, norm, sum};
+
+use crate::support::close::{assert_all_rounded, assert_rounded};
+
+const INF: f64 = f64::INFINITY;
+
+#[test]
+fn cancellation_and_repetition() {
+    let tape: Tape = Tape::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    for (z, expected) in [
+        (x - x, [0.0, 0.0]),
+        (x * x, [4.0, 0.0]),
+        (x / x, [0.0, 0.0]),
+        (x + x + x, [3.0, 0.0]),
+        ((x + y) - (x + y), [0.0, 0.0]),
+        ((x * y) / (x * y), [0.0, 0.0]),
+        (x * x * x * y, [36.0, 8.0]),
+        (x - x + y, [0.0, 1.0]),
+        ((x - x) * y, [0.0, 0.0]),
+        (x.powf(x), [4.0 * (1.0 + LN_2), 0.0]),
+        (x.max(x), [1.0, 0.0]),
+        (x.hypot(x), [2_f64.sqrt(), 0.0]),
+        (x.atan2(x), [0.0, 0.0]),
+    ] {
+        let got = z.backward().wrt([x, y]);
+        for (got, want) in got.into_iter().zip(expected) {
+            assert!((got - want).abs() <= 1e-15, "{z}: {got} {want}");
+        }
+    }
+}
+
+/// x · f₁ · f₂ · ..., whose exact derivative is the product of the factors; x is so small that values stay finite.
+#[test]
+fn weights_that_leave_the_range_of_floats() {
+    for (factors, exact) in [
+        (&[1e200, 1e200, 1e-300][..], 1e100),
+        (&[1e-200, 1e-200, 1e300], 1e-100),
+        (&[1e200, 1e200, 1e-200, 1e-200], 1.0),
+        (&[1e-200, 1e-200, 1e200, 1e200], 1.0),
+        (&[1e-200, 1e-150, 1e200, 1e150], 1.0),
+        (&[1e-307, 1e-10, 1e10, 1e307], 1.0),
+        (&[1e307, 1e10, 1e-10, 1e-307], 1.0),
+        (&[1e200, 1e200, 0.0], 0.0),
+        (&[0.0, 1e200, 1e200, 1e200], 0.0),
+    ] {
+        let tape: Tape = Tape::new();
+        let [x, one] = tape.vars([1e-300, 1.0]);
+        let y = factors.iter().fold(x, |y, f| y * f);
+        for z in [y, y + 0.0 * one, y * one, sum(&[y, one, one]), fuse([y, one], |[a, b]| a * b)] {
+            assert_rounded(z.backward()[x], exact);
+        }
+        assert_rounded((y + y).backward()[x], 2.0 * exact);
+    }
+}
+
+/// One operand of a wide record, at each place, has a weight that underflows when multiplied, so the tape must
+/// record it apart.
+#[test]
+fn weights_that_underflow_inside_wide_records() {
+    for place in 0..5 {
+        let tape: Tape = Tape::new();
+        let [x, u, v] = tape.vars([1.0, 2.0, 3.0]);
+        let (mut a, mut b) = ([u; 5], [v; 5]);
+        (a[place], b[place]) = (x * 1e-200, Var::constant(1e-200));
+        let gradient = (dot(&a, &b) * 1e300).backward();
+        assert_rounded(gradient[x], 1e-100);
+        assert_all_rounded(&gradient.wrt([u, v]), &[12e300, 8e300]);
+        // Both operands of the pair, which are the same variable.
+        (a[place], b[place]) = (x * 1e-200, x * 1e-200);
+        let gradient = (dot(&a, &b) * 1e300).backward();
+        assert_rounded(gradient[x], 2e-100);
+        assert_all_rounded(&gradient.wrt([u, v]), &[12e300, 8e300]);
+    }
+}
+
+#[test]
+fn weights_of_single_precision() {
+    let tape = Tape::<f32>::default();
+    let x = tape.var(1e-30);
+    let y = x * 1e30 * 1e30 * 1e-30 * 1e-30;
+    assert!((y.backward()[x] - 1.0).abs() < 1e-5);
+    assert_eq!((x.sqrt() * 0.0).backward()[x], 0.0);
+}
+
+/// Each weight of two terms overflows, and their exact sum is 0.
+#[test]
+fn overflowing_weights_that_cancel() {
+    let tape: Tape = Tape::new();
+    let x = tape.var(1e-300);
+    let y = x * 1e200 * 1e200;
+    assert_eq!((y - y).backward()[x], 0.0);
+    assert_rounded(((y - 0.5 * y) * 1e-200 * 1e-200).backward()[x], 0.5);
+}
+
+#[test]
+fn an_exact_zero_wins_over_infinity_and_nan() {
+    let tape: Tape = Tape::new();
+    let [zero, minus, x] = tape.vars([0.0, -1.0, 2.0]);
+    let silent = |y: Var<'_>| assert_eq!(y.backward().wrt([zero, minus, x])[..2], [0.0, 0.0], "{y:?}");
+    silent(zero.sqrt() * 0.0);
+    silent(0.0 * zero.sqrt());
+    silent((zero.sqrt() * x) * 0.0);
+    silent(zero.sqrt() * 0.0 + x);
+    silent(x + 0.0 * zero.sqrt() * 3.0);
+    silent(zero.ln().gated_mul(0.0) + x);
+    silent(minus.ln().gated_mul(0.0) + x);
+    silent(zero.ln().gated_mul(zero.detach()) * x);
+    silent((zero.recip() * x).gated_mul(0.0));
+    // A logarithm in the branch that was not taken.
+    let ln = zero.ln();
+    let chosen = if zero > 0.0 { ln } else { x };
+    silent(chosen);
+    // The operand that `max` does not choose has the partial 0.
+    silent(zero.ln().max(x));
+    silent(x.max(minus.sqrt()));
+    silent(sum(&[zero.sqrt() * 0.0, x, x, x]));
+    silent(dot(&[zero.sqrt(), x, x], &[Var::constant(0.0), x, x]));
+    // 0^0 and the norm at the origin.
+    assert_eq!(zero.powi(0).backward()[zero], 0.0);
+    assert_eq!(zero.powf(0.0).backward()[zero], 0.0);
+    assert_eq!(norm(&[zero, zero]).backward()[zero], 0.0);
+    // Without an exact zero, infinity stays.
+    assert_eq!(zero.sqrt().backward()[zero], INF);
+    assert_eq!((zero.sqrt() * x).backward().wrt([zero, x]), [INF, 0.0]);
+    assert_eq!((zero.ln() + x).backward()[zero], INF);
+}
+
+#[test]
+fn infinite_cotangents() {
+    let tape: Tape = Tape::new();
+    let [zero, x, y] = tape.vars([0.0, 2.0, 3.0]);
+    // d/dt √t at t = 0 is infinite, so t has the cotangent inf; some of its partials are 0, some are not.
+    let t = (zero * x + 0.0 * y).retain();
+    let root = t.sqrt();
+    let gradient = root.backward();
+    assert_eq!(gradient.wrt([zero, x, y]), [INF, 0.0, 0.0]);
+    assert!(!gradient.is_finite());
+    assert!((x * y).backward().is_finite());
+    // The same through wide records.
+    let wide = dot(&[zero, zero, zero], &[x, y, x]).retain();
+    assert_eq!(wide.sqrt().backward().wrt([zero, x, y]), [INF, 0.0, 0.0]);
+    let parts = sum(&[zero, zero, 0.0 * x, 0.0 * y]).retain();
+    assert_eq!(parts.sqrt().backward().wrt([zero, x, y]), [INF, 0.0, 0.0]);
+    let negative = (-(zero + zero * x)).retain();
+    assert_eq!((negative.recip()).backward()[zero], INF);
+}
+
+#[test]
+fn duals_in_pending_weights() {
+    // ∂²/∂x² of √x · 0 and of x^2 at 0: an exact zero wins in tangents too.
+    let tape = Tape::<Dual<f64>>::default();
+    let x = tape.var(Dual::new(0.0, [1.0]));
+    let zero = Dual::constant(0.0);
+    let silent = (x.sqrt() * zero).backward()[x];
+    assert_eq!((silent.primal(), silent.tangents()[0]), (0.0, 0.0));
+    let square = x.powi(2).backward()[x];
+    assert_eq!((square.primal(), square.tangents()[0]), (0.0, 2.0));
+    // A weight whose primal alone is zero is not an exact zero: d²/dx² (x² y) at x = 0 is 2y.
+    let y = tape.var(Dual::constant(5.0));
+    let cubic = (x.square() * y).backward();
+    assert_eq!(cubic[x].tangents()[0], 10.0);
+    assert_eq!((x * x * x).backward()[x].tangents()[0], 0.0);
+    assert_eq!((x.square() * Dual::constant(3.0) + y).backward()[x].tangents()[0], 6.0);
+}

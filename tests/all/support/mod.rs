@@ -1,0 +1,11 @@
+//! Helpers of tests in more than one module. Test targets of their own take single files by `#[path]`, and only they
+//! take `allocator.rs`.
+
+pub(crate) mod cases;
+pub(crate) mod close;
+pub(crate) mod differences;
+pub(crate) mod functions;
+pub(crate) mod layouts;
+pub(crate) mod linearity;
+pub(crate) mod mgh;
+pub(crate) mod panics;

@@ -1,0 +1,3 @@
+//! Formulas and their derivatives.
+
+mod formulas;

@@ -1,0 +1,4 @@
+//! Recordings and sweeps.
+
+mod adjoints;
+mod sweeps;

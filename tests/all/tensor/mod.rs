@@ -1,0 +1,11 @@
+//! Operations on tensors, a module for each family.
+
+mod broadcasting;
+mod constants_of_duals;
+mod copy;
+mod custom;
+mod dense;
+mod linalg;
+mod loss;
+mod reduce;
+mod shape;

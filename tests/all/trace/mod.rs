@@ -1,0 +1,3 @@
+//! The views of a recording.
+
+mod table;
