@@ -1,7 +1,7 @@
 //! Losses against constants from mpmath and differences of plain definitions, in every layout, at special points,
 //! and with bad input.
 
-use ndarray::{Array, Array1, Array2, Axis, Ix1, Ix2, IxDyn, array};
+use ndarray::{Array, Array1, Array2, Axis, Ix2, IxDyn, array};
 use wengert::args::Target;
 use wengert::{BaseFloat, Params, Tape, Tensor, Var};
 
