@@ -1,0 +1,4 @@
+//! Tensors.
+
+mod operations;
+mod products;
