@@ -135,7 +135,11 @@ impl Layout {
         let shown = self.view(leaf).to_owned();
         // As many elements that are not zero in both: none stands in a gap.
         let flows = |x: &ArrayD<F>| x.iter().filter(|g| !g.is_null()).count();
-        assert_eq!(flows(leaf), flows(&shown), "{case}: a cotangent flows to an element that the operand does not have");
+        assert_eq!(
+            flows(leaf),
+            flows(&shown),
+            "{case}: a cotangent flows to an element that the operand does not have"
+        );
         shown
     }
 }
