@@ -212,7 +212,8 @@ fn check<F: Number>(kind: Kind, ([m, k, n], [s, t]): Sizes, pairs: &[(Layout, La
             let case = |what: &str| {
                 let number = std::any::type_name::<F>();
                 format!(
-                    "{kind:?} of {number}, m, k, n = {m}, {k}, {n}, batches {s}, {t}, {layouts:?}, repeated {left:?} {right:?}: {what}"
+                    "{kind:?} of {number}, m, k, n = {m}, {k}, {n}, batches {s}, {t}, {layouts:?}, \
+                     repeated {left:?} {right:?}: {what}"
                 )
             };
             tape.clear();
@@ -302,10 +303,10 @@ fn some_pairs() -> Vec<(Layout, Layout)> {
 
 fn check_all(kind: Kind, sizes: &[[usize; 3]], pairs: &[(Layout, Layout)]) {
     for &lengths in sizes {
-        let sizes = (lengths, [1, 1]);
-        check::<f32>(kind, sizes, pairs, true);
-        check::<f64>(kind, sizes, pairs, true);
-        check::<Dual<f64>>(kind, sizes, pairs, true);
+        let (sizes, repeats) = ((lengths, [1, 1]), lengths.iter().product::<usize>() < 2000);
+        check::<f32>(kind, sizes, pairs, repeats);
+        check::<f64>(kind, sizes, pairs, repeats);
+        check::<Dual<f64>>(kind, sizes, pairs, repeats);
     }
 }
 
@@ -371,8 +372,8 @@ fn batches() {
         ([2, 3, 2], [0, 0]),
         ([2, 3, 2], [1, 0]),
         ([2, 0, 3], [1, 1]),
-        ([9, 10, 17], [2, 1]),
-        ([12, 34, 3], [1, 2]),
+        ([9, 4, 17], [2, 1]),
+        ([5, 34, 3], [1, 2]),
     ] {
         let pairs = some_pairs();
         check::<f32>(Batches, (lengths, batches), &pairs, true);

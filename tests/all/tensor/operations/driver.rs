@@ -112,13 +112,16 @@ impl Number for Dual<f64> {
 
 pub(super) type OnTape<F> = for<'t> fn(&[Dyn<'t, F>]) -> Vec<Output<'t, F>>;
 
+type ByDefinition = fn(&[ArrayD<f64>]) -> Vec<ArrayD<f64>>;
+
 /// An operation, written once, on tapes of each number.
 #[derive(Clone, Copy)]
 pub(super) struct Operation {
     pub(super) single: OnTape<f32>,
     pub(super) double: OnTape<f64>,
     pub(super) dual: OnTape<Dual<f64>>,
-    pub(super) value: Option<fn(&[ArrayD<f64>]) -> Vec<ArrayD<f64>>>,
+    /// A plain implementation of its values.
+    pub(super) value: Option<ByDefinition>,
 }
 
 /// The numbers an operand is made of.
@@ -481,7 +484,8 @@ fn choices(sources: usize, scenario: usize) -> Vec<Vec<Layout>> {
     let n = LAYOUTS.len();
     let shifted = |first: usize, step: usize| (0..sources).map(|k| LAYOUTS[(first + k * step) % n]).collect();
     let alike = (0..n).filter(|_| scenario == 0 && sources > 1).map(|first| shifted(first, 0));
-    let mixed = (0..n).filter(|first| scenario == 0 || (first + scenario) % 3 == 0).map(|first| shifted(first, 4));
+    let mixed =
+        (0..n).filter(|&first| scenario == 0 || (first + scenario).is_multiple_of(3)).map(|first| shifted(first, 4));
     alike.chain(mixed).collect()
 }
 
@@ -528,7 +532,7 @@ fn check_scenario(
     let cotangents: Vec<ArrayD<f64>> = values.iter().enumerate().map(|(k, y)| weights(k, y.shape())).collect();
     for (k, x) in point.iter().enumerate() {
         // One element at a time; of a larger source some at a time, each with a weight of its own.
-        let groups = x.len().min(8);
+        let groups = x.len().min(if index == 0 { 8 } else { 3 });
         let step = |group: usize, i: usize| {
             if i % groups == group { if groups < x.len() { weight(7, i) } else { 1.0 } } else { 0.0 }
         };
