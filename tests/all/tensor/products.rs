@@ -1,7 +1,7 @@
 //! Products of vectors, matrices and batches of matrices against their definition: values and gradients
 //! by loops, in every layout, at sizes for each way of the kernels.
 
-use ndarray::{Array3, ArrayD, Axis, Ix1, Ix2, Ix3, IxDyn};
+use ndarray::{Array3, ArrayD, Axis, Dimension, Ix1, Ix2, Ix3, IxDyn};
 use wengert::{Dual, Gradient, Scalar, Tape, Tensor};
 
 use super::operations::Number;
@@ -34,7 +34,7 @@ impl Kind {
 
     /// The product, of two vectors as a tensor of one element.
     fn on_tape<'t, F: Scalar>(self, x: Dyn<'t, F>, y: Dyn<'t, F>) -> Dyn<'t, F> {
-        fn of<'t, F: Scalar, D: ndarray::Dimension>(x: Dyn<'t, F>) -> Tensor<'t, F, D> {
+        fn of<'t, F: Scalar, D: Dimension>(x: Dyn<'t, F>) -> Tensor<'t, F, D> {
             x.into_dimensionality().expect("as many axes as the kind says")
         }
         match self {
@@ -126,7 +126,7 @@ impl Expected {
                 // Once by the crate, once by the definition.
                 let got = got.parts()[part];
                 let close = (got - want).abs() <= 2.0 * epsilon * size;
-                assert!(close, "{}: part {part} at {place:?} is {got} instead of {want}", case());
+                assert!(close, "{}: part {part} at {:?} is {got} instead of {want}", case(), place.slice());
             }
         }
     }

@@ -186,7 +186,7 @@ pub(super) const ROW: Row = Row {
 
 impl Row {
     fn allows(&self, way: Way) -> bool {
-        self.not.iter().all(|&(other, reason)| other != way || reason.is_empty())
+        self.not.iter().all(|&(other, _)| other != way)
     }
 
     fn sample(&self, k: usize) -> Sample {
@@ -410,7 +410,11 @@ fn evaluate<F: Number>(tape: &mut Tape<F>, f: OnTape<F>, place: &Place<'_>, swee
     let owners: Vec<ArrayD<F>> = sources.zip(place.layouts).map(|(x, layout)| layout.owner(&x)).collect();
     let arrays: Vec<ArrayViewD<'_, F>> =
         owners.iter().zip(place.layouts).map(|(owner, layout)| layout.array(owner)).collect();
-    let leaves: Vec<_> = arrays.iter().enumerate().map(|(k, x)| Layout::leaf(tape, x, is_constant(k))).collect();
+    let leaves: Vec<_> = arrays
+        .iter()
+        .enumerate()
+        .map(|(k, x)| if is_constant(k) { tape.constant(x) } else { tape.tensor(x) })
+        .collect();
     let sources: Vec<_> = leaves.iter().zip(place.layouts).map(|(&leaf, layout)| layout.tensor(leaf)).collect();
     let operands = place.scenario.tensors(&sources);
 

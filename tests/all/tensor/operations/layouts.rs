@@ -1,7 +1,7 @@
 //! The layouts in which an operand may stand: the same elements, elsewhere in memory.
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
-use wengert::{Scalar, Tape, Tensor};
+use wengert::{Scalar, Tensor};
 
 /// An array's place in the memory of another one, which owns it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,15 +99,6 @@ impl Layout {
     /// The array to give to a tape.
     pub(crate) fn array<F>(self, owner: &ArrayD<F>) -> ArrayViewD<'_, F> {
         if self.on_tape { owner.view() } else { self.view(owner) }
-    }
-
-    /// The tensor of that array.
-    pub(crate) fn leaf<'t, F: Scalar>(
-        tape: &'t Tape<F>,
-        array: &'t ArrayViewD<'t, F>,
-        constant: bool,
-    ) -> Tensor<'t, F, IxDyn> {
-        if constant { tape.constant(array) } else { tape.tensor(array) }
     }
 
     /// The tensor with the elements of `x`, a view of the leaf.
