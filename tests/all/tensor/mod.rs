@@ -7,5 +7,7 @@ mod custom;
 mod dense;
 mod linalg;
 mod loss;
+mod operations;
+mod products;
 mod reduce;
 mod shape;

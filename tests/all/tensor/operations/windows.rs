@@ -1,0 +1,137 @@
+//! Convolutions and pooling, in one direction and in two.
+
+use super::*;
+use ndarray::Array4;
+
+/// Stride, padding, dilation in each direction and the number of groups.
+type Moves = ([usize; 2], [usize; 2], [usize; 2], usize);
+
+/// For each place of a window its number, and the index of the element under each of its places.
+fn over(image: usize, size: usize, (stride, padding, dilation): (usize, usize, usize)) -> Vec<Vec<Option<usize>>> {
+    let out = (image + 2 * padding - dilation * (size - 1) - 1) / stride + 1;
+    let place = |i: usize, k: usize| (i * stride + k * dilation).checked_sub(padding).filter(|&at| at < image);
+    (0..out).map(|i| (0..size).map(|k| place(i, k)).collect()).collect()
+}
+
+fn convolved(x: &Array4<f64>, w: &Array4<f64>, (stride, padding, dilation, groups): Moves) -> Array4<f64> {
+    let [rows, columns] =
+        [0, 1].map(|d| over(x.shape()[2 + d], w.shape()[2 + d], (stride[d], padding[d], dilation[d])));
+    let (outputs, inputs) = (w.shape()[0], w.shape()[1]);
+    Array4::from_shape_fn((x.shape()[0], outputs, rows.len(), columns.len()), |(n, o, i, j)| {
+        let mut sum = 0.0;
+        for c in 0..inputs {
+            for (k, row) in rows[i].iter().enumerate() {
+                for (l, column) in columns[j].iter().enumerate() {
+                    if let (Some(row), Some(column)) = (*row, *column) {
+                        sum += w[[o, c, k, l]] * x[[n, o / (outputs / groups) * inputs + c, row, column]];
+                    }
+                }
+            }
+        }
+        sum
+    })
+}
+
+/// A signal as an image of one row.
+fn image(x: &ArrayD<f64>) -> Array4<f64> {
+    let x = if x.ndim() == 3 { x.clone().insert_axis(Axis(2)) } else { x.clone() };
+    dim::<Ix4>(&x)
+}
+
+fn signal(y: Array4<f64>) -> ndarray::Array3<f64> {
+    y.remove_axis(Axis(2))
+}
+
+/// A number for each window, from the elements under it.
+fn pooled(
+    x: &Array4<f64>,
+    size: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    f: impl Fn(&[f64]) -> f64,
+) -> Array4<f64> {
+    let [rows, columns] = [0, 1].map(|d| over(x.shape()[2 + d], size[d], (stride[d], padding[d], 1)));
+    Array4::from_shape_fn((x.shape()[0], x.shape()[1], rows.len(), columns.len()), |(n, c, i, j)| {
+        let places =
+            rows[i].iter().flatten().flat_map(|row| columns[j].iter().flatten().map(move |column| (row, column)));
+        f(&places.map(|(&row, &column)| x[[n, c, row, column]]).collect::<Vec<_>>())
+    })
+}
+
+fn largest(x: &[f64]) -> f64 {
+    x.iter().copied().fold(f64::NAN, f64::max)
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+operations! {
+    conv1d: &[
+            &[&[2, 2, 5], &[3, 2, 2]],
+            &[&[1, 1, 1], &[1, 1, 1]],
+            &[&[0, 1, 4], &[2, 1, 2]],
+            &[&[2, 2, 3], &[2, 2, 3]],
+            &[&[1, 2, 9], &[2, 2, 1]],
+            &[&[2, 3, 4], &[0, 3, 2]],
+        ];
+        |x, w| of::<F, Ix3>(x).conv1d(of::<F, Ix3>(w), Conv::new()),
+        value |x, w| signal(convolved(&image(x), &image(w), ([1, 1], [0, 0], [1, 1], 1)));
+    conv1d_moved: &[&[&[1, 2, 7], &[2, 2, 3]], &[&[2, 1, 8], &[1, 1, 2]]];
+        |x, w| of::<F, Ix3>(x).conv1d(of::<F, Ix3>(w), Conv::new().stride(2).padding(2).dilation(3)),
+        value |x, w| signal(convolved(&image(x), &image(w), ([1, 2], [0, 2], [1, 3], 1)));
+    conv1d_groups: &[&[&[2, 4, 4], &[6, 2, 2]], &[&[1, 2, 3], &[2, 1, 3]]];
+        |x, w| of::<F, Ix3>(x).conv1d(of::<F, Ix3>(w), Conv::new().groups(2).padding(1)),
+        value |x, w| signal(convolved(&image(x), &image(w), ([1, 1], [0, 1], [1, 1], 2)));
+    conv2d: &[
+            &[&[2, 2, 3, 4], &[2, 2, 2, 3]],
+            &[&[1, 1, 1, 1], &[1, 1, 1, 1]],
+            &[&[1, 1, 3, 3], &[1, 1, 3, 3]],
+            &[&[2, 3, 2, 2], &[2, 3, 1, 1]],
+        ];
+        |x, w| of::<F, Ix4>(x).conv2d(of::<F, Ix4>(w), Conv::new()),
+        value |x, w| convolved(&image(x), &image(w), ([1, 1], [0, 0], [1, 1], 1));
+    conv2d_moved: &[&[&[1, 2, 5, 4], &[2, 2, 2, 3]], &[&[2, 1, 4, 6], &[1, 1, 3, 2]]];
+        |x, w| of::<F, Ix4>(x).conv2d(of::<F, Ix4>(w), Conv::new().stride([2, 1]).padding([1, 2]).dilation([1, 2])),
+        value |x, w| convolved(&image(x), &image(w), ([2, 1], [1, 2], [1, 2], 1));
+    conv2d_groups: &[&[&[1, 4, 3, 3], &[2, 2, 2, 2]], &[&[2, 2, 2, 3], &[4, 1, 2, 1]]];
+        |x, w| of::<F, Ix4>(x).conv2d(of::<F, Ix4>(w), Conv::new().groups(2).padding([0, 1])),
+        value |x, w| convolved(&image(x), &image(w), ([1, 1], [0, 1], [1, 1], 2));
+    max_pool1d: &[&[&[2, 2, 6]], &[&[1, 1, 2]], &[&[0, 1, 4]]], operands: APART;
+        |x| [of::<F, Ix3>(x).max_pool1d(2), of::<F, Ix3>(x).max_pool1d(Pool::new(2).stride(1).padding(1))],
+        value |x| vec![
+            signal(pooled(&image(x), [1, 2], [1, 2], [0, 0], largest)),
+            signal(pooled(&image(x), [1, 2], [1, 1], [0, 1], largest)),
+        ];
+    avg_pool1d: &[&[&[2, 2, 6]], &[&[1, 1, 3]], &[&[0, 1, 4]]];
+        |x| {
+            let overlapping = Pool::new(3).stride(2).padding(1);
+            let x = of::<F, Ix3>(x);
+            [x.avg_pool1d(3), x.avg_pool1d(overlapping), x.avg_pool1d(overlapping.without_padding_in_mean())]
+        },
+        value |x| vec![
+            signal(pooled(&image(x), [1, 3], [1, 3], [0, 0], mean)),
+            signal(pooled(&image(x), [1, 3], [1, 2], [0, 1], |x| x.iter().sum::<f64>() / 3.0)),
+            signal(pooled(&image(x), [1, 3], [1, 2], [0, 1], mean)),
+        ];
+    max_pool2d: &[&[&[2, 1, 4, 5]], &[&[1, 2, 2, 3]]], operands: APART;
+        |x| {
+            let overlapping = Pool::new([2, 3]).stride([1, 2]).padding([1, 1]);
+            [of::<F, Ix4>(x).max_pool2d(2), of::<F, Ix4>(x).max_pool2d(overlapping)]
+        },
+        value |x| vec![
+            pooled(&image(x), [2, 2], [2, 2], [0, 0], largest),
+            pooled(&image(x), [2, 3], [1, 2], [1, 1], largest),
+        ];
+    avg_pool2d: &[&[&[2, 1, 4, 5]], &[&[1, 2, 2, 3]]];
+        |x| {
+            let overlapping = Pool::new([2, 3]).stride([1, 2]).padding([1, 1]);
+            let x = of::<F, Ix4>(x);
+            [x.avg_pool2d(2), x.avg_pool2d(overlapping), x.avg_pool2d(overlapping.without_padding_in_mean())]
+        },
+        value |x| vec![
+            pooled(&image(x), [2, 2], [2, 2], [0, 0], mean),
+            pooled(&image(x), [2, 3], [1, 2], [1, 1], |x| x.iter().sum::<f64>() / 6.0),
+            pooled(&image(x), [2, 3], [1, 2], [1, 1], mean),
+        ];
+}
