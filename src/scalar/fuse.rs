@@ -293,12 +293,11 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
 #[inline(always)]
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
     let mut value = F::zero();
-    let cells = a.iter().zip(b).map(|(a, b)| {
+    let count = tape.records().push_each(a, b, |a, b| {
         let partials = [a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?];
         value += a.value() * b.value();
         Some(Record::pair([a.slot(), b.slot()], partials))
     });
-    let count = tape.records().extend(a.len().min(b.len()), cells);
     (count, value)
 }
 

@@ -144,13 +144,13 @@ impl<F: Scalar> Kernel<F> for Reverse<'_, F> {
             }
             let mut add = |slot: u32, partial| add_scaled(&mut adjoints[slot as usize], &cotangents, partial);
             match entries {
-                Entries::Pair([p, q], [d, e]) => {
+                Entries::Pair((p, d), (q, e)) => {
                     add(p, d);
                     add(q, e);
                 }
                 Entries::Wide((p, d), cells) => {
                     add(p, d);
-                    for ([p, q], [d, e]) in cells.iter().map(Record::cell) {
+                    for [(p, d), (q, e)] in cells.iter().map(Record::cell) {
                         add(p, d);
                         add(q, e);
                     }
@@ -177,7 +177,7 @@ impl<F: Scalar> Kernel<F> for Forward<'_, F> {
             let mut sum = [F::zero(); SEEDS];
             let mut add = |slot: usize, partial| add_scaled(&mut sum, &tangents[slot], partial);
             match entries {
-                Entries::Pair([p, q], [d, e]) => {
+                Entries::Pair((p, d), (q, e)) => {
                     add(p as usize, d);
                     add(q as usize, e);
                 }

@@ -142,7 +142,7 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
                     adjoints.of(of.first as usize..last as usize + 1);
                 }
                 Entries::Pair(..) | Entries::Wide(..) => {
-                    for slot in entries.pairs().flat_map(|(parents, _)| parents) {
+                    for (slot, _) in entries.pairs().flatten() {
                         adjoints.at(slot as usize);
                     }
                 }

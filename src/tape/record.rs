@@ -59,7 +59,7 @@ impl Progression {
 #[derive(Clone, Copy)]
 pub(crate) enum Entries<'a, F> {
     /// Two parents with their partials; the sink stands for a missing one.
-    Pair([u32; 2], [F; 2]),
+    Pair((u32, F), (u32, F)),
     /// One entry, and two more for each cell.
     Wide((u32, F), &'a [Record<F>]),
     /// The slots of a sum, each with partial 1.
@@ -82,44 +82,55 @@ impl<F: Scalar> Record<F> {
         Self { parents: [of.first, WIDE | SUM | of.len], partials: [F::lit(f64::from(of.stride)), F::zero()] }
     }
 
-    /// The entries of the last of some records, and the number of cells before it that are part of it.
+    /// The entries of a record that is not wide.
     #[inline(always)]
-    fn entries<'a>(&self, before: &'a [Self]) -> (Entries<'a, F>, usize) {
-        let [p, q] = self.parents;
-        if q & WIDE == 0 {
-            return (Entries::Pair(self.parents, self.partials), 0);
-        }
-        let (count, partial) = ((q & COUNT) as usize, self.partials[0]);
+    fn as_pair(&self) -> Option<Entries<'static, F>> {
+        let ([p, q], [d, e]) = (self.parents, self.partials);
+        if q & WIDE == 0 { Some(Entries::Pair((p, d), (q, e))) } else { None }
+    }
+
+    /// The entries of a wide record, with the records before it.
+    #[inline(always)]
+    fn wide_entries<'a>(&self, before: &'a [Self]) -> Entries<'a, F> {
+        let ([p, q], partial) = (self.parents, self.partials[0]);
+        let count = q & COUNT;
         if q & SUM == 0 {
-            return (Entries::Wide((p, partial), &before[before.len() - count..]), count);
+            return Entries::Wide((p, partial), &before[before.len() - count as usize..]);
         }
         let stride = partial.to_base().to_u32().expect("`Record::sum` wrote it");
-        (Entries::Sum(Progression { first: p, stride, len: count as u32 }), 0)
+        Entries::Sum(Progression { first: p, stride, len: count })
+    }
+
+    /// The entries of a record, with the records before it.
+    #[inline(always)]
+    fn entries<'a>(&self, before: &'a [Self]) -> Entries<'a, F> {
+        self.as_pair().unwrap_or_else(|| self.wide_entries(before))
     }
 
     /// Both entries of a cell.
     #[inline(always)]
-    pub(crate) fn cell(&self) -> ([u32; 2], [F; 2]) {
-        (self.parents, self.partials)
+    pub(crate) fn cell(&self) -> [(u32, F); 2] {
+        let ([p, q], [d, e]) = (self.parents, self.partials);
+        [(p, d), (q, e)]
     }
 }
 
 impl<'a, F: Scalar> Entries<'a, F> {
-    /// Parents and partials, two and two as the records hold them.
-    pub(crate) fn pairs(self) -> impl Iterator<Item = ([u32; 2], [F; 2])> + 'a {
+    /// (parent, partial), two and two as the records hold them.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = [(u32, F); 2]> + 'a {
+        let missing = (SINK, F::zero());
         let (first, cells, sum) = match self {
-            Self::Pair(parents, partials) => (Some((parents, partials)), &[][..], Progression::default()),
-            Self::Wide((p, d), cells) => (Some(([p, SINK], [d, F::zero()])), cells, Progression::default()),
+            Self::Pair(a, b) => (Some([a, b]), &[][..], Progression::default()),
+            Self::Wide(entry, cells) => (Some([entry, missing]), cells, Progression::default()),
             Self::Sum(sum) => (None, &[][..], sum),
         };
-        let sum = sum.slots().map(|slot| ([slot, SINK], [F::one(), F::zero()]));
+        let sum = sum.slots().map(move |slot| [(slot, F::one()), missing]);
         first.into_iter().chain(sum).chain(cells.iter().map(Record::cell))
     }
 
     /// (parent, partial) of every parent but the sink.
     pub(crate) fn terms(self) -> impl Iterator<Item = (u32, F)> + 'a {
-        let single = |([p, q], [d, e]): ([u32; 2], [F; 2])| [(p, d), (q, e)];
-        self.pairs().flat_map(single).filter(|&(slot, _)| slot != SINK)
+        self.pairs().flatten().filter(|&(slot, _)| slot != SINK)
     }
 }
 
@@ -141,8 +152,15 @@ impl<'a, F: Scalar> Iterator for Backward<'a, F> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (head, before) = self.left.split_last()?;
-        let (entries, cells) = head.entries(before);
-        self.left = &before[..before.len() - cells];
+        self.left = before;
+        // The ordinary record first, without a look at cells that it has not.
+        if let Some(pair) = head.as_pair() {
+            return Some((before.len(), pair));
+        }
+        let entries = head.wide_entries(before);
+        if let Entries::Wide(_, cells) = entries {
+            self.left = &before[..before.len() - cells.len()];
+        }
         Some((before.len(), entries))
     }
 }
@@ -156,7 +174,7 @@ pub(crate) fn operations<F: Scalar>(records: &[Record<F>]) -> impl ExactSizeIter
 /// nothing refers to.
 #[inline(always)]
 pub(crate) fn forward<F: Scalar>(records: &[Record<F>]) -> impl DoubleEndedIterator<Item = (usize, Entries<'_, F>)> {
-    records.iter().enumerate().map(|(i, head)| (i, head.entries(&records[..i]).0))
+    records.iter().enumerate().map(|(i, head)| (i, head.entries(&records[..i])))
 }
 
 /// The memory of a tape's records, and the supply of slots that records share with inputs and tensors.
@@ -176,6 +194,22 @@ pub(crate) struct Records<F> {
     offset: Cell<u32>,
     /// Records are being read.
     locked: Cell<bool>,
+}
+
+/// See [`Records::lock`]. Locks nest.
+struct Lock<'a, F> {
+    records: &'a Records<F>,
+    /// The state before.
+    locked: bool,
+    limit: u32,
+}
+
+impl<F> Drop for Lock<'_, F> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.records.locked.set(self.locked);
+        self.records.limit.set(self.limit);
+    }
 }
 
 impl<F> Drop for Records<F> {
@@ -266,6 +300,7 @@ impl<F> Records<F> {
 
     /// The first of `len` slots that are no record's.
     pub(crate) fn take_slots(&self, len: usize) -> u32 {
+        self.assert_unlocked();
         let first = self.next.get();
         assert_room(first as usize, len);
         self.next.set(first + len as u32);
@@ -276,6 +311,7 @@ impl<F> Records<F> {
 
     /// Forgets every record and every slot but the sink's.
     pub(crate) fn clear(&self) {
+        self.assert_unlocked();
         self.next.set(1);
         self.offset.set(1);
         self.relocate();
@@ -283,18 +319,18 @@ impl<F> Records<F> {
 
     /// Reads the records; recording meanwhile panics.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&[Record<F>]) -> T) -> T {
-        struct Unlock<'a, F>(&'a Records<F>, bool, u32);
-        impl<F> Drop for Unlock<'_, F> {
-            fn drop(&mut self) {
-                self.0.locked.set(self.1);
-                self.0.limit.set(self.2);
-            }
-        }
+        let _lock = self.lock();
+        f(&self.vector())
+    }
+
+    /// Refuses records and slots, and keeps the memory in its place, until the lock is dropped.
+    #[inline(always)]
+    fn lock(&self) -> Lock<'_, F> {
         // A pullback of the user's may reach the tape. Without room `write` goes to `grow`, which
         // refuses; everything else that records asks `assert_unlocked` first.
-        let _unlock = Unlock(self, self.locked.replace(true), self.limit.get());
+        let lock = Lock { records: self, locked: self.locked.replace(true), limit: self.limit.get() };
         self.limit.set(self.next.get());
-        f(&self.vector())
+        lock
     }
 
     pub(crate) fn assert_unlocked(&self) {
@@ -330,26 +366,33 @@ impl<F: Scalar> Records<F> {
         first + cells
     }
 
-    /// Appends records, at most `most`, up to the first that is missing; returns their number. (See M2 in
-    /// docs/MEASUREMENTS.md for what one [`push`](Self::push) each costs.)
+    /// Appends a record for each pair of neighbours in `a` and `b`, up to the first that is missing; returns
+    /// their number. (See M2 in docs/MEASUREMENTS.md for what one [`push`](Self::push) each costs.)
     #[inline(always)]
-    pub(crate) fn extend(&self, most: usize, records: impl Iterator<Item = Option<Record<F>>>) -> usize {
-        let first = self.next.get();
+    pub(crate) fn push_each<A, B>(
+        &self,
+        a: &[A],
+        b: &[B],
+        mut record: impl FnMut(&A, &B) -> Option<Record<F>>,
+    ) -> usize {
+        let (first, most) = (self.next.get(), a.len().min(b.len()));
         if most > (self.limit.get() - first) as usize {
             self.grow(most);
         }
-        let place = self.base.get().wrapping_add(first as usize);
+        let mut place = self.base.get().wrapping_add(first as usize);
+        let lock = self.lock();
         let mut count = 0;
-        for record in records.take(most).map_while(|record| record) {
+        for (a, b) in a.iter().zip(b) {
+            let Some(record) = record(a, b) else { break };
             debug_assert!(record.parents.iter().all(|parent| *parent < first));
-            assert!(self.next.get() == first, "the iterator of some records must not record");
-            // SAFETY: as in `write`; there is room for `most` records, and the memory has not moved since,
-            // because only `grow` moves it, whose callers change `next`.
-            unsafe { place.wrapping_add(count).write(record) };
+            // SAFETY: as in `write`; there is room for `most` records, and locked memory does not move.
+            unsafe { place.write(record) };
+            place = place.wrapping_add(1);
             count += 1;
         }
-        self.next.set(first + count as u32);
-        count
+        drop(lock);
+        self.next.set(first + count);
+        count as usize
     }
 
     /// Appends a record of any number of terms (slot, partial) and returns its slot.

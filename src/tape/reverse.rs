@@ -15,22 +15,22 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
         unsafe {
             let cotangent = *at(adjoints, (first + index) as u32);
             match entries {
-                Entries::Pair([p, q], [d, e]) if cotangent.is_finite_nonzero() => {
+                Entries::Pair((p, d), (q, e)) if cotangent.is_finite_nonzero() => {
                     at(adjoints, p).add_product(cotangent, d);
                     at(adjoints, q).add_product(cotangent, e);
                 }
-                Entries::Pair([p, q], [d, e]) => add_gated(adjoints, cotangent, [(p, d), (q, e)]),
+                Entries::Pair(a, b) => add_gated(adjoints, cotangent, [a, b]),
                 Entries::Wide((p, d), cells) if cotangent.is_finite_nonzero() => {
                     at(adjoints, p).add_product(cotangent, d);
-                    for ([p, q], [d, e]) in cells.iter().map(Record::cell) {
+                    for [(p, d), (q, e)] in cells.iter().map(Record::cell) {
                         at(adjoints, p).add_product(cotangent, d);
                         at(adjoints, q).add_product(cotangent, e);
                     }
                 }
                 Entries::Wide(entry, cells) => {
                     add_gated(adjoints, cotangent, [entry]);
-                    for ([p, q], [d, e]) in cells.iter().map(Record::cell) {
-                        add_gated(adjoints, cotangent, [(p, d), (q, e)]);
+                    for cell in cells.iter().map(Record::cell) {
+                        add_gated(adjoints, cotangent, cell);
                     }
                 }
                 Entries::Sum(of) if !cotangent.is_exact_zero() => add_to_all(adjoints, of, cotangent),

@@ -56,7 +56,7 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
         }
         for (_, entries) in forward(records) {
             match entries {
-                Entries::Pair([p, q], _) => add(u64::from(p) << 32 | u64::from(q)),
+                Entries::Pair((p, _), (q, _)) => add(u64::from(p) << 32 | u64::from(q)),
                 Entries::Wide((p, _), cells) => {
                     add(u64::from(p));
                     add(cells.len() as u64);
@@ -217,7 +217,8 @@ pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &
     domains.run(recording, |domains, node| {
         let mut sum = [F::zero(); SEEDS];
         let mut others = SmallVec::<[Rc<Set>; 2]>::new();
-        for (slots, partials) in node.entries.pairs() {
+        for pair in node.entries.pairs() {
+            let (slots, partials) = (pair.map(|(slot, _)| slot), pair.map(|(_, partial)| partial));
             let [s, t] = slots.map(|slot| tangents[slot as usize]);
             let [a, b] = slots.map(|slot| domains.get(slot));
             for (partial, own, partner, (a, b)) in [(partials[0], &s, &t, (a, b)), (partials[1], &t, &s, (b, a))] {
