@@ -7,6 +7,7 @@ use std::fmt;
 use super::{ValueStatistics, line, operand_text};
 use crate::number::Scalar;
 use crate::tape::{Op, Record, SINK, Section, Tape, operations, sections};
+use crate::text::Table;
 
 /// What is on a tape, in numbers; `Display` prints a table.
 #[derive(Clone, Debug)]
@@ -188,7 +189,7 @@ impl fmt::Display for Summary {
         for OperationCount { name, count, elements, bytes } in &self.operations {
             rows.push([(*name).to_owned(), count.to_string(), elements.to_string(), bytes.to_string()]);
         }
-        write_columns(f, &rows, 1)?;
+        writeln!(f, "{}", Table { right: 1..4, ..Table::default() }.print(&rows))?;
         writeln!(f, "depth {}, {} bytes in use", self.depth, self.memory)?;
         if self.largest.is_empty() {
             return Ok(());
@@ -198,7 +199,7 @@ impl fmt::Display for Summary {
         for Largest { name, shape, bytes, line } in &self.largest {
             rows.push([(*name).to_owned(), format!("{shape:?}"), bytes.to_string(), line.clone()]);
         }
-        write_columns(f, &rows, usize::MAX)
+        writeln!(f, "{}", Table::default().print(&rows))
     }
 }
 
@@ -215,19 +216,6 @@ impl fmt::Display for Listing {
             let Row { number, operation, operands, shape, bytes, line, .. } = row.clone();
             rows.push([number, operation, shape, bytes.to_string(), min, mean, max, bad, operands, line]);
         }
-        write_columns(f, &rows, usize::MAX)
+        writeln!(f, "{}", Table::default().print(&rows))
     }
-}
-
-/// Aligned columns, from column `right` on to the right.
-fn write_columns<const N: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; N]], right: usize) -> fmt::Result {
-    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells =
-            row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
-                if i >= right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            });
-        writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::number::Real;
-use crate::recording::expr::{Binding, Expr, MACRON, Style, number, simplify};
+use crate::recording::expr::{Binding, Expr, Style, number, simplify};
 use crate::recording::{Recorded, Recording, Source, Step, record, record_of};
 use crate::symbolic::{case_at, partial};
+use crate::text::Table;
 
 /// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
 /// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
@@ -196,23 +197,9 @@ impl Trace {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.rows(Style::Text);
-        let header = HEADER.map(str::to_owned);
-        let width = |column: usize| rows.iter().chain([&header]).map(|row| columns(&row[column])).max().unwrap_or(0);
-        let widths: [usize; 5] = std::array::from_fn(width);
-        let line = |row: &[String; 5]| {
-            let cell = |i: usize| format!("{}{}", row[i], " ".repeat(widths[i] - columns(&row[i])));
-            let [a, b, c, d, e] = std::array::from_fn(cell);
-            format!("{a}  {b} │ {c}  {d}  {e}").trim_end().to_owned()
-        };
-        writeln!(f, "{}", line(&header))?;
-        let (left, right) = (widths[0] + widths[1] + 3, widths[2] + widths[3] + widths[4] + 5);
-        writeln!(f, "{}┼{}", "─".repeat(left), "─".repeat(right))?;
-        rows.iter().try_for_each(|row| writeln!(f, "{}", line(row)))
+        let mut rows = vec![HEADER.map(str::to_owned)];
+        rows.extend(self.rows(Style::Text));
+        let table = Table { bar: Some(2), rule: Some('─'), ..Table::default() };
+        writeln!(f, "{}", table.print(&rows))
     }
-}
-
-/// The columns a text takes: a combining macron takes none.
-fn columns(text: &str) -> usize {
-    text.chars().filter(|c| *c != MACRON).count()
 }

@@ -7,5 +7,5 @@ mod print;
 mod simplify;
 
 pub(crate) use expr::{Expr, Kind};
-pub(crate) use print::{Binding, MACRON, Style, number, short};
+pub(crate) use print::{Binding, Style, number, short};
 pub(crate) use simplify::simplify;

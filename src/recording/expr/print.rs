@@ -7,6 +7,7 @@ use super::expr::{Expr, Kind};
 use super::number::Number;
 use crate::number::rules::UnaryOp;
 use crate::recording::step::Test;
+use crate::text::MACRON;
 
 /// How tightly an expression holds together; a part in a tighter place gets parentheses.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -29,9 +30,6 @@ impl fmt::Display for Expr {
         f.write_str(&Style::Text.print(self))
     }
 }
-
-/// Stands over the letter before it.
-pub(crate) const MACRON: char = '\u{304}';
 
 /// Constants by name: they print shorter, and as a person writes them.
 const NAMED: [(f64, &str, &str); 6] = [
