@@ -9,50 +9,50 @@ use crate::number::Scalar;
 use crate::tape::{Op, Record, SINK, Section, Tape, operations, sections};
 use crate::text::Table;
 
-/// What is on a tape, in numbers; `Display` prints a table.
+/// The contents of a tape in numbers; `Display` prints a table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Each operation by name, those that take most first; all scalar records are `scalars`.
+    /// Totals for each name of an operation, most bytes first; all scalar records count as `scalars`.
     pub operations: Vec<OperationCount>,
-    /// The longest chain of operations, views and functions of one scalar not counted. Of a tensor
-    /// operation with many operands two are followed.
+    /// The length of the longest chain of operations. Views and functions of one scalar do not count; of a tensor
+    /// operation with many operands, only two operands are followed.
     pub depth: usize,
     /// The five largest results of tensor operations.
     pub largest: Vec<Largest>,
-    /// Bytes in use, as [`Tape::memory`] counts them.
+    /// The bytes in use, see [`Tape::memory`].
     pub memory: usize,
 }
 
-/// What the operations of one name take, in a [`Summary`].
+/// The totals of the operations of one name, in a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationCount {
-    /// The method's name.
+    /// The name of the operation's method.
     pub name: &'static str,
-    /// How many there are.
+    /// The number of operations.
     pub count: usize,
-    /// Elements of their results.
+    /// The number of elements of the results.
     pub elements: usize,
-    /// Bytes of their results, for scalars of their records.
+    /// The bytes of the results; for `scalars`, the bytes of the records.
     pub bytes: usize,
 }
 
-/// A large result, in a [`Summary`].
+/// One of the largest results, in a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Largest {
-    /// The operation.
+    /// The name of the operation's method.
     pub name: &'static str,
     /// The result's shape.
     pub shape: Vec<usize>,
     /// The result's bytes.
     pub bytes: usize,
-    /// File and line that called the operation.
+    /// The file and the line that called the operation.
     pub line: String,
 }
 
-/// One row an operation of a tape, in the order of recording; `Display` prints a table.
+/// The operations of a tape in the order of recording; `Display` prints a table with a row for each operation.
 #[derive(Clone, Debug)]
 pub struct Listing {
     rows: Vec<Row>,
@@ -70,7 +70,7 @@ struct Row {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// Operations by name, bytes, depth and the largest results.
+    /// The contents of the tape in numbers: totals by operation, depth, the largest results and the memory in use.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -86,8 +86,8 @@ impl<F: Scalar> Tape<F> {
         self.with_records(|records, ops| summary(records, ops, self.memory()))
     }
 
-    /// Every tensor operation with its operands, shape, bytes and value statistics; scalar records
-    /// between them are one row.
+    /// Every tensor operation with its operands, shape, bytes and value statistics. All scalar records between two
+    /// tensor operations share one row.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -129,7 +129,7 @@ fn rows<F: Scalar>(Section { index, op, records, .. }: Section<'_, F>, ops: &[Op
             })
         }
         None => {
-            // The first run of inputs has the sink in it.
+            // The first range of inputs includes the sink, which is no input.
             let inputs = op.len - usize::from(op.first == 0);
             (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
         }
@@ -148,7 +148,7 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
         total.bytes += bytes;
     };
     let mut largest = Vec::new();
-    // The depth of each slot; that of a run stands at its first.
+    // For each slot, the length of the longest chain of operations that leads to it.
     let mut depths = vec![0_u32; ops.last().map_or(0, |op| op.first + op.len) + records.len() + 1];
     let mut depth = 0;
     for Section { op, first, records, .. } in sections(records, ops) {

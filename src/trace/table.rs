@@ -8,12 +8,13 @@ use crate::recording::{Recorded, Recording, Source, Step, record, record_of};
 use crate::symbolic::{case_at, partial};
 use crate::text::Table;
 
-/// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
+/// The evaluation of a function and of its gradient, as a table that textbooks print (Baydin,
 /// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
-/// JMLR 18(153), 2018, table 3): on the left what each step computes, downwards; on the right what
-/// passes on to the adjoints of its operands, upwards.
+/// JMLR 18(153), 2018, table 3). The left half is read downwards and shows the value of each step. The right half is
+/// read upwards and shows the adjoint of each step and the contributions that it passes on to the adjoints of its
+/// operands.
 ///
-/// `Display` gives aligned text; see also [`to_markdown`](Self::to_markdown) and
+/// `Display` prints aligned text; see also [`to_markdown`](Self::to_markdown) and
 /// [`to_latex`](Self::to_latex).
 ///
 /// ```
@@ -37,7 +38,7 @@ use crate::text::Table;
 #[derive(Clone, Debug)]
 pub struct Trace {
     pub(super) recording: Recording,
-    /// What each step adds to its operands' adjoints.
+    /// The contributions of each step to the adjoints of its operands.
     contributions: Vec<Vec<Contribution>>,
     pub(super) adjoints: Vec<f64>,
     pub(super) output: Source,
@@ -64,22 +65,22 @@ pub fn trace<const N: usize>(
     record(names, f, values).trace()
 }
 
-/// As [`trace`], for a function of a slice.
+/// Same as [`trace`], for a function of a slice.
 ///
 /// # Panics
 ///
-/// If two names are equal, or names and values differ in number.
+/// If two names are equal, or if `names` and `values` differ in length.
 #[track_caller]
 pub fn trace_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Trace {
     record_of(names, f, values).trace()
 }
 
 impl Recording {
-    /// The trace of its only output.
+    /// The trace of the recording's only output.
     ///
     /// # Panics
     ///
-    /// If it has not exactly one output.
+    /// If the recording does not have exactly one output.
     #[track_caller]
     pub fn trace(&self) -> Trace {
         let output = self.output("trace");
@@ -105,7 +106,7 @@ impl Recording {
         Trace { recording: self.clone(), contributions, adjoints, output }
     }
 
-    /// The adjoint of every step: the derivative of the output with respect to it.
+    /// The adjoint of every step: the derivative of the output with respect to the step.
     pub(crate) fn adjoints(&self, output: Source) -> Vec<f64> {
         let mut adjoints = vec![0.0; self.steps.len()];
         if let Source::Step(i) = output {
@@ -136,7 +137,7 @@ impl Trace {
         inputs.filter(|(step, _)| matches!(step, Step::Input(_))).map(|(_, &adjoint)| adjoint).collect()
     }
 
-    /// The recording it is of.
+    /// The recording that the trace was made from.
     pub fn recording(&self) -> &Recording {
         &self.recording
     }
