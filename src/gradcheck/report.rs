@@ -305,7 +305,7 @@ pub enum GradientMismatch {
     },
     /// The function or the gradient panicked at the point itself.
     Panicked {
-        /// The one that panicked, such as "the function".
+        /// The callee that panicked, such as "the function".
         what: &'static str,
         /// Message of the panic.
         message: String,

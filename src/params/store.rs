@@ -483,7 +483,7 @@ impl Default for WeightTraining {
 }
 
 impl fmt::Display for WeightTraining {
-    /// What differs from the default.
+    /// The differences from the default, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.frozen {
             return f.write_str("frozen");

@@ -30,7 +30,7 @@ use crate::tensor::Tensor;
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
-/// The tensor method of a binary row. `Tensor::max` and `Tensor::min` are reductions, so two rows have other names.
+/// The tensor method of a binary row: `maximum` for `max` and `minimum` for `min`, which are reductions of a tensor.
 macro_rules! on_tensor {
     (max, $a:ident, $b:ident) => {
         $a.maximum($b)

@@ -8,11 +8,12 @@ use crate::number::Real;
 use crate::recording::expr::{Style, short};
 use crate::recording::{Source, Step};
 
-/// The graph of a trace: an arrow leads from each operand to the step that uses the operand. The arrow bears the
-/// operand's value and the contribution of the step to the operand's adjoint.
+/// The graph of a trace: an arrow leads from each operand to the step that uses the operand. The label of the arrow is
+/// the operand's value and the contribution of the step to the operand's adjoint.
 ///
 /// A graph with more nodes than [`max_nodes`](Self::max_nodes) (60 by default) is folded: each node stands for the
-/// same number of consecutive steps, and an arrow bears the number of values that pass between two nodes.
+/// same number of consecutive steps, and the label of an arrow is the number of values that
+/// pass between two nodes.
 ///
 /// ```
 /// use wengert::trace;

@@ -8,7 +8,7 @@ use crate::recording::{Recorded, Recording, Source, Step, record, record_of};
 use crate::symbolic::{case_at, partial};
 use crate::text::Table;
 
-/// The evaluation of a function and of its gradient, as a table that textbooks print (Baydin,
+/// The evaluation of a function and of its gradient, as the table that textbooks print (Baydin,
 /// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
 /// JMLR 18(153), 2018, table 3). The left half is read downwards and shows the value of each step. The right half is
 /// read upwards and shows the adjoint of each step and the contributions that it passes on to the adjoints of its
