@@ -115,24 +115,21 @@ fn rows<F: Scalar>(Section { index, op, records, .. }: Section<'_, F>, ops: &[Op
         statistics: None,
         line: String::new(),
     };
-    let own = match op.describe() {
-        Some(info) => {
-            let operands: Vec<_> = info.kind.operands.iter().flatten().map(|x| operand_text(ops, x)).collect();
-            Some(Row {
-                number: format!("#{index}"),
-                operation: info.kind.name.to_owned(),
-                operands: operands.join(", "),
-                shape: format!("{:?}", info.shape),
-                bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
-                statistics: info.values.map(ValueStatistics::of),
-                line: line(info.location),
-            })
-        }
-        None => {
-            // The first range of inputs includes the sink, which is no input.
-            let inputs = op.len - usize::from(op.first == 0);
-            (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
-        }
+    let own = if let Some(info) = op.describe() {
+        let operands: Vec<_> = info.kind.operands.iter().flatten().map(|x| operand_text(ops, x)).collect();
+        Some(Row {
+            number: format!("#{index}"),
+            operation: info.kind.name.to_owned(),
+            operands: operands.join(", "),
+            shape: format!("{:?}", info.shape),
+            bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
+            statistics: info.values.map(ValueStatistics::of),
+            line: line(info.location),
+        })
+    } else {
+        // The first range of inputs includes the sink, which is no input.
+        let inputs = op.len - usize::from(op.first == 0);
+        (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
     };
     let count = operations(records).len();
     let scalars = (count > 0).then(|| anonymous("scalars", format!("{count} operations"), size_of_val(records)));

@@ -2,8 +2,8 @@
 //! points.
 //!
 //! One row holds everything that the crate knows about an elementary function. The rows generate the trait
-//! [`Real`](crate::Real), the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
-//! [`Tensor`](crate::Tensor), the operations of a [`Recording`](crate::trace::Recording), the tables [`UNARY`] and
+//! [`Real`](crate::Real), the methods of [`Var`], [`Dual`] and
+//! [`Tensor`], the operations of a [`Recording`](crate::trace::Recording), the tables [`UNARY`] and
 //! [`BINARY`] on this page, and the tests.
 //!
 //! - Outside the domain of a function, its value and its partial are NaN.
