@@ -63,7 +63,7 @@ fn width(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use crate::text::Table;
 
     #[test]
     fn columns_are_aligned() {
