@@ -62,6 +62,7 @@ pub mod symbolic;
 #[allow(unsafe_code)]
 mod tape;
 mod tensor;
+mod text;
 pub mod trace;
 
 pub use derivatives::{

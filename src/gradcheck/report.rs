@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::text::Table;
+
 /// The decision on one entry of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -213,25 +215,11 @@ impl fmt::Display for Report {
             return Ok(());
         }
         let shown = if f.alternate() { self.entries.len() } else { self.entries.len().min(ROWS) };
-        let rows: Vec<[String; 7]> = self.entries[..shown].iter().map(row).collect();
-        let head = ["input", "index", "analytic", "numeric", "± error", "rel. error", "verdict"].map(String::from);
-        let width: [usize; 7] =
-            std::array::from_fn(|c| rows.iter().chain([&head]).map(|r| r[c].chars().count()).max().unwrap_or(0));
-        for (i, row) in [&head].into_iter().chain(&rows).enumerate() {
-            let mut line = String::new();
-            for (c, (cell, width)) in row.iter().zip(width).enumerate() {
-                // Text is aligned to the left, numbers to the right.
-                let _ = if (2..6).contains(&c) {
-                    write!(line, "{cell:>width$}  ")
-                } else {
-                    write!(line, "{cell:<width$}  ")
-                };
-            }
-            writeln!(f, "  {}", line.trim_end())?;
-            if i == 0 {
-                writeln!(f, "  {}", "-".repeat(width.iter().sum::<usize>() + 12))?;
-            }
-        }
+        let header = ["input", "index", "analytic", "numeric", "± error", "rel. error", "verdict"];
+        let mut rows = vec![header.map(String::from)];
+        rows.extend(self.entries[..shown].iter().map(row));
+        let table = Table { right: 2..6, rule: Some('-'), indent: 2, ..Table::default() };
+        writeln!(f, "{}", table.print(&rows))?;
         if shown < self.entries.len() {
             writeln!(f, "  and {} more rows ({{:#}} shows them)", self.entries.len() - shown)?;
         }
@@ -317,7 +305,7 @@ pub enum GradientMismatch {
     },
     /// The function or the gradient panicked at the point itself.
     Panicked {
-        /// The one that panicked, such as "the function".
+        /// The callee that panicked, such as "the function".
         what: &'static str,
         /// Message of the panic.
         message: String,

@@ -1,4 +1,4 @@
-//! The source of an infinity or a NaN, forwards and backwards.
+//! The search for the source of an infinity or a NaN, in values and in adjoints.
 
 use std::fmt;
 use std::panic::Location;
@@ -12,19 +12,19 @@ use crate::tape::{
     Adjoints, Cotangents, Op, OperandInfo, OperationInfo, Record, SINK, Section, Tape, backward, operations, sections,
 };
 
-/// Where a number that is not finite came from; `Display` tells the story.
+/// The source of an infinity or a NaN; `Display` puts the fields into one sentence.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NonFinite {
-    /// The operation, by the name of its method; `scalar` for a record of scalars.
+    /// The name of the operation's method; `scalar` for a scalar record.
     pub operation: &'static str,
-    /// The line that called it; scalar records keep none.
+    /// The line that called the operation; `None` for a scalar record.
     pub location: Option<&'static Location<'static>>,
-    /// The shape of its result.
+    /// The shape of the operation's result.
     pub shape: Vec<usize>,
-    /// What is not finite there.
+    /// The value, partial or adjoint that is not finite, in words.
     pub what: String,
-    /// Its operands, as far as the tape knows them.
+    /// The operation's operands, in words; empty for scalars.
     pub operands: String,
 }
 
@@ -42,12 +42,11 @@ impl fmt::Display for NonFinite {
 impl std::error::Error for NonFinite {}
 
 impl<F: Scalar> Tape<F> {
-    /// The first operation, in the order of recording, whose result has an element that is infinite
-    /// or NaN, or (for scalars) whose partial is; none if all is finite.
+    /// The first operation, in the order of recording, with an infinite or NaN element in its result; for a scalar
+    /// record, with an infinite or NaN partial. `None` if all these numbers are finite.
     ///
-    /// It looks at what is on the tape: what is computed from constants alone is not, and a scalar
-    /// record knows its partials only. In a training loop ask [`check_finite`](Self::check_finite)
-    /// to look at each step.
+    /// The search covers only the tape: results of constants alone are not on the tape, and a scalar record keeps its
+    /// partials but not its value. In a training loop, [`check_finite`](Self::check_finite) searches at each step.
     ///
     /// ```
     /// use ndarray::array;
@@ -64,17 +63,17 @@ impl<F: Scalar> Tape<F> {
         self.with_records(|records, ops| sections(records, ops).find_map(|section| in_section(&section, ops)))
     }
 
-    /// Whether [`value_and_grad`](Self::value_and_grad) and its like look for values and
-    /// derivatives that are not finite after each recording and sweep, and panic with the story of
-    /// the first one.
+    /// Turns on, or off, a search for infinities and NaNs in [`value_and_grad`](Self::value_and_grad) and the methods
+    /// like it: after each recording and sweep, they panic with the [source](NonFinite) of the first such number.
     ///
-    /// Off unless set; then it costs nothing. On, it reads everything on the tape once more.
+    /// The search is off by default and then costs nothing. If it is on, each step reads everything on the tape once
+    /// more.
     pub fn check_finite(&mut self, check: bool) {
         self.set_check(check.then_some(not_finite));
     }
 }
 
-/// The complaint about a number on the tape, or in the sweep that left these adjoints, that is not finite.
+/// A message about the first number that is not finite, on the tape or in the sweep that left these adjoints.
 #[cold]
 fn not_finite<F: Scalar>(tape: &Tape<F>, loss: F, adjoints: &[F]) -> Option<String> {
     if let Some(source) = tape.first_non_finite() {
@@ -83,13 +82,13 @@ fn not_finite<F: Scalar>(tape: &Tape<F>, loss: F, adjoints: &[F]) -> Option<Stri
     if let Some(source) = in_sweep(tape, adjoints) {
         return Some(format!("the gradient is not finite: {source}"));
     }
-    let complaint = || format!("the loss is {loss}, though what is on the tape is finite: look at the constants");
-    (!loss.is_finite()).then(complaint)
+    let message = || format!("the loss is {loss}, though what is on the tape is finite: look at the constants");
+    (!loss.is_finite()).then(message)
 }
 
 impl<F: Scalar> Gradient<'_, F> {
-    /// The first operation, in the order of the sweep, that turned finite adjoints into one that is
-    /// infinite or NaN, and what it is computed from; none if the gradient is finite.
+    /// The first operation, in the order of the sweep, that turned finite adjoints into an infinite or NaN adjoint;
+    /// `None` if the gradient is finite.
     ///
     /// ```
     /// use ndarray::array;
@@ -108,7 +107,7 @@ impl<F: Scalar> Gradient<'_, F> {
 }
 
 impl Recording {
-    /// The first step whose value, or whose partial, is infinite or NaN.
+    /// The first step with an infinite or NaN value or partial.
     ///
     /// ```
     /// use wengert::record;
@@ -150,6 +149,7 @@ impl Recording {
     }
 }
 
+/// The first number of a section that is not finite: in its tensor operation, then in its scalar records.
 fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonFinite> {
     if let Some(source) = section.op.describe().and_then(|info| in_values(info, ops)) {
         return Some(source);
@@ -161,7 +161,7 @@ fn in_section<F: Scalar>(section: &Section<'_, F>, ops: &[Op<F>]) -> Option<NonF
     })
 }
 
-/// The first value of an operation's result that is not finite.
+/// The first element of an operation's result that is not finite.
 fn in_values<F: Scalar>(info: &OperationInfo<'_, F>, ops: &[Op<F>]) -> Option<NonFinite> {
     let values = info.values?;
     let place = values.iter().position(|x| !x.is_finite())?;
@@ -175,11 +175,11 @@ fn in_values<F: Scalar>(info: &OperationInfo<'_, F>, ops: &[Op<F>]) -> Option<No
     Some(of_op(ops, info, what))
 }
 
-/// The operands, with the range of their values where the tape has them.
+/// The operands in words, with the range of their values if the tape has the values.
 fn described<F: Scalar>(ops: &[Op<F>], info: &OperationInfo<'_, F>) -> String {
-    let operand = |source: &OperandInfo<'_>| {
-        let text = operand_text(ops, source);
-        match maker(ops, source).and_then(|(_, of)| of.values).map(ValueStatistics::of) {
+    let operand = |operand: &OperandInfo<'_>| {
+        let text = operand_text(ops, operand);
+        match maker(ops, operand).and_then(|(_, of)| of.values).map(ValueStatistics::of) {
             Some(ValueStatistics { min, max, .. }) => format!("{text} from {} to {}", short(min), short(max)),
             None => text,
         }
@@ -192,7 +192,7 @@ fn scalar(what: String) -> NonFinite {
     NonFinite { operation: "scalar", location: None, shape: Vec::new(), what, operands: String::new() }
 }
 
-/// The index of the element at a place in row-major order.
+/// The index of an element, from its position in row-major order.
 fn index(shape: &[usize], mut place: usize) -> String {
     let mut index = vec![0; shape.len()];
     for (i, &len) in index.iter_mut().zip(shape).rev() {
@@ -201,7 +201,7 @@ fn index(shape: &[usize], mut place: usize) -> String {
     format!("{index:?}")
 }
 
-/// Goes through a sweep again, by the adjoints that it left.
+/// The source of the first adjoint that is not finite, found by repeating the sweep on the adjoints that it left.
 fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
     if adjoints[1..].iter().all(|a| a.is_finite()) {
         return None;
@@ -214,8 +214,9 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
             let run = adjoints.get(op.first..op.first + op.len)?;
             let place = run.iter().skip(usize::from(op.first == 0)).position(|a| !a.is_finite());
             let Some(info) = op.describe() else {
-                return place
-                    .map(|place| scalar(format!("the adjoint of input {place} overflows, by adding finite ones up")));
+                return place.map(|place| {
+                    scalar(format!("the adjoint of input {place} overflows, as a sum of finite numbers"))
+                });
             };
             if let Some(place) = place {
                 let what = format!(
@@ -225,8 +226,8 @@ fn in_sweep<F: Scalar>(tape: &Tape<F>, adjoints: &[F]) -> Option<NonFinite> {
                 );
                 return Some(of_op(ops, info, what));
             }
-            // The pullback alone. The sweep called it too, so its captures are alive: the lifetime of the
-            // gradient is at most theirs.
+            // Calls this pullback alone. The sweep called it too, so its captures are alive: the lifetime of the
+            // gradient is at most the lifetime of the captures.
             let mut scratch = vec![F::zero(); op.first];
             op.pull(&mut Cotangents { of_result: run, of_operands: Adjoints::new(&mut scratch), arena: tape.arena() });
             let bad = scratch.iter().enumerate().skip(1).find(|(_, a)| !a.is_finite());
@@ -250,7 +251,7 @@ fn of_op<F: Scalar>(ops: &[Op<F>], info: &OperationInfo<'_, F>, what: String) ->
     }
 }
 
-/// The last record whose own adjoint is finite and what it adds is not.
+/// The first scalar record, in the order of the sweep, with an adjoint or a contribution that is not finite.
 fn in_records<F: Scalar>(first: usize, records: &[Record<F>], adjoints: &[F]) -> Option<NonFinite> {
     backward(records).find_map(|(i, entries)| {
         let slot = first + i;

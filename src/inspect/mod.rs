@@ -1,12 +1,14 @@
-//! Looking at a tape: what is on it, what it takes, and where a number stopped being finite.
+//! Inspection of a tape: the operations on it, the memory in use, and the source of a number that is not finite.
 //!
-//! [`Tape::summary`](crate::Tape::summary) counts, [`Tape::listing`](crate::Tape::listing) lists one row
-//! an operation, [`Tape::first_non_finite`](crate::Tape::first_non_finite) and
-//! [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of a NaN.
-//! All of them read what the tape keeps anyway, after the fact: recording and sweeping do no more
-//! than before. A tensor operation is known by name and by the line that called it; a scalar record
-//! keeps its partials alone, so the story of a scalar function is told by
-//! [`trace`](fn@crate::trace), which runs it on recorded numbers.
+//! [`Tape::summary`](crate::Tape::summary) counts operations and bytes, [`Tape::listing`](crate::Tape::listing) lists
+//! the operations, and [`Tape::first_non_finite`](crate::Tape::first_non_finite) and
+//! [`Gradient::first_non_finite`](crate::Gradient::first_non_finite) find the source of an infinity or a NaN. These
+//! methods read what the tape keeps anyway, so recording and sweeping do no extra work.
+//!
+//! The tape knows a tensor operation by name and by the line that called the operation. A scalar record keeps only its
+//! partials; [`trace`](fn@crate::trace) shows the steps of a scalar function by running it on recorded numbers.
+//!
+//! In the source, `table` counts and prints, and `finite` searches for numbers that are not finite.
 
 mod finite;
 mod table;
@@ -19,10 +21,10 @@ use std::panic::Location;
 use crate::number::Scalar;
 use crate::tape::{Op, OperandInfo, OperationInfo, SINK};
 
-/// Values in a few numbers.
+/// The range, the mean and the number of non-finite elements of some values.
 #[derive(Clone, Copy, Debug)]
 struct ValueStatistics {
-    /// Of the finite values; NaN if there is none.
+    /// The least finite value. `min`, `max` and `mean` are NaN if no value is finite.
     min: f64,
     max: f64,
     mean: f64,
@@ -42,31 +44,32 @@ impl ValueStatistics {
     }
 }
 
-/// The operation that computed an operand, and its place; none for inputs, constants and scalars.
-fn maker<'a, F: Scalar>(ops: &'a [Op<F>], source: &OperandInfo<'_>) -> Option<(usize, &'a OperationInfo<'a, F>)> {
-    let slot = source.slot as usize;
+/// The operation that computed an operand, with its index; `None` for inputs, constants and scalars.
+fn maker<'a, F: Scalar>(ops: &'a [Op<F>], operand: &OperandInfo<'_>) -> Option<(usize, &'a OperationInfo<'a, F>)> {
+    let slot = operand.slot as usize;
     let place = ops.partition_point(|op| op.first <= slot).checked_sub(1)?;
     let info = ops[place].describe()?;
     (slot < ops[place].first + ops[place].len).then_some((place, info))
 }
 
-/// An operand in words: what made it, and its shape.
-fn operand_text<F: Scalar>(ops: &[Op<F>], source: &OperandInfo<'_>) -> String {
-    let shape = source.shape;
-    match maker(ops, source) {
+/// A description of an operand: the operation that computed it, and its shape.
+fn operand_text<F: Scalar>(ops: &[Op<F>], operand: &OperandInfo<'_>) -> String {
+    let shape = operand.shape;
+    match maker(ops, operand) {
         Some((place, info)) => format!("{} #{place} {shape:?}", info.kind.name),
-        None if source.slot == SINK => format!("constant {shape:?}"),
-        None if is_input(ops, source.slot as usize) => format!("input {shape:?}"),
+        None if operand.slot == SINK => format!("constant {shape:?}"),
+        None if is_input(ops, operand.slot as usize) => format!("input {shape:?}"),
         None => "a scalar".to_owned(),
     }
 }
 
+/// True if the slot is in the range of an `Op`, not of a scalar record; an `Op` without a [`maker`] holds inputs.
 fn is_input<F: Scalar>(ops: &[Op<F>], slot: usize) -> bool {
     let place = ops.partition_point(|op| op.first <= slot) - 1;
     slot < ops[place].first + ops[place].len
 }
 
-/// A line as one clicks on it.
+/// A location as `file:line`, which terminals and editors show as a link.
 fn line(location: &Location<'_>) -> String {
     format!("{}:{}", location.file(), location.line())
 }

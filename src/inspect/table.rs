@@ -7,51 +7,52 @@ use std::fmt;
 use super::{ValueStatistics, line, operand_text};
 use crate::number::Scalar;
 use crate::tape::{Op, Record, SINK, Section, Tape, operations, sections};
+use crate::text::Table;
 
-/// What is on a tape, in numbers; `Display` prints a table.
+/// The contents of a tape in numbers; `Display` prints a table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Each operation by name, those that take most first; all scalar records are `scalars`.
+    /// Totals for each name of an operation, most bytes first; all scalar records count as `scalars`.
     pub operations: Vec<OperationCount>,
-    /// The longest chain of operations, views and functions of one scalar not counted. Of a tensor
-    /// operation with many operands two are followed.
+    /// The length of the longest chain of operations. Views and functions of one scalar do not count; of a tensor
+    /// operation with many operands, only two operands are followed.
     pub depth: usize,
     /// The five largest results of tensor operations.
     pub largest: Vec<Largest>,
-    /// Bytes in use, as [`Tape::memory`] counts them.
+    /// The bytes in use, see [`Tape::memory`].
     pub memory: usize,
 }
 
-/// What the operations of one name take, in a [`Summary`].
+/// The totals of the operations of one name, in a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationCount {
-    /// The method's name.
+    /// The name of the operation's method.
     pub name: &'static str,
-    /// How many there are.
+    /// The number of operations.
     pub count: usize,
-    /// Elements of their results.
+    /// The number of elements of the results.
     pub elements: usize,
-    /// Bytes of their results, for scalars of their records.
+    /// The bytes of the results; for `scalars`, the bytes of the records.
     pub bytes: usize,
 }
 
-/// A large result, in a [`Summary`].
+/// One of the largest results, in a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Largest {
-    /// The operation.
+    /// The name of the operation's method.
     pub name: &'static str,
     /// The result's shape.
     pub shape: Vec<usize>,
     /// The result's bytes.
     pub bytes: usize,
-    /// File and line that called the operation.
+    /// The file and the line that called the operation.
     pub line: String,
 }
 
-/// One row an operation of a tape, in the order of recording; `Display` prints a table.
+/// The operations of a tape in the order of recording; `Display` prints a table with a row for each operation.
 #[derive(Clone, Debug)]
 pub struct Listing {
     rows: Vec<Row>,
@@ -69,7 +70,7 @@ struct Row {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// Operations by name, bytes, depth and the largest results.
+    /// The contents of the tape in numbers: totals by operation, depth, the largest results and the memory in use.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -85,8 +86,8 @@ impl<F: Scalar> Tape<F> {
         self.with_records(|records, ops| summary(records, ops, self.memory()))
     }
 
-    /// Every tensor operation with its operands, shape, bytes and value statistics; scalar records
-    /// between them are one row.
+    /// Every tensor operation with its operands, shape, bytes and value statistics. All scalar records between two
+    /// tensor operations share one row.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -114,24 +115,21 @@ fn rows<F: Scalar>(Section { index, op, records, .. }: Section<'_, F>, ops: &[Op
         statistics: None,
         line: String::new(),
     };
-    let own = match op.describe() {
-        Some(info) => {
-            let operands: Vec<_> = info.kind.operands.iter().flatten().map(|x| operand_text(ops, x)).collect();
-            Some(Row {
-                number: format!("#{index}"),
-                operation: info.kind.name.to_owned(),
-                operands: operands.join(", "),
-                shape: format!("{:?}", info.shape),
-                bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
-                statistics: info.values.map(ValueStatistics::of),
-                line: line(info.location),
-            })
-        }
-        None => {
-            // The first run of inputs has the sink in it.
-            let inputs = op.len - usize::from(op.first == 0);
-            (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
-        }
+    let own = if let Some(info) = op.describe() {
+        let operands: Vec<_> = info.kind.operands.iter().flatten().map(|x| operand_text(ops, x)).collect();
+        Some(Row {
+            number: format!("#{index}"),
+            operation: info.kind.name.to_owned(),
+            operands: operands.join(", "),
+            shape: format!("{:?}", info.shape),
+            bytes: info.shape.iter().product::<usize>() * size_of::<F>(),
+            statistics: info.values.map(ValueStatistics::of),
+            line: line(info.location),
+        })
+    } else {
+        // The first range of inputs includes the sink, which is no input.
+        let inputs = op.len - usize::from(op.first == 0);
+        (inputs > 0).then(|| anonymous("inputs", format!("{inputs} numbers"), 0))
     };
     let count = operations(records).len();
     let scalars = (count > 0).then(|| anonymous("scalars", format!("{count} operations"), size_of_val(records)));
@@ -147,7 +145,7 @@ fn summary<F: Scalar>(records: &[Record<F>], ops: &[Op<F>], memory: usize) -> Su
         total.bytes += bytes;
     };
     let mut largest = Vec::new();
-    // The depth of each slot; that of a run stands at its first.
+    // For each slot, the length of the longest chain of operations that leads to it.
     let mut depths = vec![0_u32; ops.last().map_or(0, |op| op.first + op.len) + records.len() + 1];
     let mut depth = 0;
     for Section { op, first, records, .. } in sections(records, ops) {
@@ -188,7 +186,7 @@ impl fmt::Display for Summary {
         for OperationCount { name, count, elements, bytes } in &self.operations {
             rows.push([(*name).to_owned(), count.to_string(), elements.to_string(), bytes.to_string()]);
         }
-        write_columns(f, &rows, 1)?;
+        writeln!(f, "{}", Table { right: 1..4, ..Table::default() }.print(&rows))?;
         writeln!(f, "depth {}, {} bytes in use", self.depth, self.memory)?;
         if self.largest.is_empty() {
             return Ok(());
@@ -198,7 +196,7 @@ impl fmt::Display for Summary {
         for Largest { name, shape, bytes, line } in &self.largest {
             rows.push([(*name).to_owned(), format!("{shape:?}"), bytes.to_string(), line.clone()]);
         }
-        write_columns(f, &rows, usize::MAX)
+        writeln!(f, "{}", Table::default().print(&rows))
     }
 }
 
@@ -215,19 +213,6 @@ impl fmt::Display for Listing {
             let Row { number, operation, operands, shape, bytes, line, .. } = row.clone();
             rows.push([number, operation, shape, bytes.to_string(), min, mean, max, bad, operands, line]);
         }
-        write_columns(f, &rows, usize::MAX)
+        writeln!(f, "{}", Table::default().print(&rows))
     }
-}
-
-/// Aligned columns, from column `right` on to the right.
-fn write_columns<const N: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; N]], right: usize) -> fmt::Result {
-    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells =
-            row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
-                if i >= right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            });
-        writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
 }

@@ -20,6 +20,7 @@ use std::fmt;
 use ndarray::{ArrayBase, Data, Dimension, Ix2};
 
 use crate::number::BaseFloat;
+use crate::text::Table;
 
 /// The place of the greatest number of each row: the predicted classes, from logits or
 /// probabilities. The first one of equals; a NaN is never the greatest.
@@ -258,28 +259,16 @@ impl Confusion {
 impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |x: f64, digits: usize| if x.is_nan() { "-".into() } else { format!("{:.digits$}%", 100.0 * x) };
-        let classes = 0..self.classes();
-        let first = self.names.iter().map(|n| n.chars().count()).fold("precision".len(), usize::max);
-        let widths: Vec<usize> = classes
-            .clone()
-            .map(|p| {
-                let counts = classes.clone().map(|a| self.count(a, p).to_string().len());
-                counts.fold(self.names[p].chars().count().max(share(self.precision(p), 0).len()), usize::max)
-            })
-            .collect();
-        let row = |f: &mut fmt::Formatter<'_>, head: &str, cells: &dyn Fn(usize) -> String, end: &str| {
-            write!(f, "{head:first$}")?;
-            for (class, width) in widths.iter().enumerate() {
-                write!(f, "  {:>width$}", cells(class))?;
-            }
-            write!(f, "  {end:>7}")
+        let row = |head: &str, cells: &dyn Fn(usize) -> String, end: String| -> Vec<String> {
+            std::iter::once(head.to_owned()).chain((0..self.classes()).map(cells)).chain([end]).collect()
         };
-        row(f, "actual", &|class| self.names[class].clone(), "recall")?;
-        for actual in classes {
-            writeln!(f)?;
-            row(f, &self.names[actual], &|p| self.count(actual, p).to_string(), &share(self.recall(actual), 2))?;
-        }
-        writeln!(f)?;
-        row(f, "precision", &|class| share(self.precision(class), 0), &share(self.accuracy(), 2))
+        // The last column has room for 100.00%.
+        let mut rows = vec![row("actual", &|class| self.names[class].clone(), format!("{:>7}", "recall"))];
+        rows.extend((0..self.classes()).map(|actual| {
+            let counts = |predicted| self.count(actual, predicted).to_string();
+            row(&self.names[actual], &counts, share(self.recall(actual), 2))
+        }));
+        rows.push(row("precision", &|class| share(self.precision(class), 0), share(self.accuracy(), 2)));
+        f.write_str(&Table { right: 1..self.classes() + 2, ..Table::default() }.print(&rows))
     }
 }

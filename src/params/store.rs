@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::number::{Dual, Scalar};
 use crate::tape::Tape;
+use crate::text::Table;
 
 /// The parameters of a model: one flat vector, of which every weight is a named view.
 ///
@@ -482,7 +483,7 @@ impl Default for WeightTraining {
 }
 
 impl fmt::Display for WeightTraining {
-    /// What differs from the default.
+    /// The differences from the default, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.frozen {
             return f.write_str("frozen");
@@ -509,33 +510,20 @@ pub(crate) struct TrainedRange {
 }
 
 impl<F: Scalar> fmt::Display for Params<F> {
-    /// A table of name, shape and count, and of what is a buffer, frozen or has its own rate or
-    /// decay; the total is that of weights, without buffers.
+    /// A table of the names, shapes and sizes. A column `training` follows if an entry is a buffer, is frozen or has
+    /// its own rate or decay. The total counts weights, not buffers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shapes: Vec<String> = self.entries.iter().map(|e| shape(&e.shape)).collect();
-        let total = self.len().to_string();
-        let width = |title: &str, cells: &mut dyn Iterator<Item = usize>| cells.fold(title.len(), usize::max);
-        let names = width("parameter", &mut self.names().map(|n| n.chars().count()));
-        let axes = width("shape", &mut shapes.iter().map(String::len));
-        let count = width("numbers", &mut std::iter::once(total.len()));
-
-        // The column of what is special appears when something is.
-        let notes = self.entries.iter().any(|e| e.buffer || e.training != WeightTraining::default());
-        let note = |text: String| if text.is_empty() { text } else { format!("  {text}") };
-        writeln!(
-            f,
-            "{:names$}  {:axes$}  {:>count$}{}",
-            "parameter",
-            "shape",
-            "numbers",
-            if notes { "  training" } else { "" }
-        )?;
-        for (entry, shape) in self.entries.iter().zip(&shapes) {
-            let note = note(if entry.buffer { "buffer".into() } else { entry.training.to_string() });
-            writeln!(f, "{:names$}  {shape:axes$}  {:>count$}{note}", entry.name, entry.len)?;
-        }
-        write!(f, "{:names$}  {:axes$}  {total:>count$}", "total", "")?;
-        if notes { write!(f, "  {} trained", self.trained_len()) } else { Ok(()) }
+        let mut rows = vec![["parameter", "shape", "numbers", "training"].map(str::to_owned)];
+        rows.extend(self.entries.iter().map(|entry| {
+            let training = if entry.buffer { "buffer".into() } else { entry.training.to_string() };
+            [entry.name.clone(), shape(&entry.shape), entry.len.to_string(), training]
+        }));
+        let total = format!("{} trained", self.trained_len());
+        rows.push(["total".into(), String::new(), self.len().to_string(), total]);
+        let special = self.entries.iter().any(|e| e.buffer || e.training != WeightTraining::default());
+        let columns = if special { 4 } else { 3 };
+        let rows: Vec<&[String]> = rows.iter().map(|row| &row[..columns]).collect();
+        f.write_str(&Table { right: 2..3, ..Table::default() }.print(&rows))
     }
 }
 

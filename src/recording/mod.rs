@@ -1,5 +1,14 @@
-//! Functions as data: numbers that write down what is done with them, the list of steps that results, and
-//! formulas made of it.
+//! Functions as data: numbers that write down every operation, the list of steps that results, and the formulas
+//! built from the steps.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `recorded` | [`Recorded`], the number that writes its operations down on a [`Recorder`]; [`record`] |
+//! | `recording` | [`Recording`], the finished list of steps; its replay, its names and its formulas |
+//! | `step` | the plain data of a recording: steps, operands and comparisons |
+//! | `path` | the answers to comparisons of numbers without values |
+//! | `paths` | the enumeration of all paths through a function of such numbers |
+//! | `expr/` | expressions: normal form, simplification, print as text and LaTeX |
 
 pub(crate) mod expr;
 mod path;

@@ -1,10 +1,10 @@
-//! Answers to the comparisons of numbers without values.
+//! The answers to comparisons of numbers without values.
 
 use std::collections::HashMap;
 
 use super::step::{Source, Test};
 
-/// A set of the orders <, = and > that two operands may stand in.
+/// A set of possible orders (<, =, >) of two operands, one bit each.
 type Orders = u8;
 
 const LESS: Orders = 1;
@@ -12,26 +12,30 @@ const EQUAL: Orders = 2;
 const GREATER: Orders = 4;
 const ANY: Orders = LESS | EQUAL | GREATER;
 
-/// Answers to comparisons of numbers without values: first those prescribed, then "yes".
+/// A path through a function of numbers without values: the answers to its comparisons. Comparisons that earlier
+/// answers leave open are free decisions: the first ones get the prescribed answers, the others get "yes".
 ///
-/// Numbers are taken to be generic: finite, and equal to nothing else, unless the order of the two
-/// was asked for before. So a guard at a single point (`x == 0`) is passed by, while the tie of a
-/// maximum is a case of its own.
+/// Numbers are taken to be generic: finite, and different from all others unless an earlier comparison asked for the
+/// order of the two. So a guard at a single point (`x == 0`) makes no case, while the tie of a maximum is a case of
+/// its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Path {
     prescribed: Vec<bool>,
-    /// The free decisions taken, by their place in the list of comparisons.
+    /// The free decisions so far, as indices into the list of comparisons.
     pub(super) taken: Vec<usize>,
+    /// The number of comparisons so far.
     asked: usize,
+    /// The orders that the answers so far leave possible.
     known: HashMap<[Source; 2], Orders>,
 }
 
 impl Path {
-    /// The path that begins with these answers.
+    /// The path that begins with these answers to its free decisions.
     pub(super) fn beginning(prescribed: Vec<bool>) -> Self {
         Self { prescribed, ..Self::default() }
     }
 
+    /// The outcome of the next comparison.
     pub(crate) fn answer(&mut self, test: Test, [a, b]: [Source; 2]) -> bool {
         let place = self.asked;
         self.asked += 1;
@@ -48,7 +52,7 @@ impl Path {
         if a == b {
             return wanted & EQUAL != 0;
         }
-        // The pair in either direction has one entry, as seen from the operand named first.
+        // A pair has one entry for both directions, with the order of the operands from the first comparison.
         let swapped = self.known.contains_key(&[b, a]);
         let (key, wanted) = if swapped { ([b, a], mirrored(wanted)) } else { ([a, b], wanted) };
         let possible = self.known.get(&key).copied().unwrap_or(ANY);
@@ -66,6 +70,7 @@ impl Path {
     }
 }
 
+/// The orders of (b, a), from the orders of (a, b).
 fn mirrored(orders: Orders) -> Orders {
     (orders & EQUAL) | if orders & LESS != 0 { GREATER } else { 0 } | if orders & GREATER != 0 { LESS } else { 0 }
 }

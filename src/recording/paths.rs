@@ -1,21 +1,24 @@
-//! Every path through a function whose comparisons have no values to decide them.
+//! The enumeration of all paths through a function of numbers without values.
 
 use super::path::Path;
 use super::recorded::{Recorded, Recorder};
 use super::recording::Recording;
 use super::step::Comparison;
 
-/// What each path of a function records, as a tree of its decisions.
+/// The recordings of all paths through a function, as a tree of the function's decisions.
 pub(crate) enum Paths {
     End(Recording),
-    /// The recording up to the comparison is that of either side.
+    /// A decision: a recording, its comparison, the paths with the answer yes, the paths with the answer no.
+    ///
+    /// The recordings of all these paths agree up to the comparison.
     Fork(Box<(Recording, Comparison, Paths, Paths)>),
 }
 
-/// More paths than were allowed.
+/// The error of a function with more paths than allowed.
 pub(crate) struct TooManyPaths;
 
-/// Runs `f` along every path; it makes its inputs on the recorder that it is given.
+/// Runs `f` along every path; more than `limit` paths are an error. `f` makes its inputs on the recorder that it
+/// receives.
 pub(crate) fn explore(limit: usize, f: impl for<'r> Fn(&'r Recorder) -> Recorded<'r>) -> Result<Paths, TooManyPaths> {
     explore_from(&f, Vec::new(), &mut { limit })
 }

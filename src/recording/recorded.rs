@@ -1,4 +1,4 @@
-//! [`Recorded`]: the number type that writes down what is done with it.
+//! [`Recorded`]: the number type that writes down its operations.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -19,7 +19,7 @@ use crate::number::macros::{
 use crate::number::rules::{BinaryOp, BinaryRule, UnaryOp, UnaryRule};
 use crate::number::table::for_each_rule;
 
-/// Where [`Recorded`] numbers write what is done with them; [`finish`](Self::finish) gives the
+/// The list on which [`Recorded`] numbers write down their operations; [`finish`](Self::finish) turns the list into a
 /// [`Recording`].
 ///
 /// [`record`](super::record) is the short form for a function of an array of inputs.
@@ -38,14 +38,15 @@ use crate::number::table::for_each_rule;
 #[derive(Debug, Default)]
 pub struct Recorder {
     draft: RefCell<Draft>,
-    /// Set: comparisons are answered by it, not by the values.
+    /// If present, the path answers all comparisons in place of the values.
     path: Option<RefCell<Path>>,
 }
 
+/// A recording that is not finished.
 #[derive(Debug, Default)]
 struct Draft {
     recording: Recording,
-    /// The place of each constant, by its bits.
+    /// The index of each constant in the recording, by the constant's bits.
     constants: HashMap<u64, u32>,
 }
 
@@ -77,7 +78,7 @@ impl Recorder {
         Self::default()
     }
 
-    /// A recorder on which the comparisons come out as the path says.
+    /// A recorder on which the path answers all comparisons.
     pub(crate) fn along(path: Path) -> Self {
         Self { path: Some(RefCell::new(path)), ..Self::default() }
     }
@@ -86,7 +87,7 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// If there is an input of that name.
+    /// If there is already an input of that name.
     #[track_caller]
     pub fn input(&self, name: &str, value: f64) -> Recorded<'_> {
         let mut draft = self.draft.borrow_mut();
@@ -98,7 +99,7 @@ impl Recorder {
         Recorded { recorder: Some(self), step, value }
     }
 
-    /// A new input that has neither name nor value.
+    /// A new input without a value, named by its number.
     pub(crate) fn nameless_input(&self) -> Recorded<'_> {
         let number = self.draft.borrow().recording.inputs.len();
         self.input(&number.to_string(), f64::NAN)
@@ -108,7 +109,7 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// If it belongs to another recorder.
+    /// If `y` belongs to another recorder.
     #[track_caller]
     pub fn output(&self, y: Recorded<'_>) {
         if let Some(other) = y.recorder {
@@ -119,12 +120,12 @@ impl Recorder {
         draft.recording.outputs.push(y);
     }
 
-    /// What was recorded.
+    /// The finished recording.
     pub fn finish(self) -> Recording {
         self.draft.into_inner().recording
     }
 
-    /// What was recorded, and the path it took.
+    /// The finished recording, and the path that it took.
     pub(crate) fn finish_path(self) -> (Recording, Path) {
         let path = self.path.map(RefCell::into_inner).unwrap_or_default();
         (self.draft.into_inner().recording, path)
@@ -147,7 +148,7 @@ impl Recorder {
 
     fn test(&self, test: Test, a: Recorded<'_>, b: Recorded<'_>) -> bool {
         let (test, b, sought) = match test {
-            // A number without value has no sign bit, but an order against 0.
+            // A number without a value has no sign bit: a test of its sign is answered by its order against 0.
             Test::IsSignNegative if self.path.is_some() => (Test::Less, Recorded::constant(0.0), true),
             Test::IsSignPositive if self.path.is_some() => (Test::Less, Recorded::constant(0.0), false),
             _ => (test, b, true),
@@ -164,15 +165,15 @@ impl Recorder {
     }
 }
 
-/// A number that computes its value and writes the operation down on its [`Recorder`], or a
-/// constant that needs none.
+/// A number that writes its operations down on a [`Recorder`] while it computes their values, or a constant without a
+/// recorder.
 ///
-/// It works wherever a [`Var`](crate::Var) does: with every operator and function, with plain
+/// A recorded number works wherever a [`Var`](crate::Var) does: with every operator and function, with plain
 /// numbers on either side, and in any generic function over [`Real`] or `num_traits::Float`.
-/// Operations on constants alone are computed and not written down.
+/// Operations on constants alone are computed, but not written down.
 #[derive(Clone, Copy)]
 pub struct Recorded<'r> {
-    /// None: a constant.
+    /// `None` for a constant.
     recorder: Option<&'r Recorder>,
     step: u32,
     value: f64,
@@ -193,7 +194,7 @@ impl<'r> Recorded<'r> {
         Self::constant(value)
     }
 
-    /// The recorder that both are on; none if both are constants.
+    /// The recorder of both numbers; `None` if both are constants.
     #[track_caller]
     fn recorder(self, other: Self) -> Option<&'r Recorder> {
         if let (Some(mine), Some(other)) = (self.recorder, other.recorder) {
@@ -307,13 +308,13 @@ impl Real for Recorded<'_> {
     }
     /// # Panics
     ///
-    /// If an operand is no constant: a recording is made of rows of the table.
+    /// If an operand is not a constant: a recording holds only functions of the table.
     #[track_caller]
     fn apply_rule<const N: usize>(rule: impl crate::number::Rule<f64, N>, operands: [Self; N]) -> Self {
         assert!(
             operands.iter().all(|x| x.recorder.is_none()),
-            "apply_rule: a recording keeps the functions of the table of rules, not one of your own; \
-             for recorded numbers write the function with those"
+            "apply_rule: a recording holds functions of the table of rules, not a rule of your own; \
+             for recorded numbers, write the function with those of the table"
         );
         Self::constant(rule.primal(operands.map(Self::value)))
     }
@@ -340,13 +341,13 @@ impl<'r> std::ops::Neg for &Recorded<'r> {
     }
 }
 
-/// `Sum` and `Product` by a chain of operations in order, which starts with the first element.
+/// `Sum` and `Product` as a chain of operations in order, beginning with the first element.
 macro_rules! chains {
     ($($Trait:ident $method:ident $op:tt $empty:literal),+) => { $(
         impl $Trait for Recorded<'_> {
             #[track_caller]
             fn $method<I: Iterator<Item = Self>>(mut iter: I) -> Self {
-                // A loop, not a closure: that would hide the caller's line.
+                // A loop, because a closure would hide the caller's line.
                 let Some(mut total) = iter.next() else { return Self::constant($empty) };
                 for x in iter {
                     total $op x;
@@ -382,7 +383,7 @@ impl fmt::Debug for Recorded<'_> {
     }
 }
 
-/// Runs a function of named inputs once and keeps what it did.
+/// Runs a function of named inputs once and returns the recording of the run.
 ///
 /// ```
 /// use wengert::{Real, record};
@@ -407,11 +408,11 @@ pub fn record<const N: usize>(
     record_of(&names, |x| f(std::array::from_fn(|i| x[i])), &values)
 }
 
-/// As [`record`], for a function of a slice.
+/// Same as [`record`], for a function of a slice.
 ///
 /// # Panics
 ///
-/// If two names are equal, or names and values differ in number.
+/// If two names are equal, or if `names` and `values` differ in length.
 #[track_caller]
 pub fn record_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Recording {
     assert!(names.len() == values.len(), "record: {} names for {} values", names.len(), values.len());

@@ -8,17 +8,17 @@ use crate::number::Real;
 use crate::number::rules::{BinaryOp, UnaryOp};
 use crate::recording::expr::{Binding, Expr, Style};
 
-/// A function of named inputs as it ran once: its operations in order, operands by index, constants
-/// apart, and the comparisons that steered it.
+/// One run of a function of named inputs: the operations in order, the constants, the comparisons that decided which
+/// branches the function took, and the outputs.
 ///
-/// [`record`](super::record) makes one. It is plain data: it can be evaluated again at other inputs
-/// and on other numbers, printed as a [trace](Recording::trace) and drawn from that, and turned into
-/// a [formula](Recording::formula).
+/// [`record`](super::record) makes a recording. A recording is plain data: it can be evaluated again at other inputs
+/// and on other types of number, printed as a [trace](Recording::trace), drawn as a
+/// [picture](crate::trace::Trace::picture) of the trace, and turned into a [formula](Recording::formula).
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     pub(crate) inputs: Vec<String>,
     pub(crate) steps: Vec<Step>,
-    /// What each step computed when it was recorded.
+    /// The recorded value of each step.
     pub(crate) values: Vec<f64>,
     /// The line that called each step.
     pub(crate) lines: Vec<&'static Location<'static>>,
@@ -33,17 +33,17 @@ impl Recording {
         self.inputs.iter().map(String::as_str)
     }
 
-    /// The number of operations; inputs and constants are none.
+    /// The number of operations, without inputs and constants.
     pub fn len(&self) -> usize {
         self.steps.len() - self.inputs.len()
     }
 
-    /// Whether it contains no operation.
+    /// True if the recording contains no operation.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The values of the outputs when it was recorded.
+    /// The recorded values of the outputs.
     pub fn outputs(&self) -> Vec<f64> {
         self.outputs.iter().map(|&y| self.value(y)).collect()
     }
@@ -61,19 +61,18 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// If a comparison of the function would have gone the other way: what was recorded is then not
-    /// what the function computes there. Values that the function read out of its numbers
-    /// (`to_f64`, `to_base`) are not watched.
+    /// If a comparison has another outcome at these inputs than when recorded: the function would then take another
+    /// branch. Values that the function read out of its numbers (`to_f64`, `to_base`) are not checked.
     ///
     /// # Panics
     ///
-    /// If the number of inputs is not that of the recording.
+    /// If there is not one number for each input of the recording.
     #[track_caller]
     pub fn evaluate(&self, inputs: &[f64]) -> Result<Vec<f64>, BranchChanged> {
         self.replay(inputs)
     }
 
-    /// As [`evaluate`](Self::evaluate), on numbers of any kind: duals, variables of a tape.
+    /// Same as [`evaluate`](Self::evaluate), on numbers of any kind: dual numbers, variables of a tape.
     ///
     /// ```
     /// use wengert::{Dual, record};
@@ -85,11 +84,11 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// As for [`evaluate`](Self::evaluate).
+    /// Same as for [`evaluate`](Self::evaluate).
     ///
     /// # Panics
     ///
-    /// If the number of inputs is not that of the recording.
+    /// If there is not one number for each input of the recording.
     #[track_caller]
     pub fn replay<R: Real<Base = f64>>(&self, inputs: &[R]) -> Result<Vec<R>, BranchChanged> {
         assert!(
@@ -128,7 +127,7 @@ impl Recording {
         unreachable!("the last turn returns")
     }
 
-    /// The comparisons that steered the function, as text in the order they were made.
+    /// The comparisons of the function and their outcomes, as text in the order of the run.
     ///
     /// ```
     /// use wengert::{Real, record};
@@ -153,14 +152,14 @@ impl Recording {
         }
     }
 
-    /// The recorded partial of step `i` with respect to its operand in place `place`.
+    /// The partial of step `i` with respect to its operand number `place`, at the recorded values.
     pub(crate) fn partial(&self, i: usize, place: usize) -> f64 {
         let step = &self.steps[i];
         let x: Vec<f64> = step.operands().iter().map(|&x| self.value(x)).collect();
         step.partial(place, &x, self.values[i])
     }
 
-    /// Which steps the output depends on.
+    /// For each step, true if the output depends on the step.
     pub(crate) fn live(&self, output: Source) -> Vec<bool> {
         let mut live = vec![false; self.steps.len()];
         let mark = |live: &mut Vec<bool>, x: Source| {
@@ -177,7 +176,7 @@ impl Recording {
         live
     }
 
-    /// What each step is called: the user's name for an input; `v1`, `v2`, ... for the others.
+    /// The name of each step: the user's name for an input; `v1`, `v2`, ... for the others.
     pub(crate) fn step_names(&self) -> Vec<String> {
         let mut operations = 0;
         let mut name = |step: &Step| {
@@ -191,7 +190,7 @@ impl Recording {
         self.steps.iter().map(&mut name).collect()
     }
 
-    /// A step as written: its operation on the operands' names.
+    /// A step as text: its operation on the names of its operands.
     pub(crate) fn step_text(&self, i: usize, names: &[String], style: Style) -> String {
         let operand = |x: &Source| match *x {
             Source::Step(i) => style.symbol(&names[i as usize]),
@@ -216,7 +215,7 @@ impl Recording {
         }
     }
 
-    /// The formula of every step, the inputs being given.
+    /// The formula of every step, from the formulas of the inputs.
     pub(crate) fn expressions(&self, inputs: &[Expr]) -> Vec<Expr> {
         let mut formulas: Vec<Expr> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -226,6 +225,7 @@ impl Recording {
         formulas
     }
 
+    /// The formula of an operand, from the formulas of the steps.
     pub(crate) fn formula_of(&self, operand: Source, formulas: &[Expr]) -> Expr {
         match operand {
             Source::Step(i) => formulas[i as usize].clone(),
@@ -243,7 +243,7 @@ impl Recording {
         self.formula_of(operand, &self.expressions(&self.symbols()))
     }
 
-    /// The only output.
+    /// The only output. Panics, with the name of the calling `operation`, if there is not exactly one.
     #[track_caller]
     pub(crate) fn output(&self, operation: &str) -> Source {
         match self.outputs[..] {
@@ -253,13 +253,13 @@ impl Recording {
     }
 }
 
-/// At these inputs the function takes another branch than the one recorded.
+/// The error of an evaluation at inputs where the function takes another branch than the one recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BranchChanged {
     /// The comparison, in terms of the inputs.
     pub comparison: String,
-    /// Its outcome when recorded.
+    /// The recorded outcome of the comparison.
     pub recorded: bool,
 }
 

@@ -1,11 +1,11 @@
-//! The plain data of a recording: steps, their operands, and the comparisons between them.
+//! The plain data of a recording: steps, operands and comparisons.
 
 use num_traits::Float;
 
 use crate::number::Real;
 use crate::number::rules::{BinaryOp, UnaryOp};
 
-/// What an operation works on.
+/// An operand of a step or of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// The result of a step.
@@ -44,7 +44,7 @@ impl Step {
         }
     }
 
-    /// The result, from the operands' values.
+    /// The result of the step, from the values of its operands and of the inputs.
     pub(crate) fn eval<R: Real<Base = f64>>(self, value: impl Fn(Source) -> R, inputs: &[R]) -> R {
         match self {
             Step::Input(i) => inputs[i as usize],
@@ -54,7 +54,7 @@ impl Step {
         }
     }
 
-    /// The partial with respect to the operand in place `i`, from operands `x` and result `y`.
+    /// The partial with respect to operand number `i`, from the operands `x` and the result `y`.
     pub(crate) fn partial<R: Real<Base = f64>>(self, i: usize, x: &[R], y: R) -> R {
         match (self, i) {
             (Step::Unary(op, _), _) => op.partial(x[0], y),
@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-/// A question about values whose answer may have steered the function.
+/// A comparison of two values, or a test of one, that may have decided which branch the function took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
     Less,
@@ -75,7 +75,7 @@ pub(crate) enum Test {
     Greater,
     GreaterEqual,
     Equal,
-    // The others ask about the left operand alone.
+    // The tests from here on are about the left operand alone.
     IsNan,
     IsInfinite,
     IsFinite,
@@ -85,6 +85,7 @@ pub(crate) enum Test {
 }
 
 impl Test {
+    /// The outcome for values.
     pub(crate) fn holds<R: Real>(self, a: R, b: R) -> bool {
         match self {
             Test::Less => a < b,
@@ -101,7 +102,7 @@ impl Test {
         }
     }
 
-    /// The test in words, of operands in words.
+    /// The test as text, from the texts of the operands.
     pub(crate) fn text(self, a: &str, b: &str) -> String {
         match self {
             Test::Less => format!("{a} < {b}"),
@@ -119,12 +120,12 @@ impl Test {
     }
 }
 
-/// A comparison that the function made, between steps `before - 1` and `before`.
+/// A comparison that the function made, with its outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Comparison {
     pub(crate) test: Test,
     pub(crate) operands: [Source; 2],
     pub(crate) outcome: bool,
-    /// How many steps precede it.
+    /// The number of steps that precede the comparison.
     pub(crate) before: u32,
 }

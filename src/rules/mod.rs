@@ -1,21 +1,23 @@
 //! The table of derivative rules: every elementary function, its derivative, and the conventions at special
 //! points.
 //!
-//! One row holds everything the crate knows of an elementary function. From the rows come the trait
-//! [`Real`](crate::Real), the methods of [`Var`](crate::Var), [`Dual`](crate::Dual) and
-//! [`Tensor`](crate::Tensor), the operations a recording keeps, the rendered tables [`UNARY`] and
-//! [`BINARY`], and the tests.
+//! One row holds everything that the crate knows about an elementary function. The rows generate the trait
+//! [`Real`](crate::Real), the methods of [`Var`], [`Dual`] and
+//! [`Tensor`], the operations of a [`Recording`](crate::trace::Recording), the tables [`UNARY`] and
+//! [`BINARY`] on this page, and the tests.
 //!
-//! - Outside the domain the value is NaN and so is the partial.
+//! - Outside the domain of a function, its value and its partial are NaN.
 //! - At a kink the partial is a subgradient: `abs'(0) = 0`, `relu'(0) = 0`, `leaky_relu'(0) = slope`.
 //!   `clamp` passes the cotangent on the closed interval.
-//! - Ties of `max` and `min` split one half to each side, so the partials sum to one. A NaN operand
+//! - At a tie of `max` or `min`, each partial is one half, so the partials sum to one. A NaN operand
 //!   loses to a number, as in `f64::max`.
 //! - `hypot` and every norm have gradient 0 at the origin. `x^0` is constant, also at 0.
 //! - Step functions (`floor`, `signum`, ...) have partial 0 everywhere.
+//!
+//! In the source, this room is the public page alone: the rows are in `number::table`.
 
 #![allow(non_camel_case_types)]
-// π, ln 2 and their like stand in the points as mpmath printed them.
+// The edge points hold π, ln 2 and other constants as mpmath printed them.
 #![allow(clippy::approx_constant)]
 
 use crate::number::Dual;
@@ -28,7 +30,7 @@ use crate::tensor::Tensor;
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
-/// The tensor method of a row: there `max` and `min` are reductions.
+/// The tensor method of a binary row: `maximum` for `max` and `minimum` for `min`, which are reductions of a tensor.
 macro_rules! on_tensor {
     (max, $a:ident, $b:ident) => {
         $a.maximum($b)
@@ -45,31 +47,41 @@ macro_rules! on_tensor {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct UnaryRow {
-    /// The method's name.
+    /// The name of the method.
     pub name: &'static str,
     /// The partial dy/dx as a formula in x and y.
     pub formula: &'static str,
     /// An open interval on which the function is smooth.
     pub sample: (f64, f64),
-    /// Edge points (x, y, dy/dx), computed by mpmath.
+    /// Edge points (x, y, dy/dx), computed with mpmath.
     pub points: &'static [(f64, f64, f64)],
-    /// The function on `f64`, parameters as in the row.
+    // The functions below exist so that the tests can run every row on every number type.
+    /// The function on `f64`, with the row's parameters.
+    #[doc(hidden)]
     pub on_f64: fn(f64) -> f64,
     /// The function on `f32`.
+    #[doc(hidden)]
     pub on_f32: fn(f32) -> f32,
     /// The function on dual numbers.
+    #[doc(hidden)]
     pub on_dual: fn(Dual<f64>) -> Dual<f64>,
     /// The function on the tape.
+    #[doc(hidden)]
     pub on_var: for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
     /// The function on the tape in single precision.
+    #[doc(hidden)]
     pub on_var_f32: for<'t> fn(Var<'t, f32>) -> Var<'t, f32>,
     /// The function on a tape of dual numbers, forward over reverse.
+    #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
-    /// The function on numbers that are recorded.
+    /// The function on recorded numbers.
+    #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
     /// The function on the elements of a tensor.
+    #[doc(hidden)]
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>) -> TensorOf<'t, f64>,
     /// The function on the elements of a tensor in single precision.
+    #[doc(hidden)]
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>) -> TensorOf<'t, f32>,
 }
 
@@ -77,41 +89,53 @@ pub struct UnaryRow {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BinaryRow {
-    /// The method's name.
+    /// The name of the method.
     pub name: &'static str,
     /// The partials dz/da and dz/db as formulas in a, b and z.
     pub formulas: (&'static str, &'static str),
     /// Open intervals for a and b on which the function is smooth.
     pub sample: ((f64, f64), (f64, f64)),
-    /// Edge points (a, b, z, dz/da, dz/db), computed by mpmath.
+    /// Edge points (a, b, z, dz/da, dz/db), computed with mpmath.
     pub points: &'static [(f64, f64, f64, f64, f64)],
+    // The functions below exist so that the tests can run every row on every number type.
     /// The function on `f64`.
+    #[doc(hidden)]
     pub on_f64: fn(f64, f64) -> f64,
     /// The function on `f32`.
+    #[doc(hidden)]
     pub on_f32: fn(f32, f32) -> f32,
     /// The function on dual numbers.
+    #[doc(hidden)]
     pub on_dual: fn(Dual<f64>, Dual<f64>) -> Dual<f64>,
     /// The function on the tape.
+    #[doc(hidden)]
     pub on_var: for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>,
     /// The function on the tape in single precision.
+    #[doc(hidden)]
     pub on_var_f32: for<'t> fn(Var<'t, f32>, Var<'t, f32>) -> Var<'t, f32>,
     /// The function on a tape of dual numbers, forward over reverse.
+    #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
-    /// The function on numbers that are recorded.
+    /// The function on recorded numbers.
+    #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
     /// The function on the elements of two tensors.
+    #[doc(hidden)]
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>, TensorOf<'t, f64>) -> TensorOf<'t, f64>,
     /// The function on the elements of two tensors in single precision.
+    #[doc(hidden)]
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>, TensorOf<'t, f32>) -> TensorOf<'t, f32>,
 }
 
-/// The handle that second derivatives are read from.
+/// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
+#[doc(hidden)]
 pub type VarOfDual<'t> = Var<'t, Dual<f64>>;
 
-/// The tensor type of the rows' functions.
+/// A tensor with one axis. Exists for the tests that run every row on this type.
+#[doc(hidden)]
 pub type TensorOf<'t, F> = Tensor<'t, F, ndarray::Ix1>;
 
-/// Turns the rows into the rendered tables.
+/// Turns the rows into [`UNARY`] and [`BINARY`], with a table of formulas as their documentation.
 macro_rules! tables {
     (
         unary std { $( $(#[doc = $sdoc:literal])+ fn $sname:ident($sx:ident $(; $sp:ident : $sty:ident = $spv:expr)*) -> $sy:ident {

@@ -1,14 +1,14 @@
-//! From a recording to a formula, and to the formula of its derivative.
+//! The formula of a recorded function, and the formula of its derivative.
 //!
-//! There is no second table of derivatives here: the formula of a partial is what the rule itself
-//! does when it is run on recorded numbers.
+//! The formula of a partial is a recording of the rule itself, run on recorded numbers: there is no second table of
+//! derivatives.
 
 use std::collections::HashMap;
 
 use crate::recording::expr::{Expr, Kind, simplify};
 use crate::recording::{Paths, Recorded, Recorder, Recording, Source, Step, TooManyPaths, explore};
 
-/// How many paths through a function become cases of its formula.
+/// The largest number of paths through a function, each of which becomes a case of its formula.
 pub(crate) const MAX_PATHS: usize = 64;
 
 impl Recording {
@@ -39,12 +39,12 @@ impl Recording {
     }
 }
 
-/// The formula of a partial: the rule run on recorded numbers, along every path it may take.
+/// The formula of a partial: the rule run on recorded numbers, along every path of the rule.
 pub(crate) fn partial(step: Step, place: usize, x: &[Expr], y: &Expr) -> Expr {
     let all: Vec<&Expr> = x.iter().chain([y]).collect();
     let given: Vec<Expr> = all.iter().copied().filter(|e| e.as_number().is_none()).cloned().collect();
     let paths = explore(MAX_PATHS, |recorder| {
-        // Numbers stay numbers, so that what they decide is decided.
+        // Operands that are numbers keep their values, so that comparisons between numbers need no cases.
         let number = |e: &&Expr| match e.as_number() {
             Some(n) => Recorded::constant(n.to_f64()),
             None => recorder.nameless_input(),
@@ -68,7 +68,7 @@ pub(crate) fn case_at<'a>(mut e: &'a Expr, symbol: &impl Fn(&str) -> f64) -> &'a
     e
 }
 
-/// The formula of `f`, a function of the symbols.
+/// The formula of `f`, a function of the symbols, with a case for each path.
 pub(crate) fn formula(
     symbols: &[Expr],
     names: &[String],
@@ -96,7 +96,7 @@ fn inputs<'r>(recorder: &'r Recorder, names: &[String]) -> Vec<Recorded<'r>> {
     names.iter().map(|name| recorder.input(name, f64::NAN)).collect()
 }
 
-/// One formula of the formulas that each path has.
+/// The formulas of all paths, joined into one formula with cases.
 fn cases(paths: &Paths, given: &[Expr], of_path: &impl Fn(&Recording) -> Expr) -> Expr {
     match paths {
         Paths::End(recording) => of_path(recording),

@@ -1,8 +1,8 @@
-//! Formulas: a function as an expression, its derivatives, simplified.
+//! Formulas: a function as an expression, and its derivatives, simplified.
 //!
 //! [`symbolic`] runs a function on [recorded](crate::trace::Recorded) numbers and reads the formula
-//! off the recording. A derivative is the reverse sweep done on formulas, each partial being what
-//! the rule of the [table](crate::rules) itself does on recorded numbers: there is no second table.
+//! off the recording. A derivative is a reverse sweep over formulas. Each partial is found by running the rule of the
+//! [table](crate::rules) on recorded numbers, so there is no second table of derivatives.
 //!
 //! ```
 //! use wengert::symbolic;
@@ -14,15 +14,19 @@
 //! assert_eq!(symbolic(["w"], |[w]| 1.0 / w.powi(2)).diff("w").to_string(), "-2/w^3");
 //! ```
 //!
-//! # Which expressions count as equal
+//! # Equality of expressions
 //!
-//! Sums and products have one form, like terms and powers of one base are collected, and of a few
-//! rewritings (a common factor out, a product multiplied out, sin² + cos² = 1) the shortest in
-//! print is kept. Expressions are equal as functions on the reals that agree wherever both are
-//! defined, as in [SymPy](https://www.sympy.org): `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x, while
-//! `sqrt(x^2)` is |x|. Where the function branches the formula has cases; a case that is NaN is outside
-//! the domain and left out. A test for one point (`x == 0`) is passed by: the formula is that of
-//! the points around it.
+//! Sums and products have a normal form, in which like terms and powers of one base are collected. Simplification
+//! tries a few rewritings (taking out a common factor, multiplying out a product, sin² + cos² = 1) and keeps the
+//! expression that is shortest in print. Two expressions count as equal if they agree, as functions on the reals,
+//! wherever both are defined, as in [SymPy](https://www.sympy.org): `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x,
+//! while `sqrt(x^2)` is |x|.
+//!
+//! A function that branches has a formula with cases. A case that is NaN lies outside the domain and is left out. A
+//! test for a single point (`x == 0`) makes no case: the formula holds at the points around it.
+//!
+//! In the source, this file has the public [`Formula`], and `derive` the way from a function to its formula and to the
+//! derivative; expressions, their simplification and their printing are in `recording::expr`.
 
 mod derive;
 
@@ -54,8 +58,8 @@ pub struct Formula {
 
 /// The formula of a function of named variables.
 ///
-/// The function is run on numbers without a value; where it compares them, it is run once for each
-/// outcome, and the formula has cases.
+/// The function runs on numbers without a value. A function that compares such numbers runs once for each outcome, and
+/// its formula has cases.
 ///
 /// ```
 /// use wengert::symbolic;
@@ -68,18 +72,18 @@ pub struct Formula {
 ///
 /// # Panics
 ///
-/// If two names are equal, or the function has more than 64 paths: record it at a point, and take
-/// the [formula of the recording](Recording::formula), which holds on that path.
+/// If two names are equal, or if the function has more than 64 paths. Such a function can be
+/// [recorded](fn@crate::record) at a point; the [formula of the recording](Recording::formula) holds on that path.
 #[track_caller]
 pub fn symbolic<const N: usize>(names: [&str; N], f: impl for<'r> Fn([Recorded<'r>; N]) -> Recorded<'r>) -> Formula {
     symbolic_of(&names, |x| f(std::array::from_fn(|i| x[i])))
 }
 
-/// As [`symbolic`], for a function of a slice.
+/// Same as [`symbolic`], for a function of a slice.
 ///
 /// # Panics
 ///
-/// As for [`symbolic`].
+/// Same as for [`symbolic`].
 #[track_caller]
 pub fn symbolic_of(names: &[&str], f: impl for<'r> Fn(&[Recorded<'r>]) -> Recorded<'r>) -> Formula {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -97,7 +101,7 @@ pub fn symbolic_of(names: &[&str], f: impl for<'r> Fn(&[Recorded<'r>]) -> Record
 }
 
 impl Formula {
-    /// The names of its variables, in the order of [`evaluate`](Self::evaluate)'s arguments.
+    /// The names of the variables, in the order in which [`evaluate`](Self::evaluate) takes their values.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
@@ -118,7 +122,7 @@ impl Formula {
     ///
     /// # Panics
     ///
-    /// If there is no variable of that name, or the formula has more than 64 cases.
+    /// If there is no variable of that name, or if the formula has more than 64 cases.
     #[track_caller]
     pub fn diff(&self, name: &str) -> Self {
         let place = self.place(name, "diff");
@@ -128,7 +132,11 @@ impl Formula {
         }
     }
 
-    /// The derivatives with respect to all variables, in order.
+    /// The derivatives with respect to all variables, in the order of [`names`](Self::names).
+    ///
+    /// # Panics
+    ///
+    /// If the formula has more than 64 cases.
     #[track_caller]
     pub fn gradient(&self) -> Vec<Self> {
         self.names.iter().map(|name| self.diff(name)).collect()
@@ -165,7 +173,7 @@ impl Formula {
         Self { names, expr }
     }
 
-    /// Its value at numbers of any kind, in the order of [`names`](Self::names).
+    /// The formula's value at numbers of any kind, given in the order of [`names`](Self::names).
     ///
     /// ```
     /// use wengert::{Tape, symbolic};
@@ -180,7 +188,7 @@ impl Formula {
     ///
     /// # Panics
     ///
-    /// If the number of values is not that of the variables.
+    /// If there is not one value for each variable.
     #[track_caller]
     pub fn evaluate<R: Real<Base = f64>>(&self, values: &[R]) -> R {
         assert!(
@@ -194,7 +202,7 @@ impl Formula {
         self.expr.eval(&mut HashMap::new(), &symbol)
     }
 
-    /// The shortest of the forms that are known to be equal.
+    /// The shortest equal formula that the [rewritings](self#equality-of-expressions) find.
     pub fn simplify(&self) -> Self {
         self.with(simplify(&self.expr))
     }
@@ -218,7 +226,7 @@ impl From<f64> for Formula {
 }
 
 impl Recording {
-    /// The formula of its only output, on the path that was recorded.
+    /// The formula of the recording's only output, on the path that was recorded.
     ///
     /// ```
     /// use wengert::record;
@@ -229,7 +237,7 @@ impl Recording {
     ///
     /// # Panics
     ///
-    /// If it has not exactly one output.
+    /// If the recording does not have exactly one output.
     #[track_caller]
     pub fn formula(&self) -> Formula {
         Formula { names: self.inputs.clone(), expr: self.expression(self.output("formula")) }

@@ -1,8 +1,11 @@
-//! A function seen from inside: what it computes step by step, and what flows back.
+//! A function seen from inside: the value of each step, and the adjoint that flows back to the step.
 //!
-//! [`record`] runs a function once on [`Recorded`] numbers, which write down every operation. The
-//! [`Recording`] is plain data: it can be evaluated again, printed as a trace, drawn, and turned
-//! into a [formula](fn@crate::symbolic). None of this touches [`Var`](crate::Var) and the tape.
+//! [`record`](fn@crate::record) runs a function once on [`Recorded`] numbers, which write down every operation. The
+//! resulting [`Recording`] is plain data, independent of [`Var`](crate::Var) and the tape: it can be evaluated again,
+//! printed as a [`Trace`], drawn as a [`Picture`] and turned into a [formula](fn@crate::symbolic).
+//!
+//! In the source, `table` makes and prints the trace, `picture` turns the trace into a graph, and `svg` draws the
+//! graph. The numbers that are recorded are in the room `recording`.
 
 mod picture;
 #[cfg(feature = "watch")]

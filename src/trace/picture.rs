@@ -1,4 +1,4 @@
-//! [`Picture`]: a trace as a graph, in Graphviz's language or as SVG.
+//! [`Picture`]: a trace as a graph, written for Graphviz or as SVG.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,12 +8,12 @@ use crate::number::Real;
 use crate::recording::expr::{Style, short};
 use crate::recording::{Source, Step};
 
-/// The graph of a trace: an arrow from each operand to what is computed from it, with the value
-/// that goes along it and the adjoint that comes back.
+/// The graph of a trace: an arrow leads from each operand to the step that uses the operand. The label of the arrow is
+/// the operand's value and the contribution of the step to the operand's adjoint.
 ///
-/// A graph of more nodes than [`max_nodes`](Self::max_nodes) (60 unless set) is folded: steps that
-/// follow each other are drawn as one node, all runs of the same length. An arrow between runs says
-/// how many values go along it.
+/// A graph with more nodes than [`max_nodes`](Self::max_nodes) (60 by default) is folded: each node stands for the
+/// same number of consecutive steps, and the label of an arrow is the number of values that
+/// pass between two nodes.
 ///
 /// ```
 /// use wengert::trace;
@@ -29,7 +29,7 @@ pub struct Picture<'a> {
     max_nodes: usize,
 }
 
-/// What a node stands for.
+/// The kind of a node. A folded node is an `Output` if it contains the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Input,
@@ -40,7 +40,7 @@ pub(super) enum Shape {
 #[derive(Debug)]
 pub(super) struct GraphNode {
     pub(super) shape: Shape,
-    /// A line or more.
+    /// One or more lines.
     pub(super) text: String,
     pub(super) adjoint: String,
 }
@@ -70,14 +70,14 @@ impl Picture<'_> {
     ///
     /// # Panics
     ///
-    /// If the number is 0.
+    /// If `max_nodes` is 0.
     #[track_caller]
     pub fn max_nodes(self, max_nodes: usize) -> Self {
         assert!(max_nodes > 0, "max_nodes: a picture has at least one node");
         Self { max_nodes, ..self }
     }
 
-    /// The picture in the language of Graphviz's `dot`.
+    /// The picture in DOT, the language of Graphviz.
     pub fn to_dot(&self) -> String {
         let escaped = |text: &str| text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
         let graph = self.graph();
@@ -96,27 +96,27 @@ impl Picture<'_> {
         dot
     }
 
-    /// Nodes and edges, folded.
+    /// The nodes and edges, folded if there are more than `max_nodes` steps.
     pub(super) fn graph(&self) -> Graph {
         let steps = &self.trace.recording.steps;
-        let run = steps.len().div_ceil(self.max_nodes).max(1);
+        let fold = steps.len().div_ceil(self.max_nodes).max(1);
         let names = self.trace.recording.step_names();
-        let nodes = steps.chunks(run).enumerate().map(|(i, chunk)| self.node(i * run, chunk.len(), &names)).collect();
+        let nodes = steps.chunks(fold).enumerate().map(|(i, chunk)| self.node(i * fold, chunk.len(), &names)).collect();
         let mut ends: BTreeMap<[usize; 2], Vec<(usize, usize, usize)>> = BTreeMap::new();
         for (i, step) in steps.iter().enumerate() {
             for (place, operand) in step.operands().iter().enumerate() {
                 if let Source::Step(j) = *operand
-                    && j as usize / run != i / run
+                    && j as usize / fold != i / fold
                 {
-                    ends.entry([j as usize / run, i / run]).or_default().push((j as usize, i, place));
+                    ends.entry([j as usize / fold, i / fold]).or_default().push((j as usize, i, place));
                 }
             }
         }
-        let edges = ends.into_iter().flat_map(|(ends, values)| self.edges(ends, &values, run > 1));
+        let edges = ends.into_iter().flat_map(|(ends, values)| self.edges(ends, &values, fold > 1));
         Graph { nodes, edges: edges.collect() }
     }
 
-    /// The node of `len` steps from `first`.
+    /// The node for `len` steps, beginning with step `first`.
     fn node(&self, first: usize, len: usize, names: &[String]) -> GraphNode {
         let Trace { recording, adjoints, output, .. } = self.trace;
         let steps = &recording.steps[first..first + len];
@@ -145,7 +145,9 @@ impl Picture<'_> {
         GraphNode { shape, text, adjoint: String::new() }
     }
 
-    /// The arrows between two nodes: one for each operand, or one for all if folded.
+    /// The arrows between two nodes: one for each operand, or a single one in a folded graph.
+    ///
+    /// An operand is given as the step that computed it, the step that uses it, and its place among the operands.
     fn edges(&self, ends: [usize; 2], operands: &[(usize, usize, usize)], folded: bool) -> Vec<GraphEdge> {
         if folded {
             let value = if operands.len() == 1 { String::new() } else { format!("{} values", operands.len()) };

@@ -1,6 +1,6 @@
-//! Pictures as SVG: laid out in layers by the crate `layout-rs` (after Sugiyama, Tagawa and Toda,
+//! Pictures as SVG. The crate `layout-rs` lays the graph out in layers (after Sugiyama, Tagawa and Toda,
 //! "Methods for visual understanding of hierarchical system structures", IEEE Trans. Systems, Man,
-//! and Cybernetics 11(2), 1981; Brandes and Köpf 2002), written here.
+//! and Cybernetics 11(2), 1981; Brandes and Köpf 2002); this file writes the SVG.
 
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ use crate::trace::picture::{Graph, Picture, Shape};
 const NODE_FONT: usize = 15;
 const EDGE_FONT: usize = 12;
 
-/// Ends the part of a text that is about values; the rest is about adjoints.
+/// Begins a line that shows an adjoint. The layout engine passes texts through, so the mark tells the lines apart.
 const ADJOINT: char = '\u{1}';
 
 impl Picture<'_> {
@@ -66,17 +66,18 @@ fn color(web: &str) -> Color {
     Color::fast(web)
 }
 
-/// Draws what the layout asks for.
+/// The SVG so far: the layout engine calls its methods to draw.
 #[derive(Default)]
 struct Svg {
     body: String,
-    /// Texts come after arrows, on top of them.
+    /// The texts, which are written after the arrows so that they lie on top.
     texts: String,
     width: f64,
     height: f64,
 }
 
 impl Svg {
+    /// Grows the picture so that it contains a point.
     fn cover(&mut self, x: f64, y: f64) {
         self.width = self.width.max(x + 10.0);
         self.height = self.height.max(y + 10.0);
@@ -125,7 +126,7 @@ impl RenderBackend for Svg {
             let half = text.chars().count() as f64 * size * 0.3;
             self.cover(middle.x + half, y);
             if look.font_size == EDGE_FONT {
-                // Ground for a label that stands on its arrow.
+                // A white background, because the label lies on its arrow.
                 let _ = writeln!(
                     self.texts,
                     "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"white\"/>",
@@ -167,7 +168,7 @@ impl RenderBackend for Svg {
         let _ = writeln!(self.body, "<path d=\"{d}\" fill=\"none\" stroke=\"{stroke}\" marker-end=\"url(#tip)\"/>");
     }
 
-    // Boxes, their texts and arrows are all there is.
+    // A picture has no other elements than boxes, texts and arrows.
     fn draw_line(&mut self, _: Point, _: Point, _: &StyleAttr, _: Option<String>) {}
     fn draw_circle(&mut self, _: Point, _: Point, _: &StyleAttr, _: Option<String>) {}
     fn create_clip(&mut self, _: Point, _: Point, _: usize) -> ClipHandle {

@@ -3,16 +3,18 @@
 use std::fmt;
 
 use crate::number::Real;
-use crate::recording::expr::{Binding, Expr, MACRON, Style, number, simplify};
+use crate::recording::expr::{Binding, Expr, Style, number, simplify};
 use crate::recording::{Recorded, Recording, Source, Step, record, record_of};
 use crate::symbolic::{case_at, partial};
+use crate::text::Table;
 
-/// The evaluation of a function and of its gradient, row by row, as textbooks print it (Baydin,
+/// The evaluation of a function and of its gradient, as the table that textbooks print (Baydin,
 /// Pearlmutter, Radul and Siskind, "Automatic differentiation in machine learning: a survey",
-/// JMLR 18(153), 2018, table 3): on the left what each step computes, downwards; on the right what
-/// passes on to the adjoints of its operands, upwards.
+/// JMLR 18(153), 2018, table 3). The left half is read downwards and shows the value of each step. The right half is
+/// read upwards and shows the adjoint of each step and the contributions that it passes on to the adjoints of its
+/// operands.
 ///
-/// `Display` gives aligned text; see also [`to_markdown`](Self::to_markdown) and
+/// `Display` prints aligned text; see also [`to_markdown`](Self::to_markdown) and
 /// [`to_latex`](Self::to_latex).
 ///
 /// ```
@@ -36,7 +38,7 @@ use crate::symbolic::{case_at, partial};
 #[derive(Clone, Debug)]
 pub struct Trace {
     pub(super) recording: Recording,
-    /// What each step adds to its operands' adjoints.
+    /// The contributions of each step to the adjoints of its operands.
     contributions: Vec<Vec<Contribution>>,
     pub(super) adjoints: Vec<f64>,
     pub(super) output: Source,
@@ -63,22 +65,22 @@ pub fn trace<const N: usize>(
     record(names, f, values).trace()
 }
 
-/// As [`trace`], for a function of a slice.
+/// Same as [`trace`], for a function of a slice.
 ///
 /// # Panics
 ///
-/// If two names are equal, or names and values differ in number.
+/// If two names are equal, or if `names` and `values` differ in length.
 #[track_caller]
 pub fn trace_of(names: &[&str], f: impl for<'r> FnOnce(&[Recorded<'r>]) -> Recorded<'r>, values: &[f64]) -> Trace {
     record_of(names, f, values).trace()
 }
 
 impl Recording {
-    /// The trace of its only output.
+    /// The trace of the recording's only output.
     ///
     /// # Panics
     ///
-    /// If it has not exactly one output.
+    /// If the recording does not have exactly one output.
     #[track_caller]
     pub fn trace(&self) -> Trace {
         let output = self.output("trace");
@@ -104,7 +106,7 @@ impl Recording {
         Trace { recording: self.clone(), contributions, adjoints, output }
     }
 
-    /// The adjoint of every step: the derivative of the output with respect to it.
+    /// The adjoint of every step: the derivative of the output with respect to the step.
     pub(crate) fn adjoints(&self, output: Source) -> Vec<f64> {
         let mut adjoints = vec![0.0; self.steps.len()];
         if let Source::Step(i) = output {
@@ -135,7 +137,7 @@ impl Trace {
         inputs.filter(|(step, _)| matches!(step, Step::Input(_))).map(|(_, &adjoint)| adjoint).collect()
     }
 
-    /// The recording it is of.
+    /// The recording that the trace was made from.
     pub fn recording(&self) -> &Recording {
         &self.recording
     }
@@ -196,23 +198,9 @@ impl Trace {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.rows(Style::Text);
-        let header = HEADER.map(str::to_owned);
-        let width = |column: usize| rows.iter().chain([&header]).map(|row| columns(&row[column])).max().unwrap_or(0);
-        let widths: [usize; 5] = std::array::from_fn(width);
-        let line = |row: &[String; 5]| {
-            let cell = |i: usize| format!("{}{}", row[i], " ".repeat(widths[i] - columns(&row[i])));
-            let [a, b, c, d, e] = std::array::from_fn(cell);
-            format!("{a}  {b} │ {c}  {d}  {e}").trim_end().to_owned()
-        };
-        writeln!(f, "{}", line(&header))?;
-        let (left, right) = (widths[0] + widths[1] + 3, widths[2] + widths[3] + widths[4] + 5);
-        writeln!(f, "{}┼{}", "─".repeat(left), "─".repeat(right))?;
-        rows.iter().try_for_each(|row| writeln!(f, "{}", line(row)))
+        let mut rows = vec![HEADER.map(str::to_owned)];
+        rows.extend(self.rows(Style::Text));
+        let table = Table { bar: Some(2), rule: Some('─'), ..Table::default() };
+        writeln!(f, "{}", table.print(&rows))
     }
-}
-
-/// The columns a text takes: a combining macron takes none.
-fn columns(text: &str) -> usize {
-    text.chars().filter(|c| *c != MACRON).count()
 }

@@ -1,8 +1,8 @@
 //! [`Expr`]: expressions in a normal form that their constructors keep.
 //!
-//! Sums are flat, with like terms collected; products are flat, with one number in front and powers
-//! of one base collected. Terms and factors stay in the order in which they came, as a person keeps
-//! them, so equality does not look at their order.
+//! Sums are flat, with like terms collected. Products are flat, with one number in front and powers
+//! of one base collected. Terms and factors stay in the order in which a person wrote them, so equality ignores their
+//! order.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,16 +13,16 @@ use crate::number::rules::{BinaryOp, UnaryOp};
 use crate::number::{Real, rules};
 use crate::recording::step::{Step, Test};
 
-/// An expression; cloning shares it.
+/// An expression; clones share their nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct Expr(Arc<Node>);
 
 #[derive(Debug)]
 struct Node {
     kind: Kind,
-    /// Blind to the order of terms and factors.
+    /// A hash that ignores the order of terms and factors.
     hash: u64,
-    /// Nodes as a tree, each shared part counted as often as it occurs.
+    /// The number of nodes of the expression as a tree: a shared part counts each time that it occurs.
     size: usize,
 }
 
@@ -30,15 +30,16 @@ struct Node {
 pub(crate) enum Kind {
     Number(Number),
     Symbol(Arc<str>),
-    /// Two or more terms, no two alike.
+    /// Two or more terms; no two differ only by a number in front.
     Sum(Vec<Expr>),
-    /// Two or more factors: a number other than 1 only in front, no base twice.
+    /// Two or more factors; a number only in front and other than 1; no base twice.
     Product(Vec<Expr>),
     Power(Expr, Expr),
-    /// A row of the table that is no arithmetic.
+    /// A function of the table with one operand, other than arithmetic.
     Unary(UnaryOp<f64>, Expr),
+    /// A function of the table with two operands, other than arithmetic.
     Binary(BinaryOp, Expr, Expr),
-    /// -1, 0 or 1.
+    /// The sign of an expression: -1, 0 or 1.
     Sign(Expr),
     Select(Select),
 }
@@ -89,7 +90,7 @@ impl Expr {
         self.0.size
     }
 
-    /// Identifies the node while it lives.
+    /// The address of the node, which identifies the node while it lives.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
@@ -126,7 +127,7 @@ impl Expr {
         self.as_number().is_some_and(|n| n.to_f64().is_nan())
     }
 
-    /// The number in front and the rest.
+    /// The number in front, and the rest of the expression.
     pub(crate) fn split(&self) -> (Number, Expr) {
         match self.kind() {
             Kind::Number(n) => (*n, Self::from(Number::ONE)),
@@ -155,7 +156,7 @@ impl Expr {
         }
     }
 
-    /// Base and exponent.
+    /// Base and exponent; anything but a power has the exponent 1.
     pub(crate) fn as_power(&self) -> (Expr, Expr) {
         match self.kind() {
             Kind::Power(base, exponent) => (base.clone(), exponent.clone()),
@@ -170,7 +171,7 @@ impl Expr {
             let (n, rest) = term.split();
             collect(&mut collected, rest, n, plus);
         }
-        // Sums among the terms are taken apart only now, so that S + S is 2 S.
+        // Sums among the terms are taken apart only after collecting, so that S + S becomes 2 S.
         let mut flat = Vec::new();
         let mut pending: Vec<_> = collected.into_iter().rev().collect();
         while let Some((rest, n)) = pending.pop() {
@@ -193,7 +194,7 @@ impl Expr {
         }
     }
 
-    /// n times the expression, whose own number is 1.
+    /// n times the expression, which must not have a number in front.
     fn scaled(&self, n: Number) -> Self {
         if n.is_one() {
             self.clone()
@@ -300,12 +301,12 @@ impl Expr {
         if x.is_nonnegative() { x.clone() } else { Self::new(Kind::Unary(rules::abs::new().into(), x.split_sign())) }
     }
 
-    /// The expression or its negative, whichever has a positive number in front.
+    /// The expression, negated if the number in front is negative.
     fn split_sign(&self) -> Self {
         if self.split().0.is_negative() { self.negated() } else { self.clone() }
     }
 
-    /// Whether it can be seen that no value is negative.
+    /// True if the form of the expression shows that no value is negative.
     fn is_nonnegative(&self) -> bool {
         let even = |e: &Expr| e.as_number().and_then(Number::to_integer).is_some_and(|e| e % 2 == 0);
         match self.kind() {
@@ -318,7 +319,7 @@ impl Expr {
         }
     }
 
-    /// A row of the table: arithmetic in the normal form, other functions by name.
+    /// A function of the table: arithmetic is put into the normal form, other functions stay calls.
     pub(crate) fn unary(op: UnaryOp<f64>, x: Self) -> Self {
         match op {
             UnaryOp::neg(_) => x.negated(),
@@ -331,7 +332,8 @@ impl Expr {
                 match (op, x.kind()) {
                     (UnaryOp::exp(_), Kind::Unary(UnaryOp::ln(_), inner))
                     | (UnaryOp::ln(_), Kind::Unary(UnaryOp::exp(_), inner)) => return inner.clone(),
-                    // Exact at 0 and 1 (sin 0, ln 1, e^0); elsewhere only a float gives a float.
+                    // At 0 and 1 the result may be exact (sin 0, ln 1, e^0). Any other fraction stays in the call,
+                    // any other float is replaced by the result.
                     (_, Kind::Number(n)) => {
                         let y = op.eval(n.to_f64());
                         let exact = (n.is_zero() || n.is_one()) && (2.0 * y).fract() == 0.0;
@@ -363,7 +365,7 @@ impl Expr {
         }
     }
 
-    /// The result of a step whose operands are given.
+    /// The result of a step, from its operands and the inputs.
     pub(crate) fn step(step: Step, x: &[Self], inputs: &[Self]) -> Self {
         match step {
             Step::Input(i) => inputs[i as usize].clone(),
@@ -380,8 +382,8 @@ impl Expr {
         }
     }
 
-    /// `yes` where the test holds, else `no`. A side that is NaN lies outside the domain: the other
-    /// side is the formula.
+    /// `yes` where the test holds, else `no`. A side that is NaN lies outside the domain, so the other side is the
+    /// whole expression.
     pub(crate) fn select(test: Test, [a, b]: [Self; 2], yes: Self, no: Self) -> Self {
         if let (Some(a), Some(b)) = (a.as_number(), b.as_number()) {
             return if test.holds(a.to_f64(), b.to_f64()) { yes } else { no };
@@ -395,7 +397,7 @@ impl Expr {
             return no;
         }
         if test == Test::Greater && b.is(Number::ZERO) && yes.is(Number::ONE) {
-            // The two forms of a sign that the table has: with 0 at 0, or left open there.
+            // The rules write a sign as 1 above 0, else -1 below 0, else 0.
             if let Kind::Select(Select { test: Test::Less, operands: [c, d], yes, no }) = no.kind()
                 && (*c == a && d.is(Number::ZERO) && yes.is(Number::MINUS_ONE) && no.is(Number::ZERO))
             {
@@ -405,7 +407,7 @@ impl Expr {
         Self::new(Kind::Select(Select { test, operands: [a, b], yes, no }))
     }
 
-    /// The expression where x is not negative.
+    /// The expression where x is not negative: `abs(x)` is x.
     fn without_abs(&self, x: &Self) -> Self {
         self.rebuilt(&mut HashMap::new(), &|e| match e.kind() {
             Kind::Unary(UnaryOp::abs(_), inner) if inner == x => Some(x.clone()),
@@ -413,7 +415,8 @@ impl Expr {
         })
     }
 
-    /// The expression with parts replaced, everything above them put into normal form again.
+    /// The expression with some parts replaced, and every operation on replaced parts put into normal form again.
+    /// `done` maps the addresses of finished parts to their new forms.
     pub(crate) fn rebuilt(&self, done: &mut HashMap<usize, Expr>, replace: &impl Fn(&Expr) -> Option<Expr>) -> Self {
         if let Some(known) = done.get(&self.address()) {
             return known.clone();
@@ -441,7 +444,8 @@ impl Expr {
         }
     }
 
-    /// Its value on numbers of any kind. Parts that occur more than once are computed once.
+    /// The value of the expression on numbers of any kind. Shared parts are computed once: `done` holds the values by
+    /// address.
     pub(crate) fn eval<R: Real<Base = f64>>(&self, done: &mut HashMap<usize, R>, symbol: &impl Fn(&str) -> R) -> R {
         if let Some(&known) = done.get(&self.address()) {
             return known;
@@ -504,7 +508,7 @@ fn raised<R: Real<Base = f64>>(x: R, n: Number) -> R {
     }
 }
 
-/// Whether the outcome says that the left operand is at least the right one, which is 0.
+/// True if the right operand is 0 and the outcome says that the left operand is not negative.
 fn is_at_least(test: Test, outcome: bool, right: &Expr) -> bool {
     let says = match test {
         Test::Greater | Test::GreaterEqual => outcome,
@@ -514,7 +518,7 @@ fn is_at_least(test: Test, outcome: bool, right: &Expr) -> bool {
     says && right.is(Number::ZERO)
 }
 
-/// Adds an amount to what stands for `key` in a list without repetition.
+/// Adds an amount to the total of `key` in a list with one entry for each key.
 fn collect<N>(list: &mut Vec<(Expr, N)>, key: Expr, amount: N, plus: impl Fn(&N, N) -> N) {
     match list.iter_mut().find(|(known, _)| *known == key) {
         Some((_, total)) => *total = plus(total, amount),
@@ -552,7 +556,7 @@ impl PartialEq for Expr {
         match (self.kind(), other.kind()) {
             (Kind::Number(a), Kind::Number(b)) => a == b,
             (Kind::Symbol(a), Kind::Symbol(b)) => a == b,
-            // Parts of a normal form are all different, so inclusion one way is enough.
+            // The parts of a normal form all differ, so inclusion in one direction is enough.
             (Kind::Sum(a), Kind::Sum(b)) | (Kind::Product(a), Kind::Product(b)) => {
                 a.len() == b.len() && a.iter().all(|x| b.contains(x))
             }

@@ -1,8 +1,8 @@
-//! Numbers of formulas: exact fractions as long as they fit, else floats.
+//! The numbers in formulas: exact fractions while numerator and denominator fit, else floats.
 
 use std::fmt;
 
-/// A fraction in lowest terms, or a float that is none of those a person writes as a fraction.
+/// A fraction in lowest terms, or a float that a person would write as a decimal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {
     /// Numerator and positive denominator without common factor.
@@ -10,7 +10,7 @@ pub(crate) enum Number {
     Float(f64),
 }
 
-/// Integers beyond this are no longer exact in f64.
+/// The bound up to which `f64` has every integer exactly.
 const EXACT: f64 = (1_u64 << 53) as f64;
 
 impl Number {
@@ -23,8 +23,8 @@ impl Number {
         Self::Fraction(n, 1)
     }
 
-    /// Integers, and the nearest floats of halves, thirds and the like, count as fractions; 0.7
-    /// stays 0.7.
+    /// The fraction for an integer and for a float nearest to halves, thirds and the like; any other float, such as
+    /// 0.7, as it is.
     pub(crate) fn from_f64(x: f64) -> Self {
         const DENOMINATORS: [i64; 9] = [1, 2, 3, 4, 6, 8, 12, 16, 32];
         for q in DENOMINATORS {
@@ -33,11 +33,11 @@ impl Number {
                 return Self::fraction(p as i128, i128::from(q)).unwrap_or(Self::Float(x));
             }
         }
-        // A negative zero differs from 0 only as a divisor.
+        // A negative zero becomes 0: the two differ only as divisors.
         if x == 0.0 { Self::ZERO } else { Self::Float(x) }
     }
 
-    /// p/q in lowest terms, if that fits.
+    /// p/q in lowest terms; `None` if q is 0 or a part does not fit.
     fn fraction(p: i128, q: i128) -> Option<Self> {
         let divisor = gcd(p, q).max(1) * q.signum();
         let (p, q) = (p.checked_div(divisor)?, q / divisor);
@@ -93,7 +93,7 @@ impl Number {
         exact.unwrap_or_else(|| Self::from_f64(self.to_f64() * other.to_f64()))
     }
 
-    /// self^exponent where that is a number again: not √2, not 0^-1.
+    /// self^exponent; `None` if the power is not exact, like √2, or undefined, like 0^-1.
     pub(crate) fn pow(self, exponent: Self) -> Option<Self> {
         if let Self::Float(x) = self {
             let y = x.powf(exponent.to_f64());
@@ -124,7 +124,7 @@ impl Number {
         }
     }
 
-    /// The root of a square.
+    /// The square root of a fraction, if numerator and denominator are squares.
     fn square_root(self) -> Option<Self> {
         let Self::Fraction(p, q) = self else { return None };
         let root = |n: i64| {

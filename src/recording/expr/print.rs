@@ -7,8 +7,10 @@ use super::expr::{Expr, Kind};
 use super::number::Number;
 use crate::number::rules::UnaryOp;
 use crate::recording::step::Test;
+use crate::text::MACRON;
 
-/// How tightly an expression holds together; a part in a tighter place gets parentheses.
+/// The precedence of an expression's outermost operation, the weakest first. A part with a weaker precedence than its
+/// place requires gets parentheses.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) enum Binding {
     Case,
@@ -18,6 +20,7 @@ pub(crate) enum Binding {
     Atom,
 }
 
+/// The language of the output.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Style {
     Text,
@@ -30,10 +33,7 @@ impl fmt::Display for Expr {
     }
 }
 
-/// Stands over the letter before it.
-pub(crate) const MACRON: char = '\u{304}';
-
-/// Constants by name: they print shorter, and as a person writes them.
+/// The constants that print by name, as a person writes them: value, text, LaTeX.
 const NAMED: [(f64, &str, &str); 6] = [
     (consts::PI, "pi", r"\pi"),
     (consts::E, "e", "e"),
@@ -48,7 +48,7 @@ impl Style {
         self.write(e).0
     }
 
-    /// The text, with parentheses if it binds less than its place needs.
+    /// The text of a part, with parentheses if its precedence is weaker than `place` requires.
     pub(crate) fn within(self, e: &Expr, place: Binding) -> String {
         let (text, binding) = self.write(e);
         if binding < place { self.parenthesised(&text) } else { text }
@@ -94,7 +94,8 @@ impl Style {
             Number::Fraction(..) => (n.to_string(), binding),
             Number::Float(x) => match (self, format!("{x:?}").split_once('e')) {
                 (Style::Latex, Some((mantissa, exponent))) => {
-                    (format!(r"{mantissa} \cdot 10^{{{exponent}}}"), Binding::Sum.max_if(x < 0.0))
+                    let binding = if x < 0.0 { Binding::Sum } else { Binding::Product };
+                    (format!(r"{mantissa} \cdot 10^{{{exponent}}}"), binding)
                 }
                 (_, Some(_)) => (format!("{x:?}"), binding),
                 (_, None) => (x.to_string(), binding),
@@ -102,17 +103,17 @@ impl Style {
         }
     }
 
-    /// Between a number that is multiplied and the next.
+    /// The sign between two factors.
     pub(crate) fn times(self) -> &'static str {
         if self == Style::Text { "*" } else { r"\cdot" }
     }
 
-    /// Between an adjoint and a partial.
+    /// The sign between an adjoint and a partial.
     pub(crate) fn dot(self) -> &'static str {
         if self == Style::Text { "·" } else { r"\cdot" }
     }
 
-    /// The adjoint of a name.
+    /// The symbol for the adjoint of a name.
     pub(crate) fn bar(self, name: &str) -> String {
         if let (Style::Text, Some(first)) = (self, name.chars().next()) {
             let rest = &name[first.len_utf8()..];
@@ -134,7 +135,7 @@ impl Style {
 
     fn sum(self, terms: &[Expr]) -> String {
         let negative = |term: &Expr| term.split().0.is_negative();
-        // What is positive leads: x - y, not -y + x.
+        // A positive term comes first: x - y, not -y + x.
         let lead = terms.iter().position(|term| !negative(term)).unwrap_or(0);
         let order = std::iter::once(lead).chain((0..terms.len()).filter(|&i| i != lead));
         let mut text = String::new();
@@ -152,7 +153,7 @@ impl Style {
         text
     }
 
-    /// A product as numerator over denominator.
+    /// A product as a numerator over a denominator.
     fn product(self, e: &Expr) -> (String, Binding) {
         let (number, rest) = e.split();
         let (mut above, mut below) = (Vec::new(), Vec::new());
@@ -184,7 +185,7 @@ impl Style {
         (text, if sign.is_empty() { Binding::Product } else { Binding::Sum })
     }
 
-    /// A number and factors, and whether that is one thing that needs no parentheses.
+    /// A number times factors; true if the text is a single factor, which needs no parentheses as a denominator.
     fn factors(self, number: Number, mut factors: Vec<Expr>) -> (String, bool) {
         // Symbols first, then functions, then sums from short to long, as one writes 2*x*(a + b).
         factors.sort_by_key(|f| match f.as_power().0.kind() {
@@ -259,13 +260,7 @@ impl Style {
     }
 }
 
-impl Binding {
-    fn max_if(self, negative: bool) -> Self {
-        if negative { self } else { Binding::Product }
-    }
-}
-
-/// A name in LaTeX: `w1` with an index, Greek letters by their command, words upright.
+/// A name in LaTeX: digits at the end as an index, Greek letters as commands, words upright.
 pub(crate) fn latex_name(name: &str) -> String {
     const GREEK: [&str; 23] = [
         "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
@@ -284,15 +279,14 @@ pub(crate) fn latex_name(name: &str) -> String {
     if index.is_empty() { stem } else { format!("{stem}_{{{index}}}") }
 }
 
-/// A number to six digits, positive ones moved to stand under negative ones.
+/// A number with six digits, which hide rounding errors. In text, a space takes the place of a plus sign.
 pub(crate) fn number(x: f64, style: Style) -> String {
-    // Six digits say enough, and leave out what rounding did.
     let rounded = format!("{x:.5e}").parse().unwrap_or(x);
     let text = style.print(&Expr::decimal(rounded));
     if style == Style::Text && !text.starts_with('-') { format!(" {text}") } else { text }
 }
 
-/// A number to six digits.
+/// A number with six digits.
 pub(crate) fn short(x: f64) -> String {
     number(x, Style::Text).trim_start().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Shorter forms of an expression: of the forms tried, the one that is shortest in print.
+//! The simplification of expressions: a few rewritings are tried, and the shortest result in print is kept.
 
 use std::collections::HashMap;
 
@@ -6,19 +6,20 @@ use super::expr::{Expr, Kind};
 use super::number::Number;
 use crate::number::rules::UnaryOp;
 
-/// Beyond this size a part is left as it is.
+/// The largest size of a part that is rewritten.
 const MAX_SIZE: usize = 600;
-/// Beyond this number of terms a product is not multiplied out.
+/// The largest number of terms that multiplying out may give.
 const MAX_TERMS: usize = 32;
 
-/// An equal expression that is no longer than `e`.
+/// An equal expression that is no longer in print than `e`.
 ///
-/// It is equal as functions on the reals are that agree wherever both are defined: `x/x` is 1.
+/// Two expressions are equal if they agree, as functions on the reals, wherever both are defined: `x/x` is 1.
 pub(crate) fn simplify(e: &Expr) -> Expr {
     simplified(e, &mut HashMap::new())
 }
 
-/// `done` holds what it knows the forms of, so that no address in it is given away again.
+/// The simplified form of `e`. `done` maps addresses to the finished forms; it also holds the originals, so that no
+/// address in it is used again for another expression.
 fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
     if let Some((_, known)) = done.get(&e.address()) {
         return known.clone();
@@ -31,7 +32,7 @@ fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
         let mut shortest = before;
         for form in FORMS {
             let Some(other) = form(&best) else { continue };
-            // Factors say more than terms: a product is multiplied out to save a quarter.
+            // Factors are easier to read than terms: a product is multiplied out only if that saves a quarter.
             let to_sum = matches!((best.kind(), other.kind()), (Kind::Product(_), Kind::Sum(_)));
             let limit = if to_sum { shortest * 3 / 4 + 1 } else { shortest };
             if length(&other) < limit {
@@ -47,10 +48,10 @@ fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
     best
 }
 
-/// An equal expression, if the rewriting applies.
+/// A rewriting: gives an equal expression if the rewriting applies.
 type Form = fn(&Expr) -> Option<Expr>;
 
-/// A product with the sums among its divisors multiplied out into one.
+/// A product with its divisors multiplied out into a single divisor.
 fn with_one_divisor(e: &Expr) -> Option<Expr> {
     let minus_one = Expr::from(Number::MINUS_ONE);
     let is_divisor = |f: &&Expr| matches!(f.kind(), Kind::Power(_, e) if *e == minus_one);
@@ -60,7 +61,7 @@ fn with_one_divisor(e: &Expr) -> Option<Expr> {
     Some(Expr::product(others.chain([Expr::power(divisor, minus_one)])))
 }
 
-/// A sum with what all terms share in front.
+/// A sum with the common factors of all terms in front.
 fn factored(e: &Expr) -> Option<Expr> {
     let Kind::Sum(terms) = e.kind() else { return None };
     let number = common_number(terms);
@@ -95,7 +96,7 @@ fn factored(e: &Expr) -> Option<Expr> {
     Some(Expr::product([power(Number::ONE), rest]))
 }
 
-/// The greatest whole number that divides every term, negative if all terms are.
+/// The greatest integer that divides every term, negative if all terms are negative.
 fn common_number(terms: &[Expr]) -> Number {
     let mut divisor = 0_i32;
     for term in terms {
@@ -110,7 +111,7 @@ fn common_number(terms: &[Expr]) -> Number {
     Number::integer(i64::from(if all_negative { -divisor } else { divisor }))
 }
 
-/// Products of sums multiplied out, in the expression or in its terms.
+/// The expression with all products of sums in its terms multiplied out.
 fn expanded(e: &Expr) -> Option<Expr> {
     let terms = match e.kind() {
         Kind::Product(_) | Kind::Sum(_) => e.terms(),
@@ -133,10 +134,10 @@ fn expanded(e: &Expr) -> Option<Expr> {
     (out.len() > terms.len() && out.len() <= MAX_TERMS).then(|| Expr::sum(out))
 }
 
-/// c sin² u + c cos² u = c.
+/// A sum with c sin² u + c cos² u replaced by c.
 fn squares_of_sine_and_cosine(e: &Expr) -> Option<Expr> {
     let Kind::Sum(terms) = e.kind() else { return None };
-    // A term as coefficient times the square of a sine (true) or a cosine (false) of an angle.
+    // A term with the square of a sine (true) or of a cosine (false): which of both, the angle, the coefficient.
     let square = |term: &Expr| {
         term.factors().iter().enumerate().find_map(|(place, factor)| {
             let (base, exponent) = factor.as_power();
