@@ -43,7 +43,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         );
         let rows = self.as_standard_layout();
         match rows.value().into_shape_with_order(shape.clone()) {
-            Ok(view) => rows.reviewed(view),
+            Ok(view) => rows.with_view(view),
             Err(error) => panic!("reshape: shape {:?} to {:?}: {error}", self.shape(), shape.slice()),
         }
     }
@@ -64,7 +64,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// assert_eq!(loss.backward().wrt(x), ndarray::array![[2.0, 6.0], [4.0, 8.0]]);
     /// ```
     pub fn t(self) -> Self {
-        self.reviewed(self.value().reversed_axes())
+        self.with_view(self.value().reversed_axes())
     }
 
     /// The elements whose indices are all equal, a view; the diagonal of a matrix.
@@ -78,7 +78,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// assert_eq!(trace.backward().wrt(x), ndarray::array![[1.0, 0.0], [0.0, 1.0]]);
     /// ```
     pub fn diag(self) -> Tensor<'t, F, Ix1> {
-        self.reviewed(self.value().into_diag())
+        self.with_view(self.value().into_diag())
     }
 
     /// The axes in another order: axis j of the view is axis `axes[j]` of the tensor.
@@ -96,7 +96,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             self.ndim(),
             self.shape()
         );
-        self.reviewed(self.value().permuted_axes(axes))
+        self.with_view(self.value().permuted_axes(axes))
     }
 
     /// The view with two axes exchanged.
@@ -157,7 +157,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             }
             axis += 1;
         }
-        self.reviewed(self.value().slice_move(info))
+        self.with_view(self.value().slice_move(info))
     }
 
     /// The part of one axis within a range, with a step.
@@ -271,7 +271,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             self.ndim(),
             self.shape()
         );
-        self.reviewed(self.value().insert_axis(axis))
+        self.with_view(self.value().insert_axis(axis))
     }
 
     /// The view in which new leading axes and axes of length 1 repeat the elements; each element's
@@ -292,7 +292,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     pub fn broadcast<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
         match self.node.values.broadcast(shape.clone()) {
-            Some(view) => self.reviewed(view),
+            Some(view) => self.with_view(view),
             None => panic!(
                 "broadcast: shape {:?} does not stretch to {:?} (axes are aligned at the last one; lengths must be equal or 1); \
                  see `insert_axis`",
@@ -304,7 +304,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The same tensor with a number of axes that is known only at run time.
     pub fn into_dyn(self) -> Tensor<'t, F, ndarray::IxDyn> {
-        self.reviewed(self.value().into_dyn())
+        self.with_view(self.value().into_dyn())
     }
 
     /// The same tensor with another dimension type.
@@ -323,7 +323,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// If the number of axes differs.
     pub fn into_dimensionality<E: Dimension>(self) -> Result<Tensor<'t, F, E>, ShapeError> {
-        Ok(self.reviewed(self.value().into_dimensionality()?))
+        Ok(self.with_view(self.value().into_dimensionality()?))
     }
 
     /// The elements in row-major order, as scalars of the same tape.
@@ -349,7 +349,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     fn changed(self, change: impl FnOnce(&mut ArrayView<'t, F, D>)) -> Self {
         let mut view = self.value();
         change(&mut view);
-        self.reviewed(view)
+        self.with_view(view)
     }
 }
 
@@ -363,7 +363,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     #[track_caller]
     pub fn index_axis(self, axis: Axis, index: usize) -> Tensor<'t, F, D::Smaller> {
         check_index("index_axis", axis, index, self.shape());
-        self.reviewed(self.value().index_axis_move(axis, index))
+        self.with_view(self.value().index_axis_move(axis, index))
     }
 
     /// The view without an axis of length 1. (ndarray's drops all but the first index of a longer
@@ -381,7 +381,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
             axis.index(),
             self.shape()
         );
-        self.reviewed(self.value().remove_axis(axis))
+        self.with_view(self.value().remove_axis(axis))
     }
 
     /// The parts at every index of an axis.
@@ -407,7 +407,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     ) -> impl DoubleEndedIterator<Item = Tensor<'t, F, D::Smaller>> + ExactSizeIterator {
         check_axis("axis_iter", axis, self.shape());
         let len = self.shape()[axis.index()];
-        (0..len).map(move |i| self.reviewed(self.value().index_axis_move(axis, i)))
+        (0..len).map(move |i| self.with_view(self.value().index_axis_move(axis, i)))
     }
 
     /// The parts at every index of the first axis.
