@@ -40,7 +40,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         zip(self.tape, rule, a, b)
     }
 
-    /// The node broadcast to a shape that it is known to fit: repeated along new axes and axes of length 1.
+    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1.
     pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
         let node = self.node;
         let Some(values) = node.values.broadcast(shape) else {

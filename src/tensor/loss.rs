@@ -1,7 +1,7 @@
 //! Losses. Each is one operation that computes the loss of every element and the mean together.
 //!
 //! The prediction and the target must have the same shape. A target `[n]` and a prediction `[n, 1]` would broadcast to
-//! `[n, n]` and silently train a wrong model, so they are refused.
+//! `[n, n]` and silently train a wrong model, so such a pair is refused.
 
 use std::fmt::Display;
 
@@ -153,7 +153,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     }
 
     /// The mean over all elements of the binary cross-entropy -t ln σ(x) - (1 - t) ln(1 - σ(x)) of
-    /// logits x and targets t in [0, 1]. To avoid overflow and cancellation it is evaluated as
+    /// logits x and targets t in [0, 1]. To avoid overflow and cancellation the loss is evaluated as
     /// |x|(1 - t) + ln(1 + e^-|x|) if x is positive, else |x|t + ln(1 + e^-|x|).
     ///
     /// Partials: (σ(xᵢ) - tᵢ)/n and -xᵢ/n.

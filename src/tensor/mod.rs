@@ -52,7 +52,8 @@
 //!
 //! - adds to adjoints and never overwrites them: other operations add to the same slots;
 //! - treats operands one after the other: they may share slots, as in `x * x`;
-//! - multiplies a cotangent by `gated_mul`, in which 0 times infinity or NaN is 0 (matrix products do not);
+//! - multiplies cotangents and partials with `gated_mul`, in which 0 times infinity or NaN is 0 (matrix products are
+//!   plain);
 //! - captures only what is `Copy` and lives in the arena, whose contents are never dropped (`custom` alone keeps more).
 
 mod constant;

@@ -113,10 +113,10 @@ reductions! {
     ///
     /// If the axis is out of range or has length 0.
     ;
-    /// The variance Σ(xᵢ - x̄)² / (n - ddof), where x̄ is the mean. With `ddof` 0 it is the variance of a population, with
-    /// `ddof` 1 the unbiased estimate from a sample.
+    /// The variance Σ(xᵢ - x̄)² / (n - ddof), where x̄ is the mean. A `ddof` of 0 gives the variance of a
+    /// population, a `ddof` of 1 the unbiased estimate from a sample.
     ///
-    /// It is computed in two passes, x̄ first (Chan, Golub and `LeVeque`, The American Statistician 37, 1983).
+    /// The variance is computed in two passes, x̄ first (Chan, Golub and `LeVeque`, The American Statistician 37, 1983).
     ///
     /// Partials: 2(xᵢ - x̄) / (n - ddof). Value and partials are NaN, as 0/0, where n = `ddof`.
     ///
@@ -137,7 +137,7 @@ reductions! {
     ///
     /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
     ;
-    /// The standard deviation, the root of [`var`](Self::var). It is accurate even if squares overflow or underflow.
+    /// The standard deviation, the root of [`var`](Self::var). The result is accurate even if squares overflow or underflow.
     ///
     /// Partials: (xᵢ - x̄) / ((n - ddof) std), and 0 where all elements are equal.
     ///
@@ -150,7 +150,7 @@ reductions! {
     ///
     /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
     ;
-    /// The Euclidean norm √Σxᵢ². It is accurate even if squares overflow or underflow.
+    /// The Euclidean norm √Σxᵢ². The result is accurate even if squares overflow or underflow.
     ///
     /// Partials: xᵢ / ‖x‖, and 0 at the origin.
     ///
