@@ -135,8 +135,8 @@ impl<F: Scalar> Tape<F> {
         value.into_constant(self, Seal)
     }
 
-    /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena. `slot` maps the number of
-    /// elements to their first slot.
+    /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena. `slot` maps the number
+    /// of elements to their first slot.
     fn leaf<'t, D: Dimension>(
         &'t self,
         view: ArrayView<'t, F, D>,

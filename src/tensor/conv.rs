@@ -65,8 +65,8 @@ impl<const N: usize> Conv<N> {
         Self { dilation: dilation.at_least_one("Conv::dilation"), ..self }
     }
 
-    /// Sets the number of groups. Input and output channels are split, in order, into groups, and outputs depend only on
-    /// inputs of the same group. A depthwise convolution has as many groups as input channels.
+    /// Sets the number of groups. Input and output channels are split, in order, into groups, and outputs depend only
+    /// on inputs of the same group. A depthwise convolution has as many groups as input channels.
     ///
     /// # Panics
     ///

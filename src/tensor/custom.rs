@@ -34,8 +34,8 @@ impl<F: Scalar> Sealed for Var<'_, F> {}
 impl<F: Scalar, D> Sealed for Tensor<'_, F, D> {}
 impl<F: Scalar, D> Sealed for &[Tensor<'_, F, D>] {}
 
-/// Operands that can be passed to [`Tape::custom`]: a tensor, a [`Var`], a slice of tensors, or a tuple of up to four of
-/// these.
+/// Operands that can be passed to [`Tape::custom`]: a tensor, a [`Var`], a slice of tensors, or a tuple of up to four
+/// of these.
 ///
 /// Other crates cannot implement the trait:
 ///
@@ -356,8 +356,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         })
     }
 
-    /// Records an operation with these values and the pullback dx += g(dy), element by element. In a sweep, `map` makes g
-    /// from the whole cotangent.
+    /// Records an operation with these values and the pullback dx += g(dy), element by element. In a sweep, `map` makes
+    /// g from the whole cotangent.
     #[track_caller]
     fn with_mapped_cotangent<G: Fn(F) -> F>(
         self,

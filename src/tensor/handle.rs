@@ -39,8 +39,8 @@ use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 /// ```
 ///
 /// All operands of an operation share one lifetime, so the data of a batch must live as long as the handles of the
-/// weights. Where this lifetime is too long, record each batch anew ([`Tape::value_and_grad`]), or give the tape an owned array
-/// ([`Tape::constant`]).
+/// weights. Where this lifetime is too long, record each batch anew ([`Tape::value_and_grad`]), or give the tape an
+/// owned array ([`Tape::constant`]).
 pub struct Tensor<'t, F: Scalar, D> {
     pub(super) tape: &'t Tape<F>,
     pub(super) node: &'t Node<'t, F, D>,

@@ -19,8 +19,8 @@ use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::tape::{Cotangents, OperationKind, SINK};
 
-/// A target that a loss can compare with a prediction: a tensor, array or view of the prediction's shape, or a number or
-/// [`Var`], which stands for every element.
+/// A target that a loss can compare with a prediction: a tensor, array or view of the prediction's shape, or a number
+/// or [`Var`], which stands for every element.
 pub trait Target<'t, F: Scalar, D: Dimension> {
     /// The target as a tensor of the prediction's shape.
     #[doc(hidden)]
@@ -333,8 +333,8 @@ impl<F: Scalar> Pointwise<F> for BceWithLogits {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// The mean over the rows r of the cross-entropy -ln softmax(xᵣ)\[labelᵣ\], of logits `[batch, classes]` and the index
-    /// of a class for each row.
+    /// The mean over the rows r of the cross-entropy -ln softmax(xᵣ)\[labelᵣ\], of logits `[batch, classes]` and the
+    /// index of a class for each row.
     ///
     /// Partials: (softmax(xᵣ)ⱼ - δ(j, labelᵣ)) / batch (Bishop, Pattern Recognition and Machine
     /// Learning, 2006, section 4.3.4). Infinite logits are treated as in [`softmax`](Tensor::softmax); the loss

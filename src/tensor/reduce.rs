@@ -19,8 +19,8 @@ macro_rules! reductions {
         $name:ident, $along:ident($($p:ident)?)
         $(#[doc = $axis_doc:literal])*;
     )+) => {
-        /// Reductions, of tensors in any layout. A method named `*_axis` removes an axis, and panics if that axis is out
-        /// of range. The others reduce all elements to a [`Var`].
+        /// Reductions, of tensors in any layout. A method named `*_axis` removes an axis, and panics if that axis is
+        /// out of range. The others reduce all elements to a [`Var`].
         impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             $(
                 $( #[doc = $doc] )+
@@ -116,7 +116,8 @@ reductions! {
     /// The variance Σ(xᵢ - x̄)² / (n - ddof), where x̄ is the mean. A `ddof` of 0 gives the variance of a
     /// population, a `ddof` of 1 the unbiased estimate from a sample.
     ///
-    /// The variance is computed in two passes, x̄ first (Chan, Golub and `LeVeque`, The American Statistician 37, 1983).
+    /// The variance is computed in two passes, x̄ first (Chan, Golub and `LeVeque`, The American Statistician 37,
+    /// 1983).
     ///
     /// Partials: 2(xᵢ - x̄) / (n - ddof). Value and partials are NaN, as 0/0, where n = `ddof`.
     ///
@@ -137,7 +138,8 @@ reductions! {
     ///
     /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
     ;
-    /// The standard deviation, the root of [`var`](Self::var). The result is accurate even if squares overflow or underflow.
+    /// The standard deviation, the root of [`var`](Self::var). The result is accurate even if squares overflow or
+    /// underflow.
     ///
     /// Partials: (xᵢ - x̄) / ((n - ddof) std), and 0 where all elements are equal.
     ///
@@ -428,8 +430,8 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.distance(origin, F::one())
     }
 
-    /// The distance √Σ(x - centre)² / divisor. The pullback ignores that the centre may depend on x: the origin does not,
-    /// and the terms of a mean cancel.
+    /// The distance √Σ(x - centre)² / divisor. The pullback ignores that the centre may depend on x: the origin does
+    /// not, and the terms of a mean cancel.
     #[track_caller]
     fn distance(self, center: &'t [F], divisor: F) -> Tensor<'t, F, E> {
         let distance = self.fold(SquaredDistance, Some(center));

@@ -1,5 +1,5 @@
-//! Views: other shapes of the same elements. A view shares the slots of the tensor that it views. So it records nothing,
-//! and its adjoints accumulate in the adjoints of that tensor.
+//! Views: other shapes of the same elements. A view shares the slots of the tensor that it views. So it records
+//! nothing, and its adjoints accumulate in the adjoints of that tensor.
 //!
 //! Names and meanings are those of ndarray. Arguments are checked before ndarray sees them, so that a panic is at the
 //! caller's line and names the operation and the shapes.
@@ -17,7 +17,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The elements in row-major order, in another shape.
     ///
     /// The result is a view if the elements are contiguous in row-major order, as in every computed result and in most
-    /// inputs. Otherwise (after a transposition, a slice with steps or a broadcast) the result is a copy, which is recorded.
+    /// inputs. Otherwise (after a transposition, a slice with steps or a broadcast) the result is a copy, which is
+    /// recorded.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -339,8 +340,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.value().into_iter().map(move |x| self.element(x))
     }
 
-    /// The elements in row-major order, as scalars of the same tape. [`Tape::stack_vars`](crate::Tape::stack_vars) is the
-    /// inverse.
+    /// The elements in row-major order, as scalars of the same tape. [`Tape::stack_vars`](crate::Tape::stack_vars) is
+    /// the inverse.
     pub fn to_vars(self) -> Vec<Var<'t, F>> {
         self.iter().collect()
     }
@@ -366,8 +367,8 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
         self.with_view(self.value().index_axis_move(axis, index))
     }
 
-    /// The view without an axis of length 1. (ndarray's method of this name accepts longer axes and drops all indices but
-    /// the first; this one panics.)
+    /// The view without an axis of length 1. (ndarray's method of this name accepts longer axes and drops all indices
+    /// but the first; this one panics.)
     ///
     /// # Panics
     ///

@@ -65,7 +65,8 @@ impl<const N: usize> Extent<N> {
             by(image),
             by(&self.padding)
         );
-        // The kernels take two directions. A single direction is that of the columns; the other then has length `other`.
+        // The kernels take two directions. A single direction is that of the columns; the other then has length
+        // `other`.
         let pair = |lengths: &[usize], other: usize| match *lengths {
             [rows, columns] => [rows, columns],
             [columns] => [other, columns],

@@ -169,8 +169,9 @@ impl<'t, F: Scalar> Lu<'t, F> {
         })
     }
 
-    /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁). If this number is near the machine epsilon, no digit of
-    /// a solution is right. The estimate is seldom too large by more than a factor of 3, and costs a few solutions.
+    /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁). If this number is near the machine epsilon, no
+    /// digit of a solution is right. The estimate is seldom too large by more than a factor of 3, and costs a few
+    /// solutions.
     ///
     /// The method is Hager's (1984, "Condition estimates") with Higham's safeguard (1988, "FORTRAN
     /// codes for estimating the one-norm of a real or complex matrix", algorithm 674). Of dual numbers only the primals
