@@ -1,4 +1,4 @@
-//! Inputs and constants: plain data that becomes a handle of a tape.
+//! Inputs and constants: handles of plain data.
 
 use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension};
 
@@ -9,8 +9,10 @@ use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::tape::{SINK, Tape};
 
-/// A number that is a constant among numbers `F`: `F` itself, and the numbers below the dual numbers
-/// of a tape. So a function of `f64` data runs on a tape of dual numbers as it stands.
+/// A number type that can be passed as a constant to a tape of numbers `F`: `F` itself or, if `F` is a dual number, the
+/// type of its primal or of the innermost primal (`f64`, `f32`).
+///
+/// So a function of `f64` data runs unchanged on a tape of dual numbers.
 pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     /// The constant.
     #[doc(hidden)]
@@ -39,9 +41,9 @@ impl<F: Scalar, const N: usize> Embed<Dual<F, N>> for F {
     }
 }
 
-/// Plain data that becomes a handle of a tape: see [`Tape::constant`].
+/// Data that can be passed to [`Tape::constant`]: a number, a borrowed or owned array, or a view.
 pub trait IntoConstant<'t, F: Scalar> {
-    /// The handle.
+    /// The handle: a [`Var`] for a number, a [`Tensor`] for an array.
     type Handle;
     #[doc(hidden)]
     fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle;
@@ -99,7 +101,9 @@ impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Arra
 }
 
 impl<F: Scalar> Tape<F> {
-    /// A differentiable tensor with the values of an array or view, which is borrowed.
+    /// A differentiable tensor with the values of an array or view.
+    ///
+    /// The values are borrowed; those of a view with gaps are copied.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -115,11 +119,10 @@ impl<F: Scalar> Tape<F> {
         self.leaf(array.view(), |len| self.input_slots(len))
     }
 
-    /// A constant: a number gives a [`Var`], an array a [`Tensor`]; nothing flows back to it.
+    /// A constant, to which no derivative flows: a [`Var`] for a number, a [`Tensor`] for an array.
     ///
-    /// A borrowed array or a view is read in place, an owned array is kept until
-    /// [`clear`](Tape::clear). On a tape of dual numbers, plain numbers are constants too; those
-    /// are copied.
+    /// A borrowed array or a view is read in place, or copied if it has gaps. An owned array is kept until
+    /// [`clear`](Tape::clear). A tape of dual numbers also takes arrays of plain numbers, which are copied.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -132,7 +135,8 @@ impl<F: Scalar> Tape<F> {
         value.into_constant(self, Seal)
     }
 
-    /// A tensor over borrowed memory where that is gapless, else over a copy in the arena.
+    /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena. `slot` maps the number
+    /// of elements to their first slot.
     fn leaf<'t, D: Dimension>(
         &'t self,
         view: ArrayView<'t, F, D>,

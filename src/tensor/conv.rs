@@ -9,10 +9,9 @@ use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
 
-/// How a convolution's kernel moves over its input, in `N` directions: stride 1, no padding, no
-/// dilation, one group, unless said otherwise.
+/// The options of a convolution in `N` directions. The defaults are stride 1, no padding, no dilation and one group.
 ///
-/// A length is a number for all directions or an array of one for each.
+/// Each length is a number for all directions or an array with one for each.
 ///
 /// ```
 /// use wengert::Conv;
@@ -36,42 +35,42 @@ impl<const N: usize> Default for Conv<N> {
 }
 
 impl<const N: usize> Conv<N> {
-    /// Every place of the kernel that lies inside the input, and no other.
+    /// The default options: the kernel takes every position that lies inside the input.
     pub fn new() -> Self {
         Self { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1 }
     }
 
-    /// The step from one place of the kernel to the next.
+    /// Sets the step from one position of the kernel to the next, in elements of the input.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If the stride is 0.
     #[track_caller]
     pub fn stride(self, stride: impl Lengths<N>) -> Self {
         Self { stride: stride.at_least_one("Conv::stride"), ..self }
     }
 
-    /// How many zeros stand before and after the input.
+    /// Sets the number of zeros that are added at either end of the input.
     pub fn padding(self, padding: impl Lengths<N>) -> Self {
         Self { padding: padding.lengths(Seal), ..self }
     }
 
-    /// The step from one element of the kernel to the next, as seen on the input.
+    /// Sets the step between neighbouring elements of the kernel, in elements of the input.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If the dilation is 0.
     #[track_caller]
     pub fn dilation(self, dilation: impl Lengths<N>) -> Self {
         Self { dilation: dilation.at_least_one("Conv::dilation"), ..self }
     }
 
-    /// Splits the channels, in order, into groups that do not see each other; as many groups as
-    /// input channels make a depthwise convolution.
+    /// Sets the number of groups. Input and output channels are split, in order, into groups, and outputs depend only
+    /// on inputs of the same group. A depthwise convolution has as many groups as input channels.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If the number of groups is 0.
     #[track_caller]
     pub fn groups(self, groups: usize) -> Self {
         let [groups] = Lengths::<1>::at_least_one(groups, "Conv::groups");
@@ -84,8 +83,8 @@ impl<const N: usize> Conv<N> {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
-    /// The convolution, as neural nets call it (the cross-correlation), of signals of shape
-    /// (samples, channels, length) with kernels of shape (outputs, channels / groups, size):
+    /// The convolution of signals of shape (samples, channels, length) with kernels of shape
+    /// (outputs, channels / groups, size). It is the convolution of neural nets, a cross-correlation:
     ///
     /// y`[n, o, i]` = Σ w`[o, c, k]` x`[n, c, s i + d k - p]` over c and k, with stride s, padding p
     /// and dilation d, where x is 0 beyond its ends. The result has shape (samples, outputs, m),
@@ -125,8 +124,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// (samples, outputs, m₁, m₂). See [`conv1d`](Tensor::conv1d), whose formulas hold in each
     /// direction.
     ///
-    /// It is a matrix product with the image's patches as columns (im2col), which are made in
-    /// blocks, anew in the backward sweep: the tape keeps no copy for each element of the kernel.
+    /// The convolution is a matrix product with the image's patches as columns (im2col). The columns are made in blocks
+    /// and made again in the backward sweep, so the tape keeps none of them.
     ///
     /// ```
     /// use wengert::ndarray::{Array4, array};
@@ -149,7 +148,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     }
 }
 
-/// y = x * w, the last `N` axes being those the kernel moves along.
+/// The convolution of x with the kernel w, which moves along the last `N` axes.
 #[track_caller]
 fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
@@ -162,7 +161,7 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     assert!(
         image[1] == kernel[1] * groups && kernel[0] % groups == 0,
         "{operation}: input of shape {image:?} and kernel of shape {kernel:?} do not fit: with {groups} groups \
-         (see `Conv::groups`) it takes a kernel of {} channels, axis 1, and a multiple of {groups} outputs, axis 0",
+         (see `Conv::groups`) the kernel must have {} channels, axis 1, and a multiple of {groups} outputs, axis 0",
         image[1] / groups
     );
     let extent = Extent { stride: conv.stride, padding: conv.padding, dilation: conv.dilation };

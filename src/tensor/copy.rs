@@ -1,5 +1,5 @@
-//! Operations that copy elements to other places: their pullbacks add the cotangents back to where
-//! the elements came from.
+//! Operations that copy elements to other places. A pullback adds each cotangent to the adjoint of the element that was
+//! copied.
 
 use ndarray::{ArrayBase, Axis, Data, DimMax, Dimension, Ix1, RemoveAxis};
 use smallvec::SmallVec;
@@ -14,26 +14,26 @@ use crate::tape::{OperandInfo, OperationKind, SINK, Tape};
 use crate::tensor::elementwise::common_shape;
 use crate::tensor::shape::{check_axis, check_index};
 
-/// A block of elements that an operand gives to a result.
+/// A block of elements that is copied from an operand to a result.
 #[derive(Clone, Copy)]
 struct Block<'t, F> {
     shape: &'t [usize],
     storage: &'t [F],
     slot: u32,
     from: Layout<'t>,
-    /// The place of its first element in the result.
+    /// The place of the block's first element in the result.
     to: usize,
 }
 
 impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
-    /// All elements, to stand in a result from place `to` on.
+    /// The block of all elements, to be copied to place `to` of a result.
     fn block(&'t self, to: usize) -> Block<'t, F> {
         Block { shape: self.shape(), storage: self.storage, slot: self.slot, from: self.layout(), to }
     }
 }
 
-/// The result with these blocks, and `fill` where none is. The blocks are disjoint in the result;
-/// in the operands they may overlap.
+/// The result that consists of these blocks, and of `fill` where there is none. The blocks must be disjoint in the
+/// result. In the operands they may overlap.
 #[track_caller]
 fn assemble<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
@@ -64,7 +64,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     })
 }
 
-/// `put(target, source)` for every element of a shape.
+/// Calls `put(target, source)` for every element of a shape.
 #[inline]
 fn transfer<F: Copy>(
     shape: &[usize],
@@ -86,7 +86,7 @@ fn transfer<F: Copy>(
     });
 }
 
-/// The strides of a result of this shape, kept on the tape.
+/// The row-major strides of this shape, in the tape's arena.
 fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
     let strides = tape.arena().alloc_slice_fill_copy(shape.len(), 1);
     for axis in (1..shape.len()).rev() {
@@ -97,7 +97,7 @@ fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
 
 /// Operations that copy elements to other places.
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// The tensor itself if its elements stand in row-major order, else a copy that does.
+    /// The tensor with its elements contiguous in row-major order: the tensor itself, or a copy if need be.
     #[track_caller]
     pub fn as_standard_layout(self) -> Self {
         if self.node.as_slice().is_some() {
@@ -108,11 +108,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole))
     }
 
-    /// One index of an axis for each element of the result: in two dimensions
+    /// The elements at given indices of an axis, with an index for each element of the result: in two dimensions
     /// z`[i, j]` = x`[indices[i, j], j]` along axis 0 and x`[i, indices[i, j]]` along axis 1.
-    /// The adjoints of repeated elements add up.
+    /// The cotangents of an element that is taken repeatedly add up.
     ///
-    /// numpy's `take_along_axis`. The other axes of `indices` are as long as the tensor's.
+    /// numpy's `take_along_axis`. On the other axes `indices` must have the tensor's lengths.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -141,7 +141,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         for &index in indices {
             check_index("gather", axis, index, shape);
         }
-        // The place in the storage of each element of the result.
+        // For each element of the result, the place of its source in the storage.
         let places = tape.arena().alloc_slice_fill_copy(indices.len(), 0);
         let layout = node.layout();
         let mut others: SmallVec<[isize; 6]> = layout.strides.into();
@@ -164,7 +164,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         })
     }
 
-    /// The tensor with `before` and `after` elements of the given value around each axis.
+    /// The tensor with elements of the given value added before and after it along each axis: `widths` holds a pair
+    /// (before, after) for each axis.
     ///
     /// ```
     /// use wengert::ndarray::array;
@@ -204,11 +205,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner))
     }
 
-    /// The elements of the tensor where the mask is true, of `other` elsewhere; all three broadcast
+    /// The elements of the tensor where the mask is true, and those of `other` elsewhere. All three broadcast
     /// to a common shape. numpy's `where(mask, self, other)`.
     ///
-    /// The branch that is not taken gets no cotangent, so an infinite or undefined derivative there
-    /// does no harm.
+    /// An element that is not taken gets no cotangent, so an infinite or undefined derivative before it does no harm.
     ///
     /// ```
     /// use wengert::ndarray::array;
@@ -271,7 +271,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 }
 
-/// Calls `f(i, place)` for the i-th element in row-major order and its place.
+/// Calls `f(i, place)` for the i-th element in row-major order and its place in the storage.
 #[inline]
 fn for_each_place(shape: &[usize], layout: Layout<'_>, mut f: impl FnMut(usize, usize)) {
     let mut done = 0;
@@ -284,8 +284,8 @@ fn for_each_place(shape: &[usize], layout: Layout<'_>, mut f: impl FnMut(usize, 
 }
 
 impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
-    /// The parts at the given indices of an axis, in that order; those of a repeated index add up
-    /// in the adjoint. numpy's `take`; along axis 0, the look-up of an embedding.
+    /// The parts at the given indices of an axis, in that order. The cotangents of a repeated index add up.
+    /// numpy's `take`; along axis 0, the look-up of an embedding.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -324,7 +324,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// The tensors one after the other along an axis.
+    /// The tensors joined one after the other along an axis.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -337,8 +337,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// If there is no tensor or no such axis, the shapes differ in another axis, or a tensor is of
-    /// another tape.
+    /// If `tensors` is empty, there is no such axis, the shapes differ in another axis, or a tensor is of another tape.
     #[track_caller]
     pub fn concatenate<'t, D: RemoveAxis>(&'t self, axis: Axis, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
         let first = self.first_of("concatenate", tensors);
@@ -356,7 +355,7 @@ impl<F: Scalar> Tape<F> {
         self.join("concatenate", axis, shape, tensors)
     }
 
-    /// The tensors, all of one shape, side by side along a new axis, which comes to stand at `axis`.
+    /// The tensors, all of one shape, side by side along a new axis, which becomes axis `axis`.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -369,8 +368,8 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// If there is no tensor, `axis` is greater than their number of axes, the shapes differ, or a
-    /// tensor is of another tape.
+    /// If `tensors` is empty, `axis` is greater than the number of axes, the shapes differ, or a tensor is of another
+    /// tape.
     #[track_caller]
     pub fn stack<'t, D: Dimension>(&'t self, axis: Axis, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D::Larger> {
         let first = self.first_of("stack", tensors);
@@ -395,7 +394,7 @@ impl<F: Scalar> Tape<F> {
         self.join("stack", axis, shape, slices)
     }
 
-    /// The tensors, which fit, one after the other in a result of this shape.
+    /// The result of this shape that holds the tensors one after the other along an axis. Their shapes must fit.
     #[track_caller]
     fn join<'t, D: Dimension>(
         &'t self,
@@ -414,7 +413,7 @@ impl<F: Scalar> Tape<F> {
         assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied())
     }
 
-    /// The first of the tensors, all of which must be on this tape.
+    /// The first tensor. Panics unless there is one and all tensors are on this tape.
     #[track_caller]
     fn first_of<'t, D>(&'t self, operation: &str, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
         for tensor in tensors {
@@ -428,8 +427,7 @@ impl<F: Scalar> Tape<F> {
         first
     }
 
-    /// Scalars as a tensor of one axis, constants among them too; the way back is
-    /// [`Tensor::to_vars`].
+    /// The scalars, among which there may be constants, as a tensor with one axis. [`Tensor::to_vars`] is the inverse.
     ///
     /// ```
     /// use wengert::{Tape, Var, ndarray::array};
@@ -465,7 +463,7 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
-/// Whether two shapes are equal but for the length of one axis.
+/// True if two shapes are equal but for the length of one axis.
 fn same_but(axis: usize, a: &[usize], b: &[usize]) -> bool {
     a.len() == b.len() && (0..a.len()).all(|i| i == axis || a[i] == b[i])
 }

@@ -1,5 +1,5 @@
-//! Operations whose derivative is given, not derived: rules and pullbacks of your own, and the
-//! identities that treat values and cotangents differently.
+//! Operations with a derivative that the caller gives: rules and pullbacks of your own, and operations that change
+//! only the values or only the cotangents.
 
 use ndarray::{Array, ArrayView, Dimension};
 use num_traits::{Float, One, Zero};
@@ -11,7 +11,7 @@ use crate::scalar::Var;
 use crate::sealed::Sealed;
 use crate::tape::{Adjoints, OperationKind, Tape};
 
-/// A rule of one operand as the tensors' kernels take it.
+/// A user's rule of one operand, as a row of the table for the elementwise kernels.
 #[derive(Clone, Copy)]
 struct Elementwise<U>(U);
 
@@ -28,16 +28,16 @@ impl<B: BaseFloat, U: Rule<B, 1>> UnaryRule<B> for Elementwise<U> {
     }
 }
 
-// Sealed for soundness too: code that adds to adjoints must add to those of its own operands alone, or it
-// would wake pullbacks whose captures are gone (see `Tape::push_op`).
+// The seal is needed for soundness too: code that adds to adjoints must add to those of its own operands alone.
+// Otherwise a sweep would call pullbacks with captures that are gone (see `Tape::push_op`).
 impl<F: Scalar> Sealed for Var<'_, F> {}
 impl<F: Scalar, D> Sealed for Tensor<'_, F, D> {}
 impl<F: Scalar, D> Sealed for &[Tensor<'_, F, D>] {}
 
-/// Operands of [`Tape::custom`]: a tensor, a [`Var`], a tuple of up to four of these, or a slice of
-/// tensors.
+/// Operands that can be passed to [`Tape::custom`]: a tensor, a [`Var`], a slice of tensors, or a tuple of up to four
+/// of these.
 ///
-/// Nobody else can implement it:
+/// Other crates cannot implement the trait:
 ///
 /// ```compile_fail,E0277
 /// use wengert::{Tape, args::CustomInputs};
@@ -55,9 +55,9 @@ impl<F: Scalar, D> Sealed for &[Tensor<'_, F, D>] {}
 /// }
 /// ```
 pub trait CustomInputs<'t, F: Scalar>: Sealed {
-    /// Their values in the same arrangement: an array view for a tensor, a number for a variable.
+    /// The values of the operands in the same arrangement: an array view for a tensor, a number for a variable.
     type Values;
-    /// Their cotangents in the same arrangement: an array of the tensor's shape, a number.
+    /// The cotangents of the operands in the same arrangement: an array of the tensor's shape, a number for a variable.
     type Cotangents;
     #[doc(hidden)]
     type Kept: Copy + 't;
@@ -172,7 +172,7 @@ macro_rules! tuple_operands {
             fn is_constant(($($t,)+): Self::Kept) -> bool {
                 $($T::is_constant($t))&&+
             }
-            // One operand after the other: they may share slots.
+            // One operand after the other: operands may share slots.
             fn add(($($t,)+): Self::Kept, adjoints: &mut Adjoints<'_, F>, ($($c,)+): Self::Cotangents, operation: &str) {
                 $($T::add($t, adjoints, $c, operation);)+
             }
@@ -190,7 +190,7 @@ fn shaped<'a, F, E: Dimension>(shape: &E, values: &'a [F]) -> ArrayView<'a, F, E
 
 #[track_caller]
 fn assert_limit<B: BaseFloat>(operation: &str, limit: B) {
-    assert!(limit >= B::zero(), "{operation}: the limit is {limit}, it must not be negative");
+    assert!(limit >= B::zero(), "{operation}: the limit is {limit}, but it must not be negative");
 }
 
 #[track_caller]
@@ -204,13 +204,13 @@ fn assert_one_tape<F: Scalar>(tape: &Tape<F>, operand: &Tape<F>, operation: &str
 impl<F: Scalar> Tape<F> {
     /// Records an operation on tensors by its value and its pullback.
     ///
-    /// The value was computed from `operands.value()` by any means. In a sweep, `pullback` is called
-    /// as `pullback(cotangent, operands, value)` and returns the cotangents of the operands: for
-    /// y = f(x) that is ȳ ↦ J(x)ᵀȳ. It may own what the computation left behind, such as a
-    /// factorisation. `operation` names it in messages.
+    /// The caller has computed the value from the values of the operands, by any means. In a sweep,
+    /// `pullback(cotangent, operands, value)` is called and returns the cotangents of the operands: for
+    /// y = f(x) the pullback is ȳ ↦ J(x)ᵀȳ. The closure may own results of the computation, such as a
+    /// factorisation. Messages and tables show the name `operation`.
     ///
-    /// On a tape of dual numbers the value carries its tangent (the operation's jvp) and the
-    /// pullback works on dual arrays, which gives second derivatives; `examples/implicit.rs` shows it.
+    /// On a tape of dual numbers the value carries its tangent (the operation's jvp), and the
+    /// pullback works on dual arrays, which gives second derivatives: see `examples/implicit.rs`.
     ///
     /// ```
     /// use ndarray::array;
@@ -235,8 +235,8 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// If an operand is of another tape; in a sweep, if the pullback gives a cotangent of another
-    /// shape than its operand's or, for a slice, another number of them, or records on this tape.
+    /// If an operand is of another tape. In a sweep: if the pullback returns a cotangent of another shape than its
+    /// operand's, returns another number of cotangents than a slice has operands, or records on this tape.
     #[track_caller]
     pub fn custom<'t, I: CustomInputs<'t, F>, E: Dimension + 't>(
         &'t self,
@@ -266,7 +266,7 @@ impl<F: Scalar> Tape<F> {
 }
 
 impl<'t, F: Scalar> Var<'t, F> {
-    /// The same value; in a sweep its cotangent is cut off to [-limit, limit].
+    /// The same value, with a pullback that clamps the cotangent to [-limit, limit].
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -289,13 +289,13 @@ impl<'t, F: Scalar> Var<'t, F> {
 }
 
 impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
-    /// yᵢ = rule(xᵢ) by a [`Rule`] of your own.
+    /// The function of a [`Rule`] of your own, element by element: yᵢ = rule(xᵢ).
     #[track_caller]
     pub fn apply_rule(self, rule: impl Rule<F::Base, 1> + 't) -> Self {
         self.apply(Elementwise(rule))
     }
 
-    /// The values `f(xᵢ)` with the derivatives of x itself: see [`Var::straight_through`].
+    /// The values `f(xᵢ)`, with the derivative of the identity: see [`Var::straight_through`].
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -308,10 +308,10 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     #[track_caller]
     pub fn straight_through(self, f: impl FnMut(F) -> F) -> Self {
         let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().copied().map(f));
-        self.identity("straight_through", values, |_| |cotangent| cotangent)
+        self.with_mapped_cotangent("straight_through", values, |_| |cotangent| cotangent)
     }
 
-    /// The same values; in a sweep each element's cotangent is cut off to [-limit, limit].
+    /// The same values, with a pullback that clamps the cotangent of each element to [-limit, limit].
     ///
     /// # Panics
     ///
@@ -320,7 +320,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent", limit);
         let limit = F::from_base(limit);
-        self.identity("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
+        self.with_mapped_cotangent("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
             move |cotangent| match cotangent {
                 c if c > limit => limit,
                 c if c < -limit => -limit,
@@ -329,7 +329,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         })
     }
 
-    /// The same values; in a sweep a cotangent whose Euclidean norm exceeds `limit` is scaled to it.
+    /// The same values, with a pullback that scales a cotangent of Euclidean norm greater than `limit` to that norm.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -346,8 +346,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent_norm", limit);
         let limit = F::from_base(limit);
-        self.identity("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
-            // Scaled, because what is to be clipped may overflow when squared.
+        self.with_mapped_cotangent("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
+            // Scaled by a power of two: cotangents that need clipping may overflow when squared.
             let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
             let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
             let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
@@ -356,12 +356,17 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         })
     }
 
-    /// An operation with these values whose pullback maps each element of the cotangent by what
-    /// `map` makes of all of them.
+    /// Records an operation with these values and the pullback dx += g(dy), element by element. In a sweep, `map` makes
+    /// g from the whole cotangent.
     #[track_caller]
-    fn identity<G: Fn(F) -> F>(self, name: &'static str, values: &'t [F], map: impl Fn(&[F]) -> G + 't) -> Self {
+    fn with_mapped_cotangent<G: Fn(F) -> F>(
+        self,
+        name: &'static str,
+        values: &'t [F],
+        map: impl Fn(&[F]) -> G + 't,
+    ) -> Self {
         let node = self.node();
-        // Its values may be the operand's own.
+        // The values may be the operand's own.
         let kind = OperationKind { borrowed: true, ..OperationKind::unary(name, node.source()) };
         Tensor::result(self.tape(), kind, self.dim(), values, node.is_constant(), move |cotangents| {
             let map = map(cotangents.of_result);

@@ -11,8 +11,8 @@ use crate::number::{Scalar, rules};
 use crate::slices::gemm::{MatMut, Store, matmul};
 use crate::tape::OperationKind;
 
-/// What [`Tensor::dense`] applies to each element: functions of the [table](crate::rules) whose
-/// derivative follows from their value.
+/// An activation function of [`Tensor::dense`], applied to each element. These are the functions of the
+/// [table](crate::rules) with a derivative that can be computed from the function's value alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -38,10 +38,10 @@ impl Activation {
         }
     }
 
-    /// dz = dy f'(z), from y alone; `dz` holds zeros.
+    /// dz = dy f'(z), computed from y = f(z); `dz` must hold zeros.
     fn pull<F: Scalar>(self, y: &[F], dy: &[F], dz: &mut [F]) {
         fn pull<F: Scalar>(rule: impl UnaryRule<F::Base>, y: &[F], dy: &[F], dz: &mut [F]) {
-            // In place of z too, which these rules do not look at but for its sign.
+            // y also stands in for z: of these partials only relu's reads z, and z > 0 exactly where y > 0.
             kernels::map_pullback(rule, y, y, dy, dz);
         }
         match self {
@@ -54,9 +54,9 @@ impl Activation {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// The affine map x w + b of rows, as one operation: (m, k), (k, n) and (n) give (m, n).
+    /// The affine map x w + b of each row, as one operation: shapes (m, k), (k, n) and (n) give (m, n).
     ///
-    /// The same as `x.dot(w) + b`, without a buffer for the product. Pullbacks: dx = dy wᵀ,
+    /// Same as `x.dot(w) + b`, without a buffer for the product. Pullbacks: dx = dy wᵀ,
     /// dw = xᵀ dy, db = Σ dy over the rows.
     ///
     /// ```
@@ -77,7 +77,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         self.layer(weight, bias, Activation::Identity, "affine")
     }
 
-    /// f(x w + b) as one operation: [`affine`](Self::affine) and an [`Activation`], with one buffer
+    /// f(x w + b) as one operation: [`affine`](Self::affine) followed by an [`Activation`], with one buffer
     /// for values and one for adjoints.
     ///
     /// ```
@@ -95,7 +95,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// As [`affine`](Self::affine).
+    /// Same as for [`affine`](Self::affine).
     #[track_caller]
     pub fn dense(self, weight: Self, bias: Tensor<'t, F, Ix1>, activation: Activation) -> Self {
         self.layer(weight, bias, activation, "dense")
@@ -131,7 +131,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
                 activation.pull(y, dz, buffer);
-                // Units that are all dead pass nothing on, whatever x and w are: as in separate operations.
+                // If dz is zero throughout, x and w get no cotangent, even where they are infinite or NaN: the sweep
+                // would skip the pullback of a separate product as well.
                 if buffer.iter().all(|d| d.is_exact_zero()) {
                     return;
                 }

@@ -29,7 +29,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         })
     }
 
-    /// zᵢ = rule(aᵢ, bᵢ), both operands broadcast to the common shape.
+    /// zᵢ = rule(aᵢ, bᵢ), with both operands broadcast to their common shape.
     #[track_caller]
     pub(crate) fn apply2<R: Operand<'t, F, D>>(
         self,
@@ -40,7 +40,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         zip(self.tape, rule, a, b)
     }
 
-    /// The view with the given shape, repeated along new axes and axes of length 1.
+    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1.
     pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
         let node = self.node;
         let Some(values) = node.values.broadcast(shape) else {
@@ -78,15 +78,15 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     })
 }
 
-/// Two operands with one shape.
+/// Two operands of one shape.
 type Pair<'t, F, D> = (&'t Node<'t, F, D>, &'t Node<'t, F, D>);
 
-/// What stands on the other side of a tensor of dimension `D`: a number, a [`Var`], a tensor, or an
-/// array as a constant (see [`Tape::constant`]).
+/// An operand that can be combined with a tensor of dimension `D`: a number, a [`Var`], a tensor, or an array or view,
+/// which is a constant as in [`Tape::constant`].
 pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// The dimension of the result.
     type Dim: Dimension + 't;
-    /// Both operands with the common shape.
+    /// Both operands, broadcast to their common shape.
     #[doc(hidden)]
     #[allow(private_interfaces)]
     fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim>;
@@ -157,13 +157,13 @@ macro_rules! base_operand {
 }
 for_each_dual! { base_operand }
 
-/// A plain number as a tensor without axes.
+/// A number as a constant tensor without axes.
 fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
     let storage = std::slice::from_ref(tape.alloc(x));
     Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, SINK)
 }
 
-/// The shape to which both broadcast: aligned at the last axis, lengths equal or 1.
+/// The shape to which both shapes broadcast: axes are aligned at the last one, and lengths must be equal or 1.
 #[track_caller]
 pub(super) fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &str) -> E {
     let ndim = a.len().max(b.len());
@@ -183,7 +183,7 @@ pub(super) fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &s
     shape
 }
 
-/// The table's functions as methods.
+/// The functions of the table as methods.
 macro_rules! tensor_methods {
     (
         unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
@@ -191,8 +191,8 @@ macro_rules! tensor_methods {
         binary std { $( [$($bsdoc:literal)+] [$bsfa:literal] [$bsfb:literal] $bsname:ident )+ }
         binary own { $( [$($bdoc:literal)+] [$bfa:literal] [$bfb:literal] $bname:ident )+ }
     ) => {
-        /// The functions of the [table](crate::rules), element by element. The shape stays; with a
-        /// second operand it is the common shape of both.
+        /// The functions of the [table](crate::rules), element by element. The result has the tensor's shape; with a
+        /// second operand, the common shape of both.
         impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             $( tensor_methods! { @unary [$($sdoc)+] [$sformula] $sname($($sp: $sty),*) } )+
             $( tensor_methods! { @unary [$($doc)+] [$formula] $name($($p: $ty),*) } )+
@@ -208,13 +208,13 @@ macro_rules! tensor_methods {
             self.apply(rules::$name::new($($p),*))
         }
     };
-    // `max` and `min` are reductions, as in ndarray's and numpy's vocabulary.
+    // `max` and `min` name reductions, as in ndarray and numpy, so these are `maximum` and `minimum`.
     (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] max) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] max as maximum } };
     (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] min) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] min as minimum } };
     (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] $name as $name } };
     (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $rule:ident as $name:ident) => {
         $( #[doc = $doc] )+
-        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a tensor, a variable, an array or a number.")]
+        #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a tensor, a variable, an array or a number; see [`Operand`](crate::args::Operand).")]
         #[doc = "\n\n# Panics\n\nIf the shapes do not broadcast or the tapes differ."]
         #[track_caller]
         pub fn $name<R: Operand<'t, F, D>>(self, other: R) -> Tensor<'t, F, R::Dim> {
@@ -256,7 +256,7 @@ tensor_operators! {
     Rem rem RemAssign rem_assign
 }
 
-/// z = rule(x, tensor) where the left operand is no tensor.
+/// zᵢ = rule(x, bᵢ), where the left operand x is a single number.
 #[track_caller]
 fn apply_right<'t, F: Scalar, D: Dimension>(
     rule: impl BinaryRule<F::Base> + 't,

@@ -1,4 +1,4 @@
-//! Elements in one piece, as reductions, losses and normalisations read them.
+//! Operands as slices, for reductions, losses and normalisations, and the folds that these share.
 
 use ndarray::Dimension;
 
@@ -8,12 +8,12 @@ use crate::kernels::{Fibers, folds, updates};
 use crate::number::{Scalar, gap, rules};
 use crate::tape::{Cotangents, OperandInfo, Tape};
 
-/// A tensor's elements in one piece, and the way back to its adjoints.
+/// A tensor whose elements are one slice, in row-major order or in the order of memory.
 pub(super) struct Flat<'t, F: Scalar, D> {
     pub(super) tape: &'t Tape<F>,
     pub(super) node: &'t Node<'t, F, D>,
     pub(super) x: &'t [F],
-    /// Where the adjoints of `x` start, if `x` is the node's memory in an order of its own.
+    /// The slot of `x[0]`, if `x` is the node's memory in another order than row-major.
     run: Option<usize>,
 }
 
@@ -32,13 +32,13 @@ impl<F: Scalar, D> Clone for Flat<'_, F, D> {
 impl<F: Scalar, D> Copy for Flat<'_, F, D> {}
 
 impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
-    /// In row-major order.
+    /// The elements in row-major order; copied if they are not contiguous in that order.
     pub(super) fn new(tensor: Tensor<'t, F, D>) -> Self {
         let (tape, node) = (tensor.tape, tensor.node);
         Self { tape, node, x: node.to_slice(tape), run: None }
     }
 
-    /// In the order of memory, which saves copying a transposed or flipped operand.
+    /// The elements in the order of memory, so that a transposed or flipped operand is not copied.
     pub(super) fn unordered(tensor: Tensor<'t, F, D>) -> Self {
         let (tape, node) = (tensor.tape, tensor.node);
         match node.values.to_slice_memory_order() {
@@ -54,13 +54,13 @@ impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
         self.node.is_constant()
     }
 
-    /// `len` numbers on the tape.
+    /// `len` zeros in the tape's arena.
     pub(super) fn zeros(self, len: usize) -> &'t mut [F] {
         self.tape.arena().alloc_slice_fill_copy(len, F::zero())
     }
 
-    /// Hands `add` the cotangent of the result and a buffer, as `x` is ordered, to add the
-    /// operand's cotangent to. Nothing to do for a constant.
+    /// Calls `add(cotangent of the result, buffer)`, which adds the operand's cotangent to the buffer, in the order of
+    /// `x`. Does nothing for a constant.
     pub(super) fn accumulate_with(self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
         match self.run {
             Some(first) if !self.is_constant() => {
@@ -71,7 +71,8 @@ impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
     }
 }
 
-/// The results of [`kernels::exponentials`].
+/// The results of [`kernels::exponentials`]: of each fibre the largest element m and Σe^(x - m), and e^(x - m) of each
+/// element.
 pub(super) struct Exponentials<'t, F> {
     pub(super) largest: &'t [F],
     pub(super) e: &'t mut [F],
@@ -87,7 +88,7 @@ pub(super) fn exponentials<F: Scalar, D: Dimension>(operand: Flat<'_, F, D>, fib
 }
 
 impl<F: Scalar> Exponentials<'_, F> {
-    /// The logarithms of the probabilities, (x - largest) - ln total.
+    /// The logarithms of the probabilities e^(x - m) / Σe^(x - m): (x - m) - ln Σe^(x - m).
     pub(super) fn ln<'t, D: Dimension>(&self, operand: Flat<'t, F, D>, fibers: Fibers) -> &'t mut [F] {
         let ln_total = operand.zeros(fibers.count());
         kernels::map(rules::ln::new(), self.total, ln_total);
@@ -100,7 +101,7 @@ impl<F: Scalar> Exponentials<'_, F> {
 folds! {
     /// Σ(x - centre)²
     pub(super) struct SquaredDistance<1>: term |[x], center| (x - center) * (x - center);
-    /// Σab, 0 · inf = 0
+    /// Σab, where an exact 0 times infinity or NaN is 0.
     pub(super) struct GatedDot<2>: term |[a, b], _| a.gated_mul(b);
 }
 
@@ -119,8 +120,8 @@ mod tests {
     type View = for<'a> fn(ArrayView3<'a, f64>) -> ArrayView3<'a, f64>;
     type Loss = for<'t> fn(Tensor<'t, f64, Ix3>) -> crate::scalar::Var<'t, f64>;
 
-    /// Views with gaps, through the storage of the tensor they look into: the same as
-    /// the reduction of a copy, whose gradient is then spread over the elements the view shows.
+    /// Views with gaps: value and gradient are those of the same function of a copy, and elements that the view does
+    /// not show have derivative 0.
     #[test]
     fn views_of_a_tensor() {
         let a = array![[[0.5, -1.0, 2.0, 0.3], [1.5, 0.7, -0.2, 0.9]], [[-0.6, 1.1, 0.4, -1.3], [0.2, -0.8, 1.7, 1.2]]];
@@ -150,7 +151,7 @@ mod tests {
             for loss in losses {
                 let tape = Tape::new();
                 let x = tape.tensor(&a);
-                let y = loss(x.reviewed(view(x.value())));
+                let y = loss(x.with_view(view(x.value())));
                 let copy = view(a.view()).to_owned();
                 let z = tape.tensor(&copy);
                 let want = loss(z);
@@ -158,23 +159,23 @@ mod tests {
                 let (got, want) = (y.backward().wrt(x), want.backward().wrt(z));
                 let shown = view(got.view());
                 assert!((&shown - &want).iter().all(|d| d.abs() < 1e-14));
-                // Nothing falls on the elements between.
+                // The elements that the view skips have derivative 0.
                 let total: f64 = got.iter().map(|g| g.abs()).sum();
                 assert!((total - want.iter().map(|g| g.abs()).sum::<f64>()).abs() < 1e-13);
             }
         }
     }
 
-    /// A broadcast view counts each element as often as it shows it.
+    /// An element that a broadcast view repeats gets the sum of the cotangents of its repetitions.
     #[test]
     fn repeated_elements() {
         let a = array![1.0, 2.0, 4.0];
         let tape = Tape::new();
         let x = tape.tensor(&a);
         let Some(values) = x.node.values.broadcast((2, 3)) else {
-            panic!("it broadcasts");
+            panic!("shape [3] broadcasts to [2, 3]");
         };
-        let y = x.reviewed(values);
+        let y = x.with_view(values);
         assert_eq!(y.sum().backward().wrt(x), array![2.0, 2.0, 2.0]);
         assert_eq!(y.max().backward().wrt(x), array![0.0, 0.0, 1.0]);
         let squares = y.sum_axis(Axis(0)).square().sum();

@@ -27,7 +27,7 @@ use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 /// assert_eq!(gradient.wrt(y), array![4.0, 6.0]);
 /// ```
 ///
-/// The data is borrowed, not copied, so it must outlive the handle:
+/// The data is borrowed, not copied, so the data must outlive the handle:
 ///
 /// ```compile_fail,E0597
 /// let tape = wengert::Tape::<f64>::new();
@@ -37,15 +37,16 @@ use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 /// };
 /// println!("{}", x.value());
 /// ```
-/// All tensors that meet share one lifetime: what is borrowed for a batch must live as long as the
-/// handles it meets. Where that is too long, record each batch anew
-/// ([`Tape::value_and_grad`]), or give the tape an owned array ([`Tape::constant`]).
+///
+/// All operands of an operation share one lifetime, so the data of a batch must live as long as the handles of the
+/// weights. Where this lifetime is too long, record each batch anew ([`Tape::value_and_grad`]), or give the tape an
+/// owned array ([`Tape::constant`]).
 pub struct Tensor<'t, F: Scalar, D> {
     pub(super) tape: &'t Tape<F>,
     pub(super) node: &'t Node<'t, F, D>,
 }
 
-/// What a tensor handle points to, in the tape's arena.
+/// The target of a tensor handle, in the tape's arena.
 pub(crate) struct Node<'t, F, D> {
     /// The elements, a view into `storage`.
     pub(super) values: ArrayView<'t, F, D>,
@@ -71,7 +72,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.values.shape()
     }
 
-    /// As the operand of an operation. (Nodes stand in the arena.)
+    /// The description of the node as an operand. The shape stands in the arena, as the node does.
     pub(crate) fn source(&'t self) -> OperandInfo<'t> {
         OperandInfo { slot: self.slot, shape: self.shape() }
     }
@@ -96,7 +97,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         kernels::Strided { data: self.storage, layout: self.layout() }
     }
 
-    /// The slots from that of the first element in memory to that of the last.
+    /// The slots from the first element in memory to the last.
     pub(crate) fn reach(&self) -> Range<usize> {
         self.place().reach(self.shape())
     }
@@ -112,12 +113,12 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.slot as usize
     }
 
-    /// The elements as a slice in row-major order, if they stand so.
+    /// The elements as a slice, if they are contiguous in row-major order.
     pub(crate) fn as_slice(&self) -> Option<&'t [F]> {
         self.values.to_slice()
     }
 
-    /// The elements as a slice in row-major order, copied into the arena if they do not stand so.
+    /// The elements as a slice in row-major order; a copy in the arena if the elements are in another order.
     pub(crate) fn to_slice(&self, tape: &'t Tape<F>) -> &'t [F] {
         self.as_slice().unwrap_or_else(|| {
             let out = tape.arena().alloc_slice_fill_copy(self.len(), F::zero());
@@ -126,14 +127,14 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         })
     }
 
-    /// The adjoints of a node whose elements stand in row-major order.
+    /// The adjoints of the node, if its elements are contiguous in row-major order.
     pub(crate) fn adjoints<'a>(&self, adjoints: &'a mut Adjoints<'_, F>) -> Option<&'a mut [F]> {
         self.values.as_slice()?;
         let first = self.slot() + self.offset();
         Some(adjoints.run(first..first + self.len()))
     }
 
-    /// Adds a cotangent in row-major order to the node's adjoints; nothing to do for a constant.
+    /// Adds a cotangent in row-major order to the node's adjoints. Does nothing for a constant.
     pub(crate) fn accumulate(&self, adjoints: &mut Adjoints<'_, F>, cotangent: &[F]) {
         if self.is_constant() {
             return;
@@ -141,8 +142,9 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         scatter_add(self.shape(), cotangent, adjoints.of(self.reach()), self.place());
     }
 
-    /// Hands `add` a contiguous buffer in row-major order to *add* the node's cotangent to: the
-    /// adjoints themselves where they stand so, else a zeroed temporary that is added afterwards.
+    /// Calls `add(cotangent of the result, buffer)`, which *adds* the node's cotangent to the buffer, in row-major
+    /// order. The buffer is the node's adjoints if they are contiguous in that order, else zeros that are added to
+    /// the adjoints afterwards. Does nothing for a constant.
     pub(crate) fn accumulate_with(&self, cotangents: &mut Cotangents<'_, F>, add: impl FnOnce(&[F], &mut [F])) {
         if self.is_constant() {
             return;
@@ -158,19 +160,19 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// The handle of a view into storage.
+    /// The tensor with these values, a view into `storage`; `slot` is the slot of `storage[0]`.
     pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
         Self { tape, node: tape.alloc(Node { values, storage, slot }) }
     }
 
-    /// The same elements seen through another view of them.
-    pub(crate) fn reviewed<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
+    /// The tensor with another view of the same storage.
+    pub(crate) fn with_view<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
         Tensor::view(self.tape, values, self.node.storage, self.node.slot)
     }
 
-    /// The result of an operation: `values` in row-major order in the tape's arena, and the pullback
-    /// that adds its cotangent to the operands. `constant`: all operands are, so there is nothing to
-    /// record.
+    /// The result of an operation, recorded with its pullback. The values stand in row-major order in the tape's
+    /// arena. The pullback adds to the adjoints of the operands. Nothing is recorded if `constant` is true, that is, if
+    /// all operands are constants.
     #[track_caller]
     pub(crate) fn result(
         tape: &'t Tape<F>,
@@ -193,7 +195,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.node
     }
 
-    /// The tape it is recorded on.
+    /// The tape of the tensor.
     pub fn tape(self) -> &'t Tape<F> {
         self.tape
     }
@@ -223,22 +225,22 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.node.len()
     }
 
-    /// Whether there is no element.
+    /// True if there is no element.
     pub fn is_empty(self) -> bool {
         self.node.values.is_empty()
     }
 
-    /// Whether nothing flows back through it.
+    /// True if no derivative flows back through the tensor: it is data or computed from constants alone.
     pub fn is_constant(self) -> bool {
         self.node.is_constant()
     }
 
-    /// The same values without derivative: nothing flows back through it.
+    /// The same values as a constant: no derivative flows back through the result.
     pub fn detach(self) -> Self {
         Self::view(self.tape, self.value(), self.node.storage, SINK)
     }
 
-    /// The element at `index`, as a scalar of the same tape; it records nothing.
+    /// The element at `index`, as a scalar of the same tape. Nothing is recorded.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -260,7 +262,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.element(value)
     }
 
-    /// The handle of one of the values.
+    /// The handle of one element; `value` must point into the storage.
     pub(crate) fn element(self, value: &'t F) -> Var<'t, F> {
         if self.is_constant() {
             return Var::constant(*value);
@@ -269,7 +271,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Var::on(self.tape, self.node.slot + place as u32, *value)
     }
 
-    /// Panics if the other tensor is on another tape.
+    /// Panics unless both tensors are on one tape.
     #[track_caller]
     pub(crate) fn assert_same_tape<E>(self, other: Tensor<'t, F, E>) {
         if !std::ptr::eq(self.tape, other.tape) {
@@ -279,7 +281,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix0> {
-    /// The element of a tensor without axes.
+    /// The only element of a tensor without axes.
     pub fn into_var(self) -> Var<'t, F> {
         self.at(())
     }
@@ -312,7 +314,7 @@ impl<F: Scalar, D: Dimension> fmt::Debug for Tensor<'_, F, D> {
 }
 
 impl<F: Scalar, D: Dimension> fmt::Display for Tensor<'_, F, D> {
-    /// The values, as ndarray prints them.
+    /// Prints the values as ndarray does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.node.values, f)
     }
@@ -340,7 +342,7 @@ impl<'t, F: Scalar, D: Dimension> Wrt<'t, F> for Tensor<'_, F, D> {
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// The tensor as an output with a cotangent for each element, for [`Tape::backward_with`].
+    /// The tensor as an output of a sweep, with a cotangent for each element: see [`Tape::backward_with`].
     ///
     /// # Panics
     ///
@@ -360,7 +362,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Seed::new(tape, self.shape(), node.place(), tape.arena().alloc_slice_fill_iter(cotangent.iter().copied()))
     }
 
-    /// Sweeps backward from all elements with these cotangents: the vector-Jacobian product.
+    /// Sweeps backward from all elements with these cotangents. The gradient is the vector-Jacobian product.
     ///
     /// ```
     /// use ndarray::array;

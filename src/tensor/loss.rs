@@ -1,7 +1,7 @@
-//! Losses: each one operation, its mean and its pullback fused.
+//! Losses. Each is one operation that computes the loss of every element and the mean together.
 //!
-//! The prediction and the target have the same shape: a target `[n]` against a prediction `[n, 1]`
-//! would broadcast to `[n, n]` and train a wrong model in silence, so it is refused.
+//! The prediction and the target must have the same shape. A target `[n]` and a prediction `[n, 1]` would broadcast to
+//! `[n, n]` and silently train a wrong model, so such a pair is refused.
 
 use std::fmt::Display;
 
@@ -19,10 +19,10 @@ use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::tape::{Cotangents, OperationKind, SINK};
 
-/// What a loss compares a prediction with: a tensor or an array of the same shape, or a
-/// number or [`Var`] for every element.
+/// A target that a loss can compare with a prediction: a tensor, array or view of the prediction's shape, or a number
+/// or [`Var`], which stands for every element.
 pub trait Target<'t, F: Scalar, D: Dimension> {
-    /// The target with the prediction's shape.
+    /// The target as a tensor of the prediction's shape.
     #[doc(hidden)]
     fn against(self, prediction: Tensor<'t, F, D>, loss: &str, _: Seal) -> Tensor<'t, F, D>;
 }
@@ -61,7 +61,7 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
         let target = self.to_tensor(prediction.tape);
         let values: ArrayView<'t, F, D> =
             target.node.values.broadcast(prediction.dim()).expect("one element fits any shape");
-        target.reviewed(values)
+        target.with_view(values)
     }
 }
 
@@ -88,7 +88,7 @@ macro_rules! base_target {
 }
 for_each_dual! { base_target }
 
-/// The loss of one element.
+/// The loss of one element, and its partials with respect to the prediction and the target.
 trait Pointwise<F: Scalar>: Copy {
     fn loss<L: Wrap<F>>(self, x: L, target: L) -> L;
     fn d_prediction<L: Wrap<F>>(self, x: L, target: L) -> L;
@@ -119,11 +119,11 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 
     /// The mean absolute error Σ|xᵢ - tᵢ| / n over all n elements.
     ///
-    /// Partials: sign(xᵢ - tᵢ)/n, 0 where they are equal, and its negative.
+    /// Partials: sign(xᵢ - tᵢ)/n, which is 0 where xᵢ = tᵢ, and its negative.
     ///
     /// # Panics
     ///
-    /// As [`mse`](Self::mse).
+    /// Same as for [`mse`](Self::mse).
     #[track_caller]
     pub fn mae(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
         self.mean_loss(Absolute, target, "mae")
@@ -145,7 +145,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// As [`mse`](Self::mse), and if δ is not positive.
+    /// Same as for [`mse`](Self::mse), and if δ is not positive.
     #[track_caller]
     pub fn huber(self, target: impl Target<'t, F, D>, delta: F::Base) -> Var<'t, F> {
         assert!(delta > num_traits::zero(), "huber: delta = {delta} is not positive");
@@ -153,8 +153,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     }
 
     /// The mean over all elements of the binary cross-entropy -t ln σ(x) - (1 - t) ln(1 - σ(x)) of
-    /// logits x and targets t in [0, 1], evaluated as |x|(1 - t or t) + ln(1 + e^-|x|), which
-    /// neither overflows nor cancels.
+    /// logits x and targets t in [0, 1]. To avoid overflow and cancellation the loss is evaluated as
+    /// |x|(1 - t) + ln(1 + e^-|x|) if x is positive, else |x|t + ln(1 + e^-|x|).
     ///
     /// Partials: (σ(xᵢ) - tᵢ)/n and -xᵢ/n.
     ///
@@ -169,7 +169,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// As [`mse`](Self::mse).
+    /// Same as for [`mse`](Self::mse).
     #[track_caller]
     pub fn bce_with_logits(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
         self.mean_loss(BceWithLogits, target, "bce_with_logits")
@@ -185,23 +185,23 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         let fibers = Fibers::whole(x.len());
         let n = F::lit(x.len() as f64);
         let y = prediction.zeros(1);
-        kernels::fold(Total(loss), fibers, [x, t], None, y);
+        kernels::fold(LossSum(loss), fibers, [x, t], None, y);
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
         let kind = OperationKind::binary(name, self.node.source(), target.source());
         Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents| {
-            // One after the other: they may share slots.
+            // One after the other: the prediction and the target may share slots.
             prediction.accumulate_with(cotangents, |dy, dx| {
-                kernels::update(ToPrediction(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
+                kernels::update(PredictionPullback(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
             });
             target.accumulate_with(cotangents, |dy, dt| {
-                kernels::update(ToTarget(loss), fibers, dt, [x, t], [&[dy[0] / n]]);
+                kernels::update(TargetPullback(loss), fibers, dt, [x, t], [&[dy[0] / n]]);
             });
         })
         .into_var()
     }
 
-    /// The target as a tensor of the prediction's shape, on its tape.
+    /// The target as a tensor of the prediction's shape, on the prediction's tape.
     #[track_caller]
     fn target(self, target: impl Target<'t, F, D>, loss: &str) -> Self {
         target.against(self, loss, Seal)
@@ -213,28 +213,30 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     }
 }
 
-/// Σ loss(x, t)
+/// Σ loss(x, t).
 #[derive(Clone, Copy)]
-struct Total<P>(P);
-impl<F: Scalar, P: Pointwise<F>> Fold<F, 2> for Total<P> {
+struct LossSum<P>(P);
+impl<F: Scalar, P: Pointwise<F>> Fold<F, 2> for LossSum<P> {
     #[inline(always)]
     fn term<L: Wrap<F>>(self, [x, t]: [L; 2], _: L) -> L {
         self.0.loss(x, t)
     }
 }
 
+/// dx += dy · ∂loss/∂x.
 #[derive(Clone, Copy)]
-struct ToPrediction<P>(P);
-impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for ToPrediction<P> {
+struct PredictionPullback<P>(P);
+impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for PredictionPullback<P> {
     #[inline(always)]
     fn update<L: Wrap<F>>(self, dx: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
         dx + dy.gated_mul(self.0.d_prediction(x, t))
     }
 }
 
+/// dt += dy · ∂loss/∂t.
 #[derive(Clone, Copy)]
-struct ToTarget<P>(P);
-impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for ToTarget<P> {
+struct TargetPullback<P>(P);
+impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for TargetPullback<P> {
     #[inline(always)]
     fn update<L: Wrap<F>>(self, dt: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
         dt + dy.gated_mul(self.0.d_target(x, t))
@@ -312,12 +314,12 @@ struct BceWithLogits;
 impl<F: Scalar> Pointwise<F> for BceWithLogits {
     #[inline(always)]
     fn loss<L: Wrap<F>>(self, x: L, t: L) -> L {
-        // |x|, but with a derivative at 0.
+        // |x|, but with the derivative -1 at 0 on a tape of dual numbers.
         let size = if x > L::zero() { x } else { -x };
         let miss = if x > L::zero() { L::one() - t } else { t };
         size.gated_mul(miss) + Float::ln_1p(Float::exp(-size))
     }
-    /// σ(x) - t from the small one of σ(x) and 1 - σ(x).
+    /// σ(x) - t, computed from the smaller of σ(x) and 1 - σ(x), which keeps its digits.
     #[inline(always)]
     fn d_prediction<L: Wrap<F>>(self, x: L, t: L) -> L {
         let e = Float::exp(if x > L::zero() { -x } else { x });
@@ -331,14 +333,14 @@ impl<F: Scalar> Pointwise<F> for BceWithLogits {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// The cross-entropy -ln softmax(xᵣ)\[labelᵣ\] of logits `[batch, classes]` and one class index a
-    /// row, the mean over the rows.
+    /// The mean over the rows r of the cross-entropy -ln softmax(xᵣ)\[labelᵣ\], of logits `[batch, classes]` and the
+    /// index of a class for each row.
     ///
     /// Partials: (softmax(xᵣ)ⱼ - δ(j, labelᵣ)) / batch (Bishop, Pattern Recognition and Machine
-    /// Learning, 2006, section 4.3.4). Infinite logits as in [`softmax`](Tensor::softmax); the loss
-    /// is +∞ where a label's probability is 0.
+    /// Learning, 2006, section 4.3.4). Infinite logits are treated as in [`softmax`](Tensor::softmax); the loss
+    /// is +∞ if the probability of a label is 0.
     ///
-    /// The labels are a slice of any primitive integer.
+    /// The labels can have any primitive integer type.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -351,7 +353,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If the batch is empty, the number of labels differs from it, or a label is not a class.
+    /// If the batch is empty, the number of labels is not the number of rows, or a label is not in 0..classes.
     #[track_caller]
     pub fn softmax_cross_entropy<I: PrimInt + Display>(self, labels: &[I]) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy";
@@ -387,8 +389,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         .into_var()
     }
 
-    /// The cross-entropy -Σⱼ qᵣⱼ ln softmax(xᵣ)ⱼ of logits x and probabilities q, both `[batch,
-    /// classes]`, the mean over the rows. A probability 0 costs nothing, whatever the logit.
+    /// The mean over the rows r of the cross-entropy -Σⱼ qᵣⱼ ln softmax(xᵣ)ⱼ, of logits x and probabilities q, both of
+    /// shape `[batch, classes]`. The term of a probability 0 is 0, even if the logit is infinite.
     ///
     /// Partials: (softmax(xᵣ)ⱼ Σₖqᵣₖ - qᵣⱼ) / batch, and -ln softmax(xᵣ)ⱼ / batch.
     ///
@@ -403,7 +405,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// As [`mse`](Tensor::mse).
+    /// Same as for [`mse`](Tensor::mse).
     #[track_caller]
     pub fn softmax_cross_entropy_with(self, probabilities: impl Target<'t, F, Ix2>) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy_with";
@@ -430,7 +432,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let kind = OperationKind::binary(NAME, self.node.source(), target.source());
         Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
             prediction.accumulate_with(cotangents, |dy, dx| {
-                kernels::update(Residual(dy[0] / n), fibers, dx, [p, q], [mass]);
+                kernels::update(CrossEntropyPullback(dy[0] / n), fibers, dx, [p, q], [mass]);
             });
             target.accumulate_with(cotangents, |dy, dq| {
                 kernels::update(Axpy, whole, dq, [ln_p], [&[-dy[0] / n]]);
@@ -439,8 +441,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         .into_var()
     }
 
-    /// The share of rows of logits `[batch, classes]` whose largest element is at the label; it has
-    /// no derivative.
+    /// The fraction of rows of logits `[batch, classes]` in which the largest element is that of the label. This number
+    /// has no derivative.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -450,7 +452,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// As [`softmax_cross_entropy`](Self::softmax_cross_entropy).
+    /// Same as for [`softmax_cross_entropy`](Self::softmax_cross_entropy).
     #[track_caller]
     pub fn accuracy<I: PrimInt + Display>(self, labels: &[I]) -> f64 {
         self.assert_prediction("accuracy");
@@ -482,19 +484,19 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     }
 }
 
-/// A label as the index of a class.
+/// The label as the index of a class, if it is one.
 fn class<I: PrimInt>(label: I, classes: usize) -> Option<usize> {
     label.to_usize().filter(|&label| label < classes)
 }
 
 folds! {
-    /// -Σ q ln p
+    /// -Σ q ln p.
     struct CrossEntropy<2>: term |[q, ln_p], _| -q.gated_mul(ln_p);
 }
 
 updates! {
-    /// y += a x, 0 · inf = 0
+    /// y += a x, where an exact 0 times infinity or NaN is 0.
     struct Axpy<1, 1>, |y, [x], [a]| y + a.gated_mul(x);
-    /// The cross-entropy of a row whose targets sum to `mass`.
-    struct Residual(scale)<2, 1>, |dx, [p, q], [mass]| dx + scale.gated_mul(p * mass - q);
+    /// y = -scale · Σ q ln softmax(x), where the probabilities q of the row sum to `mass`.
+    struct CrossEntropyPullback(scale)<2, 1>, |dx, [p, q], [mass]| dx + scale.gated_mul(p * mass - q);
 }

@@ -1,10 +1,60 @@
-//! [`Tensor`]: arrays on the tape.
+//! Arrays on the tape: [`Tensor`] and its operations.
 //!
-//! A tensor is a view: an ndarray view of its values, and the slot of the first element of the
-//! storage that the view looks into. Values and slots run in parallel, so whatever ndarray does to
-//! the view (transpose, slice, broadcast, ...) it does to the adjoints too, and records nothing.
+//! A tensor is a view: an ndarray view of its values, and the slot of the first element of the storage that the view
+//! looks into. A slot is the index of a number in the tape's buffer of adjoints. Values and slots run in parallel, so
+//! a change of the view (transpose, slice, broadcast, ...) changes the view of the adjoints too, and records nothing.
+//! The slot of a constant is `SINK`.
 //!
-//! Each operation computes its primal and, beside it in the same function, gives its pullback.
+//! # Where an operation is
+//!
+//! | file | holds |
+//! |---|---|
+//! | `handle` | [`Tensor`], the node it points to, `Tensor::result`, `at`, `detach`, `seed`, `backward_with` |
+//! | `constant` | `Tape::tensor`, `Tape::constant`; [`Embed`], [`IntoConstant`] |
+//! | `elementwise` | the functions of the table and the operators, with broadcasting; [`Operand`] |
+//! | `products` | `dot`, `matmul`; [`Dot`] |
+//! | `dense` | `affine`, `dense`; [`Activation`] |
+//! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `log_softmax`, `argmax_axis` |
+//! | `loss` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, `accuracy`; [`Target`] |
+//! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
+//! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
+//! | `conv`, `pool` | convolutions and pooling; [`Conv`], [`Pool`] |
+//! | `window_args` | the lengths that `Conv` and `Pool` take; [`Lengths`] |
+//! | `shape` | views, which record nothing: `reshape`, `t`, `slice`, `split`, `broadcast`, `iter`, ... |
+//! | `copy` | `gather`, `select`, `pad`, `keep_where`, `concatenate`, `stack`, `stack_vars` |
+//! | `custom` | `Tape::custom`, `apply_rule`, `straight_through`, `clip_cotangent`; [`CustomInputs`] |
+//! | `linalg/` | with the feature `linalg`: `solve`, `inv`, determinants, `factorize`, `cholesky`, `solve_triangular` |
+//!
+//! # How an operation is written
+//!
+//! One function checks the arguments, computes the primal and, beside the primal, gives its pullback to
+//! `Tensor::result`, which records both. A loop over numbers is a function of `kernels`; its reverse stands beside it.
+//!
+//! ```text
+//! /// 2x.
+//! #[track_caller]                                              // tables name the caller's line
+//! pub fn doubled(self) -> Self {
+//!     let (tape, node) = (self.tape, self.node);
+//!     let x = node.to_slice(tape);                             // row-major, copied only if need be
+//!     let y = tape.arena().alloc_slice_fill_iter(x.iter().map(|&x| x + x));
+//!     let kind = OperationKind::unary("doubled", node.source());
+//!     Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {
+//!         node.accumulate_with(cotangents, |dy, dx| {
+//!             for (dx, &dy) in dx.iter_mut().zip(dy) {
+//!                 *dx += dy + dy;
+//!             }
+//!         });
+//!     })
+//! }
+//! ```
+//!
+//! A pullback
+//!
+//! - adds to adjoints and never overwrites them: other operations add to the same slots;
+//! - treats operands one after the other: they may share slots, as in `x * x`;
+//! - multiplies cotangents and partials with `gated_mul`, in which 0 times infinity or NaN is 0 (matrix products are
+//!   plain);
+//! - captures only what is `Copy` and lives in the arena, whose contents are never dropped (`custom` alone keeps more).
 
 mod constant;
 mod conv;

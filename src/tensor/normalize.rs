@@ -1,4 +1,4 @@
-//! Normalisation: elements shifted and scaled by the statistics of their group.
+//! Normalisations, which shift and scale elements by the mean and the variance of their group.
 
 use bumpalo::Bump;
 use ndarray::Dimension;
@@ -11,8 +11,7 @@ use crate::kernels::{Fibers, Fold, Sum, updates};
 use crate::number::Scalar;
 use crate::tape::OperationKind;
 
-/// The groups of elements that are normalised together: fibres, or the fibres that have the same
-/// number modulo `count`.
+/// The groups of elements that are normalised together. Fibre i belongs to group i mod `count`.
 #[derive(Clone, Copy)]
 struct Groups {
     fibers: Fibers,
@@ -20,17 +19,17 @@ struct Groups {
 }
 
 impl Groups {
-    /// The number of elements of a group.
+    /// The number of elements in a group.
     fn size(self) -> usize {
         self.fibers.n * self.repeats()
     }
 
-    /// The number of fibres of a group.
+    /// The number of fibres in a group.
     fn repeats(self) -> usize {
         self.fibers.count() / self.count.max(1)
     }
 
-    /// The fold over each group, times `scale`.
+    /// `scale` times the fold over each group; `given` holds a number for each group.
     fn fold<'a, F: Scalar, const M: usize>(
         self,
         arena: &'a Bump,
@@ -55,29 +54,29 @@ impl Groups {
         sums
     }
 
-    /// Each group's number for each of its fibres.
+    /// The number of each fibre's group, from the numbers of the groups.
     fn spread<'a, F: Scalar>(self, arena: &'a Bump, x: &'a [F]) -> &'a [F] {
         if self.repeats() <= 1 { x } else { arena.alloc_slice_fill_with(self.fibers.count(), |i| x[i % self.count]) }
     }
 }
 
-/// A normalised tensor and what was found on the way.
+/// A normalised tensor, and the statistics of its groups.
 pub(crate) struct Normalized<'t, F: Scalar, D> {
     pub(crate) y: Tensor<'t, F, D>,
     /// The mean of each group.
     pub(crate) mean: &'t [F],
-    /// The mean squared distance from it.
+    /// The variance of each group (divisor n).
     pub(crate) variance: &'t [F],
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// Each element less the mean of its row, divided by the row's standard deviation: with the mean
-    /// μ and the variance v = Σ(xᵢ - μ)²/n along the last axis
+    /// The normalisation of each row, that is, of the elements along the last axis, to mean 0 and variance 1. With the
+    /// mean μ and the variance v = Σ(xᵢ - μ)²/n of the row
     ///
     /// yᵢ = (xᵢ - μ) r, r = 1/√(v + ε)
     ///
-    /// (Ba, Kiros and Hinton 2016, "Layer normalization", arXiv:1607.06450, equation 3; gain and
-    /// bias are those of [`nn::LayerNorm`](crate::nn::LayerNorm)). ε keeps r finite.
+    /// (Ba, Kiros and Hinton 2016, "Layer normalization", arXiv:1607.06450, equation 3). The number ε keeps r finite.
+    /// Gain and bias are added by [`nn::LayerNorm`](crate::nn::LayerNorm).
     ///
     /// Pullback: dxᵢ = r (dyᵢ - mean dy - yᵢ mean(dy y)).
     ///
@@ -96,7 +95,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.normalized("layer_norm", groups, true, epsilon).y
     }
 
-    /// Each element divided by the root mean square of its row: along the last axis
+    /// The division of each row, that is, of the elements along the last axis, by the root of its mean square:
     ///
     /// yᵢ = xᵢ r, r = 1/√(Σxⱼ²/n + ε)
     ///
@@ -114,7 +113,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.normalized("rms_norm", groups, false, epsilon).y
     }
 
-    /// As [`layer_norm`](Self::layer_norm), over all axes but the second, of channels.
+    /// Same as [`layer_norm`](Self::layer_norm), with the mean and the variance over all axes but the second, that of
+    /// channels.
     #[track_caller]
     pub(crate) fn channel_norm(self, epsilon: F::Base) -> Normalized<'t, F, D> {
         let (samples, channels) = (self.shape()[0], self.shape()[1]);
@@ -127,11 +127,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.normalized("channel_norm", Groups { fibers, count: channels }, true, epsilon)
     }
 
-    /// The rows along the last axis.
+    /// The rows along the last axis, each a group.
     #[track_caller]
     fn rows(self, operation: &str) -> Groups {
         let Some((&n, outer)) = self.shape().split_last() else {
-            panic!("{operation}: it takes the last axis, and a tensor of one element without axes has none");
+            panic!("{operation}: rows run along the last axis, and a tensor of one element without axes has none");
         };
         let count = outer.iter().product();
         Groups { fibers: Fibers { outer: count, n, inner: 1 }, count }
@@ -158,14 +158,14 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let result = Self::result(self.tape, kind, self.dim(), y, operand.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
             operand.accumulate_with(cotangents, |dy, dx| {
-                let flow = if centered {
+                let mean_dy = if centered {
                     groups.fold(arena, Sum, [dy], None, share)
                 } else {
                     arena.alloc_slice_fill_copy(groups.count, F::zero())
                 };
-                let along = groups.fold(arena, GatedDot, [dy, y], None, share);
-                let given = [r, flow, along].map(|given| groups.spread(arena, given));
-                kernels::update(Restandardize, fibers, dx, [dy, y], given);
+                let mean_dy_y = groups.fold(arena, GatedDot, [dy, y], None, share);
+                let given = [r, mean_dy, mean_dy_y].map(|given| groups.spread(arena, given));
+                kernels::update(StandardizePullback, fibers, dx, [dy, y], given);
             });
         });
         Normalized { y: result, mean, variance }
@@ -173,8 +173,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 }
 
 updates! {
-    /// y = (x - mean) r
+    /// y = (x - mean) r.
     struct Standardize<1, 2>, |_, [x], [mean, r]| (x - mean) * r;
-    /// dx += r (dy - mean dy - y mean(dy y))
-    struct Restandardize<2, 3>, |dx, [dy, y], [r, flow, along]| dx + (dy - flow - along.gated_mul(y)).gated_mul(r);
+    /// dx += r (dy - mean dy - y mean(dy y)).
+    struct StandardizePullback<2, 3>, |dx, [dy, y], [r, mean_dy, mean_dy_y]| dx + (dy - mean_dy - mean_dy_y.gated_mul(y)).gated_mul(r);
 }

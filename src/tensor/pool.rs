@@ -1,4 +1,4 @@
-//! Pooling: the largest or the mean of each window.
+//! Pooling: the largest element or the mean of each window.
 
 use ndarray::{Dimension, Ix3, Ix4};
 
@@ -10,8 +10,9 @@ use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
 
-/// The windows of a pooling in `N` directions: side by side without padding, unless said otherwise.
-/// A number, or an array of one for each direction, is a `Pool` of that size.
+/// The windows of a pooling in `N` directions. By default windows are side by side and there is no padding.
+///
+/// A number, or an array with one for each direction, converts into the `Pool` of that size.
 ///
 /// ```
 /// use wengert::Pool;
@@ -27,34 +28,34 @@ pub struct Pool<const N: usize> {
 }
 
 impl<const N: usize> Pool<N> {
-    /// Windows of this size, and as far apart.
+    /// Windows of this size, side by side: the stride is the size.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If the size is 0.
     #[track_caller]
     pub fn new(size: impl Lengths<N>) -> Self {
         let size = size.at_least_one("Pool::new");
         Self { size, stride: size, padding: [0; N], real_only: false }
     }
 
-    /// The step from one window to the next.
+    /// Sets the step from one window to the next, in elements of the input.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If the stride is 0.
     #[track_caller]
     pub fn stride(self, stride: impl Lengths<N>) -> Self {
         Self { stride: stride.at_least_one("Pool::stride"), ..self }
     }
 
-    /// How far windows reach beyond the input on either side, at most half of their size. What lies
-    /// there is never the largest; in a mean it is 0, see
-    /// [`without_padding_in_mean`](Self::without_padding_in_mean).
+    /// Sets the number of elements by which windows reach beyond the input on either side, at most half of their size.
+    /// A padded element is never the largest; in a mean it counts as 0, unless
+    /// [`without_padding_in_mean`](Self::without_padding_in_mean) is set.
     ///
     /// # Panics
     ///
-    /// If it is more than half of the size.
+    /// If the padding is more than half of the size.
     #[track_caller]
     pub fn padding(self, padding: impl Lengths<N>) -> Self {
         let padding = padding.lengths(Seal);
@@ -68,7 +69,7 @@ impl<const N: usize> Pool<N> {
         Self { padding, ..self }
     }
 
-    /// Means are over what lies on the input, not over the whole window (PyTorch's
+    /// Takes means over the elements of the input in the window, without the padding (PyTorch's
     /// `count_include_pad=False`).
     pub fn without_padding_in_mean(self) -> Self {
         Self { real_only: true, ..self }
@@ -99,9 +100,8 @@ impl<const N: usize> From<[usize; N]> for Pool<N> {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
-    /// The largest element of each window of signals of shape (samples, channels, length); a NaN
-    /// loses to a number. The result has shape (samples, channels, m), for windows of a size k with
-    /// stride s and padding p
+    /// The largest element of each window of signals of shape (samples, channels, length). NaN elements are passed
+    /// over. With windows of size k, stride s and padding p the result has shape (samples, channels, m),
     ///
     /// m = ⌊(length + 2p - k) / s⌋ + 1
     ///
@@ -128,11 +128,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
         largest(self, pool.into(), "max_pool1d")
     }
 
-    /// The mean of each window; padding counts as 0 unless
-    /// [`without_padding_in_mean`](Pool::without_padding_in_mean) is set. Shapes as in
+    /// The mean of each window, in which padding counts as 0 unless
+    /// [`without_padding_in_mean`](Pool::without_padding_in_mean) is set. The shapes are those of
     /// [`max_pool1d`](Self::max_pool1d).
     ///
-    /// Partials: 1/k, k being the number of elements in the mean.
+    /// Partials: 1/k, where k is the number of elements in the mean.
     ///
     /// # Panics
     ///
@@ -207,25 +207,25 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
     kernels::pool(Total, windows, node.to_slice(tape), y);
 
-    // One over the number of elements in each mean, the same for every image.
+    // The reciprocal number of elements in each mean, the same for every image.
     let weights = &*tape.arena().alloc_slice_fill_with(windows.count(), |window| {
         let elements = if pool.real_only { windows.pixels_in(window) } else { windows.taps() };
         F::lit(elements as f64).recip()
     });
-    let scale_partial = move |values: &mut [F]| {
+    let weigh = move |values: &mut [F]| {
         for image in values.chunks_exact_mut(weights.len().max(1)) {
             for (value, &weight) in image.iter_mut().zip(weights) {
                 *value *= weight;
             }
         }
     };
-    scale_partial(y);
+    weigh(y);
     let kind = OperationKind::unary(operation, node.source());
     Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         node.accumulate_with(cotangents, |dy, dx| {
             let dy = arena.alloc_slice_copy(dy);
-            scale_partial(dy);
+            weigh(dy);
             kernels::pull_total(windows, dy, dx);
         });
     })

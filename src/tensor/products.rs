@@ -10,7 +10,8 @@ use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Layout, scatter_add};
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 
-/// A node's elements as a matrix: storage, its slot, and where element (i, j) stands in it.
+/// A matrix of some elements of a node: element (i, j) stands in `storage` at
+/// `offset + i * strides[0] + j * strides[1]`; `slot` is the slot of `storage[0]`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'t, F> {
     storage: &'t [F],
@@ -21,7 +22,7 @@ pub(super) struct Matrix<'t, F> {
 }
 
 impl<'t, F: Scalar> Matrix<'t, F> {
-    /// The matrix of the given axes of a node; `None` stands for a new axis of length 1.
+    /// The matrix whose rows and columns run along these axes of a node; `None` is a new axis of length 1.
     pub(super) fn new<D: Dimension>(node: &Node<'t, F, D>, axes: [Option<usize>; 2]) -> Self {
         let (shape, strides) = (node.shape(), node.values.strides());
         Self {
@@ -47,7 +48,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
         let [rows, columns] = self.shape;
         let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;
         if repeats(0) || repeats(1) {
-            // Broadcast elements share a slot: sum what goes there.
+            // Broadcast elements share a slot, but a product may write each place only once.
             let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
             matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Store::Set);
             scatter_add(&self.shape, product, cotangents.of_operands.of(place.reach(&self.shape)), place);
@@ -64,7 +65,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
     }
 }
 
-/// c = a·b for each pair of matrices, the results one after the other in row-major order.
+/// c = a·b for each pair of matrices; the results stand one after the other, in row-major order.
 #[track_caller]
 fn product<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
@@ -91,7 +92,7 @@ fn product<'t, F: Scalar, D: Dimension>(
     })
 }
 
-/// dA += dC Bᵀ and dB += Aᵀ dC, one after the other; dC in row-major order.
+/// dA += dC Bᵀ, then dB += Aᵀ dC (A and B may share slots); `dc` is in row-major order.
 pub(super) fn pull_product<F: Scalar>(
     cotangents: &mut Cotangents<'_, F>,
     (a, b): (Matrix<'_, F>, Matrix<'_, F>),
@@ -107,9 +108,9 @@ pub(super) fn pull_product<F: Scalar>(
     }
 }
 
-/// The product of tensors of one or two axes: see [`Tensor::dot`].
+/// A pair of tensors, of one or two axes each, that [`Tensor::dot`] can multiply.
 pub trait Dot<Rhs> {
-    /// The product's type: a [`Var`] for two vectors, a tensor else.
+    /// The type of the product: a [`Var`] for two vectors, else a tensor.
     type Output;
     #[doc(hidden)]
     fn dot(self, rhs: Rhs, _: Seal) -> Self::Output;
@@ -146,12 +147,12 @@ dot! { Ix2, Ix1 => Tensor<'t, F, Ix1>, [Some(0), Some(1)], [Some(0), None], |m, 
 dot! { Ix2, Ix2 => Tensor<'t, F, Ix2>, [Some(0), Some(1)], [Some(0), Some(1)], Ix2, |c| c }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// The product of vectors and matrices, as ndarray's `dot`: (k)·(k) is a [`Var`], (k)·(k, n) has
+    /// The product of vectors and matrices, as in ndarray's `dot`: (k)·(k) is a [`Var`], (k)·(k, n) has
     /// shape (n), (m, k)·(k) has shape (m), (m, k)·(k, n) has shape (m, n).
     ///
     /// Pullbacks of C = AB: dA = dC Bᵀ, dB = Aᵀ dC (Giles 2008, "Collected matrix derivative
-    /// results", section 2.2.2). Infinite or NaN elements spread by plain arithmetic (0 · inf is NaN
-    /// here), unlike elementwise pullbacks.
+    /// results", section 2.2.2). Infinite and NaN elements spread as in plain arithmetic: 0 · ∞ is NaN
+    /// here, but 0 in elementwise pullbacks.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -164,7 +165,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// If the inner lengths differ or the tapes differ.
+    /// If the inner lengths k or the tapes differ.
     #[track_caller]
     pub fn dot<Rhs>(self, rhs: Rhs) -> <Self as Dot<Rhs>>::Output
     where
@@ -175,7 +176,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
-    /// The matrix product for each index of the first axis: (b, m, k) and (b, k, n) give (b, m, n).
+    /// The matrix product for each index of the first axis: shapes (b, m, k) and (b, k, n) give (b, m, n).
     /// A first axis of length 1 is broadcast.
     ///
     /// ```
@@ -190,7 +191,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     ///
     /// # Panics
     ///
-    /// If the inner lengths differ, or the first ones and none is 1, or the tapes differ.
+    /// If the inner lengths k differ, the lengths of the first axes differ and neither is 1, or the tapes differ.
     #[track_caller]
     pub fn matmul(self, rhs: Self) -> Self {
         self.assert_same_tape(rhs);

@@ -1,4 +1,4 @@
-//! Reductions: sums, products, extremes, spreads and norms, of all elements or along one axis.
+//! Reductions of all elements or along one axis: sums, products, extremes, variances, norms; and softmax.
 
 use bumpalo::Bump;
 use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
@@ -12,15 +12,15 @@ use crate::number::{BaseFloat, Scalar, binade, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
 
-/// The public pair of a reduction: of all elements, and along an axis.
+/// The two public methods of each reduction: over all elements, and along an axis.
 macro_rules! reductions {
     ($(
         $(#[doc = $doc:literal])+
         $name:ident, $along:ident($($p:ident)?)
         $(#[doc = $axis_doc:literal])*;
     )+) => {
-        /// Reductions. Those named `_axis` remove an axis and panic if it is out of range; the others
-        /// reduce all elements to a [`Var`]. The operand may have any layout.
+        /// Reductions, of tensors in any layout. A method named `*_axis` removes an axis, and panics if that axis is
+        /// out of range. The others reduce all elements to a [`Var`].
         impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             $(
                 $( #[doc = $doc] )+
@@ -29,7 +29,7 @@ macro_rules! reductions {
                     self.whole(stringify!($name)).$name($($p)?).into_var()
                 }
 
-                #[doc = concat!("[`", stringify!($name), "`](Self::", stringify!($name), ") of the elements along one axis, which is removed.")]
+                #[doc = concat!("The result of [`", stringify!($name), "`](Self::", stringify!($name), ") for the elements along one axis, which is removed.")]
                 $( #[doc = $axis_doc] )*
                 #[track_caller]
                 pub fn $along(self, axis: Axis $(, $p: F::Base)?) -> Tensor<'t, F, D::Smaller>
@@ -44,7 +44,7 @@ macro_rules! reductions {
 }
 
 reductions! {
-    /// Σxᵢ; 0 if there is no element.
+    /// The sum Σxᵢ; 0 if there is no element.
     ///
     /// Partials: 1.
     ///
@@ -67,13 +67,13 @@ reductions! {
     /// assert_eq!(tape.tensor(&a).sum_axis(Axis(1)).value(), array![3.0, 7.0]);
     /// ```
     ;
-    /// Σxᵢ / n; NaN, as 0/0, if there is no element.
+    /// The mean Σxᵢ / n; NaN, as 0/0, if there is no element.
     ///
     /// Partials: 1/n.
     mean, mean_axis();
-    /// Πxᵢ; 1 if there is no element.
+    /// The product Πxᵢ; 1 if there is no element.
     ///
-    /// Partials: Πⱼ≠ᵢ xⱼ, exact also where factors are 0.
+    /// Partials: Πⱼ≠ᵢ xⱼ, exact even if factors are 0.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -82,7 +82,7 @@ reductions! {
     /// assert_eq!(x.product().backward().wrt(x), ndarray::array![0.0, 6.0, 0.0]);
     /// ```
     product, product_axis();
-    /// The largest element. A NaN loses to a number; the result is NaN if all are.
+    /// The largest element. NaN elements are passed over; the result is NaN if all elements are.
     ///
     /// Partials: 1/k for each of the k elements that equal the result, else 0.
     ///
@@ -102,7 +102,7 @@ reductions! {
     ///
     /// If the axis is out of range or has length 0.
     ;
-    /// The smallest element; NaN and ties as in [`max`](Self::max).
+    /// The smallest element, with NaN elements and ties treated as in [`max`](Self::max).
     ///
     /// # Panics
     ///
@@ -113,9 +113,11 @@ reductions! {
     ///
     /// If the axis is out of range or has length 0.
     ;
-    /// The variance Σ(xᵢ - x̄)² / (n - ddof), in two passes: x̄ first (Chan, Golub and `LeVeque`, The
-    /// American Statistician 37, 1983). `ddof` 0 gives the variance of a population, 1 the unbiased
-    /// estimate from a sample.
+    /// The variance Σ(xᵢ - x̄)² / (n - ddof), where x̄ is the mean. A `ddof` of 0 gives the variance of a
+    /// population, a `ddof` of 1 the unbiased estimate from a sample.
+    ///
+    /// The variance is computed in two passes, x̄ first (Chan, Golub and `LeVeque`, The American Statistician 37,
+    /// 1983).
     ///
     /// Partials: 2(xᵢ - x̄) / (n - ddof). Value and partials are NaN, as 0/0, where n = `ddof`.
     ///
@@ -136,8 +138,8 @@ reductions! {
     ///
     /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
     ;
-    /// The standard deviation √var, see [`var`](Self::var); squares that over- or underflow do no
-    /// harm.
+    /// The standard deviation, the root of [`var`](Self::var). The result is accurate even if squares overflow or
+    /// underflow.
     ///
     /// Partials: (xᵢ - x̄) / ((n - ddof) std), and 0 where all elements are equal.
     ///
@@ -150,7 +152,7 @@ reductions! {
     ///
     /// If the axis is out of range, or `ddof` negative, NaN or greater than its length.
     ;
-    /// The Euclidean norm √Σxᵢ²; squares that over- or underflow do no harm.
+    /// The Euclidean norm √Σxᵢ². The result is accurate even if squares overflow or underflow.
     ///
     /// Partials: xᵢ / ‖x‖, and 0 at the origin.
     ///
@@ -163,8 +165,8 @@ reductions! {
     /// assert!((gradient - ndarray::array![0.6, 0.8]).iter().all(|d| d.abs() < 1e-15));
     /// ```
     norm, norm_axis();
-    /// ln Σe^xᵢ, shifted by the largest element so that it does not overflow; -∞ if there is no
-    /// element.
+    /// The logarithm of the sum of exponentials, ln Σe^xᵢ; -∞ if there is no element. The elements are shifted by the
+    /// largest one, so that nothing overflows.
     ///
     /// Partials: [`softmax`](Self::softmax).
     ///
@@ -182,9 +184,9 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     ///
     /// Partials: ∂pᵢ/∂xⱼ = pᵢ(δᵢⱼ - pⱼ).
     ///
-    /// An element -∞ has probability 0. Where the largest element is infinite, those equal to it
-    /// share evenly, the limit of equal finite ones: one +∞ has probability 1, and n times -∞, as in
-    /// a row that is masked throughout, have 1/n each.
+    /// An element -∞ has probability 0. If the largest element is infinite, all elements equal to it have the same
+    /// probability, the limit of equal finite elements: a single +∞ has probability 1, and in a row of n elements -∞
+    /// (every one masked) each has 1/n.
     ///
     /// ```
     /// use ndarray::{Axis, array};
@@ -203,8 +205,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         self.mapped_along(axis, "softmax").softmax()
     }
 
-    /// The logarithms xᵢ - ln Σe^xⱼ of the [`softmax`](Self::softmax) along an axis, exact where
-    /// that underflows.
+    /// The logarithms xᵢ - ln Σe^xⱼ of the [`softmax`](Self::softmax) along an axis, accurate even where the softmax
+    /// underflows.
     ///
     /// Partials: ∂yᵢ/∂xⱼ = δᵢⱼ - e^yⱼ.
     ///
@@ -216,8 +218,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         self.mapped_along(axis, "log_softmax").log_softmax()
     }
 
-    /// The index of the largest element along an axis: the first of several, 0 if all are NaN. It
-    /// has no derivative.
+    /// The index of the largest element along an axis: the first index if several elements are equal, 0 if all are NaN.
+    /// An index has no derivative.
     ///
     /// ```
     /// use ndarray::{Axis, array};
@@ -254,7 +256,7 @@ fn assert_elements(operation: &str, shape: &[usize], n: usize) {
     assert!(n > 0, "{operation}: no element to choose from, the shape is {shape:?}");
 }
 
-/// A reduction about to be done: the operand as fibres, and the shape of the result.
+/// A reduction to be computed: the operand as fibres, and the shape of the result.
 struct Reduction<'t, F: Scalar, D, E> {
     operation: &'static str,
     operand: Flat<'t, F, D>,
@@ -263,12 +265,12 @@ struct Reduction<'t, F: Scalar, D, E> {
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
-    /// A reduction of all elements, in any order.
+    /// The reduction of all elements, as one fibre in the order of memory.
     fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
         Reduction { operation, operand: Flat::unordered(self), fibers: Fibers::whole(self.len()), shape: Ix0() }
     }
 
-    /// A reduction of the fibres along an axis.
+    /// The reduction of each fibre along an axis, which is removed from the shape.
     #[track_caller]
     fn along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D::Smaller>
     where
@@ -278,7 +280,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Reduction { operation, operand: map.operand, fibers: map.fibers, shape: map.shape.remove_axis(axis) }
     }
 
-    /// An operation on the fibres along an axis that keeps the shape.
+    /// The operation on each fibre along an axis that keeps the shape.
     #[track_caller]
     fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
         self.check_axis(axis, operation);
@@ -308,14 +310,14 @@ fn count<B: BaseFloat>(n: usize) -> B {
 }
 
 impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
-    /// Folds each fibre into a number on the tape.
+    /// Folds each fibre into one number, in the tape's arena.
     fn fold(&self, fold: impl Fold<F, 1>, given: Option<&[F]>) -> &'t mut [F] {
         let out = self.operand.zeros(self.fibers.count());
         kernels::fold(fold, self.fibers, [self.operand.x], given, out);
         out
     }
 
-    /// The result `y`, and `pull(dy, dx, arena)`, which adds to `dx`.
+    /// Records the result `y` with the pullback `pull(dy, dx, arena)`, which adds to `dx`.
     #[track_caller]
     fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Bump) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
@@ -333,7 +335,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         let y = self.fold(Sum, None);
         let fibers = self.fibers;
         self.record(y, move |dy, dx, _| {
-            kernels::update(Spread(F::one()), fibers, dx, [], [dy]);
+            kernels::update(SumPullback(F::one()), fibers, dx, [], [dy]);
         })
     }
 
@@ -342,7 +344,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         let (y, fibers) = (self.means(), self.fibers);
         let share = F::from_base(count::<F::Base>(fibers.n)).recip();
         self.record(y, move |dy, dx, _| {
-            kernels::update(Spread(share), fibers, dx, [], [dy]);
+            kernels::update(SumPullback(share), fibers, dx, [], [dy]);
         })
     }
 
@@ -374,7 +376,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.record(y, move |dy, dx, arena| {
             let ties = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
             kernels::fold(Ties, fibers, [operand.x], Some(y), ties);
-            kernels::update(Share, fibers, dx, [operand.x], [dy, y, ties]);
+            kernels::update(ExtremePullback, fibers, dx, [operand.x], [dy, y, ties]);
         })
     }
 
@@ -398,7 +400,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         }
         let (x, fibers, scale) = (self.operand.x, self.fibers, F::lit(2.0) / freedom);
         self.record(y, move |dy, dx, _| {
-            kernels::update(Away(scale), fibers, dx, [x], [dy, mean]);
+            kernels::update(VariancePullback(scale), fibers, dx, [x], [dy, mean]);
         })
     }
 
@@ -428,13 +430,13 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.distance(origin, F::one())
     }
 
-    /// √Σ(x - centre)² / divisor. The gradient of the centre is left out: the origin has none, and
-    /// that of a mean cancels.
+    /// The distance √Σ(x - centre)² / divisor. The pullback ignores that the centre may depend on x: the origin does
+    /// not, and the terms of a mean cancel.
     #[track_caller]
     fn distance(self, center: &'t [F], divisor: F) -> Tensor<'t, F, E> {
         let distance = self.fold(SquaredDistance, Some(center));
         let (x, fibers) = (self.operand.x, self.fibers);
-        // Squares below this lose digits to underflow.
+        // A sum of squares below this one has lost digits to underflow.
         let least = F::Base::min_positive_value() / F::Base::epsilon();
         for (i, d) in distance.iter_mut().enumerate() {
             let square = d.to_base();
@@ -453,7 +455,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         }
         let scale = divisor.recip();
         self.record(y, move |dy, dx, _| {
-            kernels::update(Direction(scale), fibers, dx, [x], [dy, center, distance]);
+            kernels::update(DistancePullback(scale), fibers, dx, [x], [dy, center, distance]);
         })
     }
 
@@ -467,7 +469,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         }
         let fibers = self.fibers;
         self.record(y, move |dy, dx, _| {
-            kernels::update(Weigh, fibers, dx, [e], [dy, total]);
+            kernels::update(LogSumExpPullback, fibers, dx, [e], [dy, total]);
         })
     }
 
@@ -484,7 +486,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.record(y, move |dy, dx, arena| {
             let mean = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
             kernels::fold(GatedDot, fibers, [dy, y], None, mean);
-            kernels::update(AboveMean, fibers, dx, [dy, y], [mean]);
+            kernels::update(SoftmaxPullback, fibers, dx, [dy, y], [mean]);
         })
     }
 
@@ -497,12 +499,12 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.record(y, move |dy, dx, arena| {
             let flow = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
             kernels::fold(Sum, fibers, [dy], None, flow);
-            kernels::update(LessShare, fibers, dx, [dy, e], [flow, total]);
+            kernels::update(LogSoftmaxPullback, fibers, dx, [dy, e], [flow, total]);
         })
     }
 }
 
-/// √Σ(x - centre)² where the squares over- or underflow.
+/// √Σ(x - centre)² if the squares overflow or underflow.
 #[cold]
 fn scaled_distance<'a, F: Scalar>(fiber: impl Iterator<Item = &'a F> + Clone, center: F) -> F {
     let mut scale = F::Base::zero();
@@ -524,7 +526,7 @@ fn scaled_distance<'a, F: Scalar>(fiber: impl Iterator<Item = &'a F> + Clone, ce
     scale * Float::sqrt(square)
 }
 
-/// dxᵢ += dy · Πⱼ≠ᵢ xⱼ by products from both ends, which is exact where factors are 0.
+/// dxᵢ += dy · Πⱼ≠ᵢ xⱼ, by products of the elements before and after xᵢ: no division, so exact even if factors are 0.
 fn product_pullback<F: Scalar>(
     Fibers { n, inner, .. }: Fibers,
     x: &[F],
@@ -551,32 +553,32 @@ fn product_pullback<F: Scalar>(
 }
 
 folds! {
-    /// Πx
+    /// Πx.
     struct Product<1>: plain, from L::one(), |a, b| a * b;
-    /// The largest number; NaN for none.
+    /// The largest number; NaN if there is none.
     struct Maximum<1>: plain, from L::nan(), |a, b| Float::max(a, b);
-    /// The smallest number; NaN for none.
+    /// The smallest number; NaN if there is none.
     struct Minimum<1>: plain, from L::nan(), |a, b| Float::min(a, b);
-    /// How many elements are the extreme; all, if it is NaN.
+    /// The number of elements that equal the extreme; all elements, if the extreme is NaN.
     struct Ties<1>: term |[x], extreme| if x == extreme || extreme.is_nan() { L::one() } else { L::zero() };
 }
 
 updates! {
-    /// y = Σx · scale
-    struct Spread(scale)<0, 1>, |dx, [], [dy]| dx + dy.gated_mul(scale);
-    /// An extreme: those that tie for it share.
-    struct Share<1, 3>, |dx, [x], [dy, extreme, ties]| dx + if x == extreme || extreme.is_nan() { dy / ties } else { L::zero() };
-    /// y = scale/2 · Σ(x - mean)²
-    struct Away(scale)<1, 2>, |dx, [x], [dy, mean]| dx + dy.gated_mul(scale * (x - mean));
-    /// y = scale · distance from the centre
-    struct Direction(scale)<1, 3>, |dx, [x], [dy, center, distance]| {
+    /// y = scale · Σx.
+    struct SumPullback(scale)<0, 1>, |dx, [], [dy]| dx + dy.gated_mul(scale);
+    /// y = max x or min x: the elements that tie for the extreme share its cotangent.
+    struct ExtremePullback<1, 3>, |dx, [x], [dy, extreme, ties]| dx + if x == extreme || extreme.is_nan() { dy / ties } else { L::zero() };
+    /// y = scale/2 · Σ(x - mean)².
+    struct VariancePullback(scale)<1, 2>, |dx, [x], [dy, mean]| dx + dy.gated_mul(scale * (x - mean));
+    /// y = scale · √Σ(x - centre)².
+    struct DistancePullback(scale)<1, 3>, |dx, [x], [dy, center, distance]| {
         let direction = if distance == L::zero() { L::zero() } else { (x - center) / distance };
         dx + dy.gated_mul(direction * scale)
     };
-    /// y = ln Σe
-    struct Weigh<1, 2>, |dx, [e], [dy, total]| dx + dy.gated_mul(e / total);
-    /// y = softmax(x): dxᵢ += yᵢ (dyᵢ - Σ yⱼ dyⱼ)
-    struct AboveMean<2, 1>, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
-    /// y = ln softmax(x): dxᵢ += dyᵢ - softmax(x)ᵢ Σ dyⱼ
-    struct LessShare<2, 2>, |dx, [dy, e], [flow, total]| dx + (dy - flow.gated_mul(e / total));
+    /// y = ln Σe^x: dxᵢ += dy · eᵢ / total, where eᵢ = e^(xᵢ - largest).
+    struct LogSumExpPullback<1, 2>, |dx, [e], [dy, total]| dx + dy.gated_mul(e / total);
+    /// y = softmax(x): dxᵢ += yᵢ (dyᵢ - Σ yⱼ dyⱼ).
+    struct SoftmaxPullback<2, 1>, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
+    /// y = ln softmax(x): dxᵢ += dyᵢ - softmax(x)ᵢ Σ dyⱼ.
+    struct LogSoftmaxPullback<2, 2>, |dx, [dy, e], [flow, total]| dx + (dy - flow.gated_mul(e / total));
 }

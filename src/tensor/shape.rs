@@ -1,8 +1,8 @@
-//! Views: other shapes of the same elements. They share the slots of what they look at, so they
-//! record nothing, and adjoints accumulate straight into the viewed tensor's.
+//! Views: other shapes of the same elements. A view shares the slots of the tensor that it views. So it records
+//! nothing, and its adjoints accumulate in the adjoints of that tensor.
 //!
-//! Names and meaning are ndarray's. The checks stand here so that a misuse panics at the caller's
-//! line and says which operation and which shapes.
+//! Names and meanings are those of ndarray. Arguments are checked before ndarray sees them, so that a panic is at the
+//! caller's line and names the operation and the shapes.
 
 use ndarray::{
     ArrayView, Axis, Dimension, IntoDimension, Ix1, Ix2, RemoveAxis, ShapeError, Slice, SliceArg, SliceInfoElem,
@@ -16,8 +16,9 @@ use crate::scalar::Var;
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The elements in row-major order, in another shape.
     ///
-    /// A view if the elements stand in row-major order, as they do in every result and in most
-    /// inputs; of a transposed, strided or broadcast view a copy, which is recorded.
+    /// The result is a view if the elements are contiguous in row-major order, as in every computed result and in most
+    /// inputs. Otherwise (after a transposition, a slice with steps or a broadcast) the result is a copy, which is
+    /// recorded.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -29,7 +30,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// If the number of elements differs.
+    /// If the numbers of elements differ.
     #[track_caller]
     pub fn reshape<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
@@ -43,12 +44,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         );
         let rows = self.as_standard_layout();
         match rows.value().into_shape_with_order(shape.clone()) {
-            Ok(view) => rows.reviewed(view),
+            Ok(view) => rows.with_view(view),
             Err(error) => panic!("reshape: shape {:?} to {:?}: {error}", self.shape(), shape.slice()),
         }
     }
 
-    /// The elements in row-major order along one axis; see [`reshape`](Self::reshape).
+    /// The elements in row-major order along a single axis; see [`reshape`](Self::reshape).
     #[track_caller]
     pub fn flatten(self) -> Tensor<'t, F, Ix1> {
         self.reshape(self.len())
@@ -64,10 +65,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// assert_eq!(loss.backward().wrt(x), ndarray::array![[2.0, 6.0], [4.0, 8.0]]);
     /// ```
     pub fn t(self) -> Self {
-        self.reviewed(self.value().reversed_axes())
+        self.with_view(self.value().reversed_axes())
     }
 
-    /// The elements whose indices are all equal, a view; the diagonal of a matrix.
+    /// The diagonal: the elements with equal indices on all axes.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -78,14 +79,14 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// assert_eq!(trace.backward().wrt(x), ndarray::array![[1.0, 0.0], [0.0, 1.0]]);
     /// ```
     pub fn diag(self) -> Tensor<'t, F, Ix1> {
-        self.reviewed(self.value().into_diag())
+        self.with_view(self.value().into_diag())
     }
 
-    /// The axes in another order: axis j of the view is axis `axes[j]` of the tensor.
+    /// The view with the axes in another order: axis j of the view is axis `axes[j]` of the tensor.
     ///
     /// # Panics
     ///
-    /// If `axes` does not name each axis once.
+    /// If `axes` does not name each axis exactly once.
     #[track_caller]
     pub fn permuted_axes(self, axes: impl IntoDimension<Dim = D>) -> Self {
         let axes = axes.into_dimension();
@@ -96,7 +97,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             self.ndim(),
             self.shape()
         );
-        self.reviewed(self.value().permuted_axes(axes))
+        self.with_view(self.value().permuted_axes(axes))
     }
 
     /// The view with two axes exchanged.
@@ -111,8 +112,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.changed(|view| view.swap_axes(a, b))
     }
 
-    /// The part that [`s!`](ndarray::s) describes: ranges, steps (negative ones too), single
-    /// indices, which remove their axis, and `NewAxis`.
+    /// The part that [`s!`](ndarray::s) describes: ranges, steps (also negative), single indices, which remove their
+    /// axis, and `NewAxis`.
     ///
     /// ```
     /// use wengert::ndarray::{array, s};
@@ -122,7 +123,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// let x = tape.tensor(&a);
     /// let y = x.slice(s![1, ..;-1]);
     /// assert_eq!(y.value(), array![6.0, 5.0, 4.0]);
-    /// // Overlapping slices: their adjoints meet in the same slots.
+    /// // The adjoints of overlapping slices add up in the slots that the slices share.
     /// let loss = (x.slice(s![.., 1..]) * x.slice(s![.., ..2])).sum();
     /// assert_eq!(loss.backward().wrt(x), array![[2.0, 4.0, 2.0], [5.0, 10.0, 5.0]]);
     /// ```
@@ -157,7 +158,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             }
             axis += 1;
         }
-        self.reviewed(self.value().slice_move(info))
+        self.with_view(self.value().slice_move(info))
     }
 
     /// The part of one axis within a range, with a step.
@@ -183,7 +184,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.changed(|view| view.invert_axis(axis))
     }
 
-    /// The parts before and from `index` along an axis.
+    /// The part before `index` along an axis, and the part from `index` on.
     ///
     /// # Panics
     ///
@@ -203,7 +204,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         )
     }
 
-    /// N equal parts along an axis.
+    /// The N parts of equal length along an axis.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -232,7 +233,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         std::array::from_fn(|i| self.chunk(axis, size, i))
     }
 
-    /// Parts of length `size` along an axis; the last one is shorter if `size` does not divide it.
+    /// The parts of length `size` along an axis. The last part is shorter if `size` does not divide the axis.
     ///
     /// # Panics
     ///
@@ -249,7 +250,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         (0..count).map(move |i| self.chunk(axis, size, i))
     }
 
-    /// The i-th part of length `size`, or what is left of it.
+    /// The i-th part of length `size`, or less at the end of the axis.
     fn chunk(self, axis: Axis, size: usize, i: usize) -> Self {
         let (start, len) = (i * size, self.shape()[axis.index()]);
         self.changed(|view| {
@@ -257,7 +258,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         })
     }
 
-    /// The view with a new axis of length 1, which comes to stand at `axis`.
+    /// The view with a new axis of length 1, which becomes axis `axis`.
     ///
     /// # Panics
     ///
@@ -271,11 +272,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             self.ndim(),
             self.shape()
         );
-        self.reviewed(self.value().insert_axis(axis))
+        self.with_view(self.value().insert_axis(axis))
     }
 
-    /// The view in which new leading axes and axes of length 1 repeat the elements; each element's
-    /// adjoint is the sum over its repetitions.
+    /// The view that repeats the elements along new leading axes and axes of length 1. The adjoint of an element is the
+    /// sum over its repetitions.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -287,12 +288,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit.
+    /// If the shape does not broadcast to the new one.
     #[track_caller]
     pub fn broadcast<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
         match self.node.values.broadcast(shape.clone()) {
-            Some(view) => self.reviewed(view),
+            Some(view) => self.with_view(view),
             None => panic!(
                 "broadcast: shape {:?} does not stretch to {:?} (axes are aligned at the last one; lengths must be equal or 1); \
                  see `insert_axis`",
@@ -302,9 +303,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
     }
 
-    /// The same tensor with a number of axes that is known only at run time.
+    /// The same tensor with the dimension type `IxDyn`, of which the number of axes is known at run time only.
     pub fn into_dyn(self) -> Tensor<'t, F, ndarray::IxDyn> {
-        self.reviewed(self.value().into_dyn())
+        self.with_view(self.value().into_dyn())
     }
 
     /// The same tensor with another dimension type.
@@ -321,9 +322,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// # Errors
     ///
-    /// If the number of axes differs.
+    /// If the numbers of axes differ.
     pub fn into_dimensionality<E: Dimension>(self) -> Result<Tensor<'t, F, E>, ShapeError> {
-        Ok(self.reviewed(self.value().into_dimensionality()?))
+        Ok(self.with_view(self.value().into_dimensionality()?))
     }
 
     /// The elements in row-major order, as scalars of the same tape.
@@ -339,23 +340,23 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.value().into_iter().map(move |x| self.element(x))
     }
 
-    /// The elements in row-major order, as scalars of the same tape; the way back is
-    /// [`Tape::stack_vars`](crate::Tape::stack_vars).
+    /// The elements in row-major order, as scalars of the same tape. [`Tape::stack_vars`](crate::Tape::stack_vars) is
+    /// the inverse.
     pub fn to_vars(self) -> Vec<Var<'t, F>> {
         self.iter().collect()
     }
 
-    /// The view after a change in place.
+    /// The view after `change` has modified it in place.
     fn changed(self, change: impl FnOnce(&mut ArrayView<'t, F, D>)) -> Self {
         let mut view = self.value();
         change(&mut view);
-        self.reviewed(view)
+        self.with_view(view)
     }
 }
 
-/// Views with an axis less: they record nothing.
+/// Views without one of the axes: they record nothing.
 impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
-    /// The part at one index of an axis, without that axis.
+    /// The part at one index of an axis. The axis is removed.
     ///
     /// # Panics
     ///
@@ -363,11 +364,11 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     #[track_caller]
     pub fn index_axis(self, axis: Axis, index: usize) -> Tensor<'t, F, D::Smaller> {
         check_index("index_axis", axis, index, self.shape());
-        self.reviewed(self.value().index_axis_move(axis, index))
+        self.with_view(self.value().index_axis_move(axis, index))
     }
 
-    /// The view without an axis of length 1. (ndarray's drops all but the first index of a longer
-    /// one; this refuses.)
+    /// The view without an axis of length 1. (ndarray's method of this name accepts longer axes and drops all indices
+    /// but the first; this one panics.)
     ///
     /// # Panics
     ///
@@ -381,10 +382,10 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
             axis.index(),
             self.shape()
         );
-        self.reviewed(self.value().remove_axis(axis))
+        self.with_view(self.value().remove_axis(axis))
     }
 
-    /// The parts at every index of an axis.
+    /// The parts at every index of an axis, which is removed from each.
     ///
     /// ```
     /// use wengert::ndarray::{Axis, array};
@@ -407,10 +408,10 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     ) -> impl DoubleEndedIterator<Item = Tensor<'t, F, D::Smaller>> + ExactSizeIterator {
         check_axis("axis_iter", axis, self.shape());
         let len = self.shape()[axis.index()];
-        (0..len).map(move |i| self.reviewed(self.value().index_axis_move(axis, i)))
+        (0..len).map(move |i| self.with_view(self.value().index_axis_move(axis, i)))
     }
 
-    /// The parts at every index of the first axis.
+    /// The parts at every index of the first axis, which is removed from each.
     ///
     /// # Panics
     ///
@@ -465,7 +466,7 @@ pub(super) fn check_index(operation: &str, axis: Axis, index: usize, shape: &[us
     );
 }
 
-/// The axis exists; the range lies within it, negative ends counted from its end.
+/// Panics unless the range lies within the axis, which must exist. Negative ends are counted from the end of the axis.
 #[track_caller]
 fn check_slice(operation: &str, axis: Axis, Slice { start, end, step }: Slice, shape: &[usize]) {
     let len = shape[axis.index()] as isize;

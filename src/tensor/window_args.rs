@@ -3,7 +3,7 @@
 use crate::kernels::Windows;
 use crate::sealed::Seal;
 
-/// A length for each of `N` directions: an array of them, or one number for all.
+/// Lengths that can be passed for `N` directions: an array of `N` numbers, or one number for all directions.
 pub trait Lengths<const N: usize> {
     #[doc(hidden)]
     fn lengths(self, _: Seal) -> [usize; N];
@@ -15,7 +15,7 @@ pub trait Lengths<const N: usize> {
         Self: Sized,
     {
         let lengths = self.lengths(Seal);
-        assert!(!lengths.contains(&0), "{what}: {} is given, it must be 1 or more", by(&lengths));
+        assert!(!lengths.contains(&0), "{what}: {} is given, but it must be 1 or more", by(&lengths));
         lengths
     }
 }
@@ -32,12 +32,12 @@ impl<const N: usize> Lengths<N> for [usize; N] {
     }
 }
 
-/// Lengths as "3 x 5".
+/// The lengths in the form "3 x 5", for messages.
 pub(super) fn by(lengths: &[usize]) -> String {
     lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
-/// How a window moves.
+/// The positions of a window: steps, zeros around the input, and steps within the window.
 #[derive(Clone, Copy)]
 pub(super) struct Extent<const N: usize> {
     pub(super) stride: [usize; N],
@@ -46,7 +46,7 @@ pub(super) struct Extent<const N: usize> {
 }
 
 impl<const N: usize> Extent<N> {
-    /// The windows of a size on an input of shape (samples, channels, lengths).
+    /// The windows of this size on an input of shape (samples, channels, lengths of the `N` directions).
     #[track_caller]
     pub(super) fn windows(self, operation: &str, shape: &[usize], size: &[usize]) -> Windows {
         let image = &shape[2..];
@@ -65,7 +65,8 @@ impl<const N: usize> Extent<N> {
             by(image),
             by(&self.padding)
         );
-        // One direction is that of the columns.
+        // The kernels take two directions. A single direction is that of the columns; the other then has length
+        // `other`.
         let pair = |lengths: &[usize], other: usize| match *lengths {
             [rows, columns] => [rows, columns],
             [columns] => [other, columns],

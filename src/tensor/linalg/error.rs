@@ -1,9 +1,9 @@
-//! Errors that a caller can recover from.
+//! The error of linear algebra, from which a caller can recover.
 
 use std::fmt;
 
-/// Why a matrix has no inverse, factor or logarithm of its determinant: what its numbers say, not
-/// its shape, which is the caller's to get right.
+/// The reason why a matrix has no inverse, no factorisation or no logarithm of its determinant. The reason lies in the
+/// elements of the matrix; a wrong shape is the caller's mistake and panics.
 ///
 /// Needs the feature `linalg`.
 ///
@@ -20,13 +20,13 @@ use std::fmt;
 #[non_exhaustive]
 pub enum LinalgError {
     /// A pivot of the elimination, or an element on the diagonal of a triangular matrix, is zero or
-    /// so small that its reciprocal overflows. A matrix that is singular but for rounding passes: see
+    /// so small that its reciprocal overflows. A matrix that is singular up to rounding is no error: see
     /// [`Lu::rcond`](crate::Lu::rcond).
     #[non_exhaustive]
     Singular {
-        /// The method.
+        /// The name of the method.
         operation: &'static str,
-        /// The matrix's shape.
+        /// The shape of the matrix.
         shape: [usize; 2],
         /// The first such pivot, counted from 0.
         pivot: usize,
@@ -34,29 +34,29 @@ pub enum LinalgError {
     /// The symmetric matrix is not positive definite.
     #[non_exhaustive]
     NotPositiveDefinite {
-        /// The method.
+        /// The name of the method.
         operation: &'static str,
-        /// The matrix's shape.
+        /// The shape of the matrix.
         shape: [usize; 2],
         /// The order of the first leading block that is not positive definite.
         order: usize,
     },
-    /// The determinant is negative where its logarithm is asked for.
+    /// The determinant is negative, so it has no logarithm.
     #[non_exhaustive]
     NegativeDeterminant {
-        /// The method.
+        /// The name of the method.
         operation: &'static str,
-        /// The matrix's shape.
+        /// The shape of the matrix.
         shape: [usize; 2],
     },
     /// The matrix has an element that is infinite or NaN.
     #[non_exhaustive]
     NotFinite {
-        /// The method.
+        /// The name of the method.
         operation: &'static str,
-        /// The matrix's shape.
+        /// The shape of the matrix.
         shape: [usize; 2],
-        /// The first such element's index.
+        /// The index of the first such element.
         index: [usize; 2],
     },
 }

@@ -1,4 +1,4 @@
-//! LU factors on the tape, and what is computed from them.
+//! LU factors on the tape, and the solutions, inverses and determinants computed from them.
 
 use ndarray::{ArrayView, Dimension, Ix0, Ix1, Ix2};
 use num_traits::{Float, One, Zero};
@@ -12,7 +12,7 @@ use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 use crate::tensor::handle::{Node, Tensor};
 use crate::tensor::products::Matrix;
 
-/// The right-hand side of a linear system: one column (`Ix1`) or several (`Ix2`).
+/// A dimension that the right-hand side of a linear system can have: `Ix1` for one column, `Ix2` for several.
 ///
 /// Needs the feature `linalg`.
 pub trait Columns: Dimension + Sealed {}
@@ -28,7 +28,8 @@ pub struct Lu<'t, F: Scalar> {
     factors: Factors<'t, F>,
 }
 
-/// L below the diagonal (which is one), U above; row i of PA is row `rows[i]` of A.
+/// The factors in one matrix: L below the diagonal (the diagonal of L is 1 and not stored), U on and above it. Row i of
+/// PA is row `rows[i]` of A.
 #[derive(Clone, Copy, Debug)]
 struct Factors<'t, F> {
     packed: &'t [F],
@@ -76,7 +77,7 @@ impl<F: Scalar> Factors<'_, F> {
         self.diagonal().map(|u| Float::ln(Float::abs(u))).sum()
     }
 
-    /// Adds c A⁻ᵀ to the adjoints of A.
+    /// Adds c A⁻ᵀ to the adjoints of A, the node `a`.
     fn accumulate_inverse(self, c: F, a: &Node<'_, F, Ix2>, cotangents: &mut Cotangents<'_, F>) {
         let n = self.order();
         let inverse = cotangents.arena.alloc_slice_fill_copy(n * n, F::zero());
@@ -86,7 +87,7 @@ impl<F: Scalar> Factors<'_, F> {
     }
 }
 
-/// The result of an operation that is one number.
+/// The result of an operation with a single number as its value.
 #[track_caller]
 pub(super) fn scalar<'t, F: Scalar>(
     tape: &'t Tape<F>,
@@ -98,13 +99,14 @@ pub(super) fn scalar<'t, F: Scalar>(
     Tensor::result(tape, kind, Ix0(), std::slice::from_ref(tape.alloc(value)), constant, pullback).into_var()
 }
 
-/// What the methods of the same names on [`Tensor`] give; derivatives flow to the matrix.
+/// The results of the methods of the same names on [`Tensor`], from factors that are computed once. Derivatives flow to
+/// the matrix.
 impl<'t, F: Scalar> Lu<'t, F> {
     pub(super) fn new(matrix: Tensor<'t, F, Ix2>, packed: &'t [F], rows: &'t [u32]) -> Self {
         Self { matrix, factors: Factors { packed, rows } }
     }
 
-    /// Whether the determinant is in the range of the floats, so that its pullback may use it.
+    /// True if the determinant neither overflowed nor underflowed, so that the pullback may use the determinant.
     pub(super) fn det_is_regular(self) -> bool {
         self.factors.det().product_is_safe()
     }
@@ -119,7 +121,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
     ///
     /// # Panics
     ///
-    /// If B has not as many rows as A, or the tapes differ.
+    /// If A and B differ in the number of rows, or the tapes differ.
     #[track_caller]
     pub fn solve<D: Columns + 't>(self, b: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
         let columns = self.matrix.assert_fits(b, "solve");
@@ -130,7 +132,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
     ///
     /// # Panics
     ///
-    /// If B has not as many rows as A, or the tapes differ.
+    /// If A and B differ in the number of rows, or the tapes differ.
     #[track_caller]
     pub fn solve_t<D: Columns + 't>(self, b: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
         let columns = self.matrix.assert_fits(b, "solve_t");
@@ -167,13 +169,13 @@ impl<'t, F: Scalar> Lu<'t, F> {
         })
     }
 
-    /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁), seldom too large by more
-    /// than a factor of 3: near the machine epsilon no digit of a solution is right. It costs a
-    /// few solutions.
+    /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁). If this number is near the machine epsilon, no
+    /// digit of a solution is right. The estimate is seldom too large by more than a factor of 3, and costs a few
+    /// solutions.
     ///
-    /// By Hager's method (1984, "Condition estimates") with Higham's safeguard (1988, "FORTRAN
-    /// codes for estimating the one-norm of a real or complex matrix", algorithm 674). Of dual
-    /// numbers it sees the primals.
+    /// The method is Hager's (1984, "Condition estimates") with Higham's safeguard (1988, "FORTRAN
+    /// codes for estimating the one-norm of a real or complex matrix", algorithm 674). Of dual numbers only the primals
+    /// are used.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -191,7 +193,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
         if n == 0 {
             return F::Base::one();
         }
-        // ‖A⁻¹x‖₁ over ‖x‖₁ = 1 is convex, so greatest at a unit vector: climb from one to the next.
+        // ‖A⁻¹x‖₁ is convex, so on ‖x‖₁ = 1 it is greatest at a unit vector. Climb from one unit vector to the next.
         let mut x: Vec<F> = vec![F::lit(1.0 / n as f64); n];
         let mut inverse_norm = F::Base::zero();
         for _ in 0..5 {
@@ -211,7 +213,8 @@ impl<'t, F: Scalar> Lu<'t, F> {
             x.fill(F::zero());
             x[next] = F::one();
         }
-        // A vector that no cancellation in A⁻¹ is made for.
+        // Higham's safeguard: a vector of alternating signs and growing elements, for matrices A⁻¹ in which the climb
+        // is misled by cancellation.
         for (i, x) in x.iter_mut().enumerate() {
             let size = 1.0 + i as f64 / (n as f64 - 1.0).max(1.0);
             *x = F::lit(if i % 2 == 0 { size } else { -size });

@@ -13,7 +13,7 @@ use crate::tensor::LinalgError;
 use crate::tensor::handle::Tensor;
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// Panics unless it is square; its order.
+    /// The order of the matrix. Panics unless it is square.
     #[track_caller]
     pub(super) fn assert_square(self, operation: &str) -> usize {
         let [n, columns] = self.matrix_shape();
@@ -28,7 +28,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         [self.shape()[0], self.shape()[1]]
     }
 
-    /// Panics unless B has as many rows as the square matrix; B's number of columns.
+    /// The number of columns of B. Panics unless B has as many rows as the matrix and is on the same tape.
     #[track_caller]
     pub(super) fn assert_fits<D: Columns>(self, b: Tensor<'t, F, D>, operation: &str) -> usize {
         self.assert_same_tape(b);
@@ -42,7 +42,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         b.shape().get(1).copied().unwrap_or(1)
     }
 
-    /// The error of `operation`, if an element that `counts` (by row and column) is not finite.
+    /// Returns an error if an element is not finite, among the elements whose row and column satisfy `counts`.
     pub(super) fn check_finite(
         self,
         operation: &'static str,
@@ -76,7 +76,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     }
 
     /// The factors of PA = LU by partial pivoting, computed once for several uses: right-hand sides,
-    /// A and Aᵀ, the determinant. Only what is computed from the factors is recorded.
+    /// systems of A and of Aᵀ, the determinant. The factorisation is not recorded; the results computed from it are.
     ///
     /// Needs the feature `linalg`.
     ///
@@ -99,20 +99,20 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn factorize(self) -> Result<Lu<'t, F>, LinalgError> {
         self.lu("factorize")
     }
 
-    /// The solution of AX = B, by LU factors with partial pivoting; B has shape (n) or (n, k).
+    /// The solution X of AX = B, by LU factors with partial pivoting. B has shape (n) or (n, k).
     ///
     /// Pullback: B' = A⁻ᵀX', A' = −B' Xᵀ, where ' marks a cotangent (Giles 2008, "Collected matrix
     /// derivative results for forward and reverse mode algorithmic differentiation", section 2.3.1).
-    /// It reuses the factors. A NaN in B spreads to its column of X.
+    /// The pullback reuses the factors. A NaN in B spreads to its column of X.
     ///
-    /// Needs the feature `linalg`. For Aᵀ X = B solve with `a.t()`, or with the same factors by
-    /// [`Lu::solve_t`]. Batches are loops over [`outer_iter`](Self::outer_iter), joined by
+    /// Needs the feature `linalg`. For Aᵀ X = B call the method on `a.t()`, or use the factors of A with
+    /// [`Lu::solve_t`]. For a batch of matrices loop over [`outer_iter`](Self::outer_iter) and join the solutions with
     /// [`Tape::stack`](crate::Tape::stack).
     ///
     /// ```
@@ -131,13 +131,13 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Errors
     ///
-    /// [`Singular`](LinalgError::Singular) or [`NotFinite`](LinalgError::NotFinite), of A. Nearly
-    /// singular matrices pass: the relative error of the solution is about the condition number
-    /// times the machine epsilon, that of the gradient up to twice as large; see [`Lu::rcond`].
+    /// [`Singular`](LinalgError::Singular) or [`NotFinite`](LinalgError::NotFinite), of A. A nearly
+    /// singular A is no error: the relative error of the solution is then about the condition number
+    /// times the machine epsilon, and that of the gradient up to twice as large; see [`Lu::rcond`].
     ///
     /// # Panics
     ///
-    /// If A is not square, B has not as many rows, or the tapes differ.
+    /// If A is not square, A and B differ in the number of rows, or the tapes differ.
     #[track_caller]
     pub fn solve<D: Columns + 't>(self, b: Tensor<'t, F, D>) -> Result<Tensor<'t, F, D>, LinalgError> {
         self.assert_square("solve");
@@ -145,9 +145,10 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         Ok(self.lu("solve")?.solve(b))
     }
 
-    /// The inverse: [`solve`](Self::solve) for the identity, so C = A⁻¹ has the pullback
-    /// A' = −Cᵀ C' Cᵀ (Giles 2008, section 2.2.3). To multiply by an inverse, `solve` is cheaper and
-    /// more exact.
+    /// The inverse C = A⁻¹, which is [`solve`](Self::solve) for the identity.
+    ///
+    /// Pullback: A' = −Cᵀ C' Cᵀ (Giles 2008, section 2.2.3). To multiply by an inverse, `solve` is cheaper and more
+    /// accurate.
     ///
     /// Needs the feature `linalg`.
     ///
@@ -165,11 +166,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Errors
     ///
-    /// As of [`solve`](Self::solve).
+    /// Same as for [`solve`](Self::solve).
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn inv(self) -> Result<Self, LinalgError> {
         Ok(self.lu("inv")?.inv())
@@ -178,12 +179,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// The determinant; 1 for a matrix without elements.
     ///
     /// Pullback: A' = d' det A · A⁻ᵀ (Giles 2008, section 2.2.4), that is d' times the matrix of
-    /// cofactors. Where the inverse does not exist or det A leaves the range of the floats, the
-    /// cofactors are computed without it: they are finite for singular matrices, of rank one for
-    /// rank n − 1, and zero below. The determinant of a matrix with an infinite or NaN element is
-    /// NaN.
+    /// cofactors. If the inverse does not exist, or det A overflows or underflows, the cofactors are computed without
+    /// the inverse. Cofactors are finite for singular matrices: a matrix of rank one if A has rank n − 1, zero if the
+    /// rank is lower. The determinant of a matrix with an infinite or NaN element is NaN.
     ///
-    /// Needs the feature `linalg`. Of large matrices determinants overflow: see
+    /// Needs the feature `linalg`. The determinants of large matrices overflow: see
     /// [`sln_det`](Self::sln_det).
     ///
     /// ```
@@ -198,7 +198,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn det(self) -> Var<'t, F> {
         let n = self.assert_square("det");
@@ -242,19 +242,19 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Errors
     ///
-    /// As of [`factorize`](Self::factorize): the logarithm of 0 has no derivative.
+    /// Same as for [`factorize`](Self::factorize): the logarithm of 0 has no derivative.
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn sln_det(self) -> Result<(F, Var<'t, F>), LinalgError> {
         Ok(self.lu("sln_det")?.sln_det())
     }
 
     /// The logarithm of a positive determinant: see [`sln_det`](Self::sln_det). For a matrix that
-    /// should be positive definite, take twice the sum of the logarithms on the diagonal of
-    /// [`cholesky`](Self::cholesky), which says so if it is not.
+    /// should be positive definite, take twice the sum of the logarithms of the diagonal of its
+    /// [`cholesky`](Self::cholesky) factor, which is an error if the matrix is not positive definite.
     ///
     /// Needs the feature `linalg`.
     ///
@@ -267,12 +267,12 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Errors
     ///
-    /// As of [`factorize`](Self::factorize), or
+    /// Same as for [`factorize`](Self::factorize), or
     /// [`NegativeDeterminant`](LinalgError::NegativeDeterminant).
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn ln_det(self) -> Result<Var<'t, F>, LinalgError> {
         let lu = self.lu("ln_det")?;

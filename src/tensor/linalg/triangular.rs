@@ -12,23 +12,23 @@ use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
 use crate::tensor::handle::Tensor;
 
-/// Which triangle of a matrix holds the numbers; the other is not read.
+/// The triangle of a matrix that is read. The elements of the other triangle are ignored.
 ///
 /// Needs the feature `linalg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uplo {
-    /// The diagonal and what is above it.
+    /// The diagonal and the elements above it.
     Upper,
-    /// The diagonal and what is below it.
+    /// The diagonal and the elements below it.
     Lower,
 }
 
-/// What stands on the diagonal of a triangular matrix.
+/// The diagonal of a triangular matrix.
 ///
 /// Needs the feature `linalg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Diag {
-    /// Ones, whatever the matrix holds there; it is not read.
+    /// Ones. The diagonal elements of the given matrix are not read.
     Unit,
     /// The matrix's own elements.
     NonUnit,
@@ -38,9 +38,9 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// The Cholesky factor of a symmetric positive definite matrix: the lower triangular L with a
     /// positive diagonal and A = L Lᵀ.
     ///
-    /// It factors the symmetric part (A + Aᵀ)/2, which for a symmetric matrix is A itself. So the
-    /// gradient is symmetric, and both elements of a pair share what a change of the two together
-    /// does, as in JAX and torch.
+    /// The factorised matrix is the symmetric part (A + Aᵀ)/2, which for a symmetric matrix is A itself. So the
+    /// gradient is symmetric: the two elements of a pair (i, j), (j, i) each get half of the derivative with respect to
+    /// both together, as in JAX and torch.
     ///
     /// Pullback: A' = (S + Sᵀ)/2, S = L⁻ᵀ Φ(LᵀL') L⁻¹, where Φ takes the lower triangle and halves
     /// its diagonal (Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527).
@@ -60,11 +60,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// let l = covariance.cholesky()?;
     /// let z = l.solve_triangular(Uplo::Lower, Diag::NonUnit, tape.constant(&x) - mean)?;
     /// let density = -0.5 * z.dot(z) - l.diag().ln().sum() - std::f64::consts::TAU.ln();
-    /// // Of (x − μ)ᵀ Σ⁻¹ (x − μ) = 2.85/1.64 and det Σ = 1.64.
+    /// // Computed from (x − μ)ᵀ Σ⁻¹ (x − μ) = 2.85/1.64 and det Σ = 1.64.
     /// let expected = -0.5 * (2.85 / 1.64 + 1.64_f64.ln()) - std::f64::consts::TAU.ln();
     /// assert!((density.value() - expected).abs() < 1e-14);
     ///
-    /// // With respect to the mean it is Σ⁻¹(x − μ).
+    /// // The gradient with respect to the mean is Σ⁻¹(x − μ).
     /// let gradient = density.backward().wrt(mean);
     /// assert!((gradient - array![-1.1 / 1.64, 2.3 / 1.64]).iter().all(|e| e.abs() < 1e-14));
     /// # Ok::<(), wengert::LinalgError>(())
@@ -77,7 +77,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If it is not square.
+    /// If the matrix is not square.
     #[track_caller]
     pub fn cholesky(self) -> Result<Self, LinalgError> {
         let n = self.assert_square("cholesky");
@@ -120,10 +120,10 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         }))
     }
 
-    /// The solution of TX = B for a triangular matrix T; B has shape (n) or (n, k). For Tᵀ X = B pass
-    /// `t.t()` and the other triangle.
+    /// The solution X of TX = B for a triangular matrix T. B has shape (n) or (n, k). For Tᵀ X = B call the method on
+    /// `t.t()` with the other triangle.
     ///
-    /// Pullback: B' = T⁻ᵀX', T' = −B' Xᵀ on the elements that are read, zero elsewhere (Giles 2008,
+    /// Pullback: B' = T⁻ᵀX', T' = −B' Xᵀ on the elements that are read, 0 on the others (Giles 2008,
     /// "Collected matrix derivative results for forward and reverse mode algorithmic
     /// differentiation", section 2.3.1). A NaN in B spreads within its column of X.
     ///
@@ -151,7 +151,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If T is not square, B has not as many rows, or the tapes differ.
+    /// If T is not square, T and B differ in the number of rows, or the tapes differ.
     #[track_caller]
     pub fn solve_triangular<D: Columns + 't>(
         self,
