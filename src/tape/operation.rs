@@ -244,14 +244,41 @@ pub(crate) struct Section<'a, F: Scalar> {
 
 /// Every section of a tape, in the order of recording.
 #[inline(always)]
-pub(crate) fn sections<'a, F: Scalar>(
+pub(crate) fn sections<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> Sections<'a, F> {
+    Sections { records, ops, index: 0, base: 0 }
+}
+
+/// The sections that are left of some; see [`sections`].
+pub(crate) struct Sections<'a, F: Scalar> {
     records: &'a [Record<F>],
     ops: &'a [Op<F>],
-) -> impl DoubleEndedIterator<Item = Section<'a, F>> + ExactSizeIterator {
-    ops.iter().enumerate().map(move |(index, op)| {
-        let end = ops.get(index + 1).map_or(records.len(), |next| next.records);
-        Section { index, op, first: op.first + op.len, records: &records[op.records..end] }
-    })
+    /// The number of the first operation.
+    index: usize,
+    /// The number of records before these.
+    base: usize,
+}
+
+impl<'a, F: Scalar> Iterator for Sections<'a, F> {
+    type Item = Section<'a, F>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (op, ops) = self.ops.split_first()?;
+        let len = ops.first().map_or(self.records.len(), |next| next.records - self.base);
+        let (records, left) = self.records.split_at(len);
+        let section = Section { index: self.index, op, first: op.first + op.len, records };
+        *self = Self { records: left, ops, index: self.index + 1, base: self.base + len };
+        Some(section)
+    }
+}
+
+impl<F: Scalar> DoubleEndedIterator for Sections<'_, F> {
+    #[inline(always)]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (op, ops) = self.ops.split_last()?;
+        let (left, records) = self.records.split_at(op.records - self.base);
+        (self.records, self.ops) = (left, ops);
+        Some(Section { index: self.index + ops.len(), op, first: op.first + op.len, records })
+    }
 }
 
 impl<'a, F: Scalar> Section<'a, F> {

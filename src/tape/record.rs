@@ -82,25 +82,19 @@ impl<F: Scalar> Record<F> {
         Self { parents: [of.first, WIDE | SUM | of.len], partials: [F::lit(f64::from(of.stride)), F::zero()] }
     }
 
-    /// The number of cells before a record, all of which are part of it.
+    /// The entries of the last of some records, and the number of cells before it that are part of it.
     #[inline(always)]
-    fn cells(&self) -> usize {
-        let q = self.parents[1];
-        if q & WIDE == 0 || q & SUM != 0 { 0 } else { (q & COUNT) as usize }
-    }
-
-    /// The entries of a record with the `cells` before it.
-    #[inline(always)]
-    fn entries<'a>(&self, cells: &'a [Self]) -> Entries<'a, F> {
-        let ([p, q], [d, _]) = (self.parents, self.partials);
+    fn entries<'a>(&self, before: &'a [Self]) -> (Entries<'a, F>, usize) {
+        let [p, q] = self.parents;
         if q & WIDE == 0 {
-            Entries::Pair(self.parents, self.partials)
-        } else if q & SUM == 0 {
-            Entries::Wide((p, d), cells)
-        } else {
-            let stride = d.to_base().to_u32().expect("`Record::sum` wrote it");
-            Entries::Sum(Progression { first: p, stride, len: q & COUNT })
+            return (Entries::Pair(self.parents, self.partials), 0);
         }
+        let (count, partial) = ((q & COUNT) as usize, self.partials[0]);
+        if q & SUM == 0 {
+            return (Entries::Wide((p, partial), &before[before.len() - count..]), count);
+        }
+        let stride = partial.to_base().to_u32().expect("`Record::sum` wrote it");
+        (Entries::Sum(Progression { first: p, stride, len: count as u32 }), 0)
     }
 
     /// Both entries of a cell.
@@ -147,9 +141,9 @@ impl<'a, F: Scalar> Iterator for Backward<'a, F> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (head, before) = self.left.split_last()?;
-        let (left, cells) = before.split_at(before.len() - head.cells());
-        self.left = left;
-        Some((before.len(), head.entries(cells)))
+        let (entries, cells) = head.entries(before);
+        self.left = &before[..before.len() - cells];
+        Some((before.len(), entries))
     }
 }
 
@@ -162,7 +156,7 @@ pub(crate) fn operations<F: Scalar>(records: &[Record<F>]) -> impl ExactSizeIter
 /// nothing refers to.
 #[inline(always)]
 pub(crate) fn forward<F: Scalar>(records: &[Record<F>]) -> impl DoubleEndedIterator<Item = (usize, Entries<'_, F>)> {
-    records.iter().enumerate().map(|(i, head)| (i, head.entries(&records[i - head.cells()..i])))
+    records.iter().enumerate().map(|(i, head)| (i, head.entries(&records[..i]).0))
 }
 
 /// The memory of a tape's records, and the supply of slots that records share with inputs and tensors.
