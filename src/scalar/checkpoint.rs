@@ -35,8 +35,8 @@ impl SnapshotSchedule {
         }
     }
 
-    /// The number of steps from the last snapshot, which is `remaining` steps before the end, to the next one, if `more`
-    /// can be put; `None` if the remaining steps are to be recorded.
+    /// The number of steps from the last snapshot, `remaining` steps before the end, to the next one, if `more` of them
+    /// can be made; `None` if the remaining steps are to be recorded.
     fn next(self, steps: usize, remaining: usize, more: usize) -> Option<usize> {
         let leaf = self.leaf(steps);
         (more > 0 && remaining > leaf).then(|| match self {
