@@ -106,9 +106,9 @@ pub(crate) struct Cotangents<'a, F: Scalar> {
 /// operation's adjoints clears them first; code that overwrites all of them does not need to; if nothing touches
 /// them, the pullback is skipped.
 ///
-/// Memory safety rests on the latter: if the captures of a pullback may be gone, nothing was added to the cotangent of
-/// its result (see `Tape::push_op`). So [`split`](Self::split) has to refuse stale operations, and code that was
-/// handed this buffer may add to the adjoints of its own operands only.
+/// Memory safety rests on the skipped calls: if the captures of a pullback may be gone, nothing was added to the
+/// cotangent of its result (see `Tape::push_op`). So [`split`](Self::split) has to refuse stale operations, and code
+/// that was handed this buffer may add to the adjoints of its own operands only.
 #[allow(unreachable_pub)] // named by the sealed trait `CustomInputs`
 pub struct Adjoints<'a, F: Scalar> {
     slots: &'a mut [F],

@@ -19,8 +19,8 @@ pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
     env: PhantomData<&'env ()>,
 }
 
-/// The result of a recording without its handle: the value, and the place to sweep from. Made of a handle of the
-/// lifetime `'t` in [`Scope`], and no shorter one.
+/// The result of a recording without its handle: the value, and the place to sweep from. The handle must have had the
+/// lifetime `'t` of the [`Scope`], not a shorter one.
 pub(crate) struct Output<F: Scalar> {
     pub(crate) value: F,
     /// The tape of the result, or null for a constant. It is only compared, never followed.
@@ -35,8 +35,8 @@ impl<F: Scalar> Tape<F> {
     /// up to the result's, at least those of the inputs at the start of the tape. The recording is forgotten before
     /// this returns or unwinds, so nothing of `'env` is read afterwards.
     ///
-    /// `record` has to make its [`Output`] of a handle of the lifetime `'t`, as it gets from a closure that works for
-    /// any `'t`: the sweep calls the pullbacks below it when `record` has returned.
+    /// `record` has to make the [`Output`] from a handle that a closure returned which works for any `'t`, because the
+    /// sweep calls the pullbacks of the operations below it when `record` has returned (see `push_op`).
     #[track_caller]
     pub(crate) fn record_and_sweep<'env>(
         &mut self,
