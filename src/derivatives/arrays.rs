@@ -48,10 +48,10 @@ use crate::scalar::{Var, two_tapes};
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 
-/// The argument of the function of [`hessian`] and [`laplacian`].
+/// The argument of the function of [`hessian`](fn@hessian) and [`laplacian`].
 type TensorOf<'t, F, D> = Tensor<'t, Dual<F, COLUMNS>, D>;
 
-/// The result of the function of [`hessian`] and [`laplacian`].
+/// The result of the function of [`hessian`](fn@hessian) and [`laplacian`].
 type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 
 /// The gradient of `f` at `point`: see [`crate::grad`].

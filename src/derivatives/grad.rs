@@ -21,8 +21,8 @@ use crate::tape::Tape;
 /// grad(|x| { let inner = grad(|y| x[0] * y[0], &[2.0]); x[0] * inner[0] }, &[3.0_f64]);
 /// ```
 ///
-/// It does pass if the inner function computes with variables of the outer one as its numbers. [`jvp`] works on numbers
-/// of any kind, and the derivative is right:
+/// It does pass if the inner function computes with variables of the outer one as its numbers. [`jvp`](crate::jvp)
+/// works on numbers of any kind, and the derivative is right:
 ///
 /// ```
 /// use wengert::{Var, grad, jvp};

@@ -310,8 +310,8 @@ impl<F: Scalar> Tape<F> {
     ///
     /// That may happen on another thread, and after everything that the value borrows is gone. So a `T` with a
     /// destructor must be Send, and the destructor must not read anything borrowed. Such values are arrays, parameters,
-    /// and nodes and shapes of dynamic dimension, which free memory of their own; and pullbacks of `Tape::custom`, which
-    /// capture a user's closure that is `Send + 'static`. Other pullbacks have no destructor.
+    /// and nodes and shapes of dynamic dimension, which free memory of their own; and pullbacks of `Tape::custom`,
+    /// which capture a user's closure that is `Send + 'static`. Other pullbacks have no destructor.
     pub(crate) fn alloc<T>(&self, value: T) -> &T {
         unsafe fn drop_place<T>(place: NonNull<()>) {
             // SAFETY: the caller passes the place of a live T that is not used afterwards.
