@@ -1,8 +1,8 @@
 //! Reverse-mode automatic differentiation on one tape, for scalars and ndarray tensors.
 //!
-//! Operations on [`Var`] and [`Tensor`] handles are recorded on a [`Tape`] (a Wengert list, after
-//! R. E. Wengert, "A simple automatic derivative evaluation program", CACM 7(8), 1964) while they
-//! compute their values; one backward sweep then accumulates the adjoints of everything recorded.
+//! Operations on [`Var`] and [`Tensor`] handles are recorded on a [`Tape`] while the values are computed. One backward
+//! sweep then accumulates the adjoints of everything recorded. (The tape is a Wengert list, after R. E. Wengert, "A
+//! simple automatic derivative evaluation program", CACM 7(8), 1964.)
 //!
 //! ```
 //! use wengert::Tape;
@@ -22,27 +22,30 @@
 //!
 //! # Where to look
 //!
-//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real`] for functions that
-//!   run on any number type.
-//! - Derivatives in one call: [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`], [`hessian`],
-//!   [`sparse_jacobian`], [`sparse_hessian`]; for arrays [`arrays`].
+//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real`] for functions that run on any number
+//!   type.
+//! - Derivatives in one call: [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`], [`hessian`], [`sparse_jacobian`],
+//!   [`sparse_hessian`]; for functions of arrays, [`arrays`].
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
-//! - Linear algebra (with the feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`,
-//!   `cholesky`, `solve_triangular`, `factorize`.
-//! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`]; optimisers of your own:
-//!   [`optim::UpdateRule`].
-//! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`].
-//! - Training: [`Params`], [`Tape::value_and_grad`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`].
-//! - With a feature: files of weights and tables (`io`: `save`, `data::Csv`), progress bars and
-//!   charts (`watch`), several threads (`parallel`: `Parallel`), L-BFGS and its like (`argmin`:
-//!   `optim::Objective`).
+//! - Types that a method takes: the traits in [`args`].
+//! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
+//!   `factorize`.
+//! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
+//! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`], [`ParamsOn::checkpoint`].
+//! - Training: [`Params`], [`Tape::value_and_grad`], [`ParamsOn`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`];
+//!   for optimisers of your own, [`optim::UpdateRule`].
+//! - Files of weights and tables (feature `io`): `save`, `data::Csv`.
+//! - Progress bars and charts (feature `watch`): `watch`.
+//! - Several threads (feature `parallel`): `Parallel`.
+//! - L-BFGS, Newton-CG and trust regions (feature `argmin`): `optim::Objective`.
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
-//! - Looking inside: [`trace`](fn@trace), [`symbolic`](fn@symbolic), [`inspect`].
+//! - Looking inside: [`record`], [`trace`](fn@trace), [`symbolic`](fn@symbolic), [`inspect`].
 //! - Forward mode: [`Dual`].
-//! - The derivative of each function and every convention at special points: [`rules`].
+//! - The derivative of each function, and the conventions at special points: [`rules`].
 
-// Unsafe code is confined to two rooms; each use has a measurement and a SAFETY comment.
+// Unsafe code is confined to two rooms. Each use has a SAFETY comment, and a measurement if safe code could do the
+// same. Safe code of other rooms has to keep the promises listed in `tape/mod.rs`.
 #![deny(unsafe_code)]
 
 mod derivatives;
@@ -94,18 +97,18 @@ pub use trace::trace;
 
 pub use ndarray;
 
-/// The traits of arguments: each says what can be passed to some methods.
+/// The traits of arguments: each lists the types that some methods take.
 ///
-/// They are named in signatures and, now and then, in the bounds of a generic function of one's own; a program that
-/// calls the methods needs none of them in scope. All are sealed: the crate implements them, and nobody else can.
+/// A program needs these traits only in the bounds of its own generic functions; to call the methods, no trait needs to
+/// be in scope. All of them are sealed: they cannot be implemented outside this crate.
 ///
-/// | trait | what can be passed | to |
+/// | trait | implemented by | argument of |
 /// |---|---|---|
 /// | [`Operand`](args::Operand) | a number, a [`Var`], a tensor, an array as a constant | operators and functions of two tensors |
 /// | [`Dot`](args::Dot) | a tensor of one or two axes | [`Tensor::dot`] |
 /// | [`Target`](args::Target) | a tensor, an array, a number of the prediction's shape | losses |
 /// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
-/// | [`Embed`](args::Embed) | a number that is a constant among others: an `f64` on a tape of dual numbers | everything that takes data |
+/// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
 /// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
@@ -114,7 +117,7 @@ pub use ndarray;
 ///
 /// ```compile_fail
 /// struct Own;
-/// impl wengert::args::Lengths<2> for Own {} // the method it lacks takes a type that cannot be named
+/// impl wengert::args::Lengths<2> for Own {} // the missing method takes a type that cannot be named
 /// ```
 pub mod args {
     pub use crate::kit::nn::Indices;

@@ -1,9 +1,9 @@
 //! Derivatives of functions of one array, in one call: ndarray in, ndarray out.
 //!
-//! The functions are those at the crate's root, for closures over a [`Tensor`]. Several arrays are
-//! differentiated at once as [`Params`](crate::Params).
+//! The functions are those at the root of the crate, but for closures that take a [`Tensor`]. For derivatives with
+//! respect to several arrays, see [`Params`](crate::Params).
 //!
-//! Data that a closure uses beside its argument goes onto the tape by value:
+//! Other data that a closure uses is put on the tape by value:
 //!
 //! ```
 //! use ndarray::array;
@@ -13,7 +13,7 @@
 //! assert_eq!(g, data);
 //! ```
 //!
-//! A borrow would have to live as long as the recording, which [`vjp`] keeps:
+//! Borrowed data would have to live as long as the recording, which [`vjp`] keeps:
 //!
 //! ```compile_fail,E0597
 //! # use ndarray::array;
@@ -48,10 +48,10 @@ use crate::scalar::{Var, two_tapes};
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 
-/// A tensor of [`hessian`] and [`laplacian`].
+/// The argument of the function of [`hessian`](fn@hessian) and [`laplacian`].
 type TensorOf<'t, F, D> = Tensor<'t, Dual<F, COLUMNS>, D>;
 
-/// A number of [`hessian`] and [`laplacian`].
+/// The result of the function of [`hessian`](fn@hessian) and [`laplacian`].
 type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 
 /// The gradient of `f` at `point`: see [`crate::grad`].
@@ -90,7 +90,7 @@ pub fn value_and_grad<F: Scalar, S: Data<Elem = F>, D: Dimension>(
     (value, shaped(point.raw_dim(), adjoints[1..=point.len()].to_vec()))
 }
 
-/// The value of `f` at `point`, and the function w ↦ Jᵀw: see [`crate::vjp`].
+/// The value of `f` at `point`, and the pullback w ↦ Jᵀw: see [`crate::vjp`].
 ///
 /// ```
 /// use ndarray::{Axis, array};
@@ -113,7 +113,7 @@ pub fn vjp<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
     (value, Pullback { recording, input, output })
 }
 
-/// The reverse of a function of arrays at a point: see [`vjp`].
+/// The pullback of a function of arrays at a point: see [`vjp`].
 pub struct Pullback<F: Scalar, D, E> {
     recording: Linearization<F>,
     input: D,
@@ -125,7 +125,7 @@ impl<F: Scalar, D: Dimension, E: Dimension> Pullback<F, D, E> {
     ///
     /// # Panics
     ///
-    /// If the cotangent has not the shape of the output.
+    /// If the shapes of the cotangent and of the output differ.
     #[track_caller]
     pub fn call<S: Data<Elem = F>>(&self, cotangent: &ArrayBase<S, E>) -> Array<F, D> {
         assert!(
@@ -155,7 +155,7 @@ impl<F: Scalar, D: Dimension, E: Dimension> fmt::Debug for Pullback<F, D, E> {
 ///
 /// # Panics
 ///
-/// If `tangent` has not the shape of `point`.
+/// If the shapes of `tangent` and `point` differ.
 #[track_caller]
 pub fn jvp<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimension, E: Dimension>(
     f: impl for<'t> FnOnce(Tensor<'t, Dual<F>, D>) -> Tensor<'t, Dual<F>, E>,
@@ -182,7 +182,7 @@ pub fn jacobian<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
     unflatten(recording.jacobian(), value.shape(), point.shape())
 }
 
-/// The divergence of `f` at `point`, whose input and output have one shape: see [`crate::divergence`].
+/// The divergence of `f` at `point`, where input and output have the same shape: see [`crate::divergence`].
 ///
 /// ```
 /// use ndarray::array;
@@ -219,7 +219,7 @@ pub fn divergence<F: Scalar, S: Data<Elem = F>, D: Dimension>(
 ///
 /// # Panics
 ///
-/// If `direction` has not the shape of `point`, or `f` returns a variable of another tape.
+/// If the shapes of `direction` and `point` differ, or `f` returns a variable of another tape.
 #[track_caller]
 pub fn hvp<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimension>(
     f: impl for<'t> FnOnce(Tensor<'t, Dual<F>, D>) -> Var<'t, Dual<F>>,
@@ -229,11 +229,11 @@ pub fn hvp<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimension>(
     value_and_grad(f, &along("hvp", point, direction)).1.map(|g| g.tangents()[0])
 }
 
-/// Value, gradient and the product of the Hessian with an array: see [`crate::value_grad_hvp`].
+/// The value, the gradient, and the product of the Hessian with an array: see [`crate::value_grad_hvp`].
 ///
 /// # Panics
 ///
-/// If `direction` has not the shape of `point`, or `f` returns a variable of another tape.
+/// If the shapes of `direction` and `point` differ, or `f` returns a variable of another tape.
 #[track_caller]
 pub fn value_grad_hvp<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimension>(
     f: impl for<'t> FnOnce(Tensor<'t, Dual<F>, D>) -> Var<'t, Dual<F>>,
@@ -244,7 +244,7 @@ pub fn value_grad_hvp<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimens
     (value.primal(), gradient.map(|g| g.primal()), gradient.map(|g| g.tangents()[0]))
 }
 
-/// The Hessian of `f` at `point`, its axes twice: see [`crate::hessian`].
+/// The Hessian of `f` at `point`, with the axes of `point` twice: see [`crate::hessian`].
 ///
 /// ```
 /// use ndarray::array;
@@ -278,7 +278,7 @@ pub fn laplacian<F: Scalar, S: Data<Elem = F>, D: Dimension + 'static>(
     hessian::trace_of_hessian(|tape, x| f(input(tape, point.raw_dim(), x)), &flat(point))
 }
 
-/// Runs `f` on a fresh tape: the value, and the recording.
+/// Runs `f` on a new tape; returns the value, and the recording.
 #[track_caller]
 fn record<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
     f: impl for<'t> FnOnce(Tensor<'t, F, D>) -> Tensor<'t, F, E>,
@@ -294,29 +294,29 @@ fn record<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
     (value, Linearization::of(tape, point.len(), outputs))
 }
 
-/// The first input of a tape: a tensor over a copy in the arena.
+/// The first input of a tape: a tensor over a copy of `values` in the arena.
 fn input<'t, F: Scalar, D: Dimension>(tape: &'t Tape<F>, dim: D, values: &[F]) -> Tensor<'t, F, D> {
     let storage = &*tape.arena().alloc_slice_copy(values);
     let view = ArrayView::from_shape(dim, storage).expect("as many elements as the shape has");
     Tensor::view(tape, view, storage, tape.input_slots(values.len()))
 }
 
-/// The elements in row-major order.
+/// The elements of an array in row-major order.
 fn flat<F: Scalar, S: Data<Elem = F>, D: Dimension>(array: &ArrayBase<S, D>) -> Vec<F> {
     array.iter().copied().collect()
 }
 
-/// The array of these elements in row-major order.
+/// The array of this shape with these elements in row-major order.
 fn shaped<F: Scalar, D: Dimension>(dim: D, values: Vec<F>) -> Array<F, D> {
     Array::from_shape_vec(dim, values).expect("as many elements as the shape has")
 }
 
-/// The matrix m × n with its axes unfolded.
+/// The m × n matrix as an array with the axes of the output, then those of the input.
 fn unflatten<F: Scalar>(matrix: Array2<F>, outputs: &[usize], inputs: &[usize]) -> ArrayD<F> {
     matrix.into_shape_with_order([outputs, inputs].concat()).expect("as many elements as the shape has")
 }
 
-/// The point as dual numbers along a direction.
+/// The point as dual numbers with the direction as tangents.
 #[track_caller]
 fn along<F: Scalar, S: Data<Elem = F>, T: Data<Elem = F>, D: Dimension>(
     operation: &str,

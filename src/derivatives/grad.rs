@@ -13,15 +13,16 @@ use crate::tape::Tape;
 /// assert_eq!(g, [2.0 * 2_f64.cos(), 2_f64.cos()]);
 /// ```
 ///
-/// A derivative inside `f` cannot take a variable of `f` for a constant, which would give a wrong number: no
-/// variable passes into the inner closure,
+/// A derivative inside `f` cannot mistake a variable of `f` for a constant, which would give a wrong number. A variable
+/// of the outer function does not pass into the inner closure:
 ///
 /// ```compile_fail
 /// # use wengert::grad;
 /// grad(|x| { let inner = grad(|y| x[0] * y[0], &[2.0]); x[0] * inner[0] }, &[3.0_f64]);
 /// ```
 ///
-/// unless that works on numbers of the outer one, as [`jvp`] does on any, and then it is right:
+/// It does pass if the inner function computes with variables of the outer one as its numbers. [`jvp`](crate::jvp)
+/// works on numbers of any kind, and the derivative is right:
 ///
 /// ```
 /// use wengert::{Var, grad, jvp};
@@ -35,8 +36,8 @@ use crate::tape::Tape;
 /// assert_eq!(g, [6.0]);
 /// ```
 ///
-/// What `f` does not depend on has derivative 0. Each call makes a tape; a loop that must not
-/// allocate keeps one and calls [`Tape::clear`].
+/// The derivative with respect to an input on which `f` does not depend is 0. Each call makes a tape; a loop that must
+/// not allocate should keep a tape and call [`Tape::clear`].
 ///
 /// # Panics
 ///

@@ -1,6 +1,8 @@
-//! Second derivatives, forward over reverse: the tape holds [`Dual`] numbers, whose tangents differentiate
-//! the sweep itself (Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation
-//! 6(1), 1994; Griewank and Walther, Evaluating Derivatives, 2nd ed., section 5.1).
+//! Second derivatives, forward over reverse.
+//!
+//! The tape holds [`Dual`] numbers. Their tangents differentiate the sweep itself (Pearlmutter, "Fast exact
+//! multiplication by the Hessian", Neural Computation 6(1), 1994; Griewank and Walther, Evaluating Derivatives, 2nd
+//! ed., section 5.1).
 
 use ndarray::Array2;
 
@@ -9,10 +11,10 @@ use crate::number::{Dual, Scalar};
 use crate::scalar::Var;
 use crate::tape::Tape;
 
-/// How many columns of a Hessian one sweep gives.
+/// The number of columns of a Hessian that one sweep gives.
 pub(super) const COLUMNS: usize = 8;
 
-/// A variable of [`hessian`] and [`laplacian`].
+/// The variable type of the function of [`hessian`] and [`laplacian`].
 type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 
 /// The product of the Hessian of `f` at `point` with a vector, by one sweep.
@@ -27,7 +29,7 @@ type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 ///
 /// # Panics
 ///
-/// If `direction` has not the length of `point`, or `f` returns a variable of another tape.
+/// If `direction` and `point` differ in length, or `f` returns a variable of another tape.
 #[track_caller]
 pub fn hvp<F: Scalar>(
     f: impl for<'t> FnOnce(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,
@@ -38,7 +40,7 @@ pub fn hvp<F: Scalar>(
     dual_gradient(f, point, direction).1.iter().map(|g| g.tangents()[0]).collect()
 }
 
-/// Value, gradient and the product of the Hessian with a vector, by one sweep: see [`hvp`].
+/// The value, the gradient, and the product of the Hessian with a vector, by one sweep: see [`hvp`].
 ///
 /// ```
 /// use wengert::value_grad_hvp;
@@ -49,7 +51,7 @@ pub fn hvp<F: Scalar>(
 ///
 /// # Panics
 ///
-/// If `direction` has not the length of `point`, or `f` returns a variable of another tape.
+/// If `direction` and `point` differ in length, or `f` returns a variable of another tape.
 #[track_caller]
 pub fn value_grad_hvp<F: Scalar>(
     f: impl for<'t> FnOnce(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,
@@ -62,7 +64,7 @@ pub fn value_grad_hvp<F: Scalar>(
     (value.primal(), gradient, product)
 }
 
-/// Value and gradient over dual numbers that start at `point` along `direction`.
+/// The value and the gradient over dual numbers at `point`, with `direction` as tangents.
 #[track_caller]
 fn dual_gradient<F: Scalar>(
     f: impl for<'t> FnOnce(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,
@@ -75,9 +77,8 @@ fn dual_gradient<F: Scalar>(
 
 /// The Hessian Hᵢⱼ = ∂²f/∂xᵢ∂xⱼ of `f` at `point`, n × n.
 ///
-/// The function is recorded ⌈n/8⌉ times on one tape of [`Dual`] numbers with eight tangents; a sweep
-/// gives eight columns. The result is exactly symmetric: Hᵢⱼ with i ≥ j is taken from column j, and
-/// fills both places.
+/// `f` is recorded ⌈n/8⌉ times on one tape of [`Dual`] numbers with eight tangents; each sweep gives eight columns. The
+/// result is exactly symmetric: Hᵢⱼ with i ≥ j is taken from column j, and fills both places.
 ///
 /// ```
 /// use ndarray::array;
@@ -95,7 +96,7 @@ pub fn hessian<F: Scalar>(f: impl for<'t> Fn(&[VarOf<'t, F>]) -> VarOf<'t, F>, p
     matrix(|tape, x| f(tape.vars_from(x)), point)
 }
 
-/// The Laplacian Σ ∂²f/∂xᵢ², the trace of the [`hessian`], at the same cost but for the matrix.
+/// The Laplacian Σ ∂²f/∂xᵢ², the trace of the [`hessian`]. The cost is the same, but for the memory of the matrix.
 ///
 /// ```
 /// // 1/r is harmonic.
@@ -111,7 +112,7 @@ pub fn laplacian<F: Scalar>(f: impl for<'t> Fn(&[VarOf<'t, F>]) -> VarOf<'t, F>,
     trace_of_hessian(|tape, x| f(tape.vars_from(x)), point)
 }
 
-/// The Hessian of what `record` puts on a tape, whose inputs come first.
+/// The Hessian of the function that `record` puts on a tape. Its inputs must be the first on the tape.
 #[track_caller]
 pub(super) fn matrix<F: Scalar, const N: usize>(
     record: impl for<'t> Fn(&'t Tape<Dual<F, N>>, &[Dual<F, N>]) -> Var<'t, Dual<F, N>>,
@@ -128,7 +129,7 @@ pub(super) fn matrix<F: Scalar, const N: usize>(
     hessian
 }
 
-/// The trace of the Hessian of what `record` puts on a tape, whose inputs come first.
+/// The trace of the Hessian of the function that `record` puts on a tape. Its inputs must be the first on the tape.
 #[track_caller]
 pub(super) fn trace_of_hessian<F: Scalar, const N: usize>(
     record: impl for<'t> Fn(&'t Tape<Dual<F, N>>, &[Dual<F, N>]) -> Var<'t, Dual<F, N>>,
@@ -139,7 +140,7 @@ pub(super) fn trace_of_hessian<F: Scalar, const N: usize>(
     trace
 }
 
-/// The columns of the Hessian: `read(j, lane, gradient)` finds column j in the tangents of that lane.
+/// Calls `read(j, lane, gradient)` for each column j of the Hessian: the column is in the tangents of that lane.
 #[track_caller]
 fn for_each_column<F: Scalar, const N: usize>(
     record: impl for<'t> Fn(&'t Tape<Dual<F, N>>, &[Dual<F, N>]) -> Var<'t, Dual<F, N>>,

@@ -10,12 +10,12 @@ use crate::number::{Brand, Dual, Real, Scalar};
 use crate::scalar::Var;
 use crate::tape::SEEDS;
 
-/// A number of [`jvp`] and [`jacobian_forward`], whose tangents belong to one call.
+/// The number type of [`jvp`] and [`jacobian_forward`]. The brand ties its tangents to one call.
 type DualOf<'b, F, const N: usize> = Dual<F, N, Brand<'b>>;
 
-/// The values of `f` at `point`, and the function w ↦ Jᵀw, to be called any number of times.
+/// The values of `f` at `point`, and the pullback w ↦ Jᵀw, which can be called any number of times.
 ///
-/// The function is recorded once; each call is one sweep.
+/// `f` is recorded once, and each call of the pullback is one sweep.
 ///
 /// ```
 /// use wengert::vjp;
@@ -42,7 +42,7 @@ pub fn vjp<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, 
     (values, Pullback { recording })
 }
 
-/// The reverse of a function at a point: see [`vjp`].
+/// The pullback of a function at a point: see [`vjp`].
 pub struct Pullback<F: Scalar = f64> {
     recording: Linearization<F>,
 }
@@ -52,7 +52,7 @@ impl<F: Scalar> Pullback<F> {
     ///
     /// # Panics
     ///
-    /// If the cotangent has not one number for each output.
+    /// If the length of the cotangent is not the number of outputs.
     #[track_caller]
     pub fn call(&self, cotangent: &[F]) -> Vec<F> {
         let outputs = self.recording.outputs();
@@ -79,7 +79,7 @@ impl<F: Scalar> fmt::Debug for Pullback<F> {
     }
 }
 
-/// The values of `f` at `point` and the product Jv, forward: no tape.
+/// The values of `f` at `point`, and the product Jv, in forward mode, without a tape.
 ///
 /// ```
 /// use wengert::jvp;
@@ -90,7 +90,7 @@ impl<F: Scalar> fmt::Debug for Pullback<F> {
 ///
 /// # Panics
 ///
-/// If `tangent` has not the length of `point`.
+/// If `tangent` and `point` differ in length.
 #[track_caller]
 pub fn jvp<F: Real>(
     f: impl for<'b> FnOnce(&[DualOf<'b, F, 1>]) -> Vec<DualOf<'b, F, 1>>,
@@ -104,9 +104,9 @@ pub fn jvp<F: Real>(
 
 /// The Jacobian Jᵢⱼ = ∂fᵢ/∂xⱼ of `f` at `point`, m × n.
 ///
-/// The function is recorded once, on a tape of plain numbers. Its partials are a linear program
-/// that can be run from the outputs or from the inputs, in each case for eight seeds in one pass;
-/// so the cost is that of one recording and min(⌈m/8⌉, ⌈n/8⌉) passes.
+/// `f` is recorded once, on a tape of plain numbers. The recorded partials are a linear program, which can be run from
+/// the outputs or from the inputs, in each case for eight seeds in one pass. So the cost is that of one recording and
+/// min(⌈m/8⌉, ⌈n/8⌉) passes; with operations that are not scalar (on tensors, or checkpoints), ⌈m/8⌉ passes.
 ///
 /// ```
 /// use ndarray::array;
@@ -137,8 +137,7 @@ pub fn jacobian_reverse<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<
 /// The Jacobian in forward mode, without a tape: `f` runs ⌈n/8⌉ times on [`Dual`] numbers with
 /// eight tangents.
 ///
-/// Unlike [`jacobian`] it needs no memory for what happens inside `f`, and the numbers can be of any
-/// kind.
+/// Unlike [`jacobian`], this takes no memory for the intermediate values of `f`, and works on numbers of any kind.
 ///
 /// ```
 /// use ndarray::array;
@@ -187,8 +186,8 @@ pub fn jacobian_forward<F: Real>(
     jacobian
 }
 
-/// The divergence Σ ∂fᵢ/∂xᵢ of a vector field R^n → R^n: the trace of its [`jacobian`], at the same
-/// cost but for the matrix.
+/// The divergence Σ ∂fᵢ/∂xᵢ of a vector field R^n → R^n, the trace of its [`jacobian`]. The cost is the same, but for
+/// the memory of the matrix.
 ///
 /// ```
 /// let field = wengert::divergence(|x| vec![x[0] * x[0], x[0] * x[1]], &[3.0, 4.0]);

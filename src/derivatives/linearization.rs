@@ -1,4 +1,4 @@
-//! What a closure recorded, kept for many sweeps: [`Linearization`].
+//! A recorded function, kept for any number of sweeps: [`Linearization`].
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,29 +11,31 @@ use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
 use crate::tape::{MultiSweep, SEEDS, SINK, Tape, sweep};
 
-/// The tape of a function R^n → R^m at one point.
+/// The recording of a function R^n → R^m at one point.
 ///
-/// The handles are gone; inputs and outputs are kept by slot. The closure that recorded it works for
-/// any life of the handles, so it put on the tape nothing that it borrowed, and sweeps stay sound:
-/// see `Tape::push_op`.
+/// The handles are gone; inputs and outputs are kept by slot. Sweeps from the outputs are sound nevertheless, because
+/// the closure that recorded the function works for handles of any lifetime: the returned outputs depend on no
+/// operation that borrows from outside the tape, unless for `'static`. (Other operations on the tape may.) See
+/// `Tape::push_op`.
 pub(crate) struct Linearization<F: Scalar> {
-    /// Shared with nobody. It must not move: what was recorded may point to it.
+    /// An `Rc` that is never cloned. Pullbacks may point to the tape, so it must not move; and to move a `Box` would
+    /// assert that no pointer to its contents is in use.
     tape: Rc<Tape<F>>,
     inputs: usize,
-    /// Slot and weight: d(output) = weight · d(slot). The sink stands for a constant.
+    /// The edge (slot, weight) of each output: d(output) = weight · d(slot). The slot of a constant is the sink.
     outputs: Vec<(u32, F)>,
-    /// Adjoints and pullbacks' temporaries of single sweeps.
+    /// Memory for single sweeps: adjoints, and temporaries of pullbacks.
     room: RefCell<(Vec<F>, Bump)>,
 }
 
 impl<F: Scalar> Linearization<F> {
-    /// Runs `f` on fresh variables: the values of its outputs, and the recording.
+    /// Runs `f` on new variables; returns the values of the outputs, and the recording.
     #[track_caller]
     pub(crate) fn new(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> (Vec<F>, Self) {
         Self::on(Tape::new(), f, x)
     }
 
-    /// As [`new`](Self::new), in the memory of a tape, which [`into_tape`](Self::into_tape) gives back.
+    /// Same as [`new`](Self::new), but in the memory of a tape, which [`into_tape`](Self::into_tape) gives back.
     #[track_caller]
     pub(crate) fn on(
         mut tape: Tape<F>,
@@ -44,7 +46,7 @@ impl<F: Scalar> Linearization<F> {
         let tape = Rc::new(tape);
         let outputs = f(tape.vars_from(x));
         let values = outputs.iter().map(|y| y.value()).collect();
-        // A loop, not a closure: that would hide the caller's line.
+        // A loop, because a closure would hide the caller's line.
         let mut slots = Vec::with_capacity(outputs.len());
         for y in &outputs {
             slots.push(place(*y, &tape));
@@ -53,7 +55,8 @@ impl<F: Scalar> Linearization<F> {
         (values, Self::of(tape, x.len(), slots))
     }
 
-    /// A recording whose inputs are the first slots of the tape.
+    /// The recording on a tape with the inputs in its first slots. The outputs must be edges of handles that a closure
+    /// returned which works for handles of any lifetime.
     pub(super) fn of(tape: Rc<Tape<F>>, inputs: usize, outputs: Vec<(u32, F)>) -> Self {
         Self { tape, inputs, outputs, room: RefCell::default() }
     }
@@ -69,7 +72,7 @@ impl<F: Scalar> Linearization<F> {
         &self.tape
     }
 
-    /// n.
+    /// The number of inputs, n.
     pub(crate) fn inputs(&self) -> usize {
         self.inputs
     }
@@ -79,12 +82,12 @@ impl<F: Scalar> Linearization<F> {
         1..1 + self.inputs as u32
     }
 
-    /// m.
+    /// The number of outputs, m.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs.len()
     }
 
-    /// Slot and weight of each output; the sink for a constant.
+    /// The edge (slot, weight) of each output. The slot of a constant is the sink.
     pub(crate) fn places(&self) -> &[(u32, F)] {
         &self.outputs
     }
@@ -103,8 +106,8 @@ impl<F: Scalar> Linearization<F> {
         if slot == SINK { F::zero() } else { weight.gated_mul(sweep.get(slot, lane)) }
     }
 
-    /// Sweeps from every output, [`SEEDS`] at a time: `read(i, lane, sweep)` finds row i of the
-    /// Jacobian at the inputs' slots.
+    /// Sweeps backward from every output, [`SEEDS`] at a time, and calls `read(i, lane, sweep)` for each: in that lane,
+    /// the numbers of the inputs' slots are row i of the Jacobian.
     pub(crate) fn for_each_row(&self, mut read: impl FnMut(usize, usize, &MultiSweep<F>)) {
         let mut sweep = MultiSweep::new();
         for first in (0..self.outputs()).step_by(SEEDS) {
@@ -120,8 +123,8 @@ impl<F: Scalar> Linearization<F> {
         }
     }
 
-    /// Pushes every input's unit tangent forward, [`SEEDS`] at a time: `read(j, lane, sweep)` finds
-    /// column j of the Jacobian by [`tangent`](Self::tangent).
+    /// Pushes the unit tangent of every input forward, [`SEEDS`] at a time, and calls `read(j, lane, sweep)` for each:
+    /// in that lane, [`tangent`](Self::tangent) reads column j of the Jacobian.
     pub(crate) fn for_each_column(&self, mut read: impl FnMut(usize, usize, &MultiSweep<F>)) {
         let mut sweep = MultiSweep::new();
         for first in (0..self.inputs).step_by(SEEDS) {
@@ -137,16 +140,17 @@ impl<F: Scalar> Linearization<F> {
         }
     }
 
-    /// Whether the columns take fewer passes than the rows, and the recording can be pushed forward.
+    /// True if the columns take fewer passes than the rows, and the recording can be swept forward.
     pub(crate) fn is_tall(&self) -> bool {
         self.inputs.div_ceil(SEEDS) < self.outputs().div_ceil(SEEDS) && !self.tape.has_operations()
     }
 
-    /// The Jacobian, m × n, by the cheaper way.
+    /// The Jacobian, m × n, by columns or by rows, whichever is cheaper.
     pub(crate) fn jacobian(&self) -> Array2<F> {
         if self.is_tall() { self.jacobian_by_columns() } else { self.jacobian_by_rows() }
     }
 
+    /// The Jacobian by reverse sweeps.
     pub(crate) fn jacobian_by_rows(&self) -> Array2<F> {
         let mut jacobian = Array2::zeros((self.outputs(), self.inputs));
         self.for_each_row(|i, lane, sweep| {
@@ -157,6 +161,7 @@ impl<F: Scalar> Linearization<F> {
         jacobian
     }
 
+    /// The Jacobian by forward sweeps, which tensor operations do not allow.
     fn jacobian_by_columns(&self) -> Array2<F> {
         let mut jacobian = Array2::zeros((self.outputs(), self.inputs));
         self.for_each_column(|j, lane, sweep| {
@@ -178,7 +183,7 @@ impl<F: Scalar> Linearization<F> {
         trace
     }
 
-    /// One sweep: Jᵀ · cotangent.
+    /// The product Jᵀ · cotangent, by one sweep.
     pub(crate) fn pull(&self, cotangents: impl IntoIterator<Item = F>) -> Vec<F> {
         let (adjoints, arena) = &mut *self.room.borrow_mut();
         adjoints.clear();
@@ -194,7 +199,7 @@ impl<F: Scalar> Linearization<F> {
     }
 }
 
-/// Slot and weight of an output.
+/// The edge (slot, weight) of an output, with the sink for a constant. Panics if the output is of another tape.
 #[track_caller]
 pub(super) fn place<F: Scalar>(y: Var<'_, F>, tape: &Tape<F>) -> (u32, F) {
     match y.tape() {
@@ -204,7 +209,7 @@ pub(super) fn place<F: Scalar>(y: Var<'_, F>, tape: &Tape<F>) -> (u32, F) {
     }
 }
 
-/// Panics if a direction does not fit the point.
+/// Panics if a direction and the point differ in length.
 #[track_caller]
 pub(super) fn assert_direction(operation: &str, direction: usize, point: usize) {
     assert!(
@@ -213,7 +218,7 @@ pub(super) fn assert_direction(operation: &str, direction: usize, point: usize) 
     );
 }
 
-/// Panics if a function whose trace is asked is not from R^n to R^n.
+/// Panics unless the function is a vector field R^n → R^n.
 #[track_caller]
 pub(super) fn assert_square(outputs: usize, inputs: usize) {
     assert!(

@@ -1,17 +1,19 @@
 //! Derivatives of a function in one call.
 //!
-//! | | | |
-//! |---|---|---|
-//! | [`grad`], [`value_and_grad`] | ∇f | reverse |
-//! | [`vjp`] | Jᵀw for any number of w | reverse |
-//! | [`jvp`] | Jv | forward, no tape |
-//! | [`jacobian`] | J | eight rows or eight columns a sweep, the cheaper by shape |
-//! | [`divergence`] | tr J | |
-//! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse |
-//! | [`hessian`], [`laplacian`] | H, tr H | forward over reverse, several columns at a time |
-//! | [`sparse_jacobian`], [`sparse_hessian`] | J, H of few nonzeros | coloured columns, eight colours a sweep |
+//! | function | derivative | method | file |
+//! |---|---|---|---|
+//! | [`grad`](fn@grad), [`value_and_grad`] | ∇f | reverse | `grad.rs` |
+//! | [`vjp`] | Jᵀw for any number of w | reverse | `jacobian.rs` |
+//! | [`jvp`] | Jv | forward, no tape | `jacobian.rs` |
+//! | [`jacobian`](fn@jacobian) | J | eight rows or eight columns a sweep, whichever is cheaper by shape | `jacobian.rs` |
+//! | [`jacobian_reverse`], [`jacobian_forward`] | J | rows; columns without a tape | `jacobian.rs` |
+//! | [`divergence`] | tr J | same as for [`jacobian`](fn@jacobian) | `jacobian.rs` |
+//! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse | `hessian.rs` |
+//! | [`hessian`](fn@hessian), [`laplacian`] | H, tr H | forward over reverse, eight columns a sweep | `hessian.rs` |
+//! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
 //!
-//! The same for arrays is in [`arrays`](crate::arrays).
+//! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
+//! number of sweeps: `vjp`, `jacobian` and the sparse derivatives stand on that.
 
 pub mod arrays;
 mod grad;

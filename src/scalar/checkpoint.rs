@@ -1,4 +1,6 @@
-//! Checkpoints: parts of a computation that are computed again in the sweep instead of stored.
+//! Checkpoints: parts of a computation that the sweep computes again instead of reading them from the tape.
+//!
+//! A checkpoint is one operation on the tape. Its pullback records the part on a spare tape and sweeps it there.
 
 use std::ops::Range;
 
@@ -7,25 +9,25 @@ use super::var::Var;
 use crate::number::Scalar;
 use crate::tape::{Adjoints, Cotangents, OperationKind, SINK, Tape};
 
-/// Where the snapshots of [`Tape::checkpoint_loop`] stand: memory against recomputation.
+/// The places of the snapshots of [`Tape::checkpoint_loop`], which trade memory for recomputation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotSchedule {
-    /// A snapshot every √n steps: memory for √n states and the recording of √n steps; each step is
-    /// computed twice.
+    /// A snapshot every √n steps. This takes memory for √n states and the recording of √n steps, and computes each step
+    /// twice.
     Sqrt,
-    /// The optimal schedule for a number of snapshots (A. Griewank and A. Walther 2000, "Algorithm
-    /// 799: revolve", ACM TOMS 26(1)): memory for these states and the recording of one step. With
-    /// c snapshots and t repetitions of a step at most, C(c + t, c) steps are within reach, so
-    /// log₂ n snapshots need about log₂ n / 2 repetitions.
+    /// The optimal schedule for a number of snapshots (A. Griewank and A. Walther 2000, "Algorithm 799: revolve", ACM
+    /// TOMS 26(1)). This takes memory for these states and the recording of one step. With c snapshots and at most t
+    /// repetitions of each step, C(c + t, c) steps are within reach; so log₂ n snapshots need about log₂ n / 2
+    /// repetitions.
     Binomial {
-        /// States kept at any time, the initial one included.
+        /// The greatest number of states kept at a time, the initial one included.
         count: usize,
     },
 }
 
 impl SnapshotSchedule {
-    /// How many steps are recorded at once.
+    /// The number of steps recorded at once.
     fn leaf(self, steps: usize) -> usize {
         match self {
             Self::Sqrt => steps.isqrt().max(1),
@@ -33,8 +35,8 @@ impl SnapshotSchedule {
         }
     }
 
-    /// Where to put the next snapshot, `remaining` steps before the end, when this many more may be
-    /// put; none if the rest is to be recorded.
+    /// The number of steps from the last snapshot, `remaining` steps before the end, to the next one, if `more` of them
+    /// can be made; `None` if the remaining steps are to be recorded.
     fn next(self, steps: usize, remaining: usize, more: usize) -> Option<usize> {
         let leaf = self.leaf(steps);
         (more > 0 && remaining > leaf).then(|| match self {
@@ -43,6 +45,7 @@ impl SnapshotSchedule {
         })
     }
 
+    /// The number of snapshots, the initial state included.
     fn snapshots(self, steps: usize) -> usize {
         match self {
             Self::Sqrt => steps.div_ceil(self.leaf(steps)).max(1),
@@ -51,19 +54,20 @@ impl SnapshotSchedule {
     }
 }
 
-/// C(c + t, c), the steps that c snapshots and t repetitions reach, as far as it matters.
+/// The binomial coefficient C(c + t, c), the number of steps within reach of c snapshots and t repetitions, or
+/// `usize::MAX` if it overflows.
 fn reach(c: usize, t: usize) -> usize {
     (1..=t).try_fold(1_usize, |reach, i| Some(reach.checked_mul(c + i)? / i)).unwrap_or(usize::MAX)
 }
 
-/// How far from the first of c snapshots the next one stands, for n > 1 steps.
+/// The number of steps from the first of c snapshots to the next, for n > 1 steps.
 fn advance(n: usize, c: usize) -> usize {
     let t = (1..=n).find(|&t| reach(c, t) >= n).expect("t repetitions reach further than t");
     let longest = n.saturating_sub(reach(c - 1, t - 1)).min(reach(c, t - 1));
     longest.max(n.saturating_sub(reach(c - 1, t))).clamp(1, n - 1)
 }
 
-/// Variables that a pullback keeps: their slots (the sink for constants) and values.
+/// Variables as a pullback keeps them: slots (the sink for constants) and values.
 #[derive(Clone, Copy)]
 struct KeptVars<'t, F> {
     slots: &'t [u32],
@@ -90,6 +94,7 @@ impl<'t, F: Scalar> KeptVars<'t, F> {
         self.slots.iter().all(|&slot| slot == SINK)
     }
 
+    /// Adds cotangents to the adjoints of the variables.
     fn add(self, adjoints: &mut Adjoints<'_, F>, cotangents: &[F]) {
         for (&slot, &cotangent) in self.slots.iter().zip(cotangents) {
             if slot != SINK {
@@ -103,6 +108,7 @@ fn constants<'s, F: Scalar>(values: &[F]) -> Vec<Var<'s, F>> {
     values.iter().copied().map(Var::constant).collect()
 }
 
+/// Panics if an output is not a constant though all inputs were: the closure used another variable.
 #[track_caller]
 fn assert_captures_nothing<F: Scalar>(outputs: &[Var<'_, F>]) {
     assert!(
@@ -111,7 +117,7 @@ fn assert_captures_nothing<F: Scalar>(outputs: &[Var<'_, F>]) {
     );
 }
 
-/// Panics unless what was computed again is what was computed first.
+/// Panics unless the numbers computed in the sweep are those computed first.
 pub(crate) fn assert_same<F: Scalar>(first: &[F], again: impl ExactSizeIterator<Item = F>) {
     assert!(
         first.len() == again.len(),
@@ -128,17 +134,16 @@ pub(crate) fn assert_same<F: Scalar>(first: &[F], again: impl ExactSizeIterator<
     }
 }
 
-/// Sweeps a recording of variables from these outputs.
+/// The gradient of Σ cotangentᵢ · outputᵢ.
 fn sweep<'s, F: Scalar>(tape: &'s Tape<F>, outputs: &[Var<'s, F>], cotangents: &[F]) -> Gradient<'s, F> {
     tape.backward_with(outputs.iter().zip(cotangents).map(|(output, cotangent)| output.seed(*cotangent)))
 }
 
 impl<F: Scalar> Tape<F> {
-    /// The outputs of `f`, of which the tape keeps the inputs alone: the sweep computes `f` again.
+    /// The outputs of `f`. The tape keeps the inputs only, and a sweep computes `f` again.
     ///
-    /// This trades the memory of everything inside `f` for computing it twice (Griewank and
-    /// Walther, Evaluating Derivatives, 2nd ed., chapter 12). `f` may borrow data, and variables only
-    /// through its inputs.
+    /// This saves the memory of everything inside `f` and computes `f` twice (Griewank and Walther, Evaluating
+    /// Derivatives, 2nd ed., chapter 12). `f` may borrow data, but gets variables only as its inputs.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -155,7 +160,7 @@ impl<F: Scalar> Tape<F> {
     /// assert!(gradient[w] != 0.0);
     /// ```
     ///
-    /// A variable that is not among the inputs would get no gradient; using one does not compile:
+    /// A variable that is not among the inputs would get no gradient, so its use does not compile:
     ///
     /// ```compile_fail
     /// let tape = wengert::Tape::new();
@@ -165,8 +170,8 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// If an input is of another tape or `f` uses a variable that is not among them; in a sweep, if
-    /// `f` does not compute what it computed first.
+    /// If an input is of another tape, or `f` uses a variable that is not among the inputs. In a sweep, if `f` gives
+    /// other values than at first.
     #[track_caller]
     pub fn checkpoint<'t>(
         &'t self,
@@ -187,11 +192,11 @@ impl<F: Scalar> Tape<F> {
         })
     }
 
-    /// The state after `steps` times `state = step(i, inputs, state)`, i = 0, 1, ..., of which the
-    /// tape keeps a few snapshots: the sweep computes the steps between them again.
+    /// The state after `steps` times `state = step(i, inputs, state)`, i = 0, 1, .... The tape keeps a few snapshots of
+    /// the state, and a sweep computes the steps between them again.
     ///
-    /// A recurrence of n steps, such as an integrator of a differential equation, then takes memory
-    /// in proportion to √n or log n instead of n, see [`SnapshotSchedule`].
+    /// A recurrence of n steps, such as an integrator of a differential equation, then takes memory in proportion to
+    /// √n or log n instead of n: see [`SnapshotSchedule`].
     ///
     /// ```
     /// use wengert::{SnapshotSchedule, Tape};
@@ -211,8 +216,8 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// As of [`checkpoint`](Self::checkpoint); and if a step changes the number of variables of the
-    /// state, or the schedule has no snapshot.
+    /// Same as for [`checkpoint`](Self::checkpoint). If a step changes the number of variables of the state, or the
+    /// schedule has no snapshot.
     #[track_caller]
     pub fn checkpoint_loop<'t>(
         &'t self,
@@ -245,7 +250,7 @@ impl<F: Scalar> Tape<F> {
         self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
             let mut lambda = cotangents.of_result.to_vec();
             let mut of_inputs = vec![F::zero(); inputs.values.len()];
-            // The snapshots in hand, each with how many more may be put on top of it.
+            // The snapshots in hand: step, state, and the number of further snapshots that can be put after it.
             let mut stack: Vec<(usize, Vec<F>, usize)> =
                 snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
             let (mut end, mut end_state) = (steps, values.to_vec());
@@ -256,7 +261,7 @@ impl<F: Scalar> Tape<F> {
                     stack.push((at + next, state, more - 1));
                     continue;
                 }
-                // Record the last steps; with snapshots spent, from a state that is not kept.
+                // Record the last steps. If no snapshot is left, they start from a state that is not kept.
                 let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
                 let start = if end == steps { last_state.to_vec() } else { run(step, inputs, at..from, start) };
                 self.with_spare(|tape| {
@@ -283,7 +288,7 @@ impl<F: Scalar> Tape<F> {
         })
     }
 
-    /// The variables of an operation's result.
+    /// Records a checkpoint and returns the variables of its result; constants if its inputs are constants.
     #[track_caller]
     fn results<'t>(
         &'t self,
@@ -301,7 +306,7 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
-/// The values of the state after the steps `range`.
+/// The values of the state after the steps in `range`, computed without recording.
 #[track_caller]
 fn run<F: Scalar>(
     step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>>,

@@ -1,4 +1,7 @@
 //! Nodes with any number of operands: sums, dot products, norms, and whole expressions.
+//!
+//! Three ways lead to such a node: `Terms` collects terms whose operands may still record, `CellWriter` appends cells
+//! as they come, if no operand records, and `record` takes a fixed number of operands.
 
 use std::iter::{Product, Sum};
 
@@ -6,15 +9,14 @@ use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
 use crate::tape::{Progression, Record, SINK, Tape};
 
-/// Terms of one node, collected while their operands may still be recording.
+/// The terms of one node, collected while operands may still be recorded.
 ///
-/// Nodes that are added as they are and whose slots are in arithmetic progression (the products of
-/// a sum over `a * b`, say) are only counted. (Measured, with the sweep's unchecked loads: a sum of
-/// products takes 110 instructions a term and its sweep, not 152.)
+/// Nodes that are added with partial 1 and whose slots are in arithmetic progression (such as the products in a sum
+/// over `a * b`) are only counted: see M4 in docs/MEASUREMENTS.md.
 pub(crate) struct Terms<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
-    /// The last nodes: the first slot, the stride, and the slot with which they would go on. A single
-    /// one has no stride yet and goes on with the sink, which no node has.
+    /// The progression of the last nodes: its first slot (the sink if there is none), its stride, and the slot that
+    /// would continue it. A single node has no stride yet; its `next` is the sink, which is no node's slot.
     first: u32,
     stride: u32,
     next: u32,
@@ -27,6 +29,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         Self { tape: None, first: SINK, stride: 0, next: SINK, others: Vec::new() }
     }
 
+    /// Adds the term `partial · operand`.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn add(&mut self, operand: Var<'t, F>, partial: F) {
@@ -36,7 +39,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         }
     }
 
-    /// Makes sure that this is the tape of all operands.
+    /// Panics unless this is the tape of all operands.
     #[inline(always)]
     #[track_caller]
     fn require_tape(&mut self, tape: Option<&'t Tape<F>>) {
@@ -49,7 +52,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         }
     }
 
-    /// As [`add`](Self::add) with partial 1.
+    /// Same as [`add`](Self::add) with partial 1.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn add_node(&mut self, operand: Var<'t, F>) {
@@ -62,7 +65,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         }
     }
 
-    /// Adds a node with which the run does not go on, or begins.
+    /// Adds a node that does not continue the progression: it gives the second slot, or begins another one.
     #[inline(never)]
     #[track_caller]
     fn begin_run(&mut self, tape: Option<&'t Tape<F>>, slot: u32) {
@@ -76,7 +79,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         }
     }
 
-    /// The last nodes as a run.
+    /// The progression of the last nodes.
     fn run(&self) -> Progression {
         let len = match (self.first, self.next) {
             (SINK, _) => 0,
@@ -86,8 +89,8 @@ impl<'t, F: Scalar> Terms<'t, F> {
         Progression { first: self.first, stride: self.stride, len }
     }
 
-    /// Turns the run into terms: its nodes, or their sum if that takes fewer instructions than their
-    /// cells.
+    /// Turns the progression into terms: its nodes, or their sum, if that takes fewer instructions than their cells
+    /// (see M5 in docs/MEASUREMENTS.md).
     fn end_run(&mut self) {
         let run = self.run();
         match self.tape {
@@ -96,6 +99,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
         }
     }
 
+    /// Records the node.
     #[inline(always)]
     pub(crate) fn record(self, value: F) -> Var<'t, F> {
         match self.tape {
@@ -121,10 +125,9 @@ impl<'t, F: Scalar> Terms<'t, F> {
 
 /// Records a whole expression of N variables as one node.
 ///
-/// The expression runs once on [`Dual`] numbers with N tangents, on the stack; the tape gets its N
-/// partials (local preaccumulation, Griewank and Walther, Evaluating Derivatives, 2nd ed., section
-/// 10.2). This pays where many operations join few variables, as in the stencil of a differential
-/// equation.
+/// The expression runs once on [`Dual`] numbers with N tangents, on the stack, and the tape gets its N partials (local
+/// preaccumulation: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 10.2). This pays where many
+/// operations join few variables, as in the stencil of a differential equation.
 ///
 /// ```
 /// use wengert::{Tape, fuse};
@@ -151,10 +154,10 @@ pub fn fuse<'t, F: Scalar, const N: usize>(
     record::<_, N>(result.primal(), std::array::from_fn(|i| (operands[i], tangents[i])))
 }
 
-/// A value with the partials you computed beside it, as one operation of any number of operands.
+/// A value with the given partials, as one operation of any number of operands.
 ///
-/// For what is differentiated once: on a tape of dual numbers value and partials must be dual, or
-/// use a [`Rule`].
+/// On a tape of dual numbers, value and partials must be dual for second derivatives; a [`Rule`](crate::Rule) works on
+/// every tape.
 ///
 /// ```
 /// use wengert::{Tape, with_partials};
@@ -172,7 +175,7 @@ pub fn fuse<'t, F: Scalar, const N: usize>(
 /// If the operands belong to different tapes.
 #[track_caller]
 pub fn with_partials<'t, F: Scalar>(value: F, operands: impl IntoIterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
-    // A loop, not a closure: that would hide the caller's line.
+    // A loop, because a closure would hide the caller's line.
     let mut terms = Terms::new();
     for (operand, partial) in operands {
         terms.add(operand, partial);
@@ -204,7 +207,7 @@ fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
     terms.record(value)
 }
 
-/// The arithmetic mean, as one node; NaN for an empty slice, as 0/0.
+/// The arithmetic mean, as one node. It is NaN for an empty slice, as 0/0 is.
 #[track_caller]
 pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let share = F::lit(x.len() as f64).recip();
@@ -213,7 +216,7 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     node(value, x.iter().map(|&x| (x, share)))
 }
 
-/// One node of operands that exist already.
+/// The node with the given value and (operand, partial) pairs. The iterator must not record.
 #[track_caller]
 #[inline]
 fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
@@ -224,7 +227,7 @@ fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>,
     cells.record(value)
 }
 
-/// The cells of a wide record, pushed one after the other as they come.
+/// A wide record under construction, which appends cells to the tape as they come.
 struct CellWriter<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
     count: u32,
@@ -242,7 +245,8 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
         self.tape = common_tape(common_tape(self.tape, a.tape()), b.tape());
         let Some(tape) = self.tape else { return };
         if a.needs_record(p) || b.needs_record(q) {
-            // The record that a weight needs must not stand among the cells: they go on after it.
+            // A weight needs a record of its own, which must not stand among the cells. So the cells so far get a
+            // head, and that becomes the first operand of the cells that follow.
             let so_far = tape.records().push_head(std::mem::take(&mut self.count), None);
             let ((s, v), (t, w)) = (a.edge(p), b.edge(q));
             tape.records().push([so_far, SINK], [F::one(), F::zero()]);
@@ -255,6 +259,7 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
         }
     }
 
+    /// Records the head, which is the node.
     #[inline(always)]
     fn record(self, value: F) -> Var<'t, F> {
         match self.tape {
@@ -288,8 +293,8 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     cells.record(value)
 }
 
-/// Appends the cells of as many leading pairs as are operands on this tape whose weights need no
-/// care: their number, and their dot product.
+/// Appends the cells of leading pairs, up to the first with an operand that is not on this tape or has a weight that
+/// needs care. Returns the number of cells and their part of the dot product.
 #[inline(always)]
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
     let mut value = F::zero();
@@ -301,7 +306,7 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
     (count, value)
 }
 
-/// The Euclidean norm √Σxᵢ², as one node; scaled, so it neither over- nor underflows. Its gradient
+/// The Euclidean norm √Σxᵢ², as one node. The sum is scaled, so that it neither over- nor underflows. The gradient
 /// x/‖x‖ is 0 at the origin.
 ///
 /// ```
@@ -324,7 +329,8 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
 }
 
-/// ln Σ e^xᵢ without overflow, as one node; its gradient is the [`softmax`]. -∞ for an empty slice.
+/// The logarithm ln Σ e^xᵢ without overflow, as one node. The gradient is the [`softmax`]. The value for an empty
+/// slice is -∞.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -339,7 +345,7 @@ pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     node(largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
 }
 
-/// The probabilities e^xᵢ/Σe^xⱼ, one node of n operands each.
+/// The probabilities e^xᵢ/Σe^xⱼ, each a node of n operands.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -351,7 +357,7 @@ pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     let (largest, total) = exp_sum(x);
     let p: Vec<F> = x.iter().map(|&x| exp_below(largest, x) / total).collect();
-    // A loop, not a closure: that would hide the caller's line.
+    // A loop, because a closure would hide the caller's line.
     let mut rows = Vec::with_capacity(x.len());
     for (i, &pi) in p.iter().enumerate() {
         let partial = |j: usize| if i == j { pi * (F::one() - pi) } else { -pi * p[j] };
@@ -360,21 +366,21 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     rows
 }
 
-/// The largest element and Σ e^(x - it).
+/// The largest element m, and the sum Σ e^(xᵢ - m).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
     let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
     (largest, x.iter().fold(F::zero(), |sum, &x| sum + exp_below(largest, x)))
 }
 
-/// e^(x - largest); infinities are equal to each other, as in a tie of `max`.
+/// The exponential e^(x - largest). Equal infinities have the difference 0, as in a tie of `max`.
 fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
     gap(x.value(), largest).exp()
 }
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {
     /// The sum, as one node.
-    // Not left to the compiler: it hoists what is the same in every term only from a loop that it
-    // sees in place (measured: 110 instructions a term for ln σ in the log-density of a normal).
+    // Inlined by force: the compiler hoists what all terms share (ln σ in the log-density of a normal) only out of a
+    // loop that is inlined. See M6 in docs/MEASUREMENTS.md.
     #[inline(always)]
     #[track_caller]
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
@@ -391,11 +397,11 @@ impl<'a, 't: 'a, F: Scalar> Sum<&'a Var<'t, F>> for Var<'t, F> {
 }
 
 impl<'t, F: Scalar> Product for Var<'t, F> {
-    /// The product, by multiplications in order: exact derivatives also where factors are 0.
+    /// The product, by multiplications in order. The derivatives are exact also where factors are 0.
     #[inline]
     #[track_caller]
     fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
-        // A loop, not a closure: that would hide the caller's line.
+        // A loop, because a closure would hide the caller's line.
         let mut product = Var::constant(F::one());
         for x in iter {
             product *= x;

@@ -1,4 +1,4 @@
-//! The backward sweep and its result, the [`Gradient`].
+//! Sweeps from handles, and their result, the [`Gradient`].
 
 use std::fmt;
 use std::ops::{AddAssign, Index};
@@ -11,10 +11,10 @@ use crate::sealed::Seal;
 use crate::slices::{Layout, scatter_add};
 use crate::tape::{Output, Tape, sweep};
 
-/// The adjoints of one output with respect to everything recorded before it.
+/// The derivatives (adjoints) of an output with respect to everything recorded before the output.
 ///
-/// Its memory belongs to the tape and is reclaimed by [`Tape::clear`]; in a loop of sweeps over
-/// one recording use [`Var::backward_into`], which writes into a gradient that exists.
+/// The memory of a gradient belongs to the tape, and [`Tape::clear`] reclaims it. A loop of sweeps over one recording
+/// should use [`Var::backward_into`], which writes into an existing gradient.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -25,7 +25,7 @@ use crate::tape::{Output, Tape, sweep};
 /// assert_eq!(dp.wrt([x, y]), [3.0, 2.0]);
 /// ```
 ///
-/// It does not outlive a clear, which would give its numbers to other handles:
+/// A gradient does not outlive a clear, after which its numbers would belong to other handles:
 ///
 /// ```compile_fail,E0502
 /// let mut tape = wengert::Tape::<f64>::new();
@@ -48,9 +48,8 @@ impl<F: Scalar> fmt::Debug for Gradient<'_, F> {
 impl<'t, F: Scalar> Gradient<'t, F> {
     /// The derivative with respect to a variable, an array or a slice of variables, or a tensor.
     ///
-    /// A `Var` gives an `F`, `[Var; N]` an `[F; N]`, `&[Var]` a `Vec<F>` and a
-    /// [`Tensor`](crate::Tensor) an [`Array`](ndarray::Array) of its shape. What the output does
-    /// not depend on has derivative 0.
+    /// A `Var` gives an `F`, `[Var; N]` an `[F; N]`, `&[Var]` a `Vec<F>` and a [`Tensor`](crate::Tensor) an
+    /// [`Array`](ndarray::Array) of its shape. If the output does not depend on a variable, the derivative is 0.
     ///
     /// # Panics
     ///
@@ -61,11 +60,12 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         of.read(self, Seal)
     }
 
-    /// Whether every adjoint is finite.
+    /// True if every adjoint is finite.
     pub fn is_finite(&self) -> bool {
         self.adjoints[1..].iter().all(|a| a.is_finite())
     }
 
+    /// The slot of a node of the tape that the sweep covered. Panics for other handles.
     #[inline(always)]
     #[track_caller]
     fn slot_of(&self, var: &Var<'_, F>) -> usize {
@@ -76,7 +76,7 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         slot
     }
 
-    /// Says why the gradient has no entry for a handle.
+    /// Panics with the reason why the gradient has no entry for a handle.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -94,6 +94,7 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         unreachable!("one of the conditions above failed");
     }
 
+    /// Panics if a handle's tape is not that of the gradient.
     #[track_caller]
     pub(crate) fn assert_same_tape(&self, tape: &Tape<F>) {
         assert!(
@@ -103,7 +104,7 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         );
     }
 
-    /// An output's gradient says nothing of what was recorded later.
+    /// Panics if the slot was taken after the sweep's output, so that the gradient does not cover it.
     #[track_caller]
     pub(crate) fn assert_covered(&self, slot: usize) {
         assert!(
@@ -116,7 +117,11 @@ impl<'t, F: Scalar> Gradient<'t, F> {
 impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
     type Output = F;
 
-    /// The derivative with respect to `var`; see [`Gradient::wrt`] for what panics.
+    /// The derivative with respect to `var`.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`Gradient::wrt`].
     #[inline]
     #[track_caller]
     fn index(&self, var: Var<'_, F>) -> &F {
@@ -124,9 +129,9 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
     }
 }
 
-/// Handles that [`Gradient::wrt`] reads.
+/// The argument of [`Gradient::wrt`]: a variable, an array or a slice of variables, or a tensor.
 pub trait Wrt<'t, F: Scalar> {
-    /// The derivative in the same arrangement.
+    /// The derivative in the arrangement of the handles.
     type Output;
     #[doc(hidden)]
     fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Self::Output;
@@ -173,18 +178,19 @@ impl<'t, F: Scalar> Wrt<'t, F> for &Vec<Var<'_, F>> {
     }
 }
 
-/// An output and its cotangent, for [`Tape::backward_with`]: from [`Var::seed`] or [`Tensor::seed`].
+/// An output and its cotangent for [`Tape::backward_with`], made by [`Var::seed`] or
+/// [`Tensor::seed`](crate::Tensor::seed).
 #[derive(Clone, Copy)]
 pub struct Seed<'t, F: Scalar> {
     tape: Option<&'t Tape<F>>,
     shape: &'t [usize],
-    /// Where the elements' adjoints stand.
+    /// The places of the elements' adjoints in the buffer.
     place: Layout<'t>,
     cotangents: &'t [F],
 }
 
 impl<'t, F: Scalar> Seed<'t, F> {
-    /// The seed of an output whose elements' adjoints stand at `place`; the cotangents are in row-major order.
+    /// The seed of an output with these places of adjoints, and with cotangents in row-major order.
     pub(crate) fn new(tape: &'t Tape<F>, shape: &'t [usize], place: Layout<'t>, cotangents: &'t [F]) -> Self {
         Self { tape: Some(tape), shape, place, cotangents }
     }
@@ -202,21 +208,21 @@ impl<F: Scalar> fmt::Debug for Seed<'_, F> {
 }
 
 impl<'t, F: Scalar> Var<'t, F> {
-    /// Sweeps backward from this value: its derivative with respect to everything before it.
+    /// Sweeps backward from this value and returns its derivatives with respect to everything recorded before.
     ///
-    /// A tape can be swept any number of times, from any of its values. A value that is not finite
-    /// is swept as it is: adjoints follow the arithmetic, see [`Gradient::is_finite`].
+    /// A tape can be swept any number of times, from any of its values. A value that is not finite is swept like any
+    /// other; its adjoints may not be finite either, which [`Gradient::is_finite`] tells.
     ///
     /// # Panics
     ///
-    /// If the value is a constant: it was computed from no variable of a tape.
+    /// If the value is a constant, that is, was computed from no variable of a tape.
     #[track_caller]
     pub fn backward(self) -> Gradient<'t, F> {
         let tape = self.expect_tape();
         Gradient { tape, adjoints: sweep::backward(tape, self.slot() as usize, self.weight()) }
     }
 
-    /// As [`backward`](Self::backward), into the memory of a gradient of the same tape.
+    /// Same as [`backward`](Self::backward), but into the memory of a gradient of the same tape.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -242,6 +248,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
     }
 
+    /// The tape of the value. Panics for a constant.
     #[track_caller]
     fn expect_tape(self) -> &'t Tape<F> {
         match self.tape() {
@@ -262,7 +269,8 @@ impl<'t, F: Scalar> Var<'t, F> {
 }
 
 impl<F: Scalar> Var<'_, F> {
-    /// The variable as the result of a recording, without its handle.
+    /// The result of a recording, without the handle. Call it on a handle that a closure returned which works for
+    /// handles of any lifetime: see `Tape::record_and_sweep`.
     pub(crate) fn into_output(self) -> Output<F> {
         let tape = self.tape().map_or(std::ptr::null(), std::ptr::from_ref);
         Output { value: self.value(), tape, slot: self.slot(), weight: self.weight() }
@@ -270,9 +278,9 @@ impl<F: Scalar> Var<'_, F> {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// One sweep from several outputs: the gradient of Σ cotangentᵢ · outputᵢ.
+    /// The gradient of Σ cotangentᵢ · outputᵢ, by one sweep from several outputs.
     ///
-    /// Constants among them add nothing. Without outputs the gradient is zero.
+    /// Constants among the outputs add nothing. Without outputs the gradient is zero.
     ///
     /// ```
     /// use ndarray::array;
@@ -291,7 +299,7 @@ impl<F: Scalar> Tape<F> {
     /// If an output is of another tape.
     #[track_caller]
     pub fn backward_with<'t>(&'t self, seeds: impl IntoIterator<Item = Seed<'t, F>>) -> Gradient<'t, F> {
-        // They may come from an iterator that records.
+        // Collected before the buffer is made, because the iterator may record.
         let seeds: SmallVec<[_; 8]> = seeds.into_iter().collect();
         let adjoints = self.arena().alloc_slice_fill_copy(self.slots(), F::zero());
         for seed in seeds {
@@ -308,7 +316,7 @@ impl<F: Scalar> Tape<F> {
 }
 
 impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
-    /// Accumulates another sweep of the same tape.
+    /// Adds the gradient of another sweep of the same tape.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -318,7 +326,7 @@ impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
     /// assert_eq!(total.wrt([x, y]), [7.0, 2.0]);
     /// ```
     ///
-    /// A gradient keeps alive what its sweep may read, so the other one lives as long:
+    /// A gradient keeps the data of its sweep borrowed, and so does the sum for both:
     ///
     /// ```compile_fail,E0597
     /// let tape = wengert::Tape::<f64>::new();
@@ -333,7 +341,7 @@ impl<'t, F: Scalar> AddAssign<&Gradient<'t, F>> for Gradient<'t, F> {
     ///
     /// # Panics
     ///
-    /// If the other is of another tape.
+    /// If the other gradient is of another tape.
     #[track_caller]
     fn add_assign(&mut self, other: &Gradient<'t, F>) {
         self.assert_same_tape(other.tape);

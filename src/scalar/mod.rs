@@ -1,4 +1,14 @@
-//! Scalars on the tape: the handle, its gradient, operations of many operands, checkpoints.
+//! Scalars on the tape.
+//!
+//! A [`Var`] is a `Copy` handle: its value, a slot of the tape, and a pending weight, d(handle)/d(slot). A function of
+//! one variable only multiplies the weight; an operation that joins two slots appends a record.
+//!
+//! | file | open it for |
+//! |---|---|
+//! | `var.rs` | [`Var`]: the operators, the functions of the table of rules, the pending weight; inputs of a tape |
+//! | `fuse.rs` | operations of many operands: [`sum`], [`dot`], [`norm`], [`fuse`](fn@fuse), [`with_partials`], ... |
+//! | `gradient.rs` | [`Gradient`]: sweeps, and reading what they found by handle |
+//! | `checkpoint.rs` | parts of a computation that the sweep computes again |
 
 mod checkpoint;
 mod fuse;

@@ -1,4 +1,4 @@
-//! The scalar handle.
+//! The scalar handle [`Var`], and the inputs of a tape.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,12 +14,11 @@ use crate::number::table::for_each_rule;
 use crate::number::{Dual, Real, Scalar};
 use crate::tape::{SINK, Tape};
 
-/// A number on a [`Tape`], or a constant that needs none.
+/// A number on a [`Tape`], or a constant, which needs no tape.
 ///
-/// `Var` is `Copy` and works with every operator and function: with other `Var`s of the same tape
-/// and with plain numbers on either side. A function of one variable records nothing: the handle
-/// carries the derivative from its slot in a pending weight, and a record is pushed where two
-/// different slots meet.
+/// `Var` is `Copy` and works with every operator and function: with other `Var`s of the same tape and with plain
+/// numbers on either side. A function of one variable records nothing: the handle carries its derivative with respect
+/// to a slot of the tape as a pending weight. An operation on two different slots appends a record.
 ///
 /// ```
 /// use wengert::Tape;
@@ -57,24 +56,24 @@ use crate::tape::{SINK, Tape};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Var<'t, F: Scalar = f64> {
-    /// None: a constant.
+    /// The tape, or `None` for a constant.
     tape: Option<&'t Tape<F>>,
     slot: u32,
-    /// Whether the handle stands for its slot itself, so that the slot's adjoint is its own.
+    /// True if the handle is a node: it stands for the slot itself, whose adjoint is the handle's own.
     node: bool,
-    /// d(self) = weight · d(slot).
+    /// The pending weight: d(self) = weight · d(slot).
     weight: F,
     value: F,
 }
 
 impl<'t, F: Scalar> Var<'t, F> {
-    /// A constant: it has no derivative and works with handles of any tape.
+    /// A constant, which has no derivative and works with handles of any tape.
     #[inline(always)]
     pub fn constant(value: F) -> Self {
         Self { tape: None, slot: SINK, node: false, weight: F::one(), value }
     }
 
-    /// The handle of a slot.
+    /// The handle of a slot: a node with this value.
     #[inline(always)]
     pub(crate) fn on(tape: &'t Tape<F>, slot: u32, value: F) -> Self {
         Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
@@ -86,13 +85,13 @@ impl<'t, F: Scalar> Var<'t, F> {
         self.value
     }
 
-    /// The same value without derivative: nothing flows back through it.
+    /// A constant with the same value: nothing flows back through it.
     #[inline(always)]
     pub fn detach(self) -> Self {
         Self::constant(self.value)
     }
 
-    /// Whether this is a constant.
+    /// True if this is a constant.
     #[inline(always)]
     pub fn is_constant(self) -> bool {
         self.tape.is_none()
@@ -108,18 +107,19 @@ impl<'t, F: Scalar> Var<'t, F> {
         self.slot
     }
 
-    /// d(self) = weight · d(slot).
+    /// The pending weight: d(self) = weight · d(slot).
     #[inline(always)]
     pub(crate) fn weight(&self) -> F {
         self.weight
     }
 
+    /// True if the handle stands for its slot itself.
     #[inline(always)]
     pub(crate) fn is_node(&self) -> bool {
         self.node
     }
 
-    /// Whether this is a handle of the tape: one comparison, a constant has the null pointer.
+    /// True if this is a handle of the tape. It takes one comparison: a constant has the null pointer.
     #[inline(always)]
     fn is_on(&self, tape: &Tape<F>) -> bool {
         self.tape.map_or(std::ptr::null(), std::ptr::from_ref) == std::ptr::from_ref(tape)
@@ -135,9 +135,9 @@ impl<'t, F: Scalar> Var<'t, F> {
         Self::constant(value)
     }
 
-    /// Makes an intermediate a node of its own, whose adjoint a [`Gradient`] can give.
+    /// Records an intermediate value as a node of the tape, so that a [`Gradient`](crate::Gradient) has its derivative.
     ///
-    /// Use the returned handle in what follows. An input or a constant is returned as it is.
+    /// The rest of the computation must use the returned handle. Inputs and constants are returned as they are.
     ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
@@ -156,28 +156,28 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
     }
 
-    /// y = rule(self): multiplies the pending weight.
+    /// The value y = rule(self): multiplies the pending weight by the partial.
     #[inline(always)]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
         self.chain_by(R::UNIT, rule.partial(self.value, y), y)
     }
 
-    /// The handle with this value whose derivative from `self` is `partial`.
+    /// The handle with this value and with derivative `partial` with respect to `self`.
     #[inline(always)]
     pub(crate) fn chain(self, partial: F, value: F) -> Self {
         self.chain_by(false, partial, value)
     }
 
-    /// As [`chain`](Self::chain), where `unit` says that the partial is 1 or -1: then the weight
-    /// stays as regular as it was. (Known when compiled; it saves 5 instructions an addition.)
+    /// Same as [`chain`](Self::chain), but if `unit`, the partial is 1 or -1, so that the product with the weight needs
+    /// no check. Callers pass a constant: see M7 in docs/MEASUREMENTS.md.
     #[inline(always)]
     fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
         let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.edge(partial) };
         Self { tape: self.tape, slot, node: false, weight, value }
     }
 
-    /// Slot and weight of `partial · self`.
+    /// The edge of `partial · self`: a slot, and the weight with respect to it.
     #[inline(always)]
     pub(crate) fn edge(self, partial: F) -> (u32, F) {
         let weight = self.weight.scale_partial(self.node, partial);
@@ -187,7 +187,8 @@ impl<'t, F: Scalar> Var<'t, F> {
         record_edge(self.tape, self.slot, self.weight, partial)
     }
 
-    /// The weight of `partial · self`, if this is a handle of the tape and the product needs no care.
+    /// The weight of the edge of `partial · self`; `None` if this is not a handle of the tape, or if
+    /// [`edge`](Self::edge) has to look closer at the product.
     #[inline(always)]
     pub(crate) fn edge_on(&self, tape: &Tape<F>, partial: F) -> Option<F> {
         if !self.is_on(tape) {
@@ -197,7 +198,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         if self.node || weight.product_is_safe() { Some(weight) } else { None }
     }
 
-    /// z = rule(self, other).
+    /// The value z = rule(self, other): appends a record, or adds the weights if both operands have one slot.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
@@ -228,27 +229,27 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
     }
 
-    /// z = rule(self, c) for a plain number.
+    /// The value z = rule(self, c) for a plain number c.
     #[inline(always)]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let z = rule.eval(self.value, c);
         self.chain_by(R::UNIT[0], rule.partial_a(self.value, c, z), z)
     }
 
-    /// z = rule(c, other) for a plain number.
+    /// The value z = rule(c, other) for a plain number c.
     #[inline(always)]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let z = rule.eval(c, other.value);
         other.chain_by(R::UNIT[1], rule.partial_b(c, other.value, z), z)
     }
 
-    /// Whether `edge` would push a record.
+    /// True if [`edge`](Self::edge) would append a record.
     #[inline(always)]
     pub(crate) fn needs_record(self, partial: F) -> bool {
         !(self.weight * partial).product_is_safe() && needs_record(self.weight, partial)
     }
 
-    /// self · a + b with one rounding, recorded as one operation.
+    /// The value self · a + b with one rounding, recorded as one operation.
     #[inline(always)]
     #[track_caller]
     pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
@@ -257,8 +258,8 @@ impl<'t, F: Scalar> Var<'t, F> {
         record(value, [(self, a.value), (a, self.value), (b, F::one())])
     }
 
-    /// The value `f(x)` with the derivative of x itself (the straight-through estimator of Bengio,
-    /// Léonard and Courville 2013, arXiv:1308.3432): how gradients pass a step function.
+    /// The value `f(x)` with the derivative of x itself, so that gradients pass a step function (the straight-through
+    /// estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -279,12 +280,13 @@ impl<'t, F: Scalar> Var<'t, F> {
     }
 }
 
-// The two paths below are off the fast one and take numbers, not handles: a handle whose address is
-// taken would live in memory on the fast path too (measured: the README's loss took 1.8 times as long).
+// The two cold functions below take numbers, not handles: a handle passed by address would have to be in memory on the
+// fast path too (see M8 in docs/MEASUREMENTS.md).
 
-/// Slot and weight of `partial · handle` where their product is 0, subnormal, infinite or NaN.
-/// It must not over- or underflow where the sweep, which multiplies from the other end, would not:
-/// such a weight is left to the tape.
+/// The edge of `partial · handle` if the product of weight and partial is 0, subnormal, infinite or NaN.
+///
+/// The weight must not over- or underflow where the sweep, which multiplies from the other end, would not. Such a
+/// product is left to the sweep: a record keeps the handle's weight, and the partial is the weight of the edge.
 #[cold]
 #[inline(never)]
 fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
@@ -292,20 +294,20 @@ fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial:
     if needs_record(weight, partial) {
         (tape.records().push([slot, SINK], [weight, F::zero()]), partial)
     } else {
-        // With a factor of 0 or a weight of 1 the product is exact; 0 wins over inf and NaN.
+        // With a factor of 0 or a weight of 1 the product is exact. A zero silences inf and NaN.
         (slot, if weight.is_exact_zero() || partial.is_exact_zero() { F::zero() } else { weight * partial })
     }
 }
 
-/// Whether the product of a handle's weight and a partial lost what the sweep would keep.
+/// True if the product of a handle's weight and a partial lost something that the sweep would keep.
 #[inline]
 fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
     let exact = weight.is_exact_zero() || partial.is_exact_zero() || (weight - F::one()).is_exact_zero();
     !exact && !(weight * partial).product_is_safe()
 }
 
-/// Slot, weight and nodeness of a value with two operands (slot, weight, partial), where `record_edge`
-/// is needed or both have the same slot and their weights cancel.
+/// Slot, weight and `node` of a value with two operands (slot, weight, partial), one of which may need
+/// [`record_edge`], or whose weights with respect to a common slot add up to an unsafe number.
 #[cold]
 #[inline(never)]
 fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
@@ -317,6 +319,7 @@ fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: 
     (tape.records().push([s, t], [v, w]), F::one(), true)
 }
 
+/// Panics because two operands belong to different tapes.
 #[cold]
 #[inline(never)]
 #[track_caller]
@@ -329,7 +332,7 @@ pub(crate) fn two_tapes<F: Scalar>(a: &Tape<F>, b: &Tape<F>) -> ! {
     )
 }
 
-/// The common tape of some operands; none if all are constants.
+/// The common tape of two operands; `None` if both are constants. Panics if there are two tapes.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn common_tape<'t, F: Scalar>(mine: Option<&'t Tape<F>>, other: Option<&'t Tape<F>>) -> Option<&'t Tape<F>> {
@@ -340,7 +343,7 @@ pub(crate) fn common_tape<'t, F: Scalar>(mine: Option<&'t Tape<F>>, other: Optio
     }
 }
 
-/// One node with the given value and (operand, partial) pairs.
+/// The node with the given value and (operand, partial) pairs.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
@@ -358,12 +361,12 @@ pub(crate) fn record<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t
             return Var::on(tape, tape.records().push_row(terms), value);
         }
     }
-    // A copy: what is passed by address lives in memory.
+    // A copy: operands passed by address would have to be in memory above, too.
     record_apart::<F, N>(value, std::array::from_fn(|i| operands[i]))
 }
 
-/// As [`record`], where an operand is a constant or a weight needs care. A constant adds to the sink,
-/// so that the loop unrolls.
+/// Same as [`record`], but for operands with constants among them or with weights that need care. A constant adds to
+/// the sink, so that the loop unrolls.
 #[inline(never)]
 #[track_caller]
 fn record_apart<'t, F: Scalar, const N: usize>(value: F, operands: [(Var<'t, F>, F); N]) -> Var<'t, F> {
@@ -400,7 +403,7 @@ impl<F: Scalar> Tape<F> {
         std::array::from_fn(|i| Var::on(self, first + i as u32, values[i]))
     }
 
-    /// Inputs with the values of a slice; the handles are kept on the tape.
+    /// Inputs with the values of a slice. The memory of the handles belongs to the tape.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -466,7 +469,7 @@ operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_rig
 operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
-// A function's literals, when it runs on a tape of dual numbers.
+// Plain numbers beside handles on a tape of dual numbers, such as the literals of a function.
 macro_rules! literals {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         operators! { ['t, $($generics)*] Var<'t, $number>, $base => Var<'t, $number>, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }

@@ -1,14 +1,4 @@
-//! Storage of the tape: scalar records, tensor operations and the arena of their values.
-//!
-//! Every differentiable number has a slot. A scalar operation is a [`Record`]; a tensor operation
-//! is an [`Op`] that owns a run of slots. Slots ascend in the order of recording, so an operand's
-//! slot is always below the slot of what was computed from it.
-//!
-//! ```text
-//! ops      | inputs | relu            | dot             |
-//! records           |      r r r r    |        r r      |
-//! slots    0 1 2 3 4 5 6 7 8 9 ...     (0 is a sink: the parent where a record has only one)
-//! ```
+//! The [`Tape`]: its lists of records and operations, and the arena of values and pullbacks.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
@@ -21,16 +11,16 @@ use super::operation::{Cotangents, Op, OperationInfo, OperationKind, PullbackFn}
 use super::record::{Record, Records};
 use crate::number::Scalar;
 
-/// The check of a sweep's value and adjoints that [`Tape::check_finite`] turns on: the complaint, if there is one.
+/// The check of a sweep's value and adjoints that [`Tape::check_finite`] turns on; returns a complaint, if any.
 pub(crate) type FiniteCheck<F> = fn(&Tape<F>, F, &[F]) -> Option<String>;
 
-/// Drops the value at a place.
+/// A function that drops the value at a place.
 type DropPlace = unsafe fn(NonNull<()>);
 
 /// A tape: the list of operations that handles record and one backward sweep differentiates.
 ///
-/// Handles ([`Var`], [`Tensor`](crate::Tensor)) borrow the tape, so [`clear`](Self::clear) compiles
-/// only when every handle is gone, and a stale handle cannot exist:
+/// Handles ([`Var`](crate::Var), [`Tensor`](crate::Tensor)) borrow the tape, so [`clear`](Self::clear) compiles only
+/// when every handle is gone, and a stale handle cannot exist:
 ///
 /// ```compile_fail,E0502
 /// let mut tape = wengert::Tape::new();
@@ -39,7 +29,7 @@ type DropPlace = unsafe fn(NonNull<()>);
 /// println!("{x}");
 /// ```
 ///
-/// Memory is kept by `clear`, so a loop that records the same work again allocates nothing.
+/// `clear` keeps the memory, so a loop that records the same work again allocates nothing.
 ///
 /// ```
 /// let mut tape = wengert::Tape::new();
@@ -55,28 +45,34 @@ type DropPlace = unsafe fn(NonNull<()>);
 pub struct Tape<F: Scalar = f64> {
     records: Records<F>,
     ops: RefCell<Vec<Op<F>>>,
-    /// Values, pullbacks and adjoints. It never moves what it holds.
+    /// Values, pullbacks and adjoints. The arena never moves its contents.
     arena: Bump,
-    /// Its size after the last clear, in one chunk.
+    /// The size of the arena after the last clear, in one chunk.
     chunk: usize,
-    /// What in the arena has something to drop.
+    /// The values in the arena that have a destructor.
     drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
-    /// Spare memory for the terms of a sum.
+    /// A spare vector for the terms of a sum.
     terms: Cell<Vec<(u32, F)>>,
-    /// Called by `record_and_sweep` after each sweep.
+    /// The check that `record_and_sweep` calls after each sweep.
     check: Option<FiniteCheck<F>>,
-    /// For checkpoints, which compute again in a sweep.
+    /// Tapes for checkpoints, which compute again during a sweep.
     spare: RefCell<Vec<Self>>,
-    /// For the first sweep after `clear`: its adjoints, and which of their runs are old.
+    /// The adjoints of the first sweep after `clear`, and a mark for each operation whose adjoints are old.
     adjoints: RefCell<(Vec<F>, Vec<bool>)>,
-    /// How many of them are lent.
+    /// The number of these adjoints that are lent.
     lent: Cell<usize>,
 }
 
-// SAFETY: what makes the fields not Send is pointers into the tape's own arena, which moves along.
-// The pullbacks behind them capture shared references to numbers (`Scalar: Sync`), to the tape itself (in
-// handles and checkpoints), or values that are Send (`Tape::custom`). They are called only through a handle,
-// and no handle outlives a move of the tape, so a captured reference to the tape is never followed after one.
+// SAFETY: the fields that are not Send are raw pointers: those of `records` into a vector of their own, those of `ops`
+// and `drops` into the arena. Both belong to the tape, and a move of the tape leaves them at their addresses.
+// - Numbers in that memory are Send and Sync (`Scalar`).
+// - Pullbacks may capture references to the tape (in handles and checkpoints) and to data that is not Sync (in the
+//   closure of a checkpoint). A pullback is called only in a sweep from a handle (see `push_op`), or from the slot of
+//   a handle within `record_and_sweep` or by a `Linearization`. A handle borrows the tape and is not Send. So when
+//   the tape, or a mutable reference to it, arrives on another thread, no handle is left and no such call is under
+//   way. A `Linearization` is not Send, and clears a tape that it gives away. So pullbacks recorded before are never
+//   called after the arrival.
+// - Values are dropped on the thread that clears the tape: `alloc` asks that they can be.
 unsafe impl<F: Scalar> Send for Tape<F> {}
 
 impl<F: Scalar> Default for Tape<F> {
@@ -87,7 +83,7 @@ impl<F: Scalar> Default for Tape<F> {
 
 impl<F: Scalar> Drop for Tape<F> {
     fn drop(&mut self) {
-        // SAFETY: handles borrow the tape, and it is going.
+        // SAFETY: handles borrow the tape, which is borrowed mutably here, so none is left.
         unsafe { self.run_drops() };
     }
 }
@@ -101,8 +97,8 @@ impl<F: Scalar> fmt::Debug for Tape<F> {
 impl<F: Scalar> Tape<F> {
     /// An empty tape.
     ///
-    /// Its number type follows from what is put on it. Where literals leave that open and the
-    /// compiler asks for a type (as for the result of `2.0 * x`), write `Tape::<f64>::new()`.
+    /// The number type of the tape follows from the numbers put on it. Where literals leave the type open and the
+    /// compiler asks for it (as for the result of `2.0 * x`), write `Tape::<f64>::new()`.
     pub fn new() -> Self {
         Self::with_capacity(0)
     }
@@ -127,7 +123,7 @@ impl<F: Scalar> Tape<F> {
 
     /// Forgets every operation and keeps the memory.
     pub fn clear(&mut self) {
-        // SAFETY: handles borrow the tape, and here it is borrowed mutably.
+        // SAFETY: handles borrow the tape, which is borrowed mutably here, so none is left.
         unsafe { self.forget() };
         self.lent.set(0);
         if self.arena.allocated_bytes() == self.chunk {
@@ -142,24 +138,24 @@ impl<F: Scalar> Tape<F> {
         if self.arena.iter_allocated_chunks().nth(1).is_none() {
             self.arena.reset();
         } else {
-            // One chunk for what stood in several. `reset` would keep the last of them, and the next
-            // be twice its size (measured: the net T5 then held 2.8 times its parameters, activations
-            // and adjoints, now 1.9 times).
+            // One chunk for the contents of several. `reset` would keep the last chunk, and the next one would be
+            // twice its size: see M12 in docs/MEASUREMENTS.md.
             let used = self.arena.allocated_bytes() - self.arena.chunk_capacity();
-            self.arena = Bump::new(); // before the other is there
+            self.arena = Bump::new(); // frees the old chunks before the new one is allocated
             self.arena = Bump::with_capacity(used + used / 16);
         }
         self.chunk = self.arena.allocated_bytes();
     }
 
-    /// Forgets every operation. What is in the arena and has nothing to drop stays.
+    /// Forgets every operation. Values in the arena that need no drop stay; `clear` reclaims their memory.
     ///
     /// # Safety
     ///
-    /// No tensor handle of this tape is used afterwards.
+    /// No handle of this tape is used afterwards, neither a tensor, which reads values that are dropped here, nor a
+    /// scalar, from which a record with a parent above its own slot could be made.
     pub(super) unsafe fn forget(&self) {
-        // Before anything is dropped: a destructor may panic, and what is listed must be alive.
-        // The first run of inputs stays, with the sink alone in it.
+        // The lists are emptied before anything is dropped: a destructor may panic, and a listed pullback must be
+        // alive. The first operation stays, and has only the sink.
         {
             let mut ops = self.ops.borrow_mut();
             ops.truncate(1);
@@ -170,13 +166,16 @@ impl<F: Scalar> Tape<F> {
         unsafe { self.run_drops() };
     }
 
+    /// Drops every value in the arena that has a destructor.
+    ///
     /// # Safety
     ///
-    /// As of [`forget`](Self::forget).
+    /// Same as for [`forget`](Self::forget).
     unsafe fn run_drops(&self) {
         for (place, drop) in self.drops.borrow_mut().drain(..) {
-            // SAFETY: `alloc` pushed the pair: `place` holds a live value of the type that `drop`
-            // drops, and leaves the list with this call.
+            // SAFETY: `alloc` pushed the pair, so `place` holds a value of the type that `drop` drops. The value is
+            // alive: `drain` takes the pair off the list, also if a destructor panics, so no value is dropped twice.
+            // Nobody uses the value afterwards, by the caller's promise.
             unsafe { drop(place) };
         }
     }
@@ -189,21 +188,21 @@ impl<F: Scalar> Tape<F> {
         self.check
     }
 
-    /// Differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
+    /// The number of differentiable numbers on the tape: inputs, scalar results, elements of tensor results.
     ///
-    /// This is the length of the buffer of adjoints. Views, constants and functions of one scalar
-    /// add nothing; a sum of n scalars counts at most about n/2.
+    /// A sweep needs an adjoint for each of them. Views, constants and functions of one scalar add nothing; a sum of
+    /// n scalars adds at most about n/2.
     pub fn len(&self) -> usize {
         self.slots() - 1
     }
 
-    /// Whether nothing has been recorded.
+    /// True if nothing has been recorded.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps. (Not the spare
-    /// tapes of [checkpoints](Self::checkpoint), which are empty between sweeps.)
+    /// The number of bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps. The spare tapes
+    /// of [checkpoints](Self::checkpoint), which are empty between sweeps, are not counted.
     pub fn memory(&self) -> usize {
         let ops = self.ops.borrow();
         // Free room at the end of the arena's current chunk is not in use.
@@ -222,7 +221,7 @@ impl<F: Scalar> Tape<F> {
         self.records.slots()
     }
 
-    /// Lends the spare vector for the terms of a wide record.
+    /// Takes the spare vector for the terms of a wide record; [`return_terms`](Self::return_terms) gives it back.
     pub(crate) fn take_terms(&self) -> Vec<(u32, F)> {
         self.terms.take()
     }
@@ -232,25 +231,29 @@ impl<F: Scalar> Tape<F> {
         self.terms.set(terms);
     }
 
-    /// The first of `len` new slots of inputs. Small runs next to each other become one; a large one
-    /// stays by itself, so that a sweep can write the adjoints of a whole matrix.
+    /// Takes `len` slots for inputs and returns the first. Small inputs next to each other share an operation; a large
+    /// one has its own, so that a sweep can write the adjoints of a whole matrix instead of adding to them.
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
         const SMALL: usize = 64;
+        let mut ops = self.ops_mut();
         let records = self.records.len();
-        {
-            let mut ops = self.ops_mut();
-            match ops.last_mut() {
-                Some(last) if last.pullback.is_none() && last.records == records && last.len.max(len) < SMALL => {
-                    last.len += len;
-                }
-                _ => ops.push(Op { records, first: self.slots(), len, pullback: None, info: None }),
+        // Slots may be refused, and memory: both come before the first change.
+        ops.reserve(1);
+        let first = self.records.take_slots(len);
+        match ops.last_mut() {
+            Some(last) if last.pullback.is_none() && last.records == records && last.len.max(len) < SMALL => {
+                last.len += len;
             }
+            _ => ops.push(Op { records, first: first as usize, len, pullback: None, info: None }),
         }
-        self.records.take_slots(len)
+        first
     }
 
-    /// Records an operation with its result; returns the first slot of its elements. The shape and,
-    /// unless `kind` says that they are borrowed, the values stand in the arena.
+    /// Records a tensor operation and returns the slot of the first element of its result.
+    ///
+    /// `shape`, the shapes in `kind` and, unless `kind` says that they are borrowed, `values` must stay as they are
+    /// until the tape is cleared: they stand in the arena, or are owned by a value there. (`Op::describe` reads them
+    /// even when 't is over.)
     #[track_caller]
     pub(crate) fn push_op<'t>(
         &'t self,
@@ -264,28 +267,36 @@ impl<F: Scalar> Tape<F> {
         let info: &OperationInfo<'t, F> =
             self.arena.alloc(OperationInfo { kind, location: Location::caller(), shape, values });
         let pullback: &'t PullbackFn<'t, F> = self.alloc(pullback);
-        // SAFETY: only the lifetime of what the closure captures changes. A sweep calls it only
-        // when the cotangent of its result is not all zero (`Op::pull`), where old numbers count as
-        // zero (`Adjoints::split`). That cotangent becomes nonzero only from a handle of the result or of something computed from it, which exists
-        // while the sweep is started and whose lifetime is at most 't, since every operation gives
-        // its result the shortest lifetime of its operands and refuses slots of another tape. So
-        // the captures are alive in any call.
-        // A `Linearization` sweeps when the handles are gone, from slots of handles that a closure
-        // returned which works for any 't. By the above only operations whose captures live for
-        // every such 't take part: static ones, and what is in the arena, which it keeps.
-        // Dropping it is safe too: captures are Copy, or dropped by `clear` without being read.
+        // SAFETY: this only hides 't, the lifetime of what the closure captures. The captures are alive in every call:
+        //
+        // A sweep calls a pullback only if the cotangent of its result is not all zero (`Op::pull`), where numbers of
+        // an earlier sweep count as zero (`Adjoints::split`). The slots of the result belong to this operation alone,
+        // so its cotangent becomes nonzero only if the sweep has a seed at the result or at something computed from
+        // it. Every operation gives its result the shortest lifetime of its operands, and refuses operands of another
+        // tape. So the handle that gave the seed has a lifetime within 't. Seeds come in three ways:
+        // - From a handle that is alive until the sweep ends, so that 't is not over.
+        // - In a `Linearization`, from the slot of a handle that is gone. The handle was returned by a closure that
+        //   works for handles of any lifetime, so also for one as long as the `Linearization` keeps the tape. The
+        //   captures of every pullback that takes part live for each such lifetime: they are static, or stand in the
+        //   arena.
+        // - In `record_and_sweep`, from the slot of a handle that is gone, too. The handle was returned by a closure
+        //   that works for handles of any lifetime within 'env. The captures of every pullback that takes part are
+        //   static, stand in the arena, or live for 'env, which outlives the call. (The type of `Output` does not show
+        //   the origin of the slot: each caller of `record_and_sweep` has to take the slot from such a handle.)
+        //
+        // The closure is dropped by `clear` when its captures may be gone: `alloc` says why that is safe.
         let pullback = unsafe {
             std::mem::transmute::<NonNull<PullbackFn<'t, F>>, NonNull<PullbackFn<'static, F>>>(NonNull::from(pullback))
         };
-        let op = Op {
-            records: self.records.len(),
-            first: self.slots(),
-            len,
-            pullback: Some(pullback),
-            info: Some(NonNull::from(info).cast()),
-        };
-        self.ops_mut().push(op);
-        self.records.take_slots(len)
+        let mut ops = self.ops_mut();
+        let records = self.records.len();
+        // As in `input_slots`. An operation without slots of its own would stay on the list, and records that get
+        // these slots later would wake its pullback.
+        ops.reserve(1);
+        let first = self.records.take_slots(len);
+        let info = Some(NonNull::from(info).cast());
+        ops.push(Op { records, first: first as usize, len, pullback: Some(pullback), info });
+        first
     }
 
     fn ops_mut(&self) -> RefMut<'_, Vec<Op<F>>> {
@@ -293,7 +304,12 @@ impl<F: Scalar> Tape<F> {
         self.ops.borrow_mut()
     }
 
-    /// Puts a value into the arena; it is dropped by `clear`.
+    /// Puts a value into the arena, where `clear` drops it.
+    ///
+    /// That may happen on another thread, and after everything that the value borrows is gone. So a `T` with a
+    /// destructor must be Send, and the destructor must not read anything borrowed. Such values are arrays, parameters,
+    /// and nodes and shapes of dynamic dimension, which free memory of their own; and pullbacks of `Tape::custom`,
+    /// which capture a user's closure that is `Send + 'static`. Other pullbacks have no destructor.
     pub(crate) fn alloc<T>(&self, value: T) -> &T {
         unsafe fn drop_place<T>(place: NonNull<()>) {
             // SAFETY: the caller passes the place of a live T that is not used afterwards.
@@ -310,13 +326,13 @@ impl<F: Scalar> Tape<F> {
         &self.arena
     }
 
-    /// Whether there is a tensor operation: such a recording is swept backward only.
+    /// True if there is a tensor operation. Such a recording can be swept backward only.
     pub(crate) fn has_operations(&self) -> bool {
         self.ops.borrow().iter().any(|op| op.pullback.is_some())
     }
 
-    /// Memory for the adjoints of `len` slots, holding some numbers, and for marks of runs; none if it
-    /// is lent already.
+    /// Memory for the adjoints of `len` slots, which holds arbitrary numbers, and for a mark of each operation. It is
+    /// lent once; a second call before the next `clear` returns `None`.
     #[allow(clippy::mut_from_ref)] // once until `clear`
     pub(crate) fn lend_adjoints(&self, len: usize) -> Option<(&mut [F], RefMut<'_, Vec<bool>>)> {
         if self.lent.get() > 0 || len == 0 {
@@ -326,16 +342,16 @@ impl<F: Scalar> Tape<F> {
         let (adjoints, stale) = RefMut::map_split(self.adjoints.borrow_mut(), |(adjoints, stale)| (adjoints, stale));
         let mut adjoints = adjoints;
         if adjoints.len() < len {
-            *adjoints = Vec::new(); // before the other is there
+            *adjoints = Vec::new(); // frees the old memory before the new one is allocated
             *adjoints = vec![F::zero(); len];
         }
-        // SAFETY: the vector has `len` elements. It is lent once until `clear`, which borrows the tape
-        // mutably, so what is returned here is gone by then; until then nothing but this function,
-        // which gives none, touches the vector.
+        // SAFETY: the vector has at least `len` elements, all written. The slice borrows the tape, so it is gone when
+        // `clear`, which borrows the tape mutably, sets `lent` to 0. Until then `lent` is not 0, so this function,
+        // which alone touches the vector, returns before it does.
         Some((unsafe { std::slice::from_raw_parts_mut(adjoints.as_mut_ptr(), len) }, stale))
     }
 
-    /// Runs `work` on a cleared tape that is kept for the next call.
+    /// Runs `work` on an empty tape, which is cleared and kept for the next call.
     pub(crate) fn with_spare<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
         let mut tape = self.spare.borrow_mut().pop().unwrap_or_default();
         let result = work(&tape);
@@ -344,7 +360,7 @@ impl<F: Scalar> Tape<F> {
         result
     }
 
-    /// Reads records and operations; recording meanwhile panics.
+    /// Lets `f` read the records and operations. Recording meanwhile panics.
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
         let ops = self.ops.borrow();
         self.records.read(|records| f(records, &ops))

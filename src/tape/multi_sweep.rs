@@ -8,32 +8,33 @@ use super::record::{self, Entries, Record};
 use super::sweep::run_section;
 use crate::number::{Kernel, Scalar, Wrap};
 
-/// How many seeds are swept at once: one vector register of eight doubles, or two, or four.
+/// The number of seeds swept at once: eight doubles fill one, two or four vector registers.
 pub(crate) const SEEDS: usize = 8;
 
-/// The adjoints (or tangents) of every slot of a recording for [`SEEDS`] seeds.
+/// The adjoints (or tangents) of every slot of a recording for [`SEEDS`] seeds, one *lane* for each seed.
 ///
-/// Of a recording without tensor operations the lanes of a slot stand side by side, so each record
-/// is read once for all of them and its products vectorise. Pullbacks want a contiguous cotangent:
-/// there each lane is a buffer of its own, and the lanes take turns section by section.
+/// Without tensor operations in the recording, the lanes of a slot stand side by side, so that each record is read
+/// once for all lanes and the products vectorise. A pullback needs a contiguous cotangent: with tensor operations,
+/// each lane is a buffer of its own, and the lanes take turns section by section.
 ///
 /// ```text
 /// sweep.clear(&tape);
-/// sweep.seed(slot, lane, seed);     // any number, also several a lane
+/// sweep.seed(slot, lane, seed);     // any number of times, also several times in a lane
 /// sweep.reverse(&tape);             // or forward
 /// sweep.get(slot, lane)
 /// ```
 ///
-/// Seeded are slots of handles that live, or that a `for<'t>` closure returned: see
-/// [`Tape::push_op`](crate::Tape).
+/// A slot that is seeded must be that of a handle that is alive, or that a `for<'t>` closure returned: `Tape::push_op`
+/// says why.
 pub(crate) struct MultiSweep<F: Scalar> {
     numbers: Vec<[F; SEEDS]>,
+    /// True if the lanes of a slot stand side by side, false if each lane is a buffer of its own.
     side_by_side: bool,
     /// The highest slot with a seed.
     top: usize,
-    /// How many lanes have one.
+    /// The number of lanes up to the last one with a seed.
     used: usize,
-    /// For pullbacks' temporaries.
+    /// Memory for temporaries of pullbacks.
     arena: Bump,
 }
 
@@ -42,7 +43,7 @@ impl<F: Scalar> MultiSweep<F> {
         Self { numbers: Vec::new(), side_by_side: true, top: 0, used: 0, arena: Bump::new() }
     }
 
-    /// Zero everywhere, for a pass over `tape`.
+    /// Sets every number to zero, for a pass over `tape`.
     pub(crate) fn clear(&mut self, tape: &Tape<F>) {
         self.numbers.clear();
         self.numbers.resize(tape.slots(), [F::zero(); SEEDS]);
@@ -50,7 +51,7 @@ impl<F: Scalar> MultiSweep<F> {
         (self.top, self.used) = (0, 0);
     }
 
-    /// As [`clear`](Self::clear), for a pass forward: that writes the records' numbers without reading them.
+    /// Same as [`clear`](Self::clear), but for a forward pass only, which overwrites the numbers of records.
     pub(crate) fn clear_for_forward(&mut self, tape: &Tape<F>) {
         self.numbers.resize(tape.slots(), [F::zero(); SEEDS]);
         tape.with_records(|_, ops| {
@@ -69,7 +70,7 @@ impl<F: Scalar> MultiSweep<F> {
         *self.place(slot, lane) += value;
     }
 
-    /// The number of a slot. After a sweep these are meant for inputs and for nodes that were kept.
+    /// The number of a slot. After a sweep it is meaningful for inputs and for slots with a handle.
     pub(crate) fn get(&self, slot: u32, lane: usize) -> F {
         let slot = slot as usize;
         if self.side_by_side {
@@ -88,7 +89,7 @@ impl<F: Scalar> MultiSweep<F> {
         }
     }
 
-    /// Sweeps backward from the seeds: adjoints, with the conventions of a single sweep.
+    /// Sweeps backward from the seeds, with the conventions of a single sweep: the numbers become adjoints.
     pub(crate) fn reverse(&mut self, tape: &Tape<F>) {
         let (numbers, top) = (&mut self.numbers, self.top);
         assert!(numbers.len() == tape.slots(), "cleared for another recording");
@@ -108,12 +109,12 @@ impl<F: Scalar> MultiSweep<F> {
         });
     }
 
-    /// Pushes the seeds forward: tangents. The partials of a recording are a linear program that
+    /// Pushes the seeds forward: the numbers become tangents. The partials of a recording are a linear program, which
     /// runs either way.
     ///
     /// # Panics
     ///
-    /// If the recording has tensor operations, which know their pullback alone.
+    /// If the recording has tensor operations, of which the tape has only the pullbacks.
     pub(crate) fn forward(&mut self, tape: &Tape<F>) {
         let numbers = &mut self.numbers;
         assert!(numbers.len() == tape.slots(), "cleared for another recording");
@@ -126,7 +127,7 @@ impl<F: Scalar> MultiSweep<F> {
     }
 }
 
-/// [`sweep_records`](crate::kernels::sweep_records) on all lanes.
+/// The sweep over the records of a section, on all lanes at once.
 struct Reverse<'a, F> {
     records: &'a [Record<F>],
     adjoints: &'a mut [[F; SEEDS]],
@@ -161,7 +162,7 @@ impl<F: Scalar> Kernel<F> for Reverse<'_, F> {
     }
 }
 
-/// The linear program of a run of records, in the order of recording.
+/// The linear program of the records of a section, in the order of recording.
 struct Forward<'a, F> {
     records: &'a [Record<F>],
     tangents: &'a mut [[F; SEEDS]],
@@ -183,7 +184,7 @@ impl<F: Scalar> Kernel<F> for Forward<'_, F> {
                 }
                 Entries::Wide((p, d), cells) => {
                     add(p as usize, d);
-                    // The cells came before as records of their own; here is their sum.
+                    // The cells came before, as records of their own, so their tangents are known.
                     (slot - cells.len()..slot).for_each(|cell| add(cell, F::one()));
                 }
                 Entries::Sum(of) => of.slots().for_each(|slot| add(slot as usize, F::one())),
@@ -193,7 +194,7 @@ impl<F: Scalar> Kernel<F> for Forward<'_, F> {
     }
 }
 
-/// `sums += numbers · partial`, 0 where either factor is 0.
+/// Computes `sums += numbers · partial`. A product is 0 if a factor is 0.
 #[inline(always)]
 fn add_scaled<F: Scalar>(sums: &mut [F; SEEDS], numbers: &[F; SEEDS], partial: F) {
     if partial.is_finite_nonzero() {

@@ -1,4 +1,5 @@
-//! Tensor operations: the description that tables print, the pullback, and the adjoints it works on.
+//! Operations of a tape: their descriptions for tables and messages, their pullbacks, and the adjoints that a pullback
+//! works on.
 
 use std::ops::Range;
 use std::panic::Location;
@@ -10,33 +11,34 @@ use super::record::{self, Entries, Record};
 use crate::number::Scalar;
 use crate::slices::gemm::Store;
 
-/// The reverse of a tensor operation: reads the cotangent of its result, adds to its operands'.
+/// The pullback of a tensor operation: reads the cotangent of the result and adds to the adjoints of the operands.
 pub(crate) type PullbackFn<'a, F> = dyn Fn(&mut Cotangents<'_, F>) + 'a;
 
-/// A run of slots that is no scalar record: inputs (no pullback) or the result of an operation.
+/// A contiguous range of slots that are not records': inputs (no pullback) or the result of a tensor operation.
 pub(crate) struct Op<F: Scalar> {
-    /// How many records precede it.
+    /// The number of records before the operation.
     pub(crate) records: usize,
+    /// The first slot.
     pub(crate) first: usize,
+    /// The number of slots.
     pub(crate) len: usize,
     pub(crate) pullback: Option<NonNull<PullbackFn<'static, F>>>,
     pub(crate) info: Option<NonNull<OperationInfo<'static, F>>>,
 }
 
-/// An operand of a tensor operation: the slot of its storage and its shape, which stands in the
-/// tape's arena.
+/// An operand of a tensor operation: the slot of its storage, and its shape, which stays until the tape is cleared.
 #[derive(Clone, Copy)]
 pub(crate) struct OperandInfo<'t> {
     pub(crate) slot: u32,
     pub(crate) shape: &'t [usize],
 }
 
-/// What a tensor operation is, for tables and messages: its name and its first two operands.
+/// The name of a tensor operation and its first two operands, for tables and messages.
 #[derive(Clone, Copy)]
 pub(crate) struct OperationKind<'t> {
     pub(crate) name: &'static str,
     pub(crate) operands: [Option<OperandInfo<'t>>; 2],
-    /// Whether the result's values are the operand's, which may be borrowed from the user.
+    /// True if the values of the result may be those of the operand, which may be borrowed from the user.
     pub(crate) borrowed: bool,
 }
 
@@ -54,75 +56,79 @@ impl<'t> OperationKind<'t> {
     }
 }
 
-/// A tensor operation as tables and messages see it: its [`OperationKind`], the caller's line, the result.
+/// The description of a tensor operation for tables and messages: its [`OperationKind`], the caller's line, the result.
 pub(crate) struct OperationInfo<'t, F> {
     pub(crate) kind: OperationKind<'t>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) shape: &'t [usize],
-    /// None: not in the arena.
+    /// The values of the result, or `None` if they may be borrowed from the user.
     pub(crate) values: Option<&'t [F]>,
 }
 
 impl<F: Scalar> Op<F> {
-    /// What operation made it; none for inputs.
+    /// The description of the operation; `None` for inputs.
     pub(crate) fn describe(&self) -> Option<&OperationInfo<'_, F>> {
-        // SAFETY: it stands in the arena of the tape whose list this is part of, as do the shapes and
-        // values that it refers to (`Tape::push_op` asks for that); they are alive until `clear`, and
-        // nothing writes them.
+        // SAFETY: the description stands in the arena of the tape that has this operation on its list. The shapes and
+        // values that it refers to stay until the tape is cleared (`Tape::push_op` asks for that), and nothing writes
+        // them. The result borrows the operation, which leaves the list before anything is dropped.
         self.info.map(|info| unsafe { info.cast().as_ref() })
     }
 
-    /// Runs the pullback, unless the result's cotangent is all zero.
+    /// Runs the pullback, unless the cotangent of the result is all zero.
     #[inline(always)]
     pub(crate) fn pull(&self, cotangents: &mut Cotangents<'_, F>) {
         let Some(pullback) = self.pullback else {
             return;
         };
         if cotangents.of_result.iter().any(|c| !c.is_exact_zero()) {
-            // SAFETY: the closure is in the arena of the tape whose list this is part of, alive
-            // until `clear`. What it captures is alive too: see `Tape::push_op`.
+            // SAFETY: the closure stands in the arena of the tape that has this operation on its list. It is alive:
+            // the operation leaves the list before the closure is dropped. So are its captures, because the cotangent
+            // is not all zero: see `Tape::push_op`.
             unsafe { pullback.as_ref()(cotangents) };
         }
     }
 }
 
-/// What a pullback works on: the cotangent of its result, and the adjoints of all slots before it.
+/// The arguments of a pullback: the cotangent of the result, and the adjoints of all slots below the result's.
 pub(crate) struct Cotangents<'a, F: Scalar> {
     /// The cotangent of the result, in row-major order.
     pub(crate) of_result: &'a [F],
-    /// The adjoints of every slot below the result's.
+    /// The adjoints of all slots below the result's, those of the operands among them.
     pub(crate) of_operands: Adjoints<'a, F>,
-    /// Room for temporaries.
+    /// Memory for temporaries.
     pub(crate) arena: &'a Bump,
 }
 
-/// The adjoints of every slot below an operation's result.
+/// The adjoints of all slots below an operation's result.
 ///
-/// A sweep over large tensors works in the memory of the last one. The run of an operation (or of an
-/// input) whose numbers are old is *stale* and counts as zero: who adds to it clears it first, who
-/// covers all of it just writes, and the pullback of a run that stays stale need not be called.
-/// Memory safety rests on that too: a pullback whose captures may be gone has a result to which nothing
-/// was added (see `Tape::push_op`), so [`split`](Self::split) must keep it from being called.
-/// Measured: a training step of the net T4 takes 0.9 times as long as with zeros everywhere first.
-#[allow(unreachable_pub)] // named by the sealed trait `Operands`
+/// A sweep over large tensors works in the memory of an earlier sweep (see M9 in docs/MEASUREMENTS.md). An operation
+/// is *stale* while its slots still hold the numbers of that sweep, which count as zero. Code that adds to the
+/// operation's adjoints clears them first; code that overwrites all of them does not need to; if nothing touches
+/// them, the pullback is skipped.
+///
+/// Memory safety rests on the skipped calls: if the captures of a pullback may be gone, nothing was added to the
+/// cotangent of its result (see `Tape::push_op`). So [`split`](Self::split) has to refuse stale operations, and code
+/// that was handed this buffer may add to the adjoints of its own operands only.
+#[allow(unreachable_pub)] // named by the sealed trait `CustomInputs`
 pub struct Adjoints<'a, F: Scalar> {
     slots: &'a mut [F],
     ops: &'a [Op<F>],
-    /// Of each operation; empty if none is.
+    /// The mark of each operation, or nothing if no operation is stale.
     stale: &'a mut [bool],
 }
 
 impl<'a, F: Scalar> Adjoints<'a, F> {
-    /// A buffer without old numbers.
+    /// A buffer that holds no old numbers.
     pub(crate) fn new(slots: &'a mut [F]) -> Self {
         Self { slots, ops: &[], stale: &mut [] }
     }
 
-    /// A buffer of old numbers, all of which count as zero, for a sweep over these records and
-    /// operations.
+    /// A buffer of old numbers, all of which count as zero, for a sweep over these records and operations. On return no
+    /// parent of a record is stale.
     pub(crate) fn stale(slots: &'a mut [F], records: &[Record<F>], ops: &'a [Op<F>], stale: &'a mut Vec<bool>) -> Self {
-        // To look up a scalar's operands takes as long as to clear hundreds of slots, and the rest of it
-        // does not pay either where runs are short. (Tests always come here, with numbers that would show.)
+        // Marks do not pay where there are many records, whose parents are looked up below, or where operations are
+        // small: see M10 in docs/MEASUREMENTS.md. Debug builds always use marks, with NaN as the old numbers, so that
+        // tests show a missing clear.
         if cfg!(debug_assertions) {
             slots.fill(F::nan());
         } else if records.len() >= slots.len() / 256 || slots.len() < 64 * ops.len() {
@@ -151,7 +157,7 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         adjoints
     }
 
-    /// The buffer, to add to the adjoints of `range` and to no others.
+    /// The whole buffer, of which the caller may add to the adjoints of `range` only.
     #[inline]
     pub(crate) fn of(&mut self, range: Range<usize>) -> &mut [F] {
         if !self.stale.is_empty() {
@@ -162,7 +168,8 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         self.slots
     }
 
-    /// The buffer, and what to do to the adjoints of `range`, all of which are about to be written.
+    /// The whole buffer, of which the caller has to update all the adjoints of `range`, and how: by writing or by
+    /// adding.
     #[inline]
     pub(crate) fn write(&mut self, range: Range<usize>) -> (&mut [F], Store) {
         if !self.stale.is_empty() && !range.is_empty() {
@@ -189,13 +196,14 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         &mut self.of(slot..slot + 1)[slot]
     }
 
-    /// The operations that own slots of a range which is not empty.
+    /// The indices of the operations that own slots of a nonempty range.
     fn runs(&self, range: &Range<usize>) -> Range<usize> {
         let start = self.ops.partition_point(|op| op.first + op.len <= range.start);
         let end = start + self.ops[start..].partition_point(|op| op.first < range.end);
         start..end
     }
 
+    /// Clears the adjoints of operation `run`, if it is stale.
     fn clear(&mut self, run: usize) {
         if std::mem::take(&mut self.stale[run]) {
             let Op { first, len, .. } = self.ops[run];
@@ -203,21 +211,22 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         }
     }
 
-    /// Clears what nothing was added to.
+    /// Clears the adjoints that are stale at the end of a sweep.
     pub(crate) fn finish(&mut self) {
         for run in 0..self.stale.len() {
             self.clear(run);
         }
     }
 
-    /// All of them, to add to those that are not stale: operands of scalar records, or of which `of` knows.
+    /// The whole buffer, of which the caller may add to adjoints that are not stale only: those of the parents of
+    /// records, or of a range that was passed to [`of`](Self::of).
     #[inline(always)]
     pub(crate) fn slots(&mut self) -> &mut [F] {
         self.slots
     }
 
-    /// The cotangent of the result of operation `index`, and the adjoints below; none if the cotangent
-    /// counts as zero.
+    /// The cotangent of the result of operation `index`, and the adjoints below; `None` if the operation is stale, so
+    /// that the cotangent counts as zero.
     #[inline(always)]
     pub(crate) fn split(&mut self, index: usize, op: &Op<F>) -> Option<(&[F], Adjoints<'_, F>)> {
         let (below, rest) = self.slots.split_at_mut(op.first);
@@ -232,9 +241,9 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
     }
 }
 
-/// A part of a tape in the order of recording: an operation, and the scalar records that follow it.
+/// A part of a tape: an operation, and the records between it and the next operation.
 pub(crate) struct Section<'a, F: Scalar> {
-    /// The number of the operation.
+    /// The index of the operation.
     pub(crate) index: usize,
     pub(crate) op: &'a Op<F>,
     /// The slot of the first record.
@@ -242,7 +251,7 @@ pub(crate) struct Section<'a, F: Scalar> {
     pub(crate) records: &'a [Record<F>],
 }
 
-/// Every section of a tape, in the order of recording.
+/// The sections of a tape in the order of recording.
 #[inline(always)]
 pub(crate) fn sections<'a, F: Scalar>(records: &'a [Record<F>], ops: &'a [Op<F>]) -> Sections<'a, F> {
     Sections { records, ops, index: 0, base: 0 }

@@ -1,4 +1,4 @@
-//! Scalar records: their encoding, the one reader of it, and the memory they stand in.
+//! Scalar records: their encoding, the one reader of that encoding, and the memory of a tape's records.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -11,7 +11,7 @@ use crate::number::Scalar;
 /// The slot that stands for "no parent"; nothing reads its adjoint.
 pub(crate) const SINK: u32 = 0;
 
-/// The number of slots: a slot has 31 bits, because the top bit of a parent marks a wide record.
+/// The greatest number of slots: a slot has 31 bits, because the top bit of a parent marks a wide record.
 const MAX_SLOTS: usize = 1 << 31;
 
 /// In `parents[1]`: this record heads a wide one.
@@ -23,15 +23,21 @@ const SUM: u32 = 1 << 30;
 /// The bits of `parents[1]` that count cells or summands.
 const COUNT: u32 = SUM - 1;
 
-/// One scalar operation: a row of the Jacobian with at most two entries, unless the record is wide.
+/// One scalar operation: a row of the Jacobian with at most two entries, unless the record is wide. An entry is a
+/// parent, given by its slot, with the partial with respect to that parent.
 ///
-/// A wide record (n > 2 parents) is a head whose first entry is an ordinary one and whose second
-/// parent is `WIDE | cells`; its other entries stand in the `cells` records before it. The slots
-/// of those cells stay unused and their adjoints zero, so a sweep that meets them adds nothing.
+/// | record | `parents` | `partials` |
+/// |---|---|---|
+/// | a pair | the two parents, [`SINK`] for a missing one | theirs |
+/// | the head of a wide record | the first parent, `WIDE \| cells` | that of the first parent, 0 |
+/// | the sum of a [`Progression`] | the first slot, `WIDE \| SUM \| len` | the stride, 0 |
 ///
-/// The sum of a [`Progression`] has the parents `[first, WIDE | SUM | len]` and the partials `[stride, 0]`.
+/// The other entries of a wide record stand in its *cells*, the `cells` records before the head, two in each. Cells
+/// have the form of pairs. No handle has the slot of a cell, so its adjoint stays zero, and a sweep that takes a cell
+/// for a pair adds nothing.
 ///
-/// Every parent is below the record's own slot: the sweep relies on that.
+/// The parents of a pair, the first parent of a head and the slots of a progression are below the record's own slot.
+/// The sweep relies on that for memory safety (see the [module `tape`](super)); debug builds check it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<F> {
     parents: [u32; 2],
@@ -47,7 +53,7 @@ pub(crate) struct Progression {
 }
 
 impl Progression {
-    /// The largest stride that fits the mantissa of an f32.
+    /// The largest stride of a record. An f32 holds every integer up to here exactly.
     pub(crate) const MAX_STRIDE: u32 = 1 << 20;
 
     pub(crate) fn slots(self) -> impl DoubleEndedIterator<Item = u32> {
@@ -60,7 +66,7 @@ impl Progression {
 pub(crate) enum Entries<'a, F> {
     /// Two parents with their partials; the sink stands for a missing one.
     Pair((u32, F), (u32, F)),
-    /// One entry, and two more for each cell.
+    /// The first entry, and the cells with two more each.
     Wide((u32, F), &'a [Record<F>]),
     /// The slots of a sum, each with partial 1.
     Sum(Progression),
@@ -107,7 +113,7 @@ impl<F: Scalar> Record<F> {
         self.as_pair().unwrap_or_else(|| self.wide_entries(before))
     }
 
-    /// Both entries of a cell.
+    /// Parents and partials of a cell.
     #[inline(always)]
     pub(crate) fn cell(&self) -> [(u32, F); 2] {
         let ([p, q], [d, e]) = (self.parents, self.partials);
@@ -116,7 +122,7 @@ impl<F: Scalar> Record<F> {
 }
 
 impl<'a, F: Scalar> Entries<'a, F> {
-    /// (parent, partial), two and two as the records hold them.
+    /// The entries (parent, partial) in twos, as the records hold them. The sink fills up a single one.
     pub(crate) fn pairs(self) -> impl Iterator<Item = [(u32, F); 2]> + 'a {
         let missing = (SINK, F::zero());
         let (first, cells, sum) = match self {
@@ -128,14 +134,14 @@ impl<'a, F: Scalar> Entries<'a, F> {
         first.into_iter().chain(sum).chain(cells.iter().map(Record::cell))
     }
 
-    /// (parent, partial) of every parent but the sink.
+    /// The pair (parent, partial) of every parent but the sink.
     pub(crate) fn terms(self) -> impl Iterator<Item = (u32, F)> + 'a {
         self.pairs().flatten().filter(|&(slot, _)| slot != SINK)
     }
 }
 
-/// The scalar operations of some records with their index, the last one first; cells come with their
-/// head only.
+/// The scalar operations of some records, the last one first, with the index of each. Cells come only as entries of
+/// their head.
 #[inline(always)]
 pub(crate) fn backward<F: Scalar>(records: &[Record<F>]) -> Backward<'_, F> {
     Backward { left: records }
@@ -165,34 +171,39 @@ impl<'a, F: Scalar> Iterator for Backward<'a, F> {
     }
 }
 
-/// The scalar operations of some records with their index, in order; cells come with their head only.
+/// The scalar operations of some records in order, with the index of each. Cells come only as entries of their head.
 pub(crate) fn operations<F: Scalar>(records: &[Record<F>]) -> impl ExactSizeIterator<Item = (usize, Entries<'_, F>)> {
     backward(records).collect::<Vec<_>>().into_iter().rev()
 }
 
-/// The scalar operations of some records in order. Cells come as operations of their own too, which
-/// nothing refers to.
+/// The scalar operations of some records in order, with the index of each. Cells come as operations of their own too;
+/// no other operation has them as parents.
 #[inline(always)]
 pub(crate) fn forward<F: Scalar>(records: &[Record<F>]) -> impl DoubleEndedIterator<Item = (usize, Entries<'_, F>)> {
     records.iter().enumerate().map(|(i, head)| (i, head.entries(&records[..i])))
 }
 
-/// The memory of a tape's records, and the supply of slots that records share with inputs and tensors.
+/// The memory of a tape's records, and the supply of slots that records share with inputs and tensor operations.
 ///
-/// The invariant: `memory` is the pointer and the capacity of a vector of records, the first
-/// `next - offset` of which are written; `base` is where the record of slot 0 would stand if every slot
-/// were a record's, so the record of slot s >= `offset` belongs at `base + s`; a slot below `limit` has
-/// its place inside the memory. [`relocate`](Self::relocate) derives `base` and `limit` from the rest.
+/// The invariant:
+///
+/// - `memory` is the pointer and the capacity of a vector of records, owned by this struct. The first
+///   `next - offset` elements are written.
+/// - `base` is the start of the vector less `offset`, so that the next record, with the slot `next`, belongs at
+///   `base + next`.
+/// - `next <= limit <= offset + capacity`, so that `base + s` is inside the vector for `next <= s < limit`.
+///
+/// [`relocate`](Self::relocate) derives `base` and `limit` from the rest. While records are read, `limit` is `next`.
 pub(crate) struct Records<F> {
     memory: Cell<(NonNull<Record<F>>, usize)>,
     base: Cell<*mut Record<F>>,
-    /// The slot to be given next.
+    /// The next free slot.
     next: Cell<u32>,
-    /// The slot at which the memory, or the supply of slots, ends.
+    /// The slot at which the memory or the supply of slots ends.
     limit: Cell<u32>,
-    /// `next` less the number of records.
+    /// `next` less the number of records: the number of slots that are not records'.
     offset: Cell<u32>,
-    /// Records are being read.
+    /// True while records are read.
     locked: Cell<bool>,
 }
 
@@ -232,7 +243,7 @@ impl<F> Records<F> {
         records
     }
 
-    /// The number of slots given.
+    /// The number of slots taken.
     #[inline(always)]
     pub(crate) fn slots(&self) -> usize {
         self.next.get() as usize
@@ -257,15 +268,20 @@ impl<F> Records<F> {
             self.grow(1);
         }
         debug_assert!(record.parents[0] < slot && (record.parents[1] < slot || record.parents[1] & WIDE != 0));
-        // SAFETY: below `limit`, `base + slot` is a place in the memory (the invariant), and nothing
-        // holds a reference to the records but `read`, which does not come here. See M1 in
-        // docs/MEASUREMENTS.md for what `Vec::push` in a `RefCell` costs.
+        // SAFETY: `slot` is `next`, and below `limit`: it was, or `grow` made it so. So `base + slot` is inside the
+        // vector, just behind the written records (the invariant). There is no reference to the records: only `read`
+        // lends one, and sets `limit` to `next` meanwhile, so that `grow` panics. See M1 in docs/MEASUREMENTS.md for
+        // the cost of `Vec::push` in a `RefCell`.
         unsafe { self.base.get().wrapping_add(slot as usize).write(record) };
         self.next.set(slot + 1);
         slot
     }
 
-    /// Makes room for more records and checks that there are slots for them.
+    /// Makes room for `more` records.
+    ///
+    /// # Panics
+    ///
+    /// If there are no slots for them, or while records are read.
     #[cold]
     #[inline(never)]
     fn grow(&self, more: usize) {
@@ -276,11 +292,11 @@ impl<F> Records<F> {
         self.set_vector(records);
     }
 
-    /// The written records as the vector they are; it must go back by [`set_vector`](Self::set_vector).
+    /// The written records as a vector. After a change it must go back by [`set_vector`](Self::set_vector).
     fn vector(&self) -> ManuallyDrop<Vec<Record<F>>> {
         let (start, capacity) = self.memory.get();
-        // SAFETY: pointer and capacity are a vector's, and the first `len` elements are written (the
-        // invariant).
+        // SAFETY: pointer and capacity are those of a vector, and the first `len` elements are written (the
+        // invariant). `ManuallyDrop` keeps this copy of the vector from freeing the memory.
         ManuallyDrop::new(unsafe { Vec::from_raw_parts(start.as_ptr(), self.len(), capacity) })
     }
 
@@ -298,7 +314,11 @@ impl<F> Records<F> {
         self.limit.set((offset + capacity).min(MAX_SLOTS) as u32);
     }
 
-    /// The first of `len` slots that are no record's.
+    /// Takes `len` slots that are not records' and returns the first.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many slots left, or while records are read. Nothing has changed then.
     pub(crate) fn take_slots(&self, len: usize) -> u32 {
         self.assert_unlocked();
         let first = self.next.get();
@@ -309,7 +329,11 @@ impl<F> Records<F> {
         first
     }
 
-    /// Forgets every record and every slot but the sink's.
+    /// Forgets every record and every slot but the sink.
+    ///
+    /// # Panics
+    ///
+    /// While records are read.
     pub(crate) fn clear(&self) {
         self.assert_unlocked();
         self.next.set(1);
@@ -317,7 +341,7 @@ impl<F> Records<F> {
         self.relocate();
     }
 
-    /// Reads the records; recording meanwhile panics.
+    /// Lets `f` read the records. Recording meanwhile panics.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&[Record<F>]) -> T) -> T {
         let _lock = self.lock();
         f(&self.vector())
@@ -326,13 +350,16 @@ impl<F> Records<F> {
     /// Refuses records and slots, and keeps the memory in its place, until the lock is dropped.
     #[inline(always)]
     fn lock(&self) -> Lock<'_, F> {
-        // A pullback of the user's may reach the tape. Without room `write` goes to `grow`, which
-        // refuses; everything else that records asks `assert_unlocked` first.
+        // A user's pullback may reach the tape. With `limit` at `next` there is no room for a record, so everything
+        // that appends one goes to `grow`, which panics. Inputs and tensor operations ask `assert_unlocked` first.
         let lock = Lock { records: self, locked: self.locked.replace(true), limit: self.limit.get() };
         self.limit.set(self.next.get());
         lock
     }
 
+    /// # Panics
+    ///
+    /// While records are read.
     pub(crate) fn assert_unlocked(&self) {
         assert!(!self.locked.get(), "a pullback must not record on the tape that is being swept; use another tape");
     }
@@ -357,17 +384,22 @@ impl<F: Scalar> Records<F> {
         debug_assert!(terms.iter().all(|(slot, _)| *slot < first));
         let place = self.base.get().wrapping_add(first as usize);
         for i in 0..cells as usize {
-            // SAFETY: as in `write`; there is room for the cells and the head.
+            // SAFETY: as in `write`. There is room for the cells and the head, that is, for slots up to
+            // `first + cells`: that was below `limit`, or `grow` made it so.
             unsafe { place.wrapping_add(i).write(row(2 * i, 2 * i + 1)) };
         }
-        // SAFETY: as above.
+        // SAFETY: as for the cells.
         unsafe { place.wrapping_add(cells as usize).write(Record::head(term(2 * cells as usize), cells)) };
         self.next.set(first + cells + 1);
         first + cells
     }
 
-    /// Appends a record for each pair of neighbours in `a` and `b`, up to the first that is missing; returns
-    /// their number. (See M2 in docs/MEASUREMENTS.md for what one [`push`](Self::push) each costs.)
+    /// Appends a record for each pair of elements of `a` and `b`, up to the first pair that has none; returns the
+    /// number of records. See M2 in docs/MEASUREMENTS.md for the cost of a [`push`](Self::push) each.
+    ///
+    /// # Panics
+    ///
+    /// If `record` records on this tape.
     #[inline(always)]
     pub(crate) fn push_each<A, B>(
         &self,
@@ -385,7 +417,8 @@ impl<F: Scalar> Records<F> {
         for (a, b) in a.iter().zip(b) {
             let Some(record) = record(a, b) else { break };
             debug_assert!(record.parents.iter().all(|parent| *parent < first));
-            // SAFETY: as in `write`; there is room for `most` records, and locked memory does not move.
+            // SAFETY: as in `write`. There is room for `most` records, and this is one of as many. The vector has not
+            // moved since: only `grow` moves it, and `grow` refuses while the lock is held.
             unsafe { place.write(record) };
             place = place.wrapping_add(1);
             count += 1;
@@ -405,14 +438,14 @@ impl<F: Scalar> Records<F> {
         if terms.len() == 2 { self.next.get() - 1 } else { self.push_head(cells as u32, rest.copied()) }
     }
 
-    /// Appends the head of a wide record whose cells are the last `cells` records.
+    /// Appends the head of a wide record and returns its slot. The cells are the last `cells` records, all pairs.
     #[inline(always)]
     pub(crate) fn push_head(&self, cells: u32, term: Option<(u32, F)>) -> u32 {
         assert!(cells <= COUNT, "a sum of 2^31 terms");
         self.write(Record::head(term.unwrap_or((SINK, F::zero())), cells))
     }
 
-    /// Appends the sum of the values of some slots.
+    /// Appends the sum of the values of some slots and returns its slot.
     pub(crate) fn push_sum(&self, of: Progression) -> u32 {
         assert!(of.len <= COUNT && of.stride <= Progression::MAX_STRIDE);
         debug_assert!(of.slots().next_back().is_none_or(|last| last < self.next.get()));
@@ -420,6 +453,7 @@ impl<F: Scalar> Records<F> {
     }
 }
 
+/// Panics if `more` slots do not fit beside those taken.
 #[inline(always)]
 #[track_caller]
 fn assert_room(slots: usize, more: usize) {

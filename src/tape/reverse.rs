@@ -1,17 +1,19 @@
-//! The sweep over scalar records.
+//! The sweep over the records of a section: the inner loop of reverse mode.
 
 use super::record::{self, Entries, Progression, Record};
 use crate::number::Scalar;
 
-/// Sweeps a run of records backward; `records[i]` has the slot `first + i`.
+/// Sweeps consecutive records backward; `records[i]` must have the slot `first + i`.
 ///
-/// A zero cotangent is skipped, and a partial of zero stays zero against an infinite cotangent.
+/// A zero cotangent adds nothing, even if a partial is infinite or NaN; a zero partial adds nothing, even if the
+/// cotangent is.
 pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F], first: usize) {
     assert!(records.is_empty() || first + records.len() <= adjoints.len());
     for (index, entries) in record::backward(records) {
-        // SAFETY: a slot of these records is below the number of adjoints by the assertion above, and the
-        // parents of a record are below its slot (see `Record`). See M3 in docs/MEASUREMENTS.md for what checks
-        // cost.
+        // SAFETY: `at` is called for the slot of a record and for parents of pairs, heads and cells. The slots of the
+        // records are `first + i`, which the assertion above keeps below the number of adjoints. Every parent is below
+        // the slot of its record, a cell's below that of the cell (see `Record`). See M3 in docs/MEASUREMENTS.md for
+        // the cost of checks.
         unsafe {
             let cotangent = *at(adjoints, (first + index) as u32);
             match entries {
@@ -44,7 +46,7 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
 ///
 /// # Safety
 ///
-/// There are more adjoints than `slot`.
+/// `slot` is below the number of adjoints.
 #[inline(always)]
 unsafe fn at<F>(adjoints: &mut [F], slot: u32) -> &mut F {
     debug_assert!((slot as usize) < adjoints.len());
@@ -52,7 +54,7 @@ unsafe fn at<F>(adjoints: &mut [F], slot: u32) -> &mut F {
     unsafe { adjoints.get_unchecked_mut(slot as usize) }
 }
 
-/// `adjoints[parent] += cotangent · partial` for each entry, 0 where a factor is 0.
+/// Computes `adjoints[parent] += cotangent · partial` for each entry. The product is 0 if a factor is 0.
 #[inline(always)]
 fn add_gated<F: Scalar, const N: usize>(adjoints: &mut [F], cotangent: F, entries: [(u32, F); N]) {
     #[cold]
@@ -67,7 +69,7 @@ fn add_gated<F: Scalar, const N: usize>(adjoints: &mut [F], cotangent: F, entrie
     }
 }
 
-/// `adjoints[slot] += cotangent` for each slot of a of.
+/// Computes `adjoints[slot] += cotangent` for each slot of a progression.
 #[inline(never)]
 fn add_to_all<F: Scalar>(adjoints: &mut [F], of: Progression, cotangent: F) {
     let adjoints = &mut adjoints[of.first as usize..];

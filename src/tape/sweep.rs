@@ -1,4 +1,7 @@
-//! The backward sweep over a whole tape, and recording followed by a sweep in one call.
+//! The backward sweep over a whole tape, and recording and sweeping in one call.
+//!
+//! A slot that is passed here as an output must be that of a handle that is alive, or that a closure returned which
+//! works for handles of any lifetime: `Tape::push_op` says why.
 
 use std::marker::PhantomData;
 
@@ -10,17 +13,17 @@ use super::record::Record;
 use super::reverse::sweep_records;
 use crate::number::Scalar;
 
-/// What [`Tape::record_and_sweep`] lends: the tape for `'t`; data that lives for `'env` may be
-/// borrowed as long.
+/// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`.
 pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
     pub(crate) tape: &'t Tape<F>,
     env: PhantomData<&'env ()>,
 }
 
-/// The result of a recording without its handle: the value, and the place to sweep from.
+/// The result of a recording without its handle: the value, and the place to sweep from. The handle must have had the
+/// lifetime `'t` of the [`Scope`], not a shorter one.
 pub(crate) struct Output<F: Scalar> {
     pub(crate) value: F,
-    /// Null: a constant. Only compared, never followed.
+    /// The tape of the result, or null for a constant. It is only compared, never followed.
     pub(crate) tape: *const Tape<F>,
     pub(crate) slot: u32,
     /// The derivative of the result with respect to the slot.
@@ -28,9 +31,12 @@ pub(crate) struct Output<F: Scalar> {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// Runs `record` on the cleared tape and sweeps from its result: the value, and the adjoints of
-    /// all slots up to it, those of inputs at least. The recording is forgotten before this returns or
-    /// unwinds, so nothing of `'env` is read afterwards.
+    /// Runs `record` on the cleared tape and sweeps from its result. Returns the value, and the adjoints of all slots
+    /// up to the result's, at least those of the inputs at the start of the tape. The recording is forgotten before
+    /// this returns or unwinds, so nothing of `'env` is read afterwards.
+    ///
+    /// `record` has to make the [`Output`] from a handle that a closure returned which works for any `'t`, because the
+    /// sweep calls the pullbacks of the operations below it when `record` has returned (see `push_op`).
     #[track_caller]
     pub(crate) fn record_and_sweep<'env>(
         &mut self,
@@ -39,8 +45,8 @@ impl<F: Scalar> Tape<F> {
         struct Forget<'a, F: Scalar>(&'a Tape<F>);
         impl<F: Scalar> Drop for Forget<'_, F> {
             fn drop(&mut self) {
-                // SAFETY: the tape was borrowed mutably, so every handle is one that `record`
-                // made. `record` works for any 't and returns no handle, so none outlives its call.
+                // SAFETY: the tape was borrowed mutably, so every handle is one that `record` made. `record` works
+                // for any 't, so it can keep no handle where one would outlive 't, and returns none: all are gone.
                 unsafe { self.0.forget() };
             }
         }
@@ -66,11 +72,12 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
-/// Sweeps backward from slot `output` with cotangent `seed`; the adjoints stay on the tape.
+/// Sweeps backward from slot `output` with the cotangent `seed`. The adjoints stay on the tape until it is cleared.
 pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
     tape.with_records(|records, ops| {
         let len = covered(ops, output);
-        // Few adjoints are cleared in no time. (Tests take the way of the many.)
+        // Short buffers are simply zeroed: see M11 in docs/MEASUREMENTS.md. Debug builds always reuse memory, so that
+        // tests cover that path.
         let many = cfg!(debug_assertions) || len >= 2048;
         let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
             let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
@@ -79,7 +86,7 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
             return slots;
         };
         let ops = &ops[..ops.partition_point(|op| op.first < len)];
-        let last = &ops[ops.len() - 1]; // the first run starts at slot 0
+        let last = &ops[ops.len() - 1]; // there is one: the first operation starts at slot 0
         let live = (output + 1).saturating_sub(last.first + last.len);
         let records = &records[..records.len().min(last.records + live)];
         let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
@@ -90,8 +97,8 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
     })
 }
 
-/// Sweeps as [`backward`] does, into a buffer that exists; does nothing and returns false if its length is not the
-/// sweep's.
+/// Same as [`backward`], but into an existing buffer. Does nothing and returns false if the sweep needs a buffer of
+/// another length.
 pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], output: usize, seed: F) -> bool {
     tape.with_records(|records, ops| {
         let fits = adjoints.len() == covered(ops, output);
@@ -104,14 +111,14 @@ pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], outpu
     })
 }
 
-/// Sweeps from the seeds in `adjoints`, which has a number for every slot; pullbacks' temporaries go
-/// to `arena`.
+/// Sweeps backward from the seeds in `adjoints`, which has a number for every slot. Temporaries of pullbacks go to
+/// `arena`.
 pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
     tape.with_records(|records, ops| run(arena, records, ops, tape.slots() - 1, &mut Adjoints::new(adjoints)));
 }
 
-/// The number of slots a sweep from `output` needs: all of the run it stands in, and if those are
-/// inputs, of those next to them.
+/// The number of adjoints of a sweep from `output`: all slots up to `output`, the rest of the operation that owns it,
+/// and, if that holds inputs, the inputs next to them.
 fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     let next = ops.partition_point(|op| op.first <= output);
     let Some(own) = next.checked_sub(1).map(|index| &ops[index]) else { return output + 1 };
@@ -124,14 +131,14 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     end.max(output + 1)
 }
 
-/// Sweeps from the seeds that stand in `adjoints` (which covers whole runs) at or below `output`.
+/// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
 fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
     for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
         run_section(arena, &section, output, adjoints);
     }
 }
 
-/// Sweeps one operation and the scalar records that follow it.
+/// Sweeps one section: its records at or below `output`, then its operation.
 #[inline(always)]
 pub(crate) fn run_section<F: Scalar>(
     arena: &Bump,

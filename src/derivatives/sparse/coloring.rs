@@ -1,4 +1,4 @@
-//! Colourings: which columns of a sparse derivative one seed can serve at once.
+//! Colourings of the columns or rows of a sparse derivative: one seed serves all of one colour.
 //!
 //! A. R. Curtis, M. J. D. Powell and J. K. Reid, "On the estimation of sparse Jacobian matrices", IMA J.
 //! Appl. Math. 13 (1974); T. F. Coleman and J. J. Moré, "Estimation of sparse Hessian matrices and
@@ -9,20 +9,22 @@ use smallvec::SmallVec;
 
 use super::matrix::Pattern;
 
-/// A colour for each row, column or vertex; those of one colour are seeded together.
+/// A colour for each row, column or vertex. All of one colour are seeded together.
 #[derive(Clone, Debug)]
 pub(super) struct Coloring {
     pub(super) of: Vec<usize>,
+    /// The number of colours.
     pub(super) count: usize,
 }
 
+/// No colour yet.
 const NONE: usize = usize::MAX;
 
 impl Coloring {
-    /// Rows that share a column get different colours: the sum of the rows of one colour shows each of
-    /// their entries.
+    /// A colouring of the rows in which rows that share a column get different colours, so that the sum of the rows of
+    /// one colour shows each of their entries.
     ///
-    /// Greedy partial distance-2 colouring, rows with most entries first. Each column keeps the set of its
+    /// This is greedy partial distance-2 colouring, rows with most entries first. Each column keeps the set of its
     /// colours, so the time is proportional to the number of entries (times colours / 64).
     pub(super) fn of_rows(pattern: &Pattern) -> Self {
         let mut used = vec![Colors::default(); pattern.columns()];
@@ -41,15 +43,15 @@ impl Coloring {
         coloring
     }
 
-    /// A star colouring of the graph of a symmetric pattern: neighbours differ, and where two neighbours
-    /// of a vertex share a colour, the vertex has a smaller one. (So no path of four vertices has two
-    /// colours only: each of its two middle vertices would have the smaller one.)
+    /// A star colouring of the graph of a symmetric pattern: neighbours differ, and if two neighbours of a vertex
+    /// share a colour, the vertex has a smaller one. (So no path of four vertices has only two colours: each of its two
+    /// middle vertices would have the smaller one.)
     ///
-    /// In the sum B of the columns of each colour every entry then stands alone: at (i, colour of j) if
-    /// i has the greater colour of the two, since no other neighbour of i shares the colour of j.
+    /// Let B be the matrix of the sums of the columns of each colour. Every entry (i, j) then stands alone in B: at (i,
+    /// colour of j) if i has the greater colour of the two, because no other neighbour of i shares the colour of j.
     ///
-    /// Greedy (Gebremedhin, Manne and Pothen, algorithm 4.1), vertices of highest degree first. Each
-    /// vertex keeps the set of its neighbours' colours, as in [`of_rows`](Self::of_rows).
+    /// The algorithm is greedy (Gebremedhin, Manne and Pothen, algorithm 4.1), vertices of highest degree first. Each
+    /// vertex keeps the set of its neighbours' colours, as each column does in [`of_rows`](Self::of_rows).
     pub(super) fn star(pattern: &Pattern) -> Self {
         let mut around = vec![Colors::default(); pattern.columns()];
         let mut coloring = Self { of: vec![NONE; pattern.rows()], count: 0 };
@@ -58,8 +60,8 @@ impl Coloring {
             let neighbours = || pattern.row(v).iter().copied().filter(|w| *w != v);
             forbidden.clear();
             for w in neighbours() {
-                // With a neighbour that comes later v may share no colour on its other side; with one
-                // that has a colour, none below that.
+                // If w is coloured later, v must differ from the other neighbours of w. If w has a colour, v must
+                // differ from those of them that have a smaller colour than w.
                 let color = coloring.of[w];
                 forbidden.add_all(&around[w], color);
                 if color != NONE {
@@ -83,7 +85,7 @@ impl Coloring {
     }
 }
 
-/// The rows by length, the longest first, those of one length in order.
+/// The rows by length, the longest first, and in order if the lengths are equal.
 fn longest_first(pattern: &Pattern) -> Vec<usize> {
     let mut order: Vec<usize> = (0..pattern.rows()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(pattern.row(*i).len()));

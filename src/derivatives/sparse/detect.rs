@@ -1,9 +1,9 @@
-//! Sparsity patterns: sets of inputs ("index domains"), pushed forward through a recording.
+//! Sparsity patterns, by sets of inputs ("index domains") that are pushed forward through a recording.
 //!
-//! The set of a record is the union of its parents' sets (A. Griewank and A. Walther, Evaluating
-//! Derivatives, 2nd ed., section 7.1). Sets are shared: a union that adds nothing to one of its parts
-//! is that part, and a set that nobody needs later is extended in place. So a long sum takes time
-//! proportional to its length, and memory is that of the sets still needed.
+//! The set of a record is the union of its parents' sets (A. Griewank and A. Walther, Evaluating Derivatives, 2nd ed.,
+//! section 7.1). Sets are shared: a union that adds nothing to one of its parts is that part, and a set that is not
+//! needed later is extended in place. So a long sum takes time proportional to its length, and memory is that of the
+//! sets still needed.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,8 +29,8 @@ impl<'a, F: Scalar> RecordNode<'a, F> {
     }
 }
 
-/// The scalar operations of a recording in order. Cells come as operations of their own too, which
-/// nothing refers to.
+/// The scalar operations of a recording in order. Cells come as operations of their own too; no other operation has
+/// them as parents.
 fn nodes<'a, F: Scalar>(
     records: &'a [Record<F>],
     ops: &'a [Op<F>],
@@ -41,7 +41,7 @@ fn nodes<'a, F: Scalar>(
     sections(records, ops).flat_map(of_section)
 }
 
-/// A fingerprint of what depends on what: recordings that agree in it have the same pattern.
+/// A fingerprint of the dependencies of a recording. Recordings with equal fingerprints are taken to have one pattern.
 pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<Item = u32>) -> u64 {
     let mut hash = 0_u64;
     let mut add = |word: u64| {
@@ -74,11 +74,11 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
     hash
 }
 
-/// Indices of inputs, ascending.
+/// A set of inputs: their indices, ascending.
 #[derive(Clone, Debug)]
 struct Set {
     items: SmallVec<[u32; 8]>,
-    /// Whether all pairs of them are in the pattern of the Hessian already.
+    /// True if all pairs of them are in the pattern of the Hessian already.
     paired: Cell<bool>,
 }
 
@@ -90,14 +90,15 @@ impl Set {
 
 /// The sets of a recording's slots.
 struct Domains {
-    /// How often each slot is still to be used on the way to an output.
+    /// The number of uses of each slot, on the way to an output, that are still to come.
     uses: Vec<u32>,
-    /// None: the empty set, or one that nobody needs any more.
+    /// The set of each slot, or `None` for the empty set and for a set that is not needed any more.
     sets: Vec<Option<Rc<Set>>>,
 }
 
 impl Domains {
-    /// None if an output depends on an operation that is not scalar, whose pattern is unknown.
+    /// The sets of the inputs. `None` if an output depends on an operation that is not scalar, because the pattern of
+    /// such an operation is unknown.
     fn new<F: Scalar>(recording: &Linearization<F>) -> Option<Self> {
         let slots = recording.tape().slots();
         let mut uses = vec![0; slots];
@@ -119,17 +120,18 @@ impl Domains {
         (!opaque).then_some(Self { uses, sets })
     }
 
+    /// The set of a slot; `None` if it is empty.
     fn get(&self, slot: u32) -> Option<&Rc<Set>> {
         self.sets[slot as usize].as_ref()
     }
 
-    /// The set of a slot, for one of its uses.
+    /// Takes the set of a slot for one of its uses.
     fn take(&mut self, slot: usize) -> Option<Rc<Set>> {
         self.uses[slot] -= 1;
         if self.uses[slot] == 0 { self.sets[slot].take() } else { self.sets[slot].clone() }
     }
 
-    /// The union of the parents' sets becomes the set of the node.
+    /// Makes the union of the parents' sets the set of the node.
     fn push<F: Scalar>(&mut self, node: RecordNode<'_, F>) {
         let mut parts: SmallVec<[Rc<Set>; 2]> = SmallVec::new();
         for set in node.parents().filter_map(|p| self.take(p)) {
@@ -140,7 +142,7 @@ impl Domains {
         self.sets[node.slot] = if parts.len() > 2 { Some(join_all(&parts)) } else { parts.into_iter().reduce(join) };
     }
 
-    /// Which inputs each slot in use depends on; `visit` sees a node before its parents' sets are used up.
+    /// Computes the sets of all nodes in use, and calls `visit` for each before the sets of its parents are used up.
     fn run<F: Scalar>(&mut self, recording: &Linearization<F>, mut visit: impl FnMut(&Self, RecordNode<'_, F>)) {
         recording.tape().with_records(|records, ops| {
             for node in nodes(records, ops) {
@@ -153,7 +155,7 @@ impl Domains {
     }
 }
 
-/// The union of two sets: the larger one, grown in place if nobody else has it.
+/// The union of two sets: the larger one, extended in place if it is not shared.
 fn join(a: Rc<Set>, b: Rc<Set>) -> Rc<Set> {
     let (mut large, small) = if a.items.len() < b.items.len() { (b, a) } else { (a, b) };
     let new: SmallVec<[u32; 8]> =
@@ -175,9 +177,10 @@ fn join(a: Rc<Set>, b: Rc<Set>) -> Rc<Set> {
     large
 }
 
-/// So many items are inserted one by one faster than merged.
+/// Up to this number, items are inserted one by one faster than merged: see M24 in docs/MEASUREMENTS.md.
 const FEW: usize = 16;
 
+/// The union of any number of sets.
 fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
     let mut items: SmallVec<[u32; 8]> = parts.iter().flat_map(|set| set.items.iter().copied()).collect();
     sort_runs(&mut items);
@@ -186,7 +189,7 @@ fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
     same.map_or_else(|| Set::new(items), Rc::clone)
 }
 
-/// The pattern of the Jacobian; None if it cannot be known.
+/// The pattern of the Jacobian; `None` if an output depends on an operation that is not scalar.
 pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Pattern> {
     let mut domains = Domains::new(recording)?;
     domains.run(recording, |_, _| {});
@@ -198,15 +201,20 @@ pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Patter
     Some(pattern)
 }
 
-/// The pattern of the Hessian, from a recording with random tangents; None if it cannot be known.
+/// The pattern of the Hessian from a recording with random tangents; `None` if an output depends on an operation that
+/// is not scalar.
 ///
-/// A record says dz = Σ vₖ dsₖ. The tangents of a partial vₖ show on which slots it depends, so which
-/// slots interact: none if they are zero; sₖ with itself if they are parallel to the tangents of sₖ
-/// (a pending weight in a long sum); with its partner if parallel to the partner's (a product, a dot
-/// product); with both if in their plane; else with every other such slot of the record. Inputs of
-/// interacting slots may interact.
+/// A record means dz = Σ vₖ dsₖ. The tangents of a partial vₖ show on which slots it depends, and so with which slots
+/// sₖ interacts:
 ///
-/// What is smaller than ε^(2/3) beside the rest of a partial's tangents counts as zero.
+/// - with none, if they are zero;
+/// - with itself, if they are parallel to the tangents of sₖ (a pending weight in a long sum);
+/// - with its partner in the record, if they are parallel to the partner's (a product, a dot product);
+/// - with both, if they are in the plane of the two;
+/// - else with itself and every other such slot of the record.
+///
+/// Inputs of interacting slots may interact. Numbers smaller than ε^(2/3) times the largest of a partial's tangents
+/// count as zero.
 pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &[Dual<F, SEEDS>]) -> Option<Pattern> {
     let mut domains = Domains::new(recording)?;
     let mut tangents = vec![[F::zero(); SEEDS]; recording.tape().slots()];
@@ -256,10 +264,10 @@ pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &
     Some(pairs.into_pattern())
 }
 
-/// Whether `v` is a multiple of `s`, or a combination of `s` and `t`, up to rounding.
+/// True if `v` is a multiple of `s`, or a linear combination of `s` and `t`, up to rounding.
 fn in_span<F: Scalar>(v: &[F; SEEDS], s: &[F; SEEDS], t: Option<&[F; SEEDS]>) -> bool {
     let dot = |a: &[F; SEEDS], b: &[F; SEEDS]| a.iter().zip(b).fold(F::zero(), |sum, (a, b)| sum + *a * *b);
-    // b less its part along a.
+    // b without its component along a.
     let across = |a: &[F; SEEDS], b: &[F; SEEDS]| -> [F; SEEDS] {
         let share = dot(a, b) / dot(a, a);
         if dot(a, a).is_exact_zero() { *b } else { std::array::from_fn(|i| b[i] - share * a[i]) }
@@ -278,14 +286,14 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// All pairs of a set's inputs.
+    /// Adds all pairs of a set's inputs.
     fn within(&mut self, set: &Rc<Set>) {
         if !set.paired.replace(true) {
             set.items.iter().for_each(|i| self.extend(*i, &set.items));
         }
     }
 
-    /// All pairs of an input in `a` and one in `b`.
+    /// Adds all pairs of an input in `a` and one in `b`.
     fn between(&mut self, a: &Rc<Set>, b: &Rc<Set>) {
         if Rc::ptr_eq(a, b) {
             return self.within(a);
@@ -294,10 +302,11 @@ impl Pairs {
         b.items.iter().for_each(|j| self.extend(*j, &a.items));
     }
 
+    /// Adds the pairs of an input with others to its row.
     fn extend(&mut self, i: u32, with: &[u32]) {
         let row = &mut self.rows[i as usize];
         if row.len() + with.len() > row.capacity() {
-            // Repeated pairs go before the memory grows.
+            // Repeated pairs are removed before the memory grows.
             row.sort_unstable();
             row.dedup();
             row.reserve(row.len().max(with.len()));

@@ -1,10 +1,11 @@
-//! Compressed sparse rows: [`SparseMatrix`] and the pattern below it.
+//! Compressed sparse rows: [`SparseMatrix`] and its pattern.
 
 use ndarray::Array2;
 
 use crate::number::Scalar;
 
-/// The places of a sparse matrix, row by row, columns ascending. It also serves as a list of lists.
+/// The places of the entries of a sparse matrix, row by row, with ascending columns. The type also serves as a list of
+/// lists of indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     columns: usize,
@@ -14,6 +15,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
+    /// A pattern without entries.
     pub(super) fn empty(rows: usize, columns: usize) -> Self {
         Self { columns, starts: vec![0; rows + 1], indices: Vec::new() }
     }
@@ -24,7 +26,7 @@ impl Pattern {
         self.starts.push(self.indices.len());
     }
 
-    /// The positions of `keys` by key, in order: list k has every i whose key is k.
+    /// The positions of `keys` grouped by key: row k has every i with `keys[i] == k`, in order.
     pub(super) fn grouped(keys: &[usize], groups: usize) -> Self {
         let mut starts = vec![0; groups + 1];
         for key in keys {
@@ -62,7 +64,7 @@ impl Pattern {
         self.starts.windows(2).map(|w| &self.indices[w[0]..w[1]])
     }
 
-    /// (row, column) of every entry.
+    /// The place (row, column) of every entry.
     pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         self.iter_rows().enumerate().flat_map(|(i, row)| row.iter().map(move |j| (i, *j)))
     }
@@ -80,7 +82,7 @@ impl Pattern {
         Self { columns: self.rows(), ..transposed }
     }
 
-    /// The places of either.
+    /// The places that are in one of the patterns or in both.
     pub(super) fn union(&self, other: &Self) -> Self {
         let mut union = Self::empty(0, self.columns);
         let mut both = Vec::new();
@@ -96,13 +98,13 @@ impl Pattern {
     }
 }
 
-/// Sorts what consists of a few ascending runs, which the stable sort merges.
+/// Sorts a slice of a few ascending runs, which the stable sort merges.
 pub(super) fn sort_runs<T: Ord>(items: &mut [T]) {
     items.sort();
 }
 
-/// A sparse matrix in compressed rows (CSR): the layout of `scipy.sparse.csr_array`, `sprs` and
-/// `nalgebra-sparse`, whose constructors take [`into_csr`](Self::into_csr).
+/// A sparse matrix in compressed rows (CSR), the layout of `scipy.sparse.csr_array`, `sprs` and `nalgebra-sparse`.
+/// [`into_csr`](Self::into_csr) gives the arguments of their constructors.
 ///
 /// ```
 /// use wengert::sparse_jacobian;
@@ -120,22 +122,23 @@ pub struct SparseMatrix<F> {
 }
 
 impl<F: Scalar> SparseMatrix<F> {
+    /// The matrix with zeros at the places of the pattern.
     pub(super) fn zeros(pattern: Pattern) -> Self {
         let values = vec![F::zero(); pattern.len()];
         Self { pattern, values }
     }
 
-    /// Rows and columns.
+    /// The numbers of rows and columns.
     pub fn shape(&self) -> (usize, usize) {
         (self.pattern.rows(), self.pattern.columns())
     }
 
-    /// How many entries are stored; a stored value can be 0.
+    /// The number of stored entries. A stored value can be 0.
     pub fn nnz(&self) -> usize {
         self.values.len()
     }
 
-    /// Where each row's entries begin, and after the last row their number.
+    /// The index of the first entry of each row, and at the end the number of entries.
     pub fn indptr(&self) -> &[usize] {
         &self.pattern.starts
     }
@@ -150,17 +153,18 @@ impl<F: Scalar> SparseMatrix<F> {
         &self.values
     }
 
-    /// Row pointers, columns and values.
+    /// The row pointers, columns and values: see [`indptr`](Self::indptr), [`indices`](Self::indices) and
+    /// [`values`](Self::values).
     pub fn into_csr(self) -> (Vec<usize>, Vec<usize>, Vec<F>) {
         (self.pattern.starts, self.pattern.indices, self.values)
     }
 
-    /// (row, column, value) of each entry, row by row.
+    /// The triple (row, column, value) of each entry, row by row.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, F)> {
         self.pattern.places().zip(&self.values).map(|((i, j), value)| (i, j, *value))
     }
 
-    /// The entry at row `i` and column `j`; 0 where none is stored.
+    /// The entry at row `i` and column `j`, or 0 if none is stored there.
     ///
     /// # Panics
     ///
@@ -173,7 +177,7 @@ impl<F: Scalar> SparseMatrix<F> {
         found.map_or(F::zero(), |k| self.values[self.pattern.starts[i] + k])
     }
 
-    /// The matrix with all its zeros.
+    /// The matrix as an array, with all its zeros.
     pub fn to_dense(&self) -> Array2<F> {
         let mut dense = Array2::zeros(self.shape());
         for (i, j, value) in self.iter() {
@@ -186,7 +190,7 @@ impl<F: Scalar> SparseMatrix<F> {
     ///
     /// # Panics
     ///
-    /// If its length is not the number of columns.
+    /// If the length of the vector is not the number of columns.
     #[track_caller]
     pub fn dot(&self, x: &[F]) -> Vec<F> {
         let (m, n) = self.shape();

@@ -1,4 +1,11 @@
 //! Sparse derivatives: [`SparseJacobian`] and [`SparseHessian`].
+//!
+//! | file | open it for |
+//! |---|---|
+//! | `mod.rs` | the two types: detection, the plan of sweeps, evaluation, the check of a Hessian |
+//! | `detect.rs` | the pattern of a Jacobian or a Hessian from a recording |
+//! | `coloring.rs` | the colours, which tell the columns or rows that can share a seed |
+//! | `matrix.rs` | [`SparseMatrix`] and its pattern |
 
 mod coloring;
 mod detect;
@@ -19,19 +26,19 @@ use crate::tape::{MultiSweep, SEEDS, Tape};
 
 pub use self::matrix::SparseMatrix;
 
-/// A variable with eight tangents: what a function is given for its Hessian.
+/// A variable with eight tangents, the argument of a function for its Hessian.
 type SeededVar<'t, F> = Var<'t, Dual<F, SEEDS>>;
 
 const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, or \
     a checkpoint), so the pattern is unknown; write the function on scalars, or take the dense derivative";
 
-/// The Jacobian of a function of many variables, each output of which depends on a few: pattern from
-/// the tape, colours, and a few sweeps for all entries.
+/// The sparse Jacobian of a function of many variables, where each output depends on a few of them. The pattern comes
+/// from the tape; by a colouring, a few sweeps give all entries.
 ///
-/// Columns that share no row (or rows that share no column, whichever take fewer colours) are swept
-/// together, eight colours at a time: a matrix of bandwidth b takes b colours whatever its
-/// size (A. R. Curtis, M. J. D. Powell, J. K. Reid, IMA J. Appl. Math. 13, 1974; colouring after
-/// A. H. Gebremedhin, F. Manne, A. Pothen, SIAM Review 47, 2005).
+/// Columns that share no row get the same colour (or rows that share no column, whichever takes fewer colours) and are
+/// swept together, eight colours at a time. A matrix of bandwidth b takes b colours at any size (A. R. Curtis,
+/// M. J. D. Powell, J. K. Reid, IMA J. Appl. Math. 13, 1974; colouring after A. H. Gebremedhin, F. Manne, A. Pothen,
+/// SIAM Review 47, 2005).
 ///
 /// ```
 /// use wengert::{SparseJacobian, Var};
@@ -49,17 +56,18 @@ const OPAQUE: &str = "an output depends on an operation of which the tape knows 
 /// assert_eq!((j.get(1, 0), j.get(1, 1), j.get(1, 2)), (-1.0, 3.0 - 4.0 * 0.5, -2.0));
 /// ```
 ///
-/// The pattern is that of the recording: an entry stays in it where its value is 0 for the time being
-/// (an inactive `relu`). A function that takes another branch makes another recording; `evaluate` compares
-/// what depends on what (by a fingerprint of 64 bits), and a recording not seen before extends the
-/// pattern. So values are right at every point.
+/// The pattern is that of the recording: an entry is in the pattern even if its value is 0 at the point (an inactive
+/// `relu`). A function that takes another branch makes another recording. `evaluate` compares the dependencies of the
+/// recording with those seen before, by a fingerprint of 64 bits, and new ones extend the pattern. So values are right
+/// at every point.
 pub struct SparseJacobian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: SweepPlan,
+    /// True if columns are coloured and swept forward, false if rows are coloured and swept backward.
     by_columns: bool,
-    /// Of all recordings whose pattern is in the matrix.
+    /// The fingerprints of all recordings that the pattern covers.
     structures: HashSet<u64>,
-    /// Kept for its memory, as is the next.
+    /// The tape and the numbers of the last evaluation, kept for their memory.
     tape: Tape<F>,
     sweep: MultiSweep<F>,
 }
@@ -69,7 +77,8 @@ impl<F: Scalar> SparseJacobian<F> {
     ///
     /// # Panics
     ///
-    /// If an output is a variable of another tape, or depends on an operation that is not scalar.
+    /// If an output is a variable of another tape, or depends on an operation that is not scalar (on tensors, or a
+    /// checkpoint).
     #[track_caller]
     pub fn detect(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> Self {
         Self::of(&Linearization::new(f, x).1)
@@ -89,7 +98,7 @@ impl<F: Scalar> SparseJacobian<F> {
         new
     }
 
-    /// Puts what the recording shows into the pattern.
+    /// Adds the dependencies of a recording to the pattern.
     #[track_caller]
     fn see(&mut self, recording: &Linearization<F>, first: bool) {
         let outputs = recording.places().iter().map(|(slot, _)| *slot);
@@ -105,11 +114,11 @@ impl<F: Scalar> SparseJacobian<F> {
         }
     }
 
-    /// Colours columns or rows, whichever take fewer.
+    /// Colours the columns or the rows of a pattern, whichever takes fewer colours.
     fn plan(&mut self, pattern: Pattern) {
         let transposed = pattern.transposed();
         let color = |columns: bool| Coloring::of_rows(if columns { &transposed } else { &pattern });
-        // No colouring of the columns beats the longest row, and the other way round.
+        // The columns take at least as many colours as the longest row has entries, and the other way round.
         let (row, column) = (pattern.longest_row(), transposed.longest_row());
         self.by_columns = row <= column;
         let mut coloring = color(self.by_columns);
@@ -129,7 +138,7 @@ impl<F: Scalar> SparseJacobian<F> {
     ///
     /// # Panics
     ///
-    /// If `x` or what `f` returns has another length than at the detection; as [`detect`](Self::detect).
+    /// Same as for [`detect`](Self::detect). If `x` or the result of `f` has another length than at the detection.
     #[track_caller]
     pub fn evaluate(&mut self, f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> &SparseMatrix<F> {
         let (m, n) = self.matrix.shape();
@@ -143,6 +152,7 @@ impl<F: Scalar> SparseJacobian<F> {
         &self.matrix
     }
 
+    /// Evaluates the entries of the pattern.
     fn sweep(&mut self, recording: &Linearization<F>) {
         let sweep = &mut self.sweep;
         for pass in 0..self.schedule.passes() {
@@ -164,12 +174,12 @@ impl<F: Scalar> SparseJacobian<F> {
     }
 }
 
-/// The Hessian of a function of many variables, each term of which depends on a few: pattern from the
-/// tape, a star colouring, and forward over reverse with eight tangents at a time.
+/// The sparse Hessian of a function of many variables, where each term depends on a few of them. The pattern comes from
+/// the tape; by a star colouring, forward over reverse with eight tangents at a time gives all entries.
 ///
-/// Forward over reverse with a tangent of ones for all columns of one colour gives the sum of these
-/// columns; by the colouring, and by symmetry, each entry stands alone in one of the sums (T. F. Coleman,
-/// J. J. Moré, Math. Programming 28, 1984; A. H. Gebremedhin, F. Manne, A. Pothen, SIAM Review 47, 2005).
+/// Forward over reverse with a tangent of 1 for every column of one colour gives the sum of these columns. By the
+/// colouring, and by symmetry, each entry stands alone in one of the sums (T. F. Coleman, J. J. Moré, Math. Programming
+/// 28, 1984; A. H. Gebremedhin, F. Manne, A. Pothen, SIAM Review 47, 2005).
 ///
 /// ```
 /// use wengert::{Real, SparseHessian};
@@ -184,17 +194,17 @@ impl<F: Scalar> SparseJacobian<F> {
 /// assert_eq!((h.get(0, 0), h.get(0, 1), h.get(1, 0)), (1200.0 * 0.25 - 400.0 * 0.5 + 2.0, -200.0, -200.0));
 /// ```
 ///
-/// The pattern is of the curvature that the tape shows at a point; a second derivative that is 0 there
-/// (x³ at 0) is not in it. So each evaluation carries one more tangent, in a random direction r, and
-/// compares H·r with the product of matrix and r; where they differ, or where the function recorded
-/// something not seen before (another branch), the pattern is extended by what the tape shows at that
-/// point, and the Hessian evaluated again. What is below ε^(2/3) of its row can escape that.
+/// The pattern is that of the curvature at a point; a second derivative that is 0 there (x³ at 0) is not in the
+/// pattern. So each evaluation carries one more tangent, in a random direction r, and compares H·r with the product of
+/// the matrix and r. If these differ, or if the function made a recording not seen before (another branch), the pattern
+/// is extended by that at the new point, and the Hessian is evaluated again. An entry below ε^(2/3) of its row can
+/// escape this check.
 pub struct SparseHessian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: SweepPlan,
-    /// Of all recordings whose pattern is in the matrix.
+    /// The fingerprints of all recordings that the pattern covers.
     structures: HashSet<u64>,
-    /// Kept for its memory.
+    /// The tape of the last evaluation, kept for its memory.
     tape: Tape<Dual<F, SEEDS>>,
 }
 
@@ -203,7 +213,8 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// # Panics
     ///
-    /// If `f` returns a variable of another tape, or one that depends on an operation that is not scalar.
+    /// If `f` returns a variable of another tape, or one that depends on an operation that is not scalar (on tensors,
+    /// or a checkpoint).
     #[track_caller]
     pub fn detect(f: impl for<'t> FnOnce(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> Self {
         let pattern = Pattern::empty(x.len(), x.len());
@@ -217,7 +228,7 @@ impl<F: Scalar> SparseHessian<F> {
         new
     }
 
-    /// Adds the pattern at `x`; says whether it had something new.
+    /// Adds the pattern at `x`; returns true if the pattern grew.
     #[track_caller]
     fn extend(&mut self, f: impl for<'t> FnOnce(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> bool {
         let mut random = Random::new(DETECTION);
@@ -230,7 +241,7 @@ impl<F: Scalar> SparseHessian<F> {
         let grown = pattern != self.matrix.pattern;
         if grown {
             let coloring = Coloring::star(&pattern);
-            // The entry stands alone in the row of its end with the greater colour.
+            // The entry (i, j) stands alone in the row of i or j, whichever has the greater colour.
             let of = |i: usize| coloring.of[i];
             let seed_and_read = |(i, j)| if of(i) >= of(j) { (of(j), i) } else { (of(i), j) };
             let reads = pattern.places().map(seed_and_read).collect();
@@ -244,7 +255,8 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// # Panics
     ///
-    /// If `x` has another length than at the detection; as [`detect`](Self::detect).
+    /// Same as for [`detect`](Self::detect). If `x` has another length than at the detection, or if the result still
+    /// fails the check when the pattern grows no more (as it can if `f` is not deterministic).
     #[track_caller]
     pub fn evaluate(
         &mut self,
@@ -256,12 +268,12 @@ impl<F: Scalar> SparseHessian<F> {
         let negligible = F::epsilon().powf(F::lit(2.0 / 3.0));
         let mismatch = loop {
             let (seen, mismatch) = self.sweep(&f, x);
-            // This ends: a pattern does not grow for ever.
+            // The loop ends because a pattern cannot grow without end.
             if seen && mismatch <= negligible || !self.extend(&f, x) {
                 break mismatch;
             }
         };
-        // What remains can be rounding, if derivatives cancel in the function.
+        // A small mismatch that remains can be rounding, if derivatives cancel in the function.
         assert!(
             mismatch <= F::epsilon().cbrt() || !mismatch.is_finite(),
             "sparse Hessian: at one and the same point a row is off by {mismatch} (of 1) from its product with a vector; \
@@ -270,8 +282,8 @@ impl<F: Scalar> SparseHessian<F> {
         &self.matrix
     }
 
-    /// Evaluates the entries of the pattern; says whether the recordings were of a structure seen before, and
-    /// how far the matrix is from the Hessian in a random direction.
+    /// Evaluates the entries of the pattern. Returns true if all recordings had a fingerprint seen before, and the
+    /// difference of the matrix from the Hessian in a random direction.
     #[track_caller]
     fn sweep(&mut self, f: &impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> (bool, F) {
         let mut random = Random::new(CHECK);
@@ -318,7 +330,7 @@ impl<F: Scalar> SparseHessian<F> {
         let mut worst = F::zero();
         for ((product, sum), size) in product.iter().zip(sums).zip(sizes) {
             let difference = (*product - sum).abs();
-            // A row of the matrix that is not finite speaks for itself.
+            // A row that is not finite shows in the matrix itself.
             if size.is_finite() && !difference.is_exact_zero() {
                 let relative = difference / (size + product.abs());
                 worst = worst.max(if relative.is_nan() { F::infinity() } else { relative });
@@ -328,7 +340,7 @@ impl<F: Scalar> SparseHessian<F> {
     }
 }
 
-/// Which seeds go into which pass, and where the entries come out.
+/// The seeds of each pass, and the places where its entries are read.
 #[derive(Clone, Debug)]
 struct SweepPlan {
     colors: usize,
@@ -336,7 +348,7 @@ struct SweepPlan {
     color: Vec<usize>,
     /// The seeds of each pass.
     seeds: Pattern,
-    /// For each entry the colour it is seen in, and the place of the result.
+    /// For each entry, the colour of its sum and its place in that sum.
     reads: Vec<(usize, usize)>,
     /// The entries of each pass.
     entries: Pattern,
@@ -367,24 +379,24 @@ impl SweepPlan {
         self.seeds.rows()
     }
 
-    /// Index and lane of each seed.
+    /// The index and lane of each seed of a pass.
     fn seeds(&self, pass: usize) -> impl Iterator<Item = (usize, usize)> {
         let seeds = if pass < self.passes() { self.seeds.row(pass) } else { &[] };
         seeds.iter().map(|index| (*index, self.color[*index] % SEEDS))
     }
 
-    /// Entry, lane and place of each result.
+    /// The entry, lane and place of each result of a pass.
     fn reads(&self, pass: usize) -> impl Iterator<Item = (usize, usize, usize)> {
         let entries = if pass < self.passes() { self.entries.row(pass) } else { &[] };
         entries.iter().map(|entry| (*entry, self.reads[*entry].0 % SEEDS, self.reads[*entry].1))
     }
 }
 
-/// Seeds of the random directions, which need only be different.
+/// Seeds of the random numbers, which only need to be different.
 const DETECTION: u64 = 1;
 const CHECK: u64 = 2;
 
-/// Random signs times magnitudes in [1/2, 1].
+/// Random numbers: signs times magnitudes in [1/2, 1).
 struct Random(StdRng);
 
 impl Random {
@@ -398,21 +410,21 @@ impl Random {
     }
 }
 
-/// What both say of themselves.
+// The methods that both types have.
 macro_rules! inspection {
     ($Derivative:ident) => {
         impl<F: Scalar> $Derivative<F> {
-            /// The matrix of the last evaluation; zero before the first.
+            /// The matrix of the last evaluation, or zero before the first one.
             pub fn matrix(&self) -> &SparseMatrix<F> {
                 &self.matrix
             }
 
-            /// How many entries the pattern has.
+            /// The number of entries of the pattern.
             pub fn nnz(&self) -> usize {
                 self.matrix.nnz()
             }
 
-            /// How many colours its columns, or rows, take.
+            /// The number of colours of its columns or rows.
             pub fn colors(&self) -> usize {
                 self.schedule.colors
             }
@@ -432,21 +444,20 @@ inspection!(SparseJacobian);
 inspection!(SparseHessian);
 
 impl<F: Scalar> SparseJacobian<F> {
-    /// How many sweeps over a recording an evaluation takes.
+    /// The number of sweeps over a recording that an evaluation takes.
     pub fn sweeps(&self) -> usize {
         self.schedule.passes()
     }
 }
 
 impl<F: Scalar> SparseHessian<F> {
-    /// How many gradients of dual numbers an evaluation takes.
+    /// The number of gradients over dual numbers that an evaluation takes.
     pub fn sweeps(&self) -> usize {
         self.schedule.colors / SEEDS + 1
     }
 }
 
-/// The Jacobian of `f` at `x`, by its sparsity: see [`SparseJacobian`], which keeps the pattern for more
-/// points.
+/// The sparse Jacobian of `f` at `x`. To keep the pattern for more points, use a [`SparseJacobian`].
 ///
 /// ```
 /// use wengert::sparse_jacobian;
@@ -458,7 +469,7 @@ impl<F: Scalar> SparseHessian<F> {
 ///
 /// # Panics
 ///
-/// As [`SparseJacobian::detect`].
+/// Same as for [`SparseJacobian::detect`].
 #[track_caller]
 pub fn sparse_jacobian<F: Scalar>(
     f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>,
@@ -470,8 +481,7 @@ pub fn sparse_jacobian<F: Scalar>(
     jacobian.matrix
 }
 
-/// The Hessian of `f` at `x`, by its sparsity: see [`SparseHessian`], which keeps the pattern for more
-/// points.
+/// The sparse Hessian of `f` at `x`. To keep the pattern for more points, use a [`SparseHessian`].
 ///
 /// ```
 /// use wengert::sparse_hessian;
@@ -482,7 +492,7 @@ pub fn sparse_jacobian<F: Scalar>(
 ///
 /// # Panics
 ///
-/// As [`SparseHessian::detect`].
+/// Same as for [`SparseHessian::detect`] and [`SparseHessian::evaluate`].
 #[track_caller]
 pub fn sparse_hessian<F: Scalar>(
     f: impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>,
