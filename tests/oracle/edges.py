@@ -4,7 +4,7 @@
 Run it from the root of the crate, with Python 3 and mpmath (pip install mpmath):
 
     python tests/oracle/edges.py            computes every point and compares it with the files that hold it:
-                                            src/rules.rs and, for other parameters of a row, tests/all/number/rules.rs
+                                            src/number/table.rs and, for other parameters of a row, tests/all/number/rules.rs
     python tests/oracle/edges.py --write    writes the points into those files
 
 Each row holds a function and its partials in closed form, written down from the textbook and not from the
@@ -364,21 +364,21 @@ def table():
         yield name, points_of(name, f, (fx, fy), (sample_x, sample_y), points)
 
 
-FILES = [Path("src/rules.rs"), Path("tests/all/number/rules.rs")]
+FILES = [Path("src/number/table.rs"), Path("tests/all/number/rules.rs")]
 
 # `fn name(` in the table, `"name"` elsewhere; then the next `points: [`, whose tuples hold no bracket.
 BLOCK = r"(?:\bfn {0}\(|\"{0}\")(?:(?!\bfn )[\s\S])*?\bpoints: &?\[([^\[\]]*)\]"
 
 
-def block(rows):
-    """The points as they stand in a file: filled lines."""
+def block(rows, depth):
+    """The points as they stand in a file, below a line that is indented by `depth`: filled lines."""
     lines = [""]
     for row in rows:
         if lines[-1] and len(lines[-1]) + len(row) + 2 > 100:
             lines.append("")
         lines[-1] += f"{' ' if lines[-1] else ''}{row},"
-    indent = "\n" + 16 * " "
-    return indent + indent.join(lines) + "\n" + 12 * " "
+    indent = "\n" + (depth + 4) * " "
+    return indent + indent.join(lines) + "\n" + depth * " "
 
 
 def main():
@@ -397,7 +397,9 @@ def main():
             print(f"{file}, {name}: {' '.join(differing)}")
         if write:
             text = texts[file]
-            texts[file] = text[: match.start(1)] + block(rows) + text[match.end(1) :]
+            line = text[text.rindex("\n", 0, match.start(1)) + 1 : match.start(1)]
+            depth = len(line) - len(line.lstrip())
+            texts[file] = text[: match.start(1)] + block(rows, depth) + text[match.end(1) :]
     if write:
         for file, text in texts.items():
             file.write_text(text)
