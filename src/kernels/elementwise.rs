@@ -114,6 +114,7 @@ enum Way {
     Strided,
 }
 
+/// An operand of a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     A,
@@ -356,13 +357,13 @@ pub(crate) fn zip_pullback<F: Scalar>(
     F::dispatch(Pull { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z, dz, adjoints, shifts });
 }
 
-/// One element of [`zip`].
+/// The value of one element of [`zip`].
 #[inline(always)]
 fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
     rule.eval(L::wrap(a), L::wrap(b)).unwrap()
 }
 
-/// One element of [`zip_pullback`].
+/// The contribution of one element to [`zip_pullback`].
 #[inline(always)]
 fn pull<L: Wrap<F>, F: Scalar, R>(partial: impl Fn(R, L, L, L) -> L, rule: R, [a, b, z]: [F; 3], dz: F) -> F {
     L::wrap(dz).gated_mul(partial(rule, L::wrap(a), L::wrap(b), L::wrap(z))).unwrap()

@@ -11,8 +11,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
 
-use super::table::parameter;
-use crate::number::table::for_each_rule;
+use super::table::{for_each_rule, parameter};
 use crate::slices::{Factor, GemmScalar};
 
 macro_rules! real_trait {

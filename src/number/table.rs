@@ -788,4 +788,6 @@ macro_rules! define_for_each_rule {
 }
 for_each_row!(define_for_each_rule);
 
+// Clippy takes the import of `for_each_rule` for redundant, because another macro defines it.
+#[allow(clippy::single_component_path_imports)]
 pub(crate) use {for_each_row, for_each_rule, parameter};

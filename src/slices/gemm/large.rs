@@ -9,14 +9,14 @@ use super::tiles::pack;
 
 /// The product by `run`, the kernel of `gemm-f32` or `gemm-f64`. No dimension may be zero.
 ///
-/// These two crates are the parts of the `gemm` crate for real numbers. This function does the preparation that `gemm`
-/// itself would do, because its complex parts would double the time of a first build.
+/// These two crates are the parts of the `gemm` crate for real numbers; the parts for complex numbers would double the
+/// time of a first build. The preparation that `gemm` would do in front of the kernels is done in this function.
 pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
     // The kernels prefer contiguous columns of c.
     let [row, col] = c.layout.strides.map(isize::unsigned_abs);
     let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
     let (data, [mut z, mut x, mut y]) = (c.data, [c.layout, a.layout, b.layout]);
-    // They also prefer positive strides in c and along the rows of a.
+    // The kernels also prefer positive strides in c and along the rows of a.
     if z.strides[0] < 0 {
         (z, x) = (z.reversed(0), x.reversed(0));
     }
