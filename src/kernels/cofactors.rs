@@ -1,4 +1,5 @@
-//! Factorisations of square matrices: nalgebra's for floats, and with them for dual numbers.
+//! Square matrices of any rank and of dual numbers: determinants with cofactors, and the factorisations of dual
+//! matrices.
 
 use bumpalo::Bump;
 use num_traits::{Float, Zero};
@@ -8,7 +9,7 @@ use crate::number::{BaseFloat, Dual, Scalar};
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Defect, Factor};
 
-/// Elimination in dual arithmetic. Only the choice of pivots is a matter of the primals alone.
+/// Factorisations in dual arithmetic. First the primals alone are factored, which chooses the pivots and finds defects.
 impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
     fn lu(a: &mut [Self], rows: &mut [u32]) -> Result<(), Defect> {
         let n = rows.len();
@@ -39,8 +40,8 @@ impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
     }
 }
 
-/// Takes multiples of the pivot row, whose pivot is in column `k`, from the rows of length `width`
-/// below; the multipliers take the place of the zeros.
+/// Subtracts multiples of the pivot row from the rows of length `width` below, so that column `k`, that of the pivot,
+/// would become zero. The multipliers are stored there instead of the zeros.
 fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k: usize) {
     for row in below.chunks_exact_mut(width) {
         let factor = row[k] / pivot[k];
@@ -51,18 +52,18 @@ fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k: usize) {
     }
 }
 
-/// The determinant of any square matrix of order n ≥ 1 and, in the arena, its cofactors: right for
-/// every rank, and in dual arithmetic with their derivatives.
+/// The determinant and the cofactors of a square matrix of order n ≥ 1 and any rank. In dual arithmetic they have their
+/// derivatives. The cofactors stand in the arena.
 ///
-/// Complete pivoting leads to PAQ = L·[U B; 0 S], with S of order one or all zero (in its primals).
-/// With E = L⁻¹P, split alike, and σ = det P det Q, the adjugate is
+/// Complete pivoting leads to PAQ = L·[U B; 0 S], where S has order one or has only zeros (in its primals).
+/// With E = L⁻¹P, split into E₁ and E₂ like the rows of PAQ, and σ = det P det Q, the adjugate is
 ///
 /// adj A = σ det U · Q · [U⁻¹(det S E₁ − B adj(S) E₂); adj(S) E₂],
 ///
-/// in which nothing is divided by what may be zero. The cofactors are its transpose.
+/// which divides by the pivots in U alone, none of them zero. The cofactors are the transpose of the adjugate.
 pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F, &'a mut [F]) {
     let size = |x: F| Float::abs(x.to_base());
-    // Rows of PAQ, and beside them the rows of E.
+    // Each row is a row of PAQ followed by a row of E.
     let width = 2 * n;
     let mut rows = vec![F::zero(); n * width];
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
@@ -108,7 +109,7 @@ pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F
     let part = |row: usize, column: usize, shape| Mat::new(&rows, row * width + column, shape, strides);
     let s: Vec<F> = rows[m * width..].chunks_exact(width).flat_map(|row| &row[m..n]).copied().collect();
     let (det, adjugate) = adjugate(&s, rest);
-    // Z = [det S E₁; adj(S) E₂], then its head by U.
+    // Z = [det S E₁ − B adj(S) E₂; adj(S) E₂], whose head is then solved with U.
     let mut z = vec![F::zero(); n * n];
     let (head, tail) = z.split_at_mut(m * n);
     let by_row = [n as isize, 1];
@@ -134,9 +135,8 @@ pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F
     (scale * det, cofactors)
 }
 
-/// The determinant and the adjugate of a matrix by the Faddeev–Le Verrier method, which
-/// divides by whole numbers only: M₁ = I, cₖ = −tr(S Mₖ)/k, Mₖ₊₁ = S Mₖ + cₖI; adj S = ±Mₙ,
-/// det S = ±cₙ.
+/// The determinant and the adjugate of a matrix by the Faddeev–Le Verrier method, which divides only by integers:
+/// M₁ = I, cₖ = −tr(S Mₖ)/k, Mₖ₊₁ = S Mₖ + cₖI; adj S = ±Mₙ, det S = ±cₙ.
 fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
     let by_row = [n as isize, 1];
     let mut m = vec![F::zero(); n * n];
@@ -155,7 +155,7 @@ fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
         }
         sign = -sign;
         m.copy_from_slice(&product);
-        // S is nilpotent where its primals are zero: all that follows is zero, too.
+        // A dual S whose primals are zero is nilpotent: once a power of it is zero, so are all further terms.
         if m.iter().all(|x| x.is_exact_zero()) {
             break;
         }
@@ -164,7 +164,7 @@ fn adjugate<F: Scalar>(s: &[F], n: usize) -> (F, Vec<F>) {
     (F::zero(), m)
 }
 
-/// ±1 as `rows`, a permutation, is even or odd.
+/// The sign of the permutation `rows`: 1 if it is even, -1 if it is odd.
 pub(crate) fn parity<B: BaseFloat>(rows: &[u32]) -> B {
     let mut rows = rows.to_vec();
     let mut sign = B::one();

@@ -1,4 +1,5 @@
-//! Convolutions as matrix products: patches become columns, a block at a time.
+//! Convolutions as matrix products. The patches of the images under the windows become columns of a matrix, one block
+//! of windows at a time.
 
 use std::ops::Range;
 
@@ -8,21 +9,27 @@ use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
-/// Numbers in a block of columns: what stays in a core's second-level cache beside the rest.
+/// The number of elements in a block's columns. They stay in a core's second-level cache beside the other operands (see
+/// M18 in docs/MEASUREMENTS.md).
 const ROOM: usize = 1 << 17;
 
-/// Images of `groups * inputs` channels, kernels of `inputs`, results of `groups * outputs`; all in
-/// row-major order.
+/// The sizes of a convolution.
+///
+/// Images have shape `[samples, groups * inputs, image]`, kernels `[groups * outputs, inputs, window]`, results
+/// `[samples, groups * outputs, windows]`, all in row-major order.
 #[derive(Clone, Copy)]
 pub(crate) struct Convolution {
     pub(crate) windows: Windows,
+    /// The number of images.
     pub(crate) samples: usize,
     pub(crate) groups: usize,
+    /// The image channels of one group.
     pub(crate) inputs: usize,
+    /// The result channels of one group.
     pub(crate) outputs: usize,
 }
 
-/// Some output rows of some samples: many samples with all rows, or one with as many as have room.
+/// A part of a convolution: one group, and either all output rows of several samples or some output rows of one sample.
 #[derive(Clone)]
 struct Block {
     samples: Range<usize>,
@@ -31,7 +38,7 @@ struct Block {
 }
 
 impl Convolution {
-    /// y = x * w
+    /// The convolution y = x * w of images and kernels.
     pub(crate) fn forward<F: Scalar>(self, arena: &Bump, x: &[F], w: &[F], y: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
@@ -50,7 +57,7 @@ impl Convolution {
         }
     }
 
-    /// dw += the correlation of x with dy
+    /// The pullback to the kernels: dw += the correlation of x with dy.
     pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Bump, x: &[F], dy: &[F], dw: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
@@ -64,7 +71,7 @@ impl Convolution {
         }
     }
 
-    /// dx += dy * wᵀ, the transposed convolution
+    /// The pullback to the images: dx += dy * wᵀ, the transposed convolution.
     pub(crate) fn pull_image<F: Scalar>(self, arena: &Bump, w: &[F], dy: &[F], dx: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
@@ -82,11 +89,12 @@ impl Convolution {
         }
     }
 
+    /// The number of elements of the kernel of one output.
     fn kernel_size(self) -> usize {
         self.inputs * self.windows.taps()
     }
 
-    /// Samples and output rows of a block.
+    /// The numbers of samples and of output rows in a block.
     fn block_size(self) -> [usize; 2] {
         let rows = (ROOM / (self.kernel_size() * self.windows.out[1]).max(1)).max(1);
         if self.windows.is_identity() {
@@ -96,6 +104,7 @@ impl Convolution {
         }
     }
 
+    /// All blocks. The last samples and the last rows may make smaller ones.
     fn blocks(self) -> impl Iterator<Item = Block> {
         let [samples, rows] = self.block_size();
         let ranges = |len: usize, step: usize| (0..len).step_by(step.max(1)).map(move |i| i..(i + step).min(len));
@@ -107,11 +116,12 @@ impl Convolution {
         })
     }
 
-    /// The number of columns of a block.
+    /// The number of columns of a block, one for each window.
     fn width(self, block: &Block) -> usize {
         block.samples.len() * block.rows.len() * self.windows.out[1]
     }
 
+    /// Memory for the columns of a block.
     fn columns_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
         let [samples, rows] = self.block_size();
         let len =
@@ -119,23 +129,25 @@ impl Convolution {
         arena.alloc_slice_fill_copy(len, F::zero())
     }
 
-    /// Room for a block's outputs where they do not stand as one matrix.
+    /// Memory for a block's outputs as a matrix, if they are not one [in place](Self::in_place).
     fn dense_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
         let [samples, _] = self.block_size();
         let len = if samples == 1 { 0 } else { self.outputs * samples * self.windows.count() };
         arena.alloc_slice_fill_copy(len, F::zero())
     }
 
+    /// The kernels of a group as a matrix: row output, column (channel, tap).
     fn kernel<F: Scalar>(self, group: usize, w: &[F]) -> Mat<'_, F> {
         let size = self.kernel_size();
         Mat::new(w, group * self.outputs * size, [self.outputs, size], [size as isize, 1])
     }
 
-    /// The place in the images of a block's first pixel.
+    /// The place of a block's first pixel in the images.
     fn image(self, block: &Block) -> usize {
         (block.samples.start * self.groups + block.group) * self.inputs * self.windows.pixels()
     }
 
+    /// The [`Columns`] of a block, with `columns` as their memory.
     fn columns<'a, F>(self, block: &Block, columns: &'a mut [F]) -> Columns<'a, F> {
         Columns {
             windows: self.windows,
@@ -147,7 +159,7 @@ impl Convolution {
         }
     }
 
-    /// What the block's windows see: row (channel, tap), column (sample, window).
+    /// The pixels under the block's windows as a matrix: row (channel, tap), column (sample, window).
     fn gather<'a, F: Scalar>(self, block: &Block, x: &'a [F], columns: &'a mut [F]) -> Mat<'a, F> {
         let (shape, strides) = ([self.kernel_size(), self.width(block)], [self.width(block) as isize, 1]);
         if self.windows.is_identity() {
@@ -157,7 +169,8 @@ impl Convolution {
         Mat::new(columns, 0, shape, strides)
     }
 
-    /// Place and strides of a block's outputs where they stand as a matrix (output, window).
+    /// The place and the strides of a block's outputs among all outputs, if they form a matrix there: row output,
+    /// column window.
     fn in_place(self, block: &Block) -> Option<(usize, [isize; 2])> {
         let channels = (block.samples.start * self.groups + block.group) * self.outputs;
         let count = self.windows.count();
@@ -165,7 +178,7 @@ impl Convolution {
         (block.samples.len() == 1).then_some((at, [count as isize, 1]))
     }
 
-    /// A block's cotangent as a matrix (output, column).
+    /// The cotangent of a block's outputs as a matrix: row output, column (sample, window).
     fn cotangent<'a, F: Scalar>(self, block: &Block, dy: &'a [F], dense: &'a mut [F]) -> Mat<'a, F> {
         let width = self.width(block);
         if let Some((at, strides)) = self.in_place(block) {
@@ -175,8 +188,8 @@ impl Convolution {
         Mat::new(dense, 0, [self.outputs, width], [width as isize, 1])
     }
 
-    /// Calls `f(plane, own)` for each output plane of a block of whole samples: where it stands
-    /// among all outputs, and where in a matrix (output, column).
+    /// Calls `f(plane, own)` for each output plane of a block of whole samples, with the plane's range among all
+    /// outputs and its range in the block's matrix (row output, column (sample, window)).
     fn each_plane(self, block: &Block, mut f: impl FnMut(Range<usize>, Range<usize>)) {
         let (count, width) = (self.windows.count(), self.width(block));
         for (i, sample) in block.samples.clone().enumerate() {

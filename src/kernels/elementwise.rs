@@ -1,12 +1,12 @@
-//! Elementwise kernels, forward and backward, over the rules of the table.
+//! Elementwise kernels over the rules of the table: values and pullbacks.
 
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::{Kernel, Scalar, Wrap};
 use crate::slices::{Layout, Walk, place};
 
-/// outᵢ = f(outᵢ, xᵢ) for slices of one length. Give it an `#[inline(always)]` closure.
+/// outᵢ = f(outᵢ, xᵢ) for slices of one length. Pass an `#[inline(always)]` closure.
 ///
-/// Zipped iterators need no bounds checks, one of which would keep the loop from vectorising.
+/// Zipped iterators need no bounds checks; a single check would keep the loop from vectorising.
 #[inline(always)]
 fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
     macro_rules! each {
@@ -96,23 +96,25 @@ pub(crate) struct Strided<'a, F> {
     pub(crate) layout: Layout<'a>,
 }
 
-/// A walk of two operands, and how its runs are taken.
+/// A walk of two operands, and the way to pass over its runs.
 struct Pairs {
     walk: Walk<2>,
     way: Way,
 }
 
+/// The shape of a run, for one of three loops.
 #[derive(Clone, Copy)]
 enum Way {
     /// Both operands are contiguous.
     Plain,
-    /// One is contiguous, of the other the first `period` elements repeat: a number, or the bias of a
-    /// narrow matrix, whose rows make one run.
+    /// One operand is contiguous; the first `period` elements of the other, `short`, repeat. This is a single number,
+    /// or the bias of a narrow matrix, all rows of which then form one run.
     Repeating { short: Side, period: usize },
-    /// Element by element.
+    /// Any steps; the loop goes element by element.
     Strided,
 }
 
+/// An operand of a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     A,
@@ -142,14 +144,14 @@ impl Pairs {
     }
 }
 
-/// How many repeated elements are laid out side by side.
+/// The number of elements in which the period of a repeating operand is copied side by side.
 const TILE: usize = 128;
 
-/// So few elements are not worth laying out a number for.
+/// The longest run for which copies of a single number do not pay (see M16 in docs/MEASUREMENTS.md).
 const FEW: usize = 8;
 
-/// Lays out the period of a repeating operand as often as it fits, or n elements ask for; the
-/// number of elements laid out.
+/// Fills `tile` with copies of a repeating operand's period, whole ones that fit, up to n elements. Returns the number
+/// of elements written.
 #[inline(always)]
 fn tile<F: Copy>(period: &[F], n: usize, tile: &mut [F; TILE]) -> usize {
     let len = n.min(TILE / period.len() * period.len());
@@ -167,8 +169,9 @@ fn tile<F: Copy>(period: &[F], n: usize, tile: &mut [F; TILE]) -> usize {
     len
 }
 
-/// The n elements of a run at `[i, j]`, in chunks that are contiguous for both operands:
-/// `f(k, a, b)` with the chunk's first index.
+/// Calls `f(k, a, b)` for chunks of a run that are contiguous for both operands; `k` is the chunk's first index.
+///
+/// The run has n elements and starts at the places `[i, j]` of the operands.
 #[inline(always)]
 fn for_each_chunk<F: Scalar>(
     way: Way,
@@ -177,23 +180,23 @@ fn for_each_chunk<F: Scalar>(
     [a, b]: [&[F]; 2],
     mut f: impl FnMut(usize, &[F], &[F]),
 ) {
-    let mut room = [F::zero(); TILE];
+    let mut copies = [F::zero(); TILE];
     let (chunk, short) = match way {
-        Way::Repeating { short: Side::A, period } => (tile(&a[i..i + period], n, &mut room), Some(Side::A)),
-        Way::Repeating { short: Side::B, period } => (tile(&b[j..j + period], n, &mut room), Some(Side::B)),
+        Way::Repeating { short: Side::A, period } => (tile(&a[i..i + period], n, &mut copies), Some(Side::A)),
+        Way::Repeating { short: Side::B, period } => (tile(&b[j..j + period], n, &mut copies), Some(Side::B)),
         Way::Plain | Way::Strided => (n, None),
     };
     let mut k = 0;
     while k < n {
         let len = chunk.min(n - k);
-        let a = if short == Some(Side::A) { &room[..len] } else { &a[i + k..i + k + len] };
-        let b = if short == Some(Side::B) { &room[..len] } else { &b[j + k..j + k + len] };
+        let a = if short == Some(Side::A) { &copies[..len] } else { &a[i + k..i + k + len] };
+        let b = if short == Some(Side::B) { &copies[..len] } else { &b[j + k..j + k + len] };
         f(k, a, b);
         k += len;
     }
 }
 
-/// zᵢ = rule(aᵢ, bᵢ) over `shape`; `z` is contiguous, a and b may be broadcast.
+/// zᵢ = rule(aᵢ, bᵢ) over `shape`. `z` is contiguous; a and b may be broadcast.
 pub(crate) fn zip<F: Scalar>(
     rule: impl BinaryRule<F::Base>,
     shape: &[usize],
@@ -248,7 +251,7 @@ pub(crate) fn zip<F: Scalar>(
     F::dispatch(Zip { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z });
 }
 
-/// What [`zip_pullback`] reads: the forward operands and result, and the result's cotangent.
+/// The inputs of [`zip_pullback`]: the operands and the result of [`zip`], and the result's cotangent.
 #[derive(Clone, Copy)]
 pub(crate) struct Zipped<'a, F> {
     pub(crate) shape: &'a [usize],
@@ -258,9 +261,11 @@ pub(crate) struct Zipped<'a, F> {
     pub(crate) dz: &'a [F],
 }
 
-/// daᵢ += dzᵢ · ∂rule/∂a over the shape, and so for b, each unless `None`. `adjoints[shift + p]`
-/// belongs to the operand's element at place p; a broadcast element gets the sum. The operands may
-/// share adjoints.
+/// daᵢ += dzᵢ · ∂rule/∂a over the shape, and the same for b.
+///
+/// `shifts` has a shift for each operand, or `None` if the operand gets no cotangent. `adjoints[shift + p]` is the
+/// adjoint of the operand's element at place p; that of a broadcast element receives the sum. The operands may share
+/// adjoints.
 pub(crate) fn zip_pullback<F: Scalar>(
     rule: impl BinaryRule<F::Base>,
     zipped: Zipped<'_, F>,
@@ -352,19 +357,19 @@ pub(crate) fn zip_pullback<F: Scalar>(
     F::dispatch(Pull { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z, dz, adjoints, shifts });
 }
 
-/// One element of [`zip`].
+/// The value of one element of [`zip`].
 #[inline(always)]
 fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
     rule.eval(L::wrap(a), L::wrap(b)).unwrap()
 }
 
-/// One element of [`zip_pullback`].
+/// The contribution of one element to [`zip_pullback`].
 #[inline(always)]
 fn pull<L: Wrap<F>, F: Scalar, R>(partial: impl Fn(R, L, L, L) -> L, rule: R, [a, b, z]: [F; 3], dz: F) -> F {
     L::wrap(dz).gated_mul(partial(rule, L::wrap(a), L::wrap(b), L::wrap(z))).unwrap()
 }
 
-/// The sum of a slice with sixteen accumulators, which vectorises and rounds less than a fold.
+/// The sum of a slice. Sixteen accumulators vectorise, and round less than one.
 #[inline(always)]
 pub(crate) fn sum<F: Scalar>(x: &[F]) -> F {
     let mut lanes = [F::zero(); 16];

@@ -1,5 +1,19 @@
-//! The loops over elements, fibres and windows that decide the crate's speed, written once for every
-//! number and compiled for the instructions that run-time dispatch chooses.
+//! The loops that decide the crate's speed, written once for every number on a tape.
+//!
+//! Elementwise, fibre and window loops are kernels in the sense of `number::real`: they are compiled for several
+//! instruction sets, and the choice is made at run time. Convolutions and substitutions are mostly matrix products.
+//!
+//! | file | what stands there |
+//! |---|---|
+//! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
+//! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials |
+//! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
+//! | `conv` | convolutions and their pullbacks |
+//! | `triangular` | substitution with triangular matrices (feature `linalg`) |
+//! | `cofactors` | determinants with cofactors, factorisations of dual matrices (feature `linalg`) |
+//!
+//! The functions take slices, shapes and strides, and know nothing of tapes or tensors. The room imports `number` and
+//! `slices`.
 
 #[cfg(feature = "linalg")]
 mod cofactors;

@@ -1,13 +1,15 @@
-//! Loops over fibres: [`fold`] makes one number of each, [`update`] spreads such numbers over them.
+//! Loops over fibres: [`fold`] computes one number from each fibre, [`update`] changes each element by numbers of its
+//! fibre.
 //!
-//! Both vectorise along the fibre where its elements are neighbours, and across fibres where they
-//! are not. A fold keeps several accumulators and joins them blockwise, so the rounding error of a
-//! sum of n terms grows with n / 4096, not with n.
+//! Both vectorise along a fibre if its elements are neighbours, and otherwise across fibres. A fold keeps several
+//! accumulators and joins them blockwise, so the rounding error of a sum of n terms grows with n / 4096, not with n.
 
 use crate::number::{Kernel, Scalar, Wrap, gap};
 
-/// A row-major array seen as `[outer, n, inner]`. A fibre is the n elements that share an outer and
-/// an inner index; there are `outer * inner` of them, numbered in row-major order.
+/// A row-major array seen as `[outer, n, inner]`.
+///
+/// A fibre consists of the n elements that share an outer and an inner index. There are `outer * inner` fibres,
+/// numbered in row-major order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fibers {
     pub(crate) outer: usize,
@@ -26,39 +28,42 @@ impl Fibers {
         Self { outer: shape[..axis].iter().product(), n: shape[axis], inner: shape[axis + 1..].iter().product() }
     }
 
+    /// The number of fibres.
     pub(crate) fn count(self) -> usize {
         self.outer * self.inner
     }
 
+    /// The number of elements.
     pub(crate) fn len(self) -> usize {
         self.count() * self.n
     }
 }
 
-/// How the elements of a fibre, of M arrays in step, make one number: the terms joined, in any order.
+/// One number from a fibre: a term for each element, from M arrays of one shape, and the terms joined in any order.
 pub(crate) trait Fold<F: Scalar, const M: usize>: Copy {
-    /// Whether the term is the element itself.
+    /// True if the term is the element itself.
     const PLAIN: bool = false;
-    /// The term of an element; `given` belongs to the fibre.
+    /// The term of an element. `given` is a number of the fibre.
     fn term<L: Wrap<F>>(self, x: [L; M], given: L) -> L;
-    /// The result for no element, neutral in `join`.
+    /// The result for an empty fibre, which is neutral in `join`.
     #[inline(always)]
     fn start<L: Wrap<F>>(self) -> L {
         L::zero()
     }
+    /// The result for the elements of `a` and `b` together; the sum by default.
     #[inline(always)]
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
         a + b
     }
 }
 
-/// The new value of an element of `out` from the old one, the elements of M arrays in step, and K
-/// numbers of its fibre.
+/// The new value of an element of `out`, from the old value, the elements of M arrays of the same shape, and K numbers
+/// of the fibre.
 pub(crate) trait FiberUpdate<F: Scalar, const M: usize, const K: usize>: Copy {
     fn update<L: Wrap<F>>(self, out: L, x: [L; M], given: [L; K]) -> L;
 }
 
-/// `out[fibre]` = the fold over the fibre; `given` has a number for each fibre (none: 0).
+/// Sets `out[fibre]` to the fold over the fibre. `given` has a number for each fibre; `None` means zeros.
 pub(crate) fn fold<F: Scalar, const M: usize>(
     fold: impl Fold<F, M>,
     fibers: Fibers,
@@ -145,7 +150,8 @@ fn run_fold<F: Scalar, L: Wrap<F>, const M: usize, S: Fold<F, M>>(
     }
 }
 
-/// One short contiguous fibre: a single chain, which the processor overlaps with those of the next.
+/// The fold of one short contiguous fibre in a single chain of operations. The processor overlaps the chains of several
+/// fibres.
 #[inline(always)]
 fn fold_short<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
     let mut total = fold.start();
@@ -155,7 +161,7 @@ fn fold_short<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [
     total
 }
 
-/// One contiguous fibre, with W accumulators.
+/// The fold of one contiguous fibre, with W accumulators.
 #[inline(always)]
 fn fold_row<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
     fold: impl Fold<F, M>,
@@ -179,8 +185,8 @@ fn fold_row<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
     lanes[0]
 }
 
-/// One contiguous fibre, in two loops: the terms of a block, then their fold. LLVM vectorises each,
-/// but not both in one.
+/// The fold of one contiguous fibre in two loops, the terms of a block and then their fold, each of which LLVM
+/// vectorises. It does not vectorise a single loop of both.
 #[inline(always)]
 fn fold_terms<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
     const BLOCK: usize = 512;
@@ -196,7 +202,7 @@ fn fold_terms<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [
     total
 }
 
-/// The fold over its own terms.
+/// The fold `S` over numbers that already are its terms.
 #[derive(Clone, Copy)]
 struct Joined<S, const M: usize>(S);
 impl<F: Scalar, S: Fold<F, M>, const M: usize> Fold<F, 1> for Joined<S, M> {
@@ -215,8 +221,8 @@ impl<F: Scalar, S: Fold<F, M>, const M: usize> Fold<F, 1> for Joined<S, M> {
     }
 }
 
-/// The fibres down the columns of an n by `out.len()` matrix, W columns at a time. The last W may
-/// overlap those before them: their results come out the same.
+/// The folds of the columns of an n by `out.len()` matrix, W columns at a time. The last W columns may overlap those
+/// before, whose results are then computed twice and come out the same.
 #[inline(always)]
 fn fold_columns<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
     fold: impl Fold<F, M>,
@@ -234,7 +240,7 @@ fn fold_columns<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
                 *number = L::wrap(given);
             }
         }
-        // Without rows there is no column to start at.
+        // If n is 0, the arrays have no place `first`.
         let x = x.map(|x| &x[first.min(x.len())..]);
         let lanes = fold_lanes::<F, L, M, W>(fold, x, n, inner, numbers);
         for (out, lane) in out[first..first + W].iter_mut().zip(lanes) {
@@ -256,7 +262,7 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
     stride: usize,
     given: [L; W],
 ) -> [L; W] {
-    /// Rows folded before they are joined to the rows before.
+    /// The number of rows that are folded before their results join the total.
     const BLOCK: usize = 128;
     let mut total = [fold.start(); W];
     for from in (0..rows).step_by(BLOCK) {
@@ -309,11 +315,11 @@ fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     }
 }
 
-/// Contiguous fibres shorter than this go several at a time.
+/// Contiguous fibres shorter than this are folded in a single chain, and updated several at a time.
 const SHORT: usize = 32;
 
-/// Short contiguous fibres: a fibre's numbers are laid out beside its elements, so that one loop takes
-/// many fibres. (One by one, rows of ten cost three times the instructions.)
+/// Updates short contiguous fibres. The numbers of each fibre are copied beside its elements, so that one loop passes
+/// over many fibres (see M15 in docs/MEASUREMENTS.md).
 #[inline(always)]
 fn update_short<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     update: impl FiberUpdate<F, M, K>,
@@ -323,14 +329,14 @@ fn update_short<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     given: [&[F]; K],
 ) {
     const BLOCK: usize = 256;
-    // With room for what the last fibre writes too much.
+    // `SHORT` more elements, because the copies for the last fibre go on beyond it.
     let mut beside = [[F::zero(); BLOCK + SHORT]; K];
     let fibers = BLOCK / n;
     for (i, out) in out.chunks_mut(fibers * n).enumerate() {
         let len = out.len();
         for (beside, given) in beside.iter_mut().zip(&given) {
             for (k, &given) in given[i * fibers..][..len / n].iter().enumerate() {
-                // A length the compiler knows; the next fibre overwrites the rest.
+                // The compiler knows the length `SHORT`; the next fibre overwrites the excess copies.
                 beside[k * n..][..SHORT].fill(given);
             }
         }
@@ -340,10 +346,10 @@ fn update_short<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     }
 }
 
-/// `out[j] = f(out[j], x[j], j)`
+/// `out[j] = f(out[j], x[j], j)` for every j.
 #[inline(always)]
 fn update_run<F: Scalar, L: Wrap<F>, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(L, [L; M], usize) -> L) {
-    // Zipped iterators need no bounds checks, which would keep the loop from vectorising.
+    // Zipped iterators need no bounds checks; these would keep the loop from vectorising.
     match x[..] {
         [] => {
             for (j, out) in out.iter_mut().enumerate() {
@@ -365,8 +371,10 @@ fn update_run<F: Scalar, L: Wrap<F>, const M: usize>(out: &mut [F], x: [&[F]; M]
     }
 }
 
-/// Defines folds: `Name<M>`, the term, and unless they are added the start and how to join.
-/// `plain` stands for the term that is the element.
+/// Defines folds.
+///
+/// Each has the form `struct Name<M>: plain` (the term is the element) or `struct Name<M>: term |[x], given| term`.
+/// Terms are added, unless `, from start, |a, b| join` follows.
 macro_rules! folds {
     ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident<$M:literal>: $term:tt $(|$x:pat_param, $given:pat_param| $body:expr)? $(, from $start:expr, |$a:ident, $b:ident| $join:expr)?; )+) => { $(
         $( #[doc = $doc] )+
@@ -394,7 +402,9 @@ macro_rules! folds {
 }
 pub(crate) use folds;
 
-/// Defines updates: `Name<M, K>`, or `Name(number)<M, K>` with a constant, and the new element.
+/// Defines updates.
+///
+/// Each has the form `struct Name<M, K>, |out, [x], [given]| new`, or `struct Name(scale)<M, K>, ...` with a constant.
 macro_rules! updates {
     ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal>, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
         $crate::kernels::updates! { @struct [$($doc)+] $vis $name $($scale)? }
@@ -414,22 +424,23 @@ macro_rules! updates {
 pub(crate) use updates;
 
 folds! {
-    /// Σx
+    /// The sum Σx.
     pub(crate) struct Sum<1>: plain;
-    /// The largest number; -∞ for none.
+    /// The largest number; -∞ for an empty fibre.
     struct Largest<1>: plain, from L::neg_infinity(), |a, b| if b > a { b } else { a };
 }
 
 updates! {
-    /// Each by the number of its fibre.
+    /// Each element divided by the number of its fibre.
     pub(crate) struct Divide<0, 1>, |x, [], [divisor]| x / divisor;
-    /// x - m
+    /// x - m, where m is the number of the fibre.
     struct Shift<1, 1>, |_, [x], [m]| gap(x, m);
-    /// e^x
+    /// The exponential e^x.
     struct Exp<0, 0>, |x, [], []| x.exp();
 }
 
-/// Of each fibre the largest element m (-inf for none), e^(x - m) element by element, and its sum.
+/// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), e^(x - m) for
+/// each element, and the sum of these for each fibre.
 pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
     struct Run<'a, F> {
         fibers: Fibers,
@@ -441,7 +452,7 @@ pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F]
     impl<F: Scalar> Kernel<F> for Run<'_, F> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
-            // So many elements stay in the first-level cache from pass to pass.
+            // This many elements stay in the first-level cache from pass to pass (see M18 in docs/MEASUREMENTS.md).
             const BLOCK: usize = 2048;
             let Fibers { outer, n, inner } = self.fibers;
             let step = (BLOCK / (n * inner).max(1)).max(1);
@@ -453,7 +464,7 @@ pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F]
                 let total = &mut self.total[from * inner..][..fibers.count()];
                 run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
                 run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
-                // In one piece: rows are often shorter than a vector register.
+                // All elements as one fibre, because fibres are often shorter than a vector register.
                 run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
                 run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
             }

@@ -1,11 +1,11 @@
-//! Triangular substitution, by halves: most of the work is matrix products.
+//! Substitution with triangular matrices, by halves, so that most of the work is matrix products.
 
 use bumpalo::Bump;
 
 use crate::number::Scalar;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
-/// Up to this order substitution is plain loops.
+/// The largest order for which substitution is plain loops.
 const SMALL: usize = 16;
 
 /// A triangle of a square matrix in a slice; the other triangle is not read.
@@ -16,7 +16,7 @@ pub(crate) struct Triangle<'a, F> {
     order: usize,
     strides: [usize; 2],
     lower: bool,
-    /// The diagonal is taken for ones and not read.
+    /// True if the diagonal consists of ones, which are not read.
     unit: bool,
 }
 
@@ -26,13 +26,13 @@ impl<'a, F: Scalar> Triangle<'a, F> {
         Self { data, offset: 0, order, strides: [order, 1], lower, unit }
     }
 
-    /// The transpose.
+    /// The transpose, of the same elements.
     pub(crate) fn t(self) -> Self {
         let [row, column] = self.strides;
         Self { strides: [column, row], lower: !self.lower, ..self }
     }
 
-    /// Overwrites X, in row-major order, with T⁻¹X.
+    /// Overwrites X with T⁻¹X. X has `columns` columns, in row-major order.
     pub(crate) fn solve(self, x: &mut [F], columns: usize, arena: &Bump) {
         debug_assert_eq!(x.len(), self.order * columns);
         if columns > 0 {
@@ -41,7 +41,8 @@ impl<'a, F: Scalar> Triangle<'a, F> {
         }
     }
 
-    /// [T₁ 0; C T₂] X = B: X₁ = T₁⁻¹B₁, then X₂ = T₂⁻¹(B₂ − C X₁); an upper triangle from below.
+    /// Solves [T₁ 0; C T₂] X = B by X₁ = T₁⁻¹B₁ and then X₂ = T₂⁻¹(B₂ − C X₁); an upper triangle in the same way from
+    /// below.
     fn by_halves(self, x: &mut [F], columns: usize, scratch: &mut [F]) {
         if self.order <= SMALL {
             return self.by_rows(x, columns);
@@ -70,6 +71,7 @@ impl<'a, F: Scalar> Triangle<'a, F> {
         second.by_halves(rest, columns, scratch);
     }
 
+    /// Plain substitution, row by row.
     fn by_rows(self, x: &mut [F], columns: usize) {
         let at = |i: usize, j: usize| self.data[self.offset + i * self.strides[0] + j * self.strides[1]];
         for step in 0..self.order {

@@ -1,30 +1,36 @@
-//! Windows that slide over an image: copies of what they see (im2col), extremes and sums.
+//! Windows that slide over an image: copies of the pixels under them (im2col), maxima and sums, and the pullbacks.
 //!
-//! All loops go tap by tap (a tap is one place of the window) along runs of windows side by side,
-//! so that the innermost loop is over neighbours in the output, and padding costs no test there.
+//! A *tap* is one place in the window. All loops go tap by tap along runs of windows side by side, so that the
+//! innermost loop passes over neighbours in the output and needs no test for padding.
 
 use std::ops::Range;
 
 use crate::number::{Kernel, Scalar, Wrap};
 
-/// Where windows of `size` stand on an image. Lengths are those of rows and columns.
+/// The positions of windows on an image. Each pair of lengths is for axis 0 (down) and axis 1 (across).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
+    /// The image's pixels along each axis.
     pub(crate) image: [usize; 2],
+    /// The window's taps along each axis.
     pub(crate) size: [usize; 2],
+    /// The distance in pixels between neighbouring windows.
     pub(crate) stride: [usize; 2],
+    /// The width of the padding at each side of the image.
     pub(crate) padding: [usize; 2],
+    /// The distance in pixels between neighbouring taps.
     pub(crate) dilation: [usize; 2],
-    /// How many windows there are.
+    /// The number of windows along each axis.
     pub(crate) out: [usize; 2],
 }
 
 impl Windows {
-    /// The number of places of a window.
+    /// The number of taps of a window.
     pub(crate) fn taps(self) -> usize {
         self.size[0] * self.size[1]
     }
 
+    /// The number of pixels of an image.
     pub(crate) fn pixels(self) -> usize {
         self.image[0] * self.image[1]
     }
@@ -34,7 +40,7 @@ impl Windows {
         self.out[0] * self.out[1]
     }
 
-    /// How many taps of a window fall on the image.
+    /// The number of taps of a window that fall on the image.
     pub(crate) fn pixels_in(self, window: usize) -> usize {
         let place = [window / self.out[1], window % self.out[1]];
         let along =
@@ -42,12 +48,12 @@ impl Windows {
         along(0) * along(1)
     }
 
-    /// Whether the windows are the pixels themselves.
+    /// True if the windows are the pixels themselves.
     pub(crate) fn is_identity(self) -> bool {
         self.size == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
-    /// The windows along an axis whose tap `tap` falls on the image.
+    /// The range of windows along an axis for which tap `tap` falls on the image.
     #[inline(always)]
     fn inside(&self, axis: usize, tap: usize) -> Range<usize> {
         let (stride, shift) = (self.stride[axis], tap * self.dilation[axis]);
@@ -56,15 +62,17 @@ impl Windows {
         first.min(end)..end
     }
 
-    /// The pixel under tap `tap` of window `window`, which is inside.
+    /// The pixel along an axis under tap `tap` of window `window`, which must be [inside](Self::inside).
     #[inline(always)]
     fn pixel(&self, axis: usize, window: usize, tap: usize) -> usize {
         window * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
     }
 
-    /// Calls `f(window, pixel, n, step)` for every run of `n` windows side by side and every tap
-    /// that falls on the image there, for so many images one after the other: the first window,
-    /// the pixel under its tap, and the step to the next one's.
+    /// Calls `f(window, pixel, n, step)` for every tap and every run of `n` windows side by side for which the tap
+    /// falls on the image, for `images` images one after the other.
+    ///
+    /// `window` is the first window of the run, `pixel` the pixel under the tap of this window, and `step` the distance
+    /// from there to the pixel of the next window.
     #[inline(always)]
     fn each_run(&self, images: usize, mut f: impl FnMut(usize, usize, usize, usize)) {
         for i in 0..self.size[0] {
@@ -81,7 +89,7 @@ impl Windows {
                     for row in 0..rows.len() {
                         let window = window + row * self.out[1];
                         let pixel = pixel + row * self.stride[0] * self.image[1];
-                        // A known step vectorises.
+                        // With a constant step the inlined loop vectorises.
                         match self.stride[1] {
                             1 => f(window, pixel, columns.len(), 1),
                             2 => f(window, pixel, columns.len(), 2),
@@ -94,22 +102,25 @@ impl Windows {
     }
 }
 
-/// A matrix of what windows see: row (channel, tap), column (sample, window). It holds the output
-/// rows `rows` of some samples; where a tap falls on the padding it has a 0.
+/// A matrix of the pixels under windows (im2col): row (channel, tap), column (sample, window). A tap on the padding has
+/// a 0.
 pub(crate) struct Columns<'a, F> {
     pub(crate) windows: Windows,
-    /// The output rows at hand.
+    /// The rows of windows that the matrix has.
     pub(crate) rows: Range<usize>,
-    /// The samples' first elements of the first channel, one `sample` after the other.
+    /// The number of samples.
     pub(crate) samples: usize,
+    /// The distance from a sample to the next in the images.
     pub(crate) sample: usize,
+    /// The number of channels.
     pub(crate) channels: usize,
+    /// The elements, in row-major order.
     pub(crate) matrix: &'a mut [F],
 }
 
 impl<F: Scalar> Columns<'_, F> {
-    /// Calls `f(run, place)` for runs of columns in order: the place in the image of the first, the
-    /// others follow by the stride; none where the tap falls on the padding.
+    /// Calls `f(run, place)` for runs of the matrix's elements. `place` is the place of the run's first pixel in the
+    /// images, from which the others follow by the stride. It is `None` if the tap falls on the padding.
     #[inline(always)]
     fn runs(&mut self, mut f: impl FnMut(&mut [F], Option<usize>)) {
         let Self { windows, rows, samples, sample, channels, matrix } = self;
@@ -143,7 +154,7 @@ impl<F: Scalar> Columns<'_, F> {
         }
     }
 
-    /// Copies from the image.
+    /// Copies from the image into the matrix.
     pub(crate) fn gather(mut self, image: &[F]) {
         let stride = self.windows.stride[1];
         if stride == 1 {
@@ -169,7 +180,7 @@ impl<F: Scalar> Columns<'_, F> {
         }
     }
 
-    /// Adds to the image, which undoes [`gather`](Self::gather) in the sense of an adjoint.
+    /// Adds the matrix to the image, the adjoint of [`gather`](Self::gather).
     pub(crate) fn scatter_add(mut self, image: &mut [F]) {
         let stride = self.windows.stride[1];
         self.runs(
@@ -190,7 +201,8 @@ impl<F: Scalar> Columns<'_, F> {
     }
 }
 
-/// `fill` with 0, whose call costs more than it writes where the padding is one pixel wide.
+/// `fill` with 0. A run is often a single pixel of padding, for which a call of `fill` costs more than the write (see
+/// M17 in docs/MEASUREMENTS.md).
 #[inline(always)]
 fn clear<F: Scalar>(run: &mut [F]) {
     match run {
@@ -200,7 +212,7 @@ fn clear<F: Scalar>(run: &mut [F]) {
     }
 }
 
-/// `copy_from_slice`, whose call costs more than it copies where runs are a few pixels long.
+/// `copy_from_slice`. For a run of a few pixels a call costs more than the copy (see M17 in docs/MEASUREMENTS.md).
 #[inline(always)]
 fn copy<F: Copy>(to: &mut [F], from: &[F]) {
     let (to, from) = copy_chunks::<F, 8>(to, from);
@@ -212,7 +224,7 @@ fn copy<F: Copy>(to: &mut [F], from: &[F]) {
     }
 }
 
-/// Copies by `N` and returns what is left.
+/// Copies in chunks of `N` and returns the rests.
 #[inline(always)]
 fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (&'a mut [F], &'a [F]) {
     let (mut into, chunks) = (to.chunks_exact_mut(N), from.chunks_exact(N));
@@ -223,14 +235,15 @@ fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (
     (into.into_remainder(), rest)
 }
 
-/// How the pixels of a window make one number.
+/// One number from the pixels of a window.
 pub(crate) trait Tally<F: Scalar>: Copy {
-    /// The result of no pixel.
+    /// The result for no pixel.
     fn start<L: Wrap<F>>(self) -> L;
+    /// The result for the pixels of `a` and the pixel `x` together.
     fn join<L: Wrap<F>>(self, a: L, x: L) -> L;
 }
 
-/// The largest pixel of each window; a NaN loses to a number.
+/// The largest pixel of a window. A number wins over NaN.
 #[derive(Clone, Copy)]
 pub(crate) struct Greatest;
 
@@ -245,7 +258,7 @@ impl<F: Scalar> Tally<F> for Greatest {
     }
 }
 
-/// The sum of each window.
+/// The sum of a window's pixels.
 #[derive(Clone, Copy)]
 pub(crate) struct Total;
 
@@ -260,7 +273,7 @@ impl<F: Scalar> Tally<F> for Total {
     }
 }
 
-/// `out[window]` = the tally of the window, for every image in `x`.
+/// Sets `out[window]` to the tally of the window, for every image in `x`.
 pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F]) {
     struct Run<'a, T, F> {
         tally: T,
@@ -289,8 +302,9 @@ pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], o
     }
 }
 
-/// Adds to `dx` the cotangents `dy` of `y`, the [`pool`] of `x` by [`Greatest`]: pixels that tie
-/// share the cotangent of their window. `share` has a zero for each window.
+/// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`.
+///
+/// Pixels that tie share the cotangent of their window. `share` is memory, a zero for each window.
 pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
     struct Run<'a, F> {
         windows: Windows,
@@ -300,7 +314,7 @@ pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], 
         dx: &'a mut [F],
         share: &'a mut [F],
     }
-    /// `amount` if the pixel is the window's greatest; all are, if that is NaN.
+    /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels count as greatest.
     #[inline(always)]
     fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
         if x == y || y.is_nan() { amount } else { F::zero() }
@@ -341,7 +355,7 @@ pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], 
     }
 }
 
-/// Adds to `dx` the cotangents `dy` of the [`pool`] by [`Total`].
+/// The pullback of the [`pool`] by [`Total`]: adds the cotangents `dy` to `dx`.
 pub(crate) fn pull_total<F: Scalar>(windows: Windows, dy: &[F], dx: &mut [F]) {
     if dy.is_empty() {
         return;

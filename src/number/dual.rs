@@ -15,11 +15,14 @@ use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
 use crate::slices::GemmScalar;
 
-/// A number a + b₁ε₁ + b₂ε₂ + ... with products of the ε all zero: a primal and its N tangents, pushed
-/// through every operation of the table.
+/// A number a + b₁ε₁ + b₂ε₂ + ... in which all products of the ε are zero: a primal and its N tangents.
 ///
-/// It works on the stack, without a tape; comparisons look at the primal alone. `F` may be dual
-/// again (higher derivatives) or a [`Var`](crate::Var).
+/// Every function of the [table](crate::rules) pushes the tangents forward, on the stack and without a tape.
+/// Comparisons look at the primal alone. `F` may be a dual number again (higher derivatives) or a [`Var`](crate::Var).
+///
+/// `B` identifies the owner of the ε. It is `()` for numbers that you make yourself; the closure of
+/// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so
+/// that the tangents of two nested calls do not mix.
 ///
 /// ```
 /// use wengert::Dual;
@@ -30,9 +33,6 @@ use crate::slices::GemmScalar;
 /// assert_eq!(f.primal(), 2.0 + 1_f64.sin());
 /// assert_eq!(f.tangents(), [2.0 + 1_f64.cos(), 1.0]);
 /// ```
-/// `B` says whose ε it is: `()` for numbers that you make yourself; the closure of
-/// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so
-/// that the tangents of two nested calls do not mix.
 #[derive(Clone, Copy)]
 pub struct Dual<F, const N: usize = 1, B = ()> {
     primal: F,
@@ -40,25 +40,25 @@ pub struct Dual<F, const N: usize = 1, B = ()> {
     brand: PhantomData<B>,
 }
 
-/// Says that a [`Dual`] number belongs to one call of a forward-mode function, for the life `'b` of
-/// its closure's argument.
+/// The mark of a [`Dual`] number that belongs to one call of a forward-mode function; `'b` is the lifetime of the
+/// argument of the function's closure.
 ///
-/// The tangents of two calls are derivatives along different directions. To add them is to confuse
+/// The tangents of two calls are derivatives along different directions. Adding them would confuse
 /// perturbations (Siskind and Pearlmutter, "Perturbation confusion and referential transparency",
 /// IFL 2005), and does not compile:
 ///
 /// ```compile_fail
 /// use wengert::jvp;
 ///
-/// // d/dx (x · d/dy (x + y)) is 1. Taken for one, the two ε would give 2.
+/// // d/dx (x · d/dy (x + y)) is 1. If the two ε were the same, the result would be 2.
 /// jvp(|x| {
 ///     let (_, inner) = jvp(|y| vec![x[0] + y[0]], &[1.0], &[1.0]);
 ///     vec![x[0] * inner[0]]
 /// }, &[1.0_f64], &[1.0]);
 /// ```
 ///
-/// The inner function is one of the outer call's numbers too. Given a point of these, it knows its
-/// own ε from theirs:
+/// The inner function may use numbers of the outer call. If its point consists of such numbers, the inner ε is
+/// distinct from the outer one:
 ///
 /// ```
 /// use wengert::{Dual, jvp};
@@ -74,7 +74,7 @@ pub struct Dual<F, const N: usize = 1, B = ()> {
 pub struct Brand<'b>(PhantomData<fn(&'b ()) -> &'b ()>);
 
 impl<F: Real, const N: usize> Dual<F, N> {
-    /// The number with these parts.
+    /// The number with this primal and these tangents.
     #[inline(always)]
     pub fn new(primal: F, tangents: [F; N]) -> Self {
         Self::with_parts(primal, tangents)
@@ -93,7 +93,7 @@ impl<F: Real, const N: usize> Dual<F, N> {
 }
 
 impl<F: Real> Dual<F> {
-    /// The primals and the tangents of some numbers.
+    /// The primals and the tangents of `numbers`.
     pub(crate) fn unzip(numbers: &[Self]) -> (Vec<F>, Vec<F>) {
         numbers.iter().map(|x| (x.primal, x.tangents[0])).unzip()
     }
@@ -112,7 +112,7 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         x
     }
 
-    /// The value.
+    /// The primal: the value without derivatives.
     #[inline(always)]
     pub fn primal(self) -> F {
         self.primal
@@ -124,9 +124,11 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         self.tangents
     }
 
-    /// partial · tangents, an exact zero winning over inf and NaN, which a partial that is 1 or -1
-    /// (`unit`) cannot meet. (The rare branch is inline: a call would take the tangents' address and
-    /// keep them in memory.)
+    /// partial · tangents, where a factor that is exactly 0 gives 0 even if the other is inf or NaN. `unit` promises
+    /// that the partial is 1 or -1, which needs no such care.
+    ///
+    /// The rare branch is inline, because a call would take the tangents' address and keep them in memory (see M25 in
+    /// docs/MEASUREMENTS.md).
     #[inline(always)]
     fn push(self, unit: bool, partial: F) -> [F; N] {
         let tangents = self.tangents.map(|t| partial * t);
@@ -152,13 +154,14 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         Self::with_parts(z, std::array::from_fn(gated))
     }
 
-    /// `apply2` with an operand whose tangents are zero.
+    /// [`apply2`](Self::apply2) where the right operand is a constant.
     #[inline(always)]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, b: F) -> Self {
         let z = rule.eval(self.primal, b);
         Self::with_parts(z, self.push(R::UNIT[0], rule.partial_a(self.primal, b, z)))
     }
 
+    /// [`apply2`](Self::apply2) where the left operand is a constant.
     #[inline(always)]
     pub(crate) fn apply_right<R: BinaryRule<F::Base>>(rule: R, a: F, other: Self) -> Self {
         let z = rule.eval(a, other.primal);
@@ -176,8 +179,9 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     }
 }
 
-/// Whether all are finite, by their sum in pairs, which vectorises: a number that is not shows there,
-/// and in zero times the sum.
+/// True if all tangents are finite. (False also if their sum overflows; callers then only take the careful way.)
+///
+/// An infinite or NaN tangent makes the sum infinite or NaN, and zero times the sum NaN. The sum in pairs vectorises.
 #[inline(always)]
 fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
     let (mut sums, mut len) = (*tangents, N);
@@ -208,7 +212,7 @@ impl<F: Real, const N: usize, B: Copy> Float for Dual<F, N, B> {
     for_each_rule!(std_rules_by_apply);
     float_methods!(F);
 
-    /// a b + c; both products are rounded as `mul_add` of the primal rounds.
+    /// a b + c, where the primal is that of `mul_add` on primals.
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         let primal = self.primal.mul_add(b.primal, c.primal);
@@ -258,7 +262,7 @@ impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     fn product_is_safe(self) -> bool {
         self.primal.product_is_safe() && all_finite(&self.tangents)
     }
-    // Products of tangents look after themselves, see `push`.
+    // The primal decides alone, because `push` takes care of the tangents' products.
     #[inline(always)]
     fn is_finite_nonzero(self) -> bool {
         self.primal.is_finite_nonzero()
@@ -303,9 +307,10 @@ operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F => Dual<F, N, B
 operators! { [const N: usize, B: Copy] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 operators! { [const N: usize, B: Copy] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
-// A number of an outer derivative on the left of one of an inner.
+// A number of an outer derivative on the left of a number of an inner one.
 operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
+/// Base floats beside dual numbers over dual numbers.
 macro_rules! nested {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         operators! { [$($generics)*] $number, $base => $number, |rule, a, b| a.apply_left(rule, Real::from_base(b)) }

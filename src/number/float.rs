@@ -25,8 +25,8 @@ macro_rules! base_float {
         impl Scalar for $F {
             #[inline(always)]
             fn is_exact_zero(self) -> bool { self == 0.0 }
-            // Twice the bits drops the sign; one unsigned comparison then tests a range of sizes. The
-            // upper half is enough, and its constants are immediates.
+            // A shift to the left drops the sign; one unsigned comparison then tests for a range of magnitudes.
+            // The upper half of the bits is enough, and its constants fit into instructions.
             #[inline(always)]
             fn product_is_safe(self) -> bool {
                 const HALF: u32 = $Bits::BITS - 32;

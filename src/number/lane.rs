@@ -1,5 +1,5 @@
-//! Run-time dispatch: an elementwise kernel is written once, over a generic number, and runs on
-//! [`Lane`]s, whose functions LLVM vectorises for the instructions this machine has.
+//! Run-time dispatch. A kernel is written once, over a generic number, and compiled for several instruction sets;
+//! it runs on [`Lane`]s, whose functions LLVM vectorises.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,8 +14,8 @@ use super::special::Special;
 use crate::number::table::for_each_rule;
 use crate::number::vector_math::VectorMath;
 
-/// A float whose elementary functions are free of branches where they can be; `FMA` says whether
-/// the target of the surrounding function has fused multiply-add.
+/// A float with the branch-free elementary functions of [`VectorMath`]. `FMA` is true if the target of the surrounding
+/// function has fused multiply-add.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<T, const FMA: bool>(T);
 
@@ -45,7 +45,7 @@ macro_rules! dispatch {
 }
 dispatch! { f32 f64 }
 
-/// What a [`Lane`] can wrap.
+/// A float that a [`Lane`] can wrap.
 pub trait Inner: BaseFloat + Special + VectorMath {}
 impl Inner for f32 {}
 impl Inner for f64 {}
@@ -80,7 +80,7 @@ impl<T: Inner, const FMA: bool> std::ops::Neg for Lane<T, FMA> {
 operators! { [T: Inner, const FMA: bool] Lane<T, FMA>, Lane<T, FMA> => Lane<T, FMA>, |rule, a, b| Lane(crate::number::rules::BinaryRule::<T>::eval(rule, a.0, b.0)) }
 operators! { [T: Inner, const FMA: bool] Lane<T, FMA>, T => Lane<T, FMA>, |rule, a, b| Lane(crate::number::rules::BinaryRule::<T>::eval(rule, a.0, b)) }
 
-/// The functions of `Float`: those with a branch-free version take it, the others are std's.
+/// The functions of `Float`: the branch-free version if there is one, otherwise that of `std`.
 macro_rules! std_rules_by_lane {
     (
         unary std { $( [$($_doc:literal)+] [$_formula:literal] $name:ident($($p:ident : $ty:ident),*) )+ }

@@ -1,7 +1,10 @@
 //! Macros that give a number type its operators, its functions and the traits of `num_traits`.
+//!
+//! The type has `value(self)` and `lift(constant)`, and `apply(rule)` and `apply2(rule, other)` if it is
+//! differentiable.
 
-/// Implements the five operators for `$lhs` and `$rhs`, by value and by reference, where
-/// `|rule, a, b|` applies the rule of the table.
+/// Implements the five operators for `$lhs` and `$rhs`, by value and by reference; `|rule, a, b| body` applies the rule
+/// of the table to the operands.
 macro_rules! operators {
     ([$($generics:tt)*] $lhs:ty, $rhs:ty => $out:ty, |$rule:ident, $a:ident, $b:ident| $body:expr) => {
         crate::number::macros::operator! { Add add [$($generics)*] [$lhs] [$rhs] [$out] |$rule, $a, $b| $body }
@@ -12,6 +15,7 @@ macro_rules! operators {
     };
 }
 
+/// Implements one operator for `$lhs` and `$rhs`, by value and by reference.
 macro_rules! operator {
     ($Trait:ident $method:ident [$($generics:tt)*] [$lhs:ty] [$rhs:ty] [$out:ty] |$rule:ident, $a:ident, $b:ident| $body:expr) => {
         crate::number::macros::operator! { @by [$lhs] [$rhs] $Trait $method [$($generics)*] [$lhs] [$rhs] [$out] |$rule, $a, $b| $body }
@@ -32,7 +36,7 @@ macro_rules! operator {
     };
 }
 
-/// Calls `$callback` for the dual numbers over each base float, with the base: `[generics] base, number`.
+/// Calls `$callback! { [generics] base, number }` for the dual numbers over each base float, nested ones included.
 macro_rules! for_each_dual {
     ($callback:ident) => {
         $callback! { [const N: usize] f64, Dual<f64, N> }
@@ -41,6 +45,7 @@ macro_rules! for_each_dual {
     };
 }
 
+/// Calls `$callback! { [generics] base, number }` for the dual numbers over dual numbers over each base float.
 macro_rules! for_each_nested_dual {
     ($callback:ident) => {
         $callback! { [const N: usize, const M: usize] f64, Dual<Dual<f64, M>, N> }
@@ -48,7 +53,7 @@ macro_rules! for_each_nested_dual {
     };
 }
 
-/// Lets base floats stand where `$number` compares, assigns and converts.
+/// Converts `$base` into `$number`, compares the two, and implements the assigning operators with `$base` on the right.
 macro_rules! base_operands {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         impl<$($generics)*> From<$base> for $number {
@@ -73,7 +78,8 @@ macro_rules! base_operands {
     };
 }
 
-/// The methods of [`Real`](super::real::Real) that are rows of the table, for a number that computes them itself.
+/// The methods of [`Real`](super::real::Real) that are rows of the table, for a float without derivatives, which
+/// evaluates the row's `primal`.
 macro_rules! own_rules_of_base {
     (
         unary std { $($_unary:tt)* }
@@ -95,6 +101,7 @@ macro_rules! own_rules_of_base {
         )+
     };
 }
+
 /// The methods of `num_traits::Float` that are rows of the table, through `self.apply(rule)`.
 macro_rules! std_rules_by_apply {
     (
@@ -112,7 +119,7 @@ macro_rules! std_rules_by_apply {
             }
         )+
     };
-    // `Float::clamp` takes bounds of the type itself and is right as it stands.
+    // `Float::clamp` takes bounds of the type itself, unlike the row; its default body is right.
     (@ clamp($($_p:ident : $_ty:ident),*)) => {};
     (@ $name:ident($($p:ident : $ty:ident),*)) => {
         #[inline(always)]
@@ -122,8 +129,8 @@ macro_rules! std_rules_by_apply {
         }
     };
 }
-/// All rows of the table as inherent methods, through `self.apply(rule)`, so that no trait needs to
-/// be in scope.
+
+/// All rows of the table as inherent methods, which need no trait in scope, through `self.apply(rule)`.
 macro_rules! inherent_rules {
     (
         unary std { $( [$($sdoc:literal)+] [$sformula:literal] $sname:ident($($sp:ident : $sty:ident),*) )+ }
@@ -155,7 +162,8 @@ macro_rules! inherent_rules {
         }
     };
 }
-/// The methods of [`Real`] that are rows of the table, through `self.apply(rule)`.
+
+/// The methods of [`Real`](super::real::Real) that are rows of the table, through `self.apply(rule)`.
 macro_rules! own_rules_by_apply {
     (
         unary std { $($_unary:tt)* }
@@ -179,9 +187,11 @@ macro_rules! own_rules_by_apply {
         )+
     };
 }
-/// The methods of `num_traits::Float` that have no derivative, through `self.value()` and
-/// `Self::lift(constant)`, and the two that are made of others. A type that must see the tests of
-/// its value takes `@untested`.
+
+/// The methods of `num_traits::Float` that are no rows of the table: constants and tests, through `self.value()` and
+/// `Self::lift(constant)`, and `abs_sub` and `sin_cos`, from other methods.
+///
+/// `@untested` leaves out the tests such as `is_nan`, for a type that implements them itself.
 macro_rules! float_methods {
     ($V:ty) => {
         crate::number::macros::float_methods! { @untested $V }
@@ -216,8 +226,11 @@ macro_rules! float_methods {
         fn $name(self) -> bool { Float::$name(self.value()) }
     )+ };
 }
-/// The traits below `num_traits::Float` for a number `$T` over `$V`, through `self.value()`,
-/// `Self::lift(constant)` and the operators. A type that must see comparisons takes `@uncompared`.
+
+/// The supertraits of `num_traits::Float` and their like for a number `$T` over `$V`, through `self.value()`,
+/// `Self::lift(constant)` and the operators.
+///
+/// `@uncompared` leaves out the comparisons, for a type that implements them itself.
 macro_rules! number_traits {
     ([$($generics:tt)*] $T:ty, $V:ty) => {
         crate::number::macros::number_traits! { @uncompared [$($generics)*] $T, $V }

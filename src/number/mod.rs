@@ -1,4 +1,19 @@
-//! Numbers: the table of elementary functions, the traits over them, floats, SIMD lanes and dual numbers.
+//! Numbers: the table of elementary functions and the number types that have these functions.
+//!
+//! | file | what stands there |
+//! |---|---|
+//! | `table` | the rows, as tokens: primal, partial, formula and edge points of every elementary function |
+//! | `rules` | a type for each row, which evaluates the function and its partials; the rows as data for recordings |
+//! | `real` | the traits: [`Real`], [`Scalar`] (a number on a tape), [`Rule`] (a user's function), loops as kernels |
+//! | `float` | `f32` and `f64` as numbers |
+//! | `dual` | [`Dual`] numbers: forward mode |
+//! | `lane` | `Lane`, a float inside a vectorised loop, and the choice of the instruction set at run time |
+//! | `vector_math` | branch-free exp, ln, tanh and erf, the functions of a `Lane` |
+//! | `special` | erf, ln Γ and polygamma of `f32` and `f64` |
+//! | `macros` | operators, table functions and the traits of `num_traits` for a number type |
+//!
+//! A new elementary function is one row in `table`; a new number type takes its methods from `macros`. The room
+//! imports `slices` and nothing else of the crate.
 
 pub(crate) mod dual;
 mod float;

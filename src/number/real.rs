@@ -1,5 +1,9 @@
-//! [`Real`]: what a function asks of its numbers so that it runs on plain floats, dual numbers and
-//! tape handles alike; [`Scalar`]: what a tape can hold.
+//! The traits of numbers, which name each other and so share one file.
+//!
+//! - [`Real`]: the bound of a generic function, which then runs on floats, dual numbers and tape handles.
+//! - [`Scalar`]: a number that a tape can hold.
+//! - [`Rule`] and [`apply`]: an elementary function of a user's own.
+//! - [`Kernel`], [`Wrap`] and [`Dispatch`]: a loop that is compiled for several instruction sets.
 
 use std::fmt::{Debug, Display};
 use std::iter::{Product, Sum};
@@ -7,8 +11,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
 
-use super::table::parameter;
-use crate::number::table::for_each_rule;
+use super::table::{for_each_rule, parameter};
 use crate::slices::{Factor, GemmScalar};
 
 macro_rules! real_trait {
@@ -21,8 +24,8 @@ macro_rules! real_trait {
         /// A real number with every elementary function of the [table](crate::rules).
         ///
         /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual) and [`Var`](crate::Var), so one
-        /// generic function gives values, tangents and gradients. `sin`, `exp` and their like come
-        /// from the supertrait [`num_traits::Float`].
+        /// generic function gives values, tangents and gradients. `sin`, `exp` and the other functions of
+        /// `std` come from the supertrait [`num_traits::Float`].
         ///
         /// ```
         /// use wengert::{Dual, Real, Tape};
@@ -39,7 +42,7 @@ macro_rules! real_trait {
         pub trait Real:
             Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum + Product + Debug + Display
         {
-            /// `f32` or `f64`, below all layers of dual numbers and handles.
+            /// `f32` or `f64`: the float inside all layers of dual numbers and handles.
             type Base: BaseFloat;
 
             /// The constant `x`.
@@ -48,13 +51,13 @@ macro_rules! real_trait {
             /// The value, without tangents or tape.
             fn to_base(self) -> Self::Base;
 
-            /// The constant `x`, rounded to the base float: how a generic function writes literals.
+            /// The constant `x`, rounded to the base float. Generic functions write their literals with it.
             #[inline(always)]
             fn lit(x: f64) -> Self {
                 Self::from_base(Self::Base::round_from(x))
             }
 
-            /// A [`Rule`](crate::Rule) of one's own: see [`apply`](crate::apply).
+            /// The value of a user's [`Rule`](crate::Rule). Call it through [`apply`](crate::apply).
             fn apply_rule<const N: usize>(rule: impl Rule<Self::Base, N>, operands: [Self; N]) -> Self;
 
             $(
@@ -74,23 +77,27 @@ for_each_rule!(real_trait);
 
 /// `f32` or `f64`.
 pub trait BaseFloat: Scalar<Base = Self> {
-    /// The nearest number to `x`.
+    /// The number nearest to `x`.
     fn round_from(x: f64) -> Self;
 }
 
-/// A number a [`Tape`](crate::Tape) can hold: `f32`, `f64` and [`Dual`](crate::Dual) numbers over
-/// them (forward over reverse). Sealed: the kernels know its representation.
+/// A number that a [`Tape`](crate::Tape) can hold: `f32`, `f64` and [`Dual`](crate::Dual) numbers over
+/// them (forward over reverse).
+///
+/// The trait is sealed, because the kernels know the representation of its numbers.
 pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync + 'static {
-    /// Whether every component is zero: such a factor silences any other.
+    /// True if the value and all tangents are zero. By convention a product with such a factor is 0, even if the other
+    /// factor is infinite or NaN.
     fn is_exact_zero(self) -> bool;
 
-    /// Whether products have neither over- nor underflowed to get here.
+    /// True if the number, a product, shows no overflow or underflow: the value is finite, not 0 and not subnormal, and
+    /// all tangents are finite.
     fn product_is_safe(self) -> bool;
 
-    /// Whether a product with it needs no care: its value is finite and not 0.
+    /// True if the value is finite and not 0, so that a plain product with it respects exact zeros.
     fn is_finite_nonzero(self) -> bool;
 
-    /// self · partial for a weight that is known to be 1 if `unit`.
+    /// self · partial, where self is a weight. `unit` promises that the weight is 1.
     #[inline(always)]
     fn scale_partial(self, unit: bool, partial: Self) -> Self {
         let _ = unit;
@@ -104,24 +111,24 @@ pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync 
     }
 }
 
-/// A power of two near a positive number: scaling by it rounds nothing.
+/// A power of two near the positive number `size`. Scaling by a power of two does not round.
 pub(crate) fn binade<B: BaseFloat>(size: B) -> B {
     let exponent = Float::log2(size).to_i32().unwrap_or(0);
     Float::max(Float::powi(B::lit(2.0), exponent), B::min_positive_value())
 }
 
-/// x - m, and 0 where they are the same infinity.
+/// x - m, or 0 if x and m are the same infinity.
 #[inline(always)]
 pub(crate) fn gap<L: Real>(x: L, m: L) -> L {
     if m.is_infinite() && x == m { L::zero() } else { x - m }
 }
 
-/// A function of N numbers by its value and its partials: a row for the [table](crate::rules) of
-/// your own.
+/// A user's elementary function of N numbers, given by its value and its partials, as a row of the
+/// [table](crate::rules) is.
 ///
-/// The value is computed on base floats by any means; the partials are written with numbers
-/// `R: Real`, so that they differentiate too, and the function works in every mode and order:
-/// through [`apply`] on [`Var`], [`Dual`](crate::Dual) and floats, through [`Tensor::apply_rule`] on
+/// The value is computed on base floats by any means. The partials are written with numbers `R: Real`, so that they
+/// can be differentiated again and the function works in every mode and order. Use [`apply`] for
+/// [`Var`](crate::Var), [`Dual`](crate::Dual) and floats, and [`Tensor::apply_rule`](crate::Tensor::apply_rule) for
 /// each element of a tensor.
 ///
 /// ```
@@ -162,13 +169,13 @@ pub(crate) fn gap<L: Real>(x: L, m: L) -> L {
 pub trait Rule<B: BaseFloat, const N: usize>: Copy + Send + Sync {
     /// The value.
     fn primal(self, x: [B; N]) -> B;
-    /// The partials with respect to each operand, from the operands and the value `y`.
+    /// The partial derivatives with respect to each operand, from the operands `x` and the value `y`.
     fn partials<R: Real<Base = B>>(self, x: [R; N], y: R) -> [R; N];
 }
 
-/// The value of a [`Rule`] on any numbers: floats, dual numbers, handles.
+/// The value of a [`Rule`] on any numbers: floats, dual numbers or handles of a tape.
 ///
-/// On a tape it is one operation, however the value was computed.
+/// A tape records one operation, however the value was computed.
 ///
 /// # Panics
 ///
@@ -179,22 +186,22 @@ pub fn apply<R: Real, const N: usize>(rule: impl Rule<R::Base, N>, operands: [R;
     R::apply_rule(rule, operands)
 }
 
-/// A loop over numbers of type `F`, written for any number `L` that wraps one.
+/// A loop over numbers of type `F`, which computes in any number type `L` that wraps an `F`.
 pub trait Kernel<F: Real> {
-    /// The loop. `#[inline(always)]`, so that it is compiled for the dispatched target.
+    /// The loop. Mark an implementation `#[inline(always)]`, so that it is compiled for the dispatched target.
     fn run<L: Wrap<F>>(self);
 }
 
-/// A number that is an `F` in other clothes.
+/// A number type that wraps an `F`, such as the SIMD-friendly `Lane`.
 pub trait Wrap<F: Real>: Real<Base = F::Base> {
-    /// In.
+    /// Wraps a number.
     fn wrap(x: F) -> Self;
-    /// Out.
+    /// Unwraps the number.
     fn unwrap(self) -> F;
 }
 
 /// Numbers for which a kernel can be dispatched.
 pub trait Dispatch: Real {
-    /// Runs the kernel for the best target of this machine.
+    /// Runs the kernel, compiled for the best instruction set of this machine.
     fn dispatch(kernel: impl Kernel<Self>);
 }

@@ -1,5 +1,5 @@
-//! The rules: a type of each row of the [table](super::table), its partials on any number, and the rows
-//! as data for recordings.
+//! The rules: a type for each row of the [table](super::table), with the function and its partials on any number, and
+//! the rows as data for recordings.
 
 #![allow(non_camel_case_types)]
 
@@ -11,24 +11,25 @@ use super::real::Real;
 use super::special::Special;
 use super::table::for_each_row;
 
-/// A function of one operand: how to evaluate it on any scalar, and its partial.
+/// A function of one operand and its partial, on any number over the base float `B`.
 pub(crate) trait UnaryRule<B>: Copy + Send + Sync {
-    /// What a table of a tape's operations calls it.
+    /// The name in tables of a tape's operations.
     const NAME: &'static str;
-    /// Whether the partial is 1 or -1 everywhere.
+    /// True if the partial is 1 or -1 everywhere.
     const UNIT: bool = false;
-    /// The function itself, through the method of `R`.
+    /// The value y, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
     fn partial<R: Real<Base = B>>(self, x: R, y: R) -> R;
 }
 
-/// A function of two operands; the partials are apart because an operand may be a constant.
+/// A function of two operands and its two partials, which are computed apart because an operand may be a constant.
 pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
-    /// For messages.
+    /// The name in messages.
     const NAME: &'static str;
-    /// Whether each partial is 1 or -1 everywhere.
+    /// For each partial, true if it is 1 or -1 everywhere.
     const UNIT: [bool; 2];
+    /// The value z.
     fn eval<R: Real<Base = B>>(self, a: R, b: R) -> R;
     /// dz/da.
     fn partial_a<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
@@ -36,7 +37,7 @@ pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
     fn partial_b<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
 }
 
-/// The sign with `sign(±0) = 0` and `sign(NaN) = NaN`.
+/// The sign of x, with `sign(±0) = 0` and `sign(NaN) = NaN`.
 #[inline(always)]
 pub(crate) fn sign<R: Real>(x: R) -> R {
     if x > R::zero() {
@@ -48,14 +49,15 @@ pub(crate) fn sign<R: Real>(x: R) -> R {
     }
 }
 
-/// `partial` where `inside` holds, NaN elsewhere.
+/// `partial` if `inside`, the test for the function's domain, is true; otherwise NaN.
 #[inline(always)]
 fn within<R: Real>(inside: bool, partial: R) -> R {
     if inside { partial } else { R::nan() }
 }
 
-/// The share of the left operand of `max` (`wins` = it is the greater) and `min`: a tie gives
-/// one half to each, a NaN loses to a number.
+/// The partial of `max` or `min` with respect to the operand `mine`: 1 if the result is `mine`, else 0, and ½ in a tie.
+///
+/// `wins` is true if the comparison prefers `mine`. A number wins over NaN.
 #[inline(always)]
 fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
     if wins {
@@ -69,12 +71,12 @@ fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
     }
 }
 
-/// Whether a formula says that a partial is 1 or -1 everywhere.
+/// True if the formula of a partial is the constant 1 or -1.
 const fn is_unit(formula: &str) -> bool {
     matches!(formula.as_bytes(), b"1" | b"-1")
 }
 
-/// A parameter as an argument of the function: base floats become numbers of the type at hand.
+/// A parameter as an argument of the function: a base float becomes a number of type `R`.
 macro_rules! lift {
     (B, $p:expr) => {
         R::from_base($p)
@@ -84,7 +86,7 @@ macro_rules! lift {
     };
 }
 
-/// Turns the rows into rule types and the enumerations of them.
+/// Turns the rows into rule types and into [`UnaryOp`] and [`BinaryOp`], the enumerations of them.
 macro_rules! rules {
     (
         unary std { $( $(#[doc = $sdoc:literal])+ fn $sname:ident($sx:ident $(; $sp:ident : $sty:ident = $spv:expr)*) -> $sy:ident {
@@ -109,7 +111,7 @@ macro_rules! rules {
         $( rules! { @unary $sname, $sx, $sy, [$($sp: $sty),*], Float::$sname($sx $(, lift!($sty, $sp))*), $spartial, $sformula } )+
         $( rules! { @unary $name, $x, $y, [$($p: $ty),*], $x.$name($($p),*), $partial, $formula }
            impl<B> $name<B> {
-               /// The primal, from the operations of a base float.
+               /// The row's primal, for numbers that are floats.
                #[inline(always)]
                #[allow(clippy::needless_pass_by_value)]
                pub(crate) fn primal<R: Special<Base = B>>(self, $x: R) -> R {
@@ -120,7 +122,7 @@ macro_rules! rules {
         $( rules! { @binary $bsname, $bsa, $bsb, $bsz, Float::$bsname($bsa, $bsb), $bspa, $bspb, $bsfa, $bsfb } )+
         $( rules! { @binary $bname, $ba, $bb, $bz, $ba.$bname($bb), $bpa, $bpb, $bfa, $bfb }
            impl $bname {
-               /// The primal, from the operations of a base float.
+               /// The row's primal, for numbers that are floats.
                #[inline(always)]
                pub(crate) fn primal<R: Real>(self, $ba: R, $bb: R) -> R { $bprimal }
            } )+
@@ -130,7 +132,7 @@ macro_rules! rules {
         rules! { @binary_op $($oname)+ $($bsname)+ $($bname)+ }
     };
     (@unary_op $($name:ident)+) => {
-        /// A row of one operand as data, parameters included: what a recording keeps.
+        /// A row of one operand as data, parameters included, for recordings.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) enum UnaryOp<B> { $( $name($name<B>), )+ }
         $( impl<B> From<$name<B>> for UnaryOp<B> {
@@ -140,7 +142,7 @@ macro_rules! rules {
             pub(crate) fn name(self) -> &'static str {
                 match self { $( Self::$name(_) => stringify!($name), )+ }
             }
-            /// The parameters as text, in the order of the method's arguments.
+            /// The parameters as text, in the order of the method's arguments, without the operand.
             pub(crate) fn parameters(self) -> Vec<String> {
                 match self { $( Self::$name(rule) => rule.parameters(), )+ }
             }
@@ -153,7 +155,7 @@ macro_rules! rules {
         }
     };
     (@binary_op $($name:ident)+) => {
-        /// A row of two operands as data.
+        /// A row of two operands as data, for recordings.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) enum BinaryOp { $( $name, )+ }
         $( impl From<$name> for BinaryOp {
@@ -221,21 +223,21 @@ for_each_row!(rules);
 const GELU_SCALE: f64 = 0.797_884_560_802_865_4; // √(2/π)
 const GELU_CUBIC: f64 = 0.044_715;
 
-/// ½(1 + tanh u) = sigmoid(2u), u the inner polynomial of the tanh form of GELU.
+/// ½(1 + tanh u) = sigmoid(2u), where u is the polynomial √(2/π)(x + 0.044715x³) of the row `gelu_tanh`.
 #[inline(always)]
 fn gelu_gate<R: Real>(x: R) -> R {
     (R::lit(2.0 * GELU_SCALE) * (x + R::lit(GELU_CUBIC) * x * x * x)).sigmoid()
 }
 
-/// p/(p² + q²) without overflow, 0 at the origin and in the limit of infinite p.
+/// p/(p² + q²) without overflow; 0 at the origin and for infinite p.
 #[inline(always)]
 fn turn<R: Real>(p: R, q: R) -> R {
     let r = Float::hypot(p, q);
     if r == R::zero() || p.is_infinite() { R::zero() } else { p / r / r }
 }
 
-/// p/r for r = hypot(p, q), 0 at the origin. At infinity the limit, with two infinities counting as
-/// equal (as in IEEE's `atan2`).
+/// p/r for r = hypot(p, q); 0 at the origin. At infinity it is the limit, in which two infinities count as equal (as in
+/// IEEE's `atan2`).
 #[inline(always)]
 fn cosine<R: Real>(p: R, q: R, r: R) -> R {
     if r == R::zero() {
@@ -247,13 +249,14 @@ fn cosine<R: Real>(p: R, q: R, r: R) -> R {
     }
 }
 
-/// φ(x) = e^(-x²/2)/√(2π).
+/// The normal density φ(x) = e^(-x²/2)/√(2π).
 #[inline(always)]
 fn normal_pdf<R: Real>(x: R) -> R {
     R::lit(0.398_942_280_401_432_7) * Float::exp(R::lit(-0.5) * x * x)
 }
 
-/// (cos x - y)/x; below 1, where the difference cancels, Σ (-1)^k 2k/(2k+1)! x^(2k-1) for k = 1..=9.
+/// The partial (cos x - y)/x of y = sinc x. For |x| < 1, where the difference cancels, the series
+/// Σ (-1)^k 2k/(2k+1)! x^(2k-1) for k = 1..=9.
 #[inline(always)]
 fn sinc_partial<R: Real>(x: R, y: R) -> R {
     const SERIES: [f64; 9] = [

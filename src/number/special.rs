@@ -1,8 +1,8 @@
-//! Special functions that `std` lacks, for the base floats.
+//! Special functions that `std` lacks, for the base floats: erf, erfc and ln Γ from libm, polygamma in this file.
 
 use super::real::Real;
 
-/// The functions behind the table's primals that are no formula of `num_traits::Float`.
+/// The functions that rows of the table call in their primals and that `num_traits::Float` cannot express.
 pub trait Special: Real {
     fn special_erf(self) -> Self;
     fn special_erfc(self) -> Self;
@@ -62,8 +62,10 @@ const BERNOULLI: [f64; 10] = [
     -174_611.0 / 330.0,
 ];
 
-/// ψ⁽ⁿ⁾(x): the recurrence (Abramowitz and Stegun 6.4.6) lifts x to where the asymptotic series
-/// (6.3.18, 6.4.11) has converged; at ±0 the limit from that side, NaN at the poles -1, -2, ...
+/// The polygamma function ψ⁽ⁿ⁾(x).
+///
+/// The recurrence (Abramowitz and Stegun 6.4.6) raises x until the asymptotic series (6.3.18, 6.4.11) has converged.
+/// At ±0 the value is the limit from that side; at the poles -1, -2, ... it is NaN.
 fn polygamma(n: u32, x: f64) -> f64 {
     if x < 0.0 && x == x.floor() {
         return f64::NAN;
@@ -92,7 +94,7 @@ fn polygamma(n: u32, x: f64) -> f64 {
     if z.is_infinite() {
         return sign * 0.0;
     }
-    // Σ B_2k (2k + n - 1)!/((2k)! z^(2k+n)): each coefficient from the one before it.
+    // Σ B_2k (2k + n - 1)!/((2k)! z^(2k+n)), each coefficient computed from the previous one.
     let mut coefficient = factorial / order;
     let mut power = z.powi(-(n as i32));
     let lead = coefficient * power + 0.5 * factorial * power / z;
@@ -105,8 +107,9 @@ fn polygamma(n: u32, x: f64) -> f64 {
     sum + sign * (lead + tail)
 }
 
-/// The reflection formula (Abramowitz and Stegun 6.4.7), (-1)ⁿ ψ⁽ⁿ⁾(1-x) = ψ⁽ⁿ⁾(x) + π dⁿ/dxⁿ cot πx,
-/// with the derivatives of the cotangent as polynomials in the cotangent: p' = -π (1 + c²) dp/dc.
+/// ψ⁽ⁿ⁾(x) by the reflection formula (Abramowitz and Stegun 6.4.7), (-1)ⁿ ψ⁽ⁿ⁾(1-x) = ψ⁽ⁿ⁾(x) + π dⁿ/dxⁿ cot πx.
+///
+/// Each derivative of c = cot πx is a polynomial p in c, and the next one is -π (1 + c²) dp/dc.
 fn reflected(n: u32, x: f64) -> f64 {
     use std::f64::consts::PI;
     let c = (PI * (x - x.round())).tan().recip();

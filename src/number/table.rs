@@ -1,18 +1,26 @@
 //! The rows of the table of derivative rules, as tokens.
 //!
-//! One row holds everything the crate knows of an elementary function: its name and doc line, the
-//! primal where `std` has none, the partial, the formula as a reader writes it, an interval on
-//! which it is smooth, and edge points with constants from mpmath. The file imports nothing: a place
-//! that makes something of every row passes the name of its macro to [`for_each_row`] (all of a row)
-//! or [`for_each_rule`] (doc, formula, name and parameters).
+//! One row is everything the crate knows about an elementary function:
+//!
+//! | field | meaning |
+//! |---|---|
+//! | doc, name, parameters | those of the method; a parameter has the value that the tests use |
+//! | `primal` | the value, if `num_traits::Float` lacks the function (`eval` for operators) |
+//! | `partial`, `partials` | the derivatives, in terms of operands and result |
+//! | `formula`, `formulas` | the derivatives as text for the docs |
+//! | `sample` | an interval for each operand on which the function is smooth |
+//! | `points` | edge points (operands, value, partials), computed by mpmath |
+//!
+//! The file imports nothing. Code that needs every row passes the name of a macro to [`for_each_row`] (whole rows) or
+//! to [`for_each_rule`] (doc, formula, name and parameters).
 //!
 //! # Adding a function
 //!
-//! Add one row below: to `std` when `num_traits::Float` has the function, to `own` with its
-//! `primal` when it has not. Nothing else changes. `x` is the operand, `y` the result, both of the
-//! generic type `R: Real`; constants are written `R::lit(0.5)`.
+//! Add one row below: to `std` if `num_traits::Float` has the function, otherwise to `own` with a `primal`. No other
+//! file changes. `x` is the operand and `y` the result, both of the generic type `R: Real`. Write constants as
+//! `R::lit(0.5)`.
 
-/// Calls `$emit!` with every row.
+/// Calls `$emit!` with all rows.
 macro_rules! for_each_row {
     ($emit:ident) => {
         $emit! {
@@ -52,7 +60,7 @@ macro_rules! for_each_row {
                         (-0.0, 0.0, 0.0), (INF, INF, 1.0), (-INF, INF, -1.0),
                     ],
                 }
-                /// Sign as `f64::signum` gives it (1 at 0, -1 at -0).
+                /// Sign, as `f64::signum` defines it: 1 at 0, -1 at -0.
                 fn signum(x) -> y {
                     partial: R::zero(), formula: "0", sample: (0.1, 4.0),
                     points: [
@@ -413,7 +421,7 @@ macro_rules! for_each_row {
                         (0.0, 0.0, 0.5), (-0.0, -0.0, 0.5), (INF, INF, 1.0), (-INF, -0.0, -0.0),
                     ],
                 }
-                /// GELU by its tanh form, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
+                /// Tanh approximation of GELU, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
                 fn gelu_tanh(x) -> y {
                     primal: gelu_gate(x).gated_mul(x),
                     partial: {
@@ -613,7 +621,7 @@ macro_rules! for_each_row {
                         (-1.3, 2.0, NAN, NAN, NAN), (2.0, -1.3, NAN, NAN, NAN), (INF, 2.0, INF, 0.0, -INF),
                     ],
                 }
-                /// The greater operand; a NaN operand loses.
+                /// The greater operand; if one is NaN, the other.
                 fn max(a, b) -> z {
                     partials: (share(a > b, a, b), share(b > a, b, a)),
                     formulas: ("1 if a > b, ½ if a = b, else 0", "1 if b > a, ½ if a = b, else 0"),
@@ -625,7 +633,7 @@ macro_rules! for_each_row {
                         (-INF, 1.0, 1.0, 0.0, 1.0), (INF, INF, INF, 0.5, 0.5),
                     ],
                 }
-                /// The lesser operand; a NaN operand loses.
+                /// The lesser operand; if one is NaN, the other.
                 fn min(a, b) -> z {
                     partials: (share(a < b, a, b), share(b < a, b, a)),
                     formulas: ("1 if a < b, ½ if a = b, else 0", "1 if b < a, ½ if a = b, else 0"),
@@ -650,7 +658,7 @@ macro_rules! for_each_row {
                 }
             }
             binary own {
-                /// a ln b, 0 where a is 0.
+                /// a ln b, or 0 if a is 0.
                 fn xlogy(a, b) -> z {
                     primal: if a == R::zero() && !b.is_nan() { a } else { a * Float::ln(b) },
                     partials: (Float::ln(b), if a == R::zero() && b == R::zero() { a } else { within(a == R::zero() || !(b < R::zero()), a / b) }),
@@ -665,7 +673,7 @@ macro_rules! for_each_row {
                         (2.0, -1.3, NAN, NAN, NAN), (2.5, INF, INF, INF, 0.0), (0.0, INF, 0.0, INF, 0.0),
                     ],
                 }
-                /// a b, in which an exact 0 wins over infinity and NaN.
+                /// The product a b, or 0 if a factor is exactly 0, even if the other factor is infinite or NaN.
                 fn gated_mul(a, b) -> z {
                     primal: if a == R::zero() || b == R::zero() { R::zero() } else { a * b },
                     partials: (b, a), formulas: ("b", "a"), sample: ((-2.0, 2.0), (-2.0, 2.0)),
@@ -738,7 +746,7 @@ macro_rules! for_each_row {
     };
 }
 
-/// The type of a rule's parameter: `B` in the table is the base float of the number at hand.
+/// The type of a rule's parameter. `B` in a row stands for the base float `$base`.
 macro_rules! parameter {
     (B, $base:ty) => {
         $base
@@ -747,7 +755,8 @@ macro_rules! parameter {
         $other
     };
 }
-/// Defines `for_each_rule!`, which calls `$emit!` with `[doc] [formula] name(parameters)` of every row but the
+
+/// Defines `for_each_rule!`, which calls `$emit!` with `[doc] [formula] name(parameters)` of all rows except the
 /// operators.
 macro_rules! define_for_each_rule {
     (
@@ -779,4 +788,6 @@ macro_rules! define_for_each_rule {
 }
 for_each_row!(define_for_each_rule);
 
+// Clippy takes the import of `for_each_rule` for redundant, because another macro defines it.
+#[allow(clippy::single_component_path_imports)]
 pub(crate) use {for_each_row, for_each_rule, parameter};

@@ -1,9 +1,9 @@
 //! Elementary functions without branches, tables or calls: LLVM vectorises a loop over them.
 //!
-//! A libm call stops the vectoriser; these bodies do not. They are `#[inline(always)]`: a loop
+//! A libm call stops the vectoriser; these bodies do not. They are `#[inline(always)]`, so a loop
 //! compiled for AVX2 or AVX-512 evaluates 4 to 16 elements at once, and the same source serves the
-//! baseline target. It keeps to what SSE2 has lanes for: an integer is read from, or written into,
-//! the low mantissa bits of a float (`ROUND`), because `i64 <-> f64` conversion and the arithmetic
+//! baseline target. It uses only operations that SSE2 has for vectors: an integer is read from, or written
+//! into, the low mantissa bits of a float (`ROUND`), because `i64 <-> f64` conversion and the arithmetic
 //! 64-bit shift need AVX-512.
 //!
 //! Errors stay below 2 ulp over the whole range, subnormal arguments and results included. The
@@ -11,18 +11,16 @@
 //! (1980); the error-free sums are in J.-M. Muller et al., *Handbook of Floating-Point Arithmetic*
 //! (2nd ed., 2018), ch. 4; the form of the logarithm is that of FDLIBM (Sun Microsystems, 1993).
 //!
-//! A coefficient table is the minimax polynomial of the function its comment names: Remez exchange
-//! in 60-digit arithmetic on that interval, widened by up to 0.3% for the roundings of the
-//! reduction, then each coefficient rounded. The comment ends with the largest weighted difference.
+//! A coefficient table holds a minimax polynomial. Its comment names the function, the interval, the weight and the
+//! largest weighted difference. The polynomial comes from Remez exchange in 60-digit arithmetic on that
+//! interval, widened by up to 0.3% for the roundings of the reduction; then each coefficient was rounded.
 //!
-//! `sin` and `cos` are not here: the reduction of a large argument needs a table of the digits of
-//! 2/pi.
+//! `sin` and `cos` are missing, because the reduction of a large argument needs a table of the digits of 2/pi.
 #![forbid(unsafe_code)]
 
-/// Elementary functions that LLVM can vectorise; `FMA` says whether `mul_add` is one instruction on
-/// the dispatched target.
+/// Elementary functions that LLVM can vectorise.
 ///
-/// The wrong choice costs time, not accuracy.
+/// `FMA` is true if `mul_add` is one instruction on the dispatched target. The wrong value costs time, not accuracy.
 pub trait VectorMath: Copy {
     /// `e^x`
     fn vexp<const FMA: bool>(self) -> Self;
@@ -36,7 +34,7 @@ pub trait VectorMath: Copy {
     fn vtanh<const FMA: bool>(self) -> Self;
     /// `erf x = 2/sqrt(pi) * integral of e^(-t^2) over [0, x]`
     fn verf<const FMA: bool>(self) -> Self;
-    /// `erfc x = 1 - erf x`, to its own relative accuracy where it is small. That of `f64` is libm's.
+    /// `erfc x = 1 - erf x`, accurate to 2 ulp also where it is small. For `f64` it is libm's and not vectorised.
     fn verfc<const FMA: bool>(self) -> Self;
 }
 
@@ -45,7 +43,7 @@ macro_rules! vector_math {
     () => {
         const MANTISSA: u32 = F::MANTISSA_DIGITS - 1;
         const BIAS: F = (F::MAX_EXP - 1) as F;
-        /// Its ulp is 1: adding it rounds to an integer, left in two's complement in the low bits.
+        /// A number with ulp 1: adding it rounds to an integer, which stands in the low bits in two's complement.
         const ROUND: F = 1.5 / F::EPSILON;
 
         #[inline(always)]
@@ -53,8 +51,8 @@ macro_rules! vector_math {
             if FMA { a.mul_add(b, c) } else { a * b + c }
         }
 
-        /// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule in `x^2` for the even and the odd
-        /// terms: half the latency of one in `x`.
+        /// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule in `x^2`, apart for even and odd terms, which has half the
+        /// latency of Horner's rule in `x`.
         #[inline(always)]
         pub(super) fn poly<const FMA: bool, const N: usize>(x: F, c: &[F; N]) -> F {
             let z = x * x;
@@ -65,7 +63,7 @@ macro_rules! vector_math {
             fma::<FMA>(ahead, x, sum)
         }
 
-        /// `2^n` for `n + ROUND + BIAS`, where `n` is integral and a normal exponent.
+        /// `2^n`, where `biased` is `n + ROUND + BIAS` and `n` is integral and a normal exponent.
         #[inline(always)]
         fn pow2(biased: F) -> F {
             F::from_bits(biased.to_bits() << MANTISSA)
@@ -88,7 +86,7 @@ macro_rules! vector_math {
             fma::<FMA>(r * r, poly::<FMA, _>(r, &EXP), c)
         }
 
-        /// `2^n e^(r + c) - 1` as an unevaluated sum, the first term the larger.
+        /// `2^n e^(r + c) - 1` as an unevaluated sum of two terms, the larger one first.
         #[inline(always)]
         fn exp_m1_parts<const FMA: bool>(n: F, r: F, c: F) -> (F, F) {
             let scale = pow2(n + (ROUND + BIAS));
@@ -104,14 +102,14 @@ macro_rules! vector_math {
         fn ln_parts(x: F) -> (F, F) {
             const LOWEST: Bits = FRAC_1_SQRT_2.to_bits();
             const MASK: Bits = (1 << MANTISSA) - 1;
-            // Its ulp is 1 and its mantissa bits are clear: a place for an unsigned integer.
+            // Its ulp is 1 and its mantissa bits are clear, so they have room for an unsigned integer.
             const INTEGER: F = 1.0 / F::EPSILON;
             let bits = x.to_bits().wrapping_add((1.0 as F).to_bits() - LOWEST);
             let k = F::from_bits(INTEGER.to_bits() | (bits >> MANTISSA)) - (INTEGER + BIAS);
             (k, F::from_bits((bits & MASK) + LOWEST) - 1.0)
         }
 
-        /// `k ln 2 + ln(1 + f) + c` through `ln(1 + f) = 2 artanh(s)`, `s = f / (2 + f)`, written
+        /// `k ln 2 + ln(1 + f) + c`, where `ln(1 + f) = 2 artanh(s)` with `s = f / (2 + f)` is computed as
         /// `f - f^2/2 + s (f^2/2 + z LN(z))` with `z = s^2`.
         #[inline(always)]
         fn ln_sum<const FMA: bool>(k: F, f: F, c: F) -> F {
@@ -122,7 +120,8 @@ macro_rules! vector_math {
             fma::<FMA>(k, LN2_HIGH, f - (half - low))
         }
 
-        /// `ln` where `x` is 0, negative, infinite or NaN; otherwise the given logarithm.
+        /// The given logarithm `ln` if `x` is positive and finite; otherwise -inf, NaN, inf or NaN for 0, a negative
+        /// number, inf and NaN.
         #[inline(always)]
         fn ln_edges(x: F, ln: F) -> F {
             let negative = if x < 0.0 { F::NAN } else { x };
@@ -135,7 +134,7 @@ macro_rules! vector_math {
             fn vexp<const FMA: bool>(self) -> F {
                 const BIASED: F = ROUND + BIAS;
                 let (n, r, _) = exp_parts::<FMA>(self.clamp(EXP_MIN, EXP_MAX));
-                // 2^n in two factors: where e^x is subnormal or infinite, n is no normal exponent.
+                // 2^n in two factors, because n is no normal exponent if e^x is subnormal or infinite.
                 let half = fma::<FMA>(0.5, n, BIASED);
                 let rest = (n - half) + 2.0 * BIASED;
                 (1.0 + exp_tail::<FMA>(r, r)) * pow2(half) * pow2(rest)
@@ -164,17 +163,18 @@ macro_rules! vector_math {
                 let u = 1.0 + self;
                 let rounding = if self > 1.0 { 1.0 - (u - self) } else { self - (u - 1.0) };
                 let (k, f) = ln_parts(u);
-                // k = 0: f is self but for the rounding of u.
+                // For k = 0, f differs from self only by the rounding of u.
                 let (f, c) = if k == 0.0 { (self, 0.0) } else { (f, rounding / u) };
                 ln_edges(u, ln_sum::<FMA>(k, f, c)).copysign(self)
             }
 
-            /// With `E = e^(2a) - 1`: `E / (E + 2) = b + (E - b (E + 2)) / (E + 2)`. The nearer an exact
-            /// `b` is to the result, the less the roundings of the quotient matter: `a` itself where
-            /// `n = 0` and so `sum = 2a`, 1/4 where `n = 1` and the result is from 0.17 to 0.48.
+            /// `E / (E + 2) = b + (E - b (E + 2)) / (E + 2)` with `E = e^(2a) - 1`.
+            ///
+            /// The nearer an exact `b` is to the result, the less the roundings of the quotient matter. `b` is `a` if
+            /// `n = 0` and so `sum = 2a`, and 1/4 if `n = 1` and so the result is between 0.17 and 0.48.
             #[inline(always)]
             fn vtanh<const FMA: bool>(self) -> F {
-                let a = self.abs().clamp(0.0, 25.0); // 1 from 20 on
+                let a = self.abs().clamp(0.0, 25.0); // tanh rounds to 1 from 20 on
                 let (n, r, c) = exp_parts::<FMA>(a + a);
                 let (sum, low) = exp_m1_parts::<FMA>(n, r, c);
                 let e = sum + low;
@@ -209,13 +209,13 @@ mod double {
     type F = f64;
     type Bits = u64;
 
-    /// Below: rounds to 0. Above: overflows.
+    /// e^x rounds to 0 below `EXP_MIN` and overflows above `EXP_MAX`.
     const EXP_MIN: F = -750.0;
     const EXP_MAX: F = 710.0;
     /// ln 2 in 40 + 53 bits.
     const LN2_HIGH: F = 0.6931471805592082;
     const LN2_LOW: F = 7.371002565167799e-13;
-    /// erf(1 + 5) rounds to 1.
+    /// erf(1 + `ERF_SPAN`) rounds to 1.
     const ERF_SPAN: F = 5.0;
 
     /// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, weight r: 2^-60.817
@@ -294,13 +294,13 @@ mod single {
     type F = f32;
     type Bits = u32;
 
-    /// Below: rounds to 0. Above: overflows.
+    /// e^x rounds to 0 below `EXP_MIN` and overflows above `EXP_MAX`.
     const EXP_MIN: F = -105.0;
     const EXP_MAX: F = 89.0;
     /// ln 2 in 16 + 24 bits.
     const LN2_HIGH: F = 0.69314575;
     const LN2_LOW: F = 1.4286068e-6;
-    /// erf(1 + 3) rounds to 1.
+    /// erf(1 + `ERF_SPAN`) rounds to 1.
     const ERF_SPAN: F = 3.0;
 
     /// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, weight r: 2^-25.873
@@ -330,11 +330,11 @@ mod single {
 
     vector_math!();
 
-    /// In `f64`, where neither a^2 nor its exponential loses a digit that counts. The form is that of
-    /// M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36 (1981).
+    /// erfc in `f64` arithmetic, in which neither a^2 nor its exponential loses a digit that counts. The form is that
+    /// of M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36 (1981).
     #[inline(always)]
     fn erfc<const FMA: bool>(x: F) -> F {
-        let a = f64::from(x.abs()).clamp(0.0, 11.0); // 0 from 10.1 on
+        let a = f64::from(x.abs()).clamp(0.0, 11.0); // erfc rounds to 0 from 10.1 on
         let q = (a - 2.0) / (a + 2.0);
         let positive = (-a * a).vexp::<FMA>() * super::double::poly::<FMA, _>(q, &ERFC) / (1.0 + 2.0 * a);
         (if x < 0.0 { 2.0 - positive } else { positive }) as F
@@ -345,7 +345,7 @@ mod single {
 mod tests {
     use super::VectorMath;
 
-    // (x, f(x)): mpmath at 60 digits or more, rounded once to f64. Most points are exact in f32 too.
+    // Points (x, f(x)), by mpmath at 60 digits or more, rounded once to f64. Most x are exact in f32 too.
     #[rustfmt::skip]
     const EXP: &[(f64, f64)] = &[
         (9.313225746154785e-10, 1.0000000009313226), (-0.0009765625, 0.9990239141819757),
@@ -416,7 +416,7 @@ mod tests {
         (9.75, 2.9857008328005782e-43), (10.03125, 1.113350376343767e-45),
     ];
 
-    /// Compares both values of `FMA` with the table at the points that are an `$F`.
+    /// Compares the results for both values of `FMA` with the table, at the points whose x is exact in `$F`.
     macro_rules! within_two_ulp {
         ($F:ident: $($f:ident $table:ident)+) => { $(
             let mut checked = 0;
@@ -447,7 +447,7 @@ mod tests {
         within_two_ulp!(f32: vexp EXP vexp_m1 EXP_M1 vln LN vln_1p LN_1P vtanh TANH verf ERF verfc ERFC);
     }
 
-    /// The oracle is the f64 function, whose error is below 2^-28 ulp of f32.
+    /// Every exponent of f32. The oracle is the f64 function, whose error is below 2^-28 ulp of f32.
     #[test]
     fn f32_over_all_exponents() {
         for x in (0..=u32::MAX).step_by(65_521).map(f32::from_bits).filter(|x| !x.is_nan()) {
@@ -472,7 +472,7 @@ mod tests {
         }
     }
 
-    /// Limits, and values that are exact, the sign of zero among them.
+    /// Compares limits and exact values bit by bit, the sign of zero included.
     macro_rules! exact {
         ($F:ident, $($f:ident: $($x:expr => $value:expr),+;)+) => { $( $(
             let (x, value): ($F, $F) = ($x, $value);

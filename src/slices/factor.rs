@@ -14,16 +14,23 @@ pub enum Defect {
     Block(usize),
 }
 
+/// A number whose matrices can be factored. Matrices are square, in row-major order, with finite elements.
 #[cfg(feature = "linalg")]
-/// A number whose matrices can be factored. Matrices are square, of finite elements, in row-major
-/// order.
 #[allow(unreachable_pub)] // a supertrait of the public `Scalar`
 pub trait Factor: Sized {
-    /// Overwrites A with the factors of PA = LU, the unit diagonal of L left out, by partial
-    /// pivoting; row i of PA is row `rows[i]` of A.
+    /// Overwrites A with the factors of PA = LU, without the unit diagonal of L, by partial pivoting. Row i of PA is
+    /// row `rows[i]` of A.
+    ///
+    /// # Errors
+    ///
+    /// If a pivot is zero or has no finite reciprocal: [`Defect::Pivot`].
     fn lu(a: &mut [Self], rows: &mut [u32]) -> Result<(), Defect>;
 
-    /// Overwrites a symmetric A with L of A = L Lᵀ; only the lower triangle is read.
+    /// Overwrites a symmetric A with L of A = L Lᵀ. Only the lower triangle is read.
+    ///
+    /// # Errors
+    ///
+    /// If A is not positive definite: [`Defect::Block`].
     fn cholesky(a: &mut [Self], order: usize) -> Result<(), Defect>;
 }
 
@@ -42,22 +49,21 @@ macro_rules! factor_by_nalgebra {
                 let mut order = DVector::from_fn(n, |i, _| i as u32);
                 p.permute_rows(&mut order);
                 rows.copy_from_slice(order.as_slice());
-                // A pivot without reciprocal spoils what comes after it.
-                let spoilt = |&i: &usize| !a[i * n + i].recip().is_finite();
-                (0..n).find(spoilt).map_or(Ok(()), |pivot| Err(Defect::Pivot(pivot)))
+                let is_bad = |&i: &usize| !a[i * n + i].recip().is_finite();
+                (0..n).find(is_bad).map_or(Ok(()), |pivot| Err(Defect::Pivot(pivot)))
             }
 
             fn cholesky(a: &mut [Self], n: usize) -> Result<(), Defect> {
                 let factor = |n: usize, whole: &DMatrix<$F>| Cholesky::new(whole.view((0, 0), (n, n)).into_owned());
                 let whole = DMatrix::from_row_slice(n, n, a);
                 let Some(l) = factor(n, &whole) else {
-                    // The blocks before the first that fails are definite, those after it are not.
-                    let (mut definite, mut not) = (0, n);
-                    while definite + 1 < not {
-                        let order = usize::midpoint(definite, not);
-                        *(if factor(order, &whole).is_some() { &mut definite } else { &mut not }) = order;
+                    // Bisection: leading blocks are definite up to some order, and not definite beyond it.
+                    let (mut definite, mut indefinite) = (0, n);
+                    while definite + 1 < indefinite {
+                        let order = usize::midpoint(definite, indefinite);
+                        *(if factor(order, &whole).is_some() { &mut definite } else { &mut indefinite }) = order;
                     }
-                    return Err(Defect::Block(not));
+                    return Err(Defect::Block(indefinite));
                 };
                 a.copy_from_slice(l.unpack().transpose().as_slice());
                 Ok(())
@@ -68,7 +74,7 @@ macro_rules! factor_by_nalgebra {
 #[cfg(feature = "linalg")]
 factor_by_nalgebra! { f32 f64 }
 
-/// The trait of that name where matrices are not factored.
+/// Without the feature `linalg`, an empty trait that every type has, so that it can be a bound either way.
 #[cfg(not(feature = "linalg"))]
 #[allow(unreachable_pub)]
 pub trait Factor {}

@@ -1,11 +1,18 @@
-//! Loops over plain slices and strides: matrix products, strided walks, factorisations. Nothing here
-//! knows of numbers with derivatives; the folder imports nothing of the crate.
+//! Loops over plain slices and strides. They know nothing of derivatives.
+//!
+//! | file | what stands there |
+//! |---|---|
+//! | `gemm` | matrix products and dot products |
+//! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
+//! | `factor` | LU and Cholesky factorisations of floats, by nalgebra (feature `linalg`) |
+//!
+//! The room imports nothing of the crate.
 
 pub(crate) mod factor;
 pub(crate) mod gemm;
 pub(crate) mod strided;
 
-// Supertraits of the public `Scalar`, which they seal: nobody else can name them.
+// These supertraits seal the public `Scalar`, because other crates cannot name them.
 #[allow(unreachable_pub)]
 pub use {factor::Factor, gemm::GemmScalar};
 

@@ -1,11 +1,14 @@
-//! Walking several strided operands over one shape.
+//! Walks over several strided operands of one shape, and copies to and from strided operands.
+//!
+//! A *place* is an index into an operand's slice, a *step* the signed distance between neighbouring places, and a *run*
+//! the elements along the innermost axis of a walk, which every operand passes with a constant step.
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-/// Where an operand's elements stand: the place of the first, and the step along each axis.
-/// A broadcast axis has step 0.
+/// The places of an operand's elements: the place of the first element, and the step along each axis. A broadcast axis
+/// has step 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout<'a> {
     pub(crate) offset: usize,
@@ -13,7 +16,7 @@ pub(crate) struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// The places from the lowest of the elements of a shape to the highest.
+    /// The range from the lowest to the highest place of the elements of a shape. It is empty for an empty shape.
     pub(crate) fn reach(self, shape: &[usize]) -> Range<usize> {
         let (mut first, mut last) = (self.offset as isize, self.offset as isize);
         for (&len, &step) in shape.iter().zip(self.strides) {
@@ -24,17 +27,21 @@ impl Layout<'_> {
     }
 }
 
-/// A walk of K operands in step over one shape, in row-major order, by runs of `n` elements.
+/// A walk of K operands together over one shape, in row-major order, by runs of `n` elements.
 ///
-/// Axes over which every operand moves evenly are merged, so contiguous operands make one run.
+/// Neighbouring axes that every operand passes with one constant step are merged, so contiguous operands have a single
+/// run.
 pub(crate) struct Walk<const K: usize> {
     first: [usize; K],
+    /// The length of a run.
     pub(crate) n: usize,
+    /// The operands' steps along a run.
     pub(crate) step: [isize; K],
-    /// The next axis is a plain loop, the others an odometer around it.
+    /// The number of runs along the second axis from inside, which is a plain loop; the other axes are an odometer.
     pub(crate) rows: usize,
+    /// The operands' steps from a run to the next along that axis.
     pub(crate) row_step: [isize; K],
-    /// Innermost first: the length and the operands' steps.
+    /// The length and the operands' steps of each other axis, the innermost first.
     outer: SmallVec<[(usize, [isize; K]); 4]>,
 }
 
@@ -42,7 +49,7 @@ impl<const K: usize> Walk<K> {
     pub(crate) fn new(shape: &[usize], operands: [Layout<'_>; K]) -> Self {
         let first = operands.map(|o| o.offset);
         let mut walk = Self { first, n: 1, step: [1; K], rows: 1, row_step: [0; K], outer: SmallVec::new() };
-        // How many axes the walk has so far.
+        // The number of axes after merging, so far.
         let mut axes = 0;
         for (axis, &len) in shape.iter().enumerate().rev() {
             match len {
@@ -66,10 +73,10 @@ impl<const K: usize> Walk<K> {
         walk
     }
 
-    /// Calls `f` with the places of the operands' first elements of each run. Inlined with its one
-    /// call of `f`, so that a kernel's loop is compiled for the dispatched target; give it an
-    /// `#[inline(always)]` closure for the same reason (measured: 7% fewer instructions in a whole
-    /// training step of the net T2).
+    /// Calls `f` for each run, with the places of the operands' first elements.
+    ///
+    /// The function is inlined together with its one call of `f`, so that a kernel's loop is compiled for the
+    /// dispatched target. Pass an `#[inline(always)]` closure for the same reason (see M14 in docs/MEASUREMENTS.md).
     #[inline(always)]
     pub(crate) fn for_each_run(&self, mut f: impl FnMut([usize; K])) {
         if self.n == 0 {
@@ -93,7 +100,7 @@ impl<const K: usize> Walk<K> {
                     first = std::array::from_fn(|k| place(first[k], 1, steps[k]));
                     break;
                 }
-                // Back to the start of this axis, and one on along the next.
+                // Return to the start of this axis, then advance along the next one.
                 first = std::array::from_fn(|k| place(first[k], *len - 1, -steps[k]));
                 index[axis] = 0;
                 axis += 1;
@@ -102,7 +109,7 @@ impl<const K: usize> Walk<K> {
     }
 }
 
-/// Calls `f(n, [first; K], [step; K])` for the runs of a [`Walk`].
+/// Calls `f(n, [first; K], [step; K])` for each run of a [`Walk`].
 #[inline(always)]
 pub(crate) fn for_each_run<const K: usize>(
     shape: &[usize],

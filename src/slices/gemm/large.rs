@@ -1,21 +1,22 @@
-//! Large products, by the kernels of the `gemm` crate; the only unsafe code of the products.
+//! Large products, by the kernels of the `gemm` crate. This file has the only unsafe code of the products.
 
 use gemm_common::Parallelism;
 use num_traits::Float;
 
+use super::mat::{Mat, MatLayout, MatMut, Store};
+use super::simd::SimdFloat;
 use super::tiles::pack;
-use super::{Mat, MatLayout, MatMut, SimdFloat, Store};
 
-/// The product by `gemm-f32` or `gemm-f64`, whose kernel `run` is, with no dimension of zero.
+/// The product by `run`, the kernel of `gemm-f32` or `gemm-f64`. No dimension may be zero.
 ///
-/// These are the parts of the `gemm` crate for real numbers; what it does in front of them is done
-/// here. The complex parts would double the time of a first build.
+/// These two crates are the parts of the `gemm` crate for real numbers; the parts for complex numbers would double the
+/// time of a first build. The preparation that `gemm` would do in front of the kernels is done in this function.
 pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
-    // The kernels like columns of c to be contiguous,
+    // The kernels prefer contiguous columns of c.
     let [row, col] = c.layout.strides.map(isize::unsigned_abs);
     let (c, a, b) = if col < row { (c.t(), b.t(), a.t()) } else { (c, a, b) };
     let (data, [mut z, mut x, mut y]) = (c.data, [c.layout, a.layout, b.layout]);
-    // and c and the rows of a to run upward.
+    // The kernels also prefer positive strides in c and along the rows of a.
     if z.strides[0] < 0 {
         (z, x) = (z.reversed(0), x.reversed(0));
     }
@@ -28,8 +29,8 @@ pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Ma
     let ([m, n], k) = (z.shape, x.shape[1]);
     assert!(x.shape[0] == m && y.shape == [k, n]);
     assert!(m > 0 && n > 0 && k > 0);
-    // What turns rows of a into columns in front of the kernels takes a quarter of a product with 128
-    // columns (measured; this way, packing is 14% of a step of the net T5, not 17%).
+    // The kernels would turn contiguous rows of a into columns, more slowly than `pack` (see M21 in
+    // docs/MEASUREMENTS.md).
     if x.strides[1] == 1 && x.strides[0] != 1 && m.min(n).min(k) >= 32 {
         const ROWS: usize = 128;
         let mut columns = vec![F::zero(); ROWS.min(m) * k];
@@ -46,13 +47,13 @@ pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Ma
     upward(MatMut { data, layout: z }, Mat { data: a.data, layout: x }, Mat { data: b.data, layout: y }, update, run);
 }
 
-/// [`large`] for matrices as the kernels like them.
+/// [`large`] after its preparation: c and the rows of a have positive strides.
 fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
     let (data, [z, x, y]) = (c.data, [c.layout, a.layout, b.layout]);
     let ([m, n], k) = (z.shape, x.shape[1]);
-    // SAFETY: `MatLayout::new` has checked that every element of each matrix lies inside its slice;
-    // transposed and reversed layouts have the same elements, and with no dimension zero one of
-    // them stands at `offset`; parts of them have some of these.
+    // SAFETY: `MatLayout::new` has checked that every element of each matrix lies inside its slice. Transposed and
+    // reversed layouts have the same elements, and parts of layouts have some of these elements. As no dimension is
+    // zero, an element stands at `offset`.
     let product = unsafe {
         Product {
             shape: [m, n, k],
@@ -68,7 +69,7 @@ fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Stor
     unsafe { product.compute(threads()) }
 }
 
-/// How many parts of a large product can be computed at once.
+/// The number of parts of a large product that can be computed at the same time.
 fn threads() -> usize {
     #[cfg(feature = "parallel")]
     return rayon::current_num_threads();
@@ -76,7 +77,7 @@ fn threads() -> usize {
     1
 }
 
-/// A product of matrices by the places of their first elements and their strides.
+/// A product of matrices that are given by pointers to their first elements and by strides.
 #[derive(Clone, Copy)]
 struct Product<F> {
     /// m, n, k
@@ -88,18 +89,19 @@ struct Product<F> {
     run: Gemm<F>,
 }
 
-// SAFETY: `F` is a float; which thread reads and writes the elements is for `compute` to answer.
+// SAFETY: `F` is a float, so its elements may be used from any thread. The pointers are used only by `compute`, whose
+// contract excludes conflicting accesses.
 #[cfg(feature = "parallel")]
 unsafe impl<F> Send for Product<F> {}
 
 impl<F: Float> Product<F> {
-    /// The product; with the feature `parallel` a large one in parts, on the threads of rayon's
+    /// Computes the product. With the feature `parallel`, a large one is computed in parts, on the threads of rayon's
     /// current pool.
     ///
     /// # Safety
     ///
-    /// Every element that shape and strides name exists; those of c are distinct, nobody else uses
-    /// them meanwhile, and nobody writes those of a and b.
+    /// Every element that shape and strides describe exists. The elements of c are distinct, and nothing else reads or
+    /// writes them during the call. Nothing writes the elements of a and b during the call.
     #[cfg_attr(not(feature = "parallel"), allow(unused_variables))]
     unsafe fn compute(self, threads: usize) {
         #[cfg(feature = "parallel")]
@@ -110,9 +112,9 @@ impl<F: Float> Product<F> {
             return;
         }
         let Self { shape: [m, n, k], c: (c, z), a: (a, x), b: (b, y), update, run } = self;
-        let add = update == Store::Add; // whether to read c at all
+        let add = update == Store::Add; // the kernels read c only then
         let (old, new, conjugate) = (F::one(), F::one(), false); // factors of the old c and of a·b
-        // SAFETY: `run` computes c = αc + βab on these elements and touches no others.
+        // SAFETY: `run` computes c = αc + βab on the elements that the caller vouches for, and touches no others.
         unsafe {
             run(
                 m,
@@ -138,16 +140,16 @@ impl<F: Float> Product<F> {
         }
     }
 
-    /// Two products that make up a large one, cut where the shorter operand is read twice; none if
-    /// it is not worth another thread.
+    /// Two products that together are a large one, or `None` if a second thread does not pay (see M22 in
+    /// docs/MEASUREMENTS.md).
     ///
-    /// No sum is cut, so the result does not depend on the number of threads.
+    /// The longer dimension of c is cut, so that the smaller operand is the one that both halves read. No sum is cut,
+    /// so the result does not depend on the number of threads.
     #[cfg(feature = "parallel")]
     fn halves(self) -> Option<(Self, Self)> {
-        // Measured on two cores of a virtual machine (on which two processes do 1.75 times the work of
-        // one): a step of the net T5, products of up to 51 million, takes 0.8 times as long.
+        // The multiplications from which on a second thread pays.
         const WORK: usize = 1 << 22;
-        // Multiples of the rows and of the columns that the kernels make at once.
+        // Multiples of the numbers of rows and of columns that the kernels compute together.
         const TILE: [usize; 2] = [64, 24];
         let [m, n, k] = self.shape;
         let long = m.max(n);
@@ -155,12 +157,12 @@ impl<F: Float> Product<F> {
             return None;
         }
         let cut = long.div_ceil(2).next_multiple_of(TILE[usize::from(m < n)]);
-        // The kernels cut long sums of results up to 64 by 64 in another way than those of larger ones.
+        // For a c of up to 64 by 64 the kernels split long sums differently than for a larger one.
         if (long - cut).max(m.min(n)) <= 64 && k > 512 {
             return None;
         }
         let (mut one, mut other) = (self, self);
-        // Elements `cut` rows or columns further on exist, as the parts are not empty.
+        // The elements `cut` rows or columns further on exist, because no half is empty.
         let step = |stride: isize| cut as isize * stride;
         if m >= n {
             (one.shape[0], other.shape[0]) = (cut, m - cut);
@@ -175,8 +177,11 @@ impl<F: Float> Product<F> {
     }
 }
 
-/// The signature of the kernels: m, n, k; c, a and b, each with the strides of its columns and rows,
-/// after c whether to read it; the factors of c and of a·b; what to conjugate; threads.
+/// The signature of the kernels.
+///
+/// The parameters are m, n, k; c with its strides from column to column and from row to row, and true if c is read;
+/// a and b with their strides in the same order; the factors of the old c and of a·b; three flags to conjugate;
+/// threads.
 pub(super) type Gemm<F> = unsafe fn(
     usize,
     usize,

@@ -1,20 +1,22 @@
-//! Products of few columns.
+//! Products with fewer columns than a vector has lanes.
 
 use std::array;
 
 use pulp::{Simd, WithSimd};
 
+use super::mat::{Mat, MatMut, Store};
+use super::simd::{SimdFloat, lanes, vectors};
 use super::tiles::{Tiles, pack};
-use super::{Mat, MatMut, SimdFloat, Store, lanes, vectors};
 
-/// The product by way of its transpose `cᵀ = bᵀ·aᵀ`, in tiles, where the few columns of `c` would leave
-/// lanes empty. Needs contiguous columns of `a`, contiguous rows or columns of `b`, and `k > 0`.
+/// The product by tiles of its transpose `cᵀ = bᵀ·aᵀ`, because the few columns of `c` would leave lanes empty.
+///
+/// It needs contiguous columns of `a`, contiguous rows of `c`, contiguous rows or columns of `b`, and `k > 0`.
 pub(super) struct Flipped<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
     pub(super) update: Store,
-    /// For the tiles, and for their product.
+    /// Memory for the tiles, and for cᵀ.
     pub(super) scratch: &'a mut [Vec<F>; 2],
 }
 
@@ -40,13 +42,15 @@ impl<F: SimdFloat> WithSimd for Flipped<'_, F> {
     }
 }
 
-/// The product by vectors along the sums, each of which ends in one number. Needs contiguous rows
-/// of `a`, and of `c` unless it has one column.
+/// The product by dot products, with vectors along the sums.
+///
+/// It needs contiguous rows of `a`, and contiguous rows of `c` unless `c` has one column.
 pub(super) struct Dots<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
     pub(super) update: Store,
+    /// Memory for the columns of `b`.
     pub(super) scratch: &'a mut Vec<F>,
 }
 
@@ -76,7 +80,7 @@ impl<F: SimdFloat> WithSimd for Dots<'_, F> {
 }
 
 impl<F: SimdFloat> Dots<'_, F> {
-    /// The `R` rows of `c` from `i` on; returns `R`. `columns` are those of `b`, one after the other.
+    /// Computes `R` rows of `c` from row `i` on; returns `R`. `columns` has the columns of `b`, one after the other.
     #[inline(always)]
     fn rows<S: Simd, const R: usize>(&mut self, simd: S, i: usize, columns: &[F]) -> usize {
         let n = self.c.layout.shape[1];
@@ -91,7 +95,7 @@ impl<F: SimdFloat> Dots<'_, F> {
         R
     }
 
-    /// `R` rows by `C` columns from `(i, j)` on; returns `C`.
+    /// Computes `R` rows by `C` columns of `c` from `(i, j)` on; returns `C`.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, i: usize, j: usize, columns: &[F]) -> usize {
         let k = self.a.layout.shape[1];

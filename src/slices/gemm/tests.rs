@@ -1,7 +1,14 @@
-//! Every way to a product against the definition in `f64`.
+//! Comparison of every way to a product with the definition in `f64`.
 
-use super::large::Gemm;
-use super::*;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::large::{Gemm, large};
+use super::loops::loops;
+use super::mat::{Mat, MatLayout, MatMut, Store};
+use super::narrow::{Dots, Flipped};
+use super::product::{GemmScalar, dot, matmul};
+use super::simd::SimdFloat;
+use super::tiles::Tiles;
 
 /// Numbers in [-1, 1) from Knuth's MMIX generator.
 struct Numbers(u64);
@@ -35,7 +42,7 @@ impl Float for f64 {
     }
 }
 
-/// Every way to a product, whether or not [`matmul`] would choose it.
+/// A way to a product, forced or chosen by [`matmul`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Chosen,
@@ -84,7 +91,7 @@ impl Way {
     }
 
     fn go<F: Float>(self, c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
-        let scratch = &mut vec![F::of(f64::NAN); 7]; // what it holds must not matter
+        let scratch = &mut vec![F::of(f64::NAN); 7]; // NaN, because its old content must not matter
         match self {
             Way::Chosen => matmul(c, a, b, update),
             Way::Loops => loops(c, a, b, update),
@@ -128,13 +135,15 @@ fn arrangements([m, n]: [usize; 2]) -> Vec<(usize, usize, [isize; 2])> {
     ]
 }
 
-/// As above, with the same row or column again and again.
+/// Arrangements in which one row, one column or one element repeats: length of the slice, offset, strides.
 fn broadcasts([m, n]: [usize; 2]) -> Vec<(usize, usize, [isize; 2])> {
     vec![(n, 0, [0, 1]), (m, 0, [1, 0]), (1, 0, [0, 0])]
 }
 
-/// Compares with the definition in `f64`. Each of the `k` products and sums rounds by a
-/// relative ε/2, so twice `(k + 2)·ε/2·Σ|a·b|` is a safe bound in any order of summation.
+/// Compares a product with the definition in `f64`.
+///
+/// Each of the `k` products and sums rounds by a relative ε/2, so twice `(k + 2)·ε/2·Σ|a·b|` is a safe bound in any
+/// order of summation.
 #[track_caller]
 fn check<F: Float>(
     way: Way,
@@ -240,7 +249,7 @@ fn shapes_of_nets() {
         [70, 130, 1],
         [61, 67, 71],
     ];
-    // A prime: each arrangement meets each way in some shape.
+    // A prime step, so that each arrangement meets each way in some shape.
     table::<f32>(&shapes, 149);
     table::<f64>(&shapes, 149);
 }
@@ -281,8 +290,8 @@ fn set_overwrites_nan() {
     }
 }
 
-/// 0·NaN and 0·∞ are NaN, in the one row or column concerned and nowhere else; what lies
-/// beside the operands in their slices does no harm.
+/// 0·NaN and 0·∞ are NaN, in the one row or column concerned and nowhere else. NaN beside the operands in their slices
+/// has no effect.
 #[test]
 fn nan_and_infinity_follow_arithmetic() {
     for [m, k, n] in [[1, 5, 9], [3, 4, 5], [9, 17, 21], [20, 30, 35], [70, 80, 90]] {
@@ -321,7 +330,7 @@ fn nan_and_infinity_follow_arithmetic() {
 
 impl GemmScalar for i64 {}
 
-/// A number that has no lanes takes the provided methods.
+/// A number type without vectors uses the provided methods.
 #[test]
 fn any_number_multiplies() {
     let (x, y) = ([1i64, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]);

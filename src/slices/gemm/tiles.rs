@@ -1,28 +1,33 @@
-//! Products in tiles of registers, at the sizes of small nets.
+//! Products in tiles that fit into registers, for the sizes of small nets.
 
 use std::array;
 
 use pulp::{Simd, WithSimd, bytemuck};
 
-use super::{Mat, MatMut, SimdFloat, Store, lanes, vectors};
+use super::mat::{Mat, MatMut, Store};
+use super::simd::{SimdFloat, lanes, vectors};
 
-/// The product in tiles of a few rows by one or two vectors, each summed in registers. Needs
-/// contiguous rows of `c`, contiguous rows or columns of `a`, and `k > 0`.
+/// The product in tiles of a few rows by one or two vectors, each summed in registers.
+///
+/// It needs contiguous rows of `c`, contiguous rows or columns of `a`, and `k > 0`.
 pub(super) struct Tiles<'a, F> {
     pub(super) c: MatMut<'a, F>,
     pub(super) a: Mat<'a, F>,
     pub(super) b: Mat<'a, F>,
     pub(super) update: Store,
+    /// Memory for the packed rows of a [`Panel`].
     pub(super) scratch: &'a mut Vec<F>,
 }
 
-/// Some columns of `b`, a few vectors wide: row `p` at `data[p·stride]`, those from `whole` on
-/// one after the other in `rest`, filled up with zeros.
+/// Some columns of `b`, one or two vectors wide.
 #[derive(Clone, Copy)]
 struct Panel<'a, F> {
+    /// The slice of `b`, in which row `p < whole` of the panel starts at `p·stride`.
     data: &'a [F],
     stride: usize,
+    /// The number of rows that are read from `data`.
     whole: usize,
+    /// The other rows, packed one after the other and padded with zeros.
     rest: &'a [F],
 }
 
@@ -40,15 +45,15 @@ impl<F: SimdFloat> WithSimd for Tiles<'_, F> {
 }
 
 impl<F: SimdFloat> Tiles<'_, F> {
-    /// As many columns of `c` from `j` on as fit in `V` vectors, and how many these are.
+    /// Computes the columns of `c` from `j` on that fit into `V` vectors; returns their number.
     #[inline(always)]
     fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize) -> usize {
         let [k, n] = self.b.layout.shape;
         let m = self.c.layout.shape[0];
         let full = V * lanes::<S, F>();
         let width = full.min(n - j);
-        // Contiguous rows are read in place, beyond the width if the slice goes on: what the
-        // further lanes hold is not stored.
+        // Contiguous rows are read in place, also beyond the width if the slice goes on, because the excess lanes are
+        // not stored.
         let (data, stride, whole) = match self.b.layout.strides {
             [stride, 1] if stride > 0 => {
                 let (data, stride) = (self.b.from(0, j), stride as usize);
@@ -82,7 +87,7 @@ impl<F: SimdFloat> Tiles<'_, F> {
         width
     }
 
-    /// The tile of `R` rows from `(i, j)` on; returns `R`.
+    /// Computes the tile of `R` rows from `(i, j)` on; returns `R`.
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -141,7 +146,7 @@ impl<F: SimdFloat> Tiles<'_, F> {
     }
 }
 
-/// A row of `c` too close to the end of its slice for whole vectors.
+/// Stores a row of a tile that is too close to the end of the slice of `c` for whole vectors.
 #[cold]
 #[inline(never)]
 fn last<F: SimdFloat>(row: &mut [F], sums: &[F], update: Store) {
@@ -151,7 +156,7 @@ fn last<F: SimdFloat>(row: &mut [F], sums: &[F], update: Store) {
 }
 
 /// `Σₚ a(r, p)·b(p, ·)` for `R` rows `r`.
-// Loops over arrays: an array's `map` is not unrolled early enough to stay in registers.
+// With `map` instead of loops over arrays, LLVM unrolls too late to keep the sums in registers.
 #[inline(always)]
 fn sums<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     simd: S,
@@ -183,6 +188,7 @@ fn sums<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     sums
 }
 
+/// Adds `a(r)·b` to each row `r` of the sums.
 #[inline(always)]
 fn rank_one<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     simd: S,
@@ -199,7 +205,7 @@ fn rank_one<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     }
 }
 
-/// Copies rows `top..` of columns `j..j + width` of `b` into rows of length `full`.
+/// Copies rows `top..` of columns `j..j + width` of `b` into rows of length `full`, padded with zeros.
 #[inline(always)]
 pub(super) fn pack<F: SimdFloat>(out: &mut [F], full: usize, b: Mat<'_, F>, top: usize, j: usize, width: usize) {
     let k = b.layout.shape[0] - top;
@@ -225,27 +231,4 @@ pub(super) fn pack<F: SimdFloat>(out: &mut [F], full: usize, b: Mat<'_, F>, top:
             *x = b.data[b.layout.at(top + p, j + q)];
         }
     }
-}
-
-#[inline(always)]
-pub(super) fn transpose<F: Copy>(x: [[F; 4]; 4]) -> [[F; 4]; 4] {
-    array::from_fn(|i| array::from_fn(|j| x[j][i]))
-}
-
-/// [`transpose`] by shuffles, which the compiler does not find: it takes 0.6 times as long.
-#[inline(always)]
-pub(super) fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
-        let [a, b, c, d] = x.map(bytemuck::cast);
-        let (ab, cd) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d));
-        let (ef, gh) = (sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d));
-        return bytemuck::cast([
-            sse._mm_movelh_ps(ab, cd),
-            sse._mm_movehl_ps(cd, ab),
-            sse._mm_movelh_ps(ef, gh),
-            sse._mm_movehl_ps(gh, ef),
-        ]);
-    }
-    transpose(x)
 }

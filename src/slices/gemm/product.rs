@@ -1,0 +1,138 @@
+//! The entrance to products, [`matmul`], and the choice of the way that a product of `f32` or `f64` takes.
+
+use std::cell::RefCell;
+use std::ops::Mul;
+use std::sync::LazyLock;
+
+use num_traits::Zero;
+use pulp::Arch;
+
+use super::large::large;
+use super::loops::loops;
+use super::mat::{Mat, MatMut, Store};
+use super::narrow::{Dots, Flipped};
+use super::simd::Dot;
+use super::tiles::Tiles;
+
+/// Computes `c = a·b` or `c += a·b`, for shapes `[m, n]`, `[m, k]` and `[k, n]`. For `k = 0` the product is zero.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+#[inline]
+#[track_caller]
+pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
+    let ([m, n], [i, k], [l, j]) = (c.layout.shape, a.layout.shape, b.layout.shape);
+    assert!(i == m && l == k && j == n, "cannot multiply {i}×{k} by {l}×{j} into {m}×{n}");
+    let [row, col] = c.layout.strides;
+    if m == 1 && n == 1 && a.layout.strides[1] == 1 && b.layout.strides[0] == 1 && k > 0 {
+        let product = dot(&a.data[a.layout.offset..][..k], &b.data[b.layout.offset..][..k]);
+        let c = &mut c.data[c.layout.offset];
+        *c = if update == Store::Set { product } else { *c + product };
+        return;
+    }
+    // cᵀ = bᵀ·aᵀ turns the contiguous or only dimension of c into its rows. A single column is better left alone
+    // where `Dots` can sum along rows of a.
+    if n == 1 && (a.layout.strides[1] != 1 || k < 64 || m < 4) || (row == 1 && col != 1 && m > 1) {
+        F::product(c.t(), b.t(), a.t(), update);
+    } else {
+        F::product(c, a, b, update);
+    }
+}
+
+/// The dot product `Σ a[i]·b[i]`. For `f32` and `f64` several partial sums keep the processor busy.
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[inline]
+#[track_caller]
+pub(super) fn dot<F: GemmScalar>(a: &[F], b: &[F]) -> F {
+    assert_eq!(a.len(), b.len(), "dot product of slices of different lengths");
+    F::inner(a, b)
+}
+
+/// A number that matrices can consist of. The provided methods suit every number; `f32` and `f64` have faster ones.
+#[allow(unreachable_pub)] // a supertrait of the public `Scalar`
+pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
+    /// [`matmul`] for shapes that fit.
+    fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Store) {
+        loops(c, a, b, update);
+    }
+
+    /// [`dot`] for equal lengths.
+    fn inner(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).fold(Self::zero(), |sum, (&x, &y)| sum + x * y)
+    }
+}
+
+macro_rules! gemm_scalar {
+    ($f:ident, $gemm:ident, columns up to $columns:expr) => {
+        impl GemmScalar for $f {
+            /// [`matmul`] for shapes that fit, by the first way of this table that applies.
+            ///
+            /// w = m·n·k; lengths in bytes are those times the size of a number; "either" is rows or columns.
+            ///
+            /// | way | shape | contiguous |
+            /// |---|---|---|
+            /// | `loops` | w ≤ 64, or w ≤ 256 where `Tiles` does not apply | |
+            /// | `Dots` | n below 64 bytes, k from 256 bytes, m ≥ 4 | rows of a, rows of c unless n = 1 |
+            /// | `Flipped` | 1 < n below 64 bytes, m from 128 bytes, w ≥ 2¹² | columns of a, rows of c, either of b |
+            /// | `Tiles` | n up to 128 bytes, k > 2, w ≤ 2²¹ | rows of c, either of a, rows of b |
+            /// | `Tiles` | n above 128 bytes, k > 2, w up to 2¹⁶ bytes | rows of c, either of a, rows of b |
+            /// | `Tiles` | m, n ≥ 8, w ≤ 2¹⁶ (`f32`) or 2¹³ (`f64`) | rows of c, either of a, columns of b |
+            /// | `large` | all others | |
+            ///
+            /// The bounds were chosen by times (see M19 in docs/MEASUREMENTS.md). Tiles win where the `gemm` crate
+            /// would pad a narrow c, and where it would copy more than there is to compute. If c has fewer columns than
+            /// a vector has lanes, vectors run along the sums (`Dots`) or along the columns of c (`Flipped`).
+            fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Store) {
+                thread_local!(static SCRATCH: RefCell<[Vec<$f>; 2]> = const { RefCell::new([vec![], vec![]]) });
+                let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
+                let work = m * n * k;
+                let size = size_of::<$f>();
+                let tiles = c.layout.strides[1] == 1
+                    && a.layout.strides.contains(&1)
+                    && match b.layout.strides {
+                        [_, 1] if n * size <= 128 => k > 2 && work <= 1 << 21,
+                        [_, 1] => k > 2 && work * size <= 1 << 16,
+                        [1, _] => m.min(n) >= 8 && work <= $columns,
+                        _ => false,
+                    };
+                let narrow = n * size < 64 && (n == 1 || c.layout.strides[1] == 1);
+                let sums = narrow && a.layout.strides[1] == 1 && k * size >= 256;
+                let rows = narrow && n > 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1);
+                if work <= 64 || work <= 256 && !tiles {
+                    loops(c, a, b, update);
+                } else if sums && m >= 4 {
+                    SCRATCH.with_borrow_mut(|[scratch, _]| {
+                        arch().dispatch(Dots { c, a, b, update, scratch });
+                    });
+                } else if rows && m * size >= 128 && work >= 1 << 12 {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        arch().dispatch(Flipped { c, a, b, update, scratch });
+                    });
+                } else if tiles {
+                    SCRATCH.with_borrow_mut(|[scratch, _]| {
+                        arch().dispatch(Tiles { c, a, b, update, scratch });
+                    });
+                } else {
+                    large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
+                }
+            }
+
+            fn inner(a: &[$f], b: &[$f]) -> $f {
+                arch().dispatch(Dot { a, b })
+            }
+        }
+    };
+}
+gemm_scalar!(f32, gemm_f32, columns up to 1 << 16);
+gemm_scalar!(f64, gemm_f64, columns up to 1 << 13);
+
+/// The instruction set to use, kept because asking the processor each time costs as much as a small product (see M20 in
+/// docs/MEASUREMENTS.md).
+fn arch() -> Arch {
+    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    *ARCH
+}

@@ -1,0 +1,129 @@
+//! `f32` and `f64` in vector registers, under the same names, and the dot product.
+
+use std::array;
+use std::ops::Mul;
+
+use num_traits::Zero;
+use pulp::bytemuck::{self, Pod};
+use pulp::{Simd, WithSimd};
+
+/// A float and its vectors: `pulp` names each operation by the type, this trait by what the operation does.
+pub(super) trait SimdFloat: Pod + Zero + Mul<Output = Self> {
+    type Vector<S: Simd>: Pod;
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    /// `x·y + z`, fused where the processor can.
+    fn mul_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+    fn plus<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    /// The sum of the lanes.
+    fn sum<S: Simd>(simd: S, x: Self::Vector<S>) -> Self;
+    /// The first `n` lanes of `x`, the others of `y`.
+    fn first<S: Simd>(simd: S, n: usize, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
+}
+
+/// The number of lanes of a vector.
+pub(super) const fn lanes<S: Simd, F: SimdFloat>() -> usize {
+    size_of::<F::Vector<S>>() / size_of::<F>()
+}
+
+/// The slice as vectors; its length must be a multiple of the lanes.
+#[inline(always)]
+pub(super) fn vectors<S: Simd, F: SimdFloat>(x: &[F]) -> &[F::Vector<S>] {
+    bytemuck::cast_slice(x)
+}
+
+macro_rules! simd_float {
+    (
+        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident, $mask:ident,
+        $transpose:ident
+    ) => {
+        impl SimdFloat for $f {
+            type Vector<S: Simd> = S::$v;
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: $f) -> S::$v {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn mul_add<S: Simd>(simd: S, x: S::$v, y: S::$v, z: S::$v) -> S::$v {
+                simd.$mul_add(x, y, z)
+            }
+            #[inline(always)]
+            fn plus<S: Simd>(simd: S, x: S::$v, y: S::$v) -> S::$v {
+                simd.$add(x, y)
+            }
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, x: S::$v) -> $f {
+                simd.$sum(x)
+            }
+            #[inline(always)]
+            fn first<S: Simd>(simd: S, n: usize, x: S::$v, y: S::$v) -> S::$v {
+                simd.$select(simd.$mask(0, n as _).mask(), x, y)
+            }
+            #[inline(always)]
+            fn transpose(x: [[$f; 4]; 4]) -> [[$f; 4]; 4] {
+                $transpose(x)
+            }
+        }
+    };
+}
+simd_float!(
+    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s, select_f32s, mask_between_m32s, transpose_f32
+);
+simd_float!(
+    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s, mask_between_m64s, transpose
+);
+
+/// The transpose of a matrix of four by four.
+#[inline(always)]
+fn transpose<F: Copy>(x: [[F; 4]; 4]) -> [[F; 4]; 4] {
+    array::from_fn(|i| array::from_fn(|j| x[j][i]))
+}
+
+/// [`transpose`] by shuffles, which the compiler does not find and which are faster (see M23 in docs/MEASUREMENTS.md).
+#[inline(always)]
+fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
+        let [a, b, c, d] = x.map(bytemuck::cast);
+        let (ab, cd) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d));
+        let (ef, gh) = (sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d));
+        return bytemuck::cast([
+            sse._mm_movelh_ps(ab, cd),
+            sse._mm_movehl_ps(cd, ab),
+            sse._mm_movelh_ps(ef, gh),
+            sse._mm_movehl_ps(gh, ef),
+        ]);
+    }
+    transpose(x)
+}
+
+/// A dot product in four vectors of partial sums.
+pub(super) struct Dot<'a, F> {
+    pub(super) a: &'a [F],
+    pub(super) b: &'a [F],
+}
+
+impl<F: SimdFloat> WithSimd for Dot<'_, F> {
+    type Output = F;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> F {
+        let whole = self.a.len() / lanes::<S, F>() * lanes::<S, F>();
+        let ((a, a_rest), (b, b_rest)) = (self.a.split_at(whole), self.b.split_at(whole));
+        let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
+        let (b, b_last) = vectors::<S, F>(b).as_chunks::<4>();
+        let mut sums = [F::splat(simd, F::zero()); 4];
+        for (a, b) in a.iter().zip(b) {
+            for v in 0..4 {
+                sums[v] = F::mul_add(simd, a[v], b[v], sums[v]);
+            }
+        }
+        for (sum, (&a, &b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
+            *sum = F::mul_add(simd, a, b, *sum);
+        }
+        let [s, t, u, v] = sums;
+        let sum = F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v));
+        let rest = a_rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
+        F::sum(simd, sum) + rest
+    }
+}
