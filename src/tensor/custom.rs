@@ -210,7 +210,7 @@ impl<F: Scalar> Tape<F> {
     /// factorisation. `operation` names it in messages.
     ///
     /// On a tape of dual numbers the value carries its tangent (the operation's jvp) and the
-    /// pullback works on dual arrays, which gives second derivatives; `examples/implicit.rs` shows it.
+    /// pullback works on dual arrays, which gives second derivatives; `examples/science/implicit.rs` shows it.
     ///
     /// ```
     /// use ndarray::array;

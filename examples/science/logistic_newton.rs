@@ -170,7 +170,7 @@ impl Problem {
 
 fn main() -> Result<(), Box<dyn Error>> {
     // The first line is a count of the rows.
-    let (_, rows) = include_str!("data/breast_cancer.csv").split_once('\n').ok_or("the data have no rows")?;
+    let (_, rows) = include_str!("../data/breast_cancer.csv").split_once('\n').ok_or("the data have no rows")?;
     let tumours = Csv::new().header(false).labels(Column::Last).read::<f64>(rows.as_bytes())?;
     let (train, test) = tumours.split(TEST, 0);
     println!("{} tumours to learn from, {} to test\n", train.len(), test.len());

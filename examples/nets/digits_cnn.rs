@@ -7,6 +7,7 @@
 //! Prints which digits it takes for which, and draws the ones it reads wrongly into
 //! `target/digits_cnn/wrong.png`.
 
+#[path = "../figure/mod.rs"]
 mod figure;
 
 use std::error::Error;
@@ -50,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // 64 pixels in 0..=16 and a label a line.
     let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("data/digits.csv.gz")[..])?;
+    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv.gz")[..])?;
     digits.values /= 16.0;
     let (train, test) = digits.split(TEST, seed);
     // Images of one channel.

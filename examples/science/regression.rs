@@ -51,8 +51,8 @@ fn descent(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let lines = Csv::new().header(false).delimiter(b' ');
-    let patients = lines.read::<f64>(&include_bytes!("data/diabetes_data_raw.csv.gz")[..])?;
-    let progression = lines.read::<f64>(&include_bytes!("data/diabetes_target.csv.gz")[..])?;
+    let patients = lines.read::<f64>(&include_bytes!("../data/diabetes_data_raw.csv.gz")[..])?;
+    let progression = lines.read::<f64>(&include_bytes!("../data/diabetes_target.csv.gz")[..])?;
     let (train, test) = train_test_split(patients.len(), TEST, 0);
     println!("{} patients to learn from, {} to test\n", train.len(), test.len());
 

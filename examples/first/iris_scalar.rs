@@ -42,7 +42,7 @@ fn scores<'t>(weights: &[Var<'t>], flower: &[f64]) -> Vec<Var<'t>> {
 fn main() -> Result<(), Box<dyn Error>> {
     // The data: four lengths in centimetres a flower, and its kind. A third is kept for the test.
     let csv = Csv::new().labels(Column::Last);
-    let (train, test) = csv.read::<f64>(&include_bytes!("data/iris.csv")[..])?.split(50, 0);
+    let (train, test) = csv.read::<f64>(&include_bytes!("../data/iris.csv")[..])?.split(50, 0);
     // Lengths with mean 0 and deviation 1 are easier to learn from.
     let scaling = Scaling::standard(&train.values);
     let rows = |table: &ndarray::Array2<f64>| -> Vec<Vec<f64>> {
