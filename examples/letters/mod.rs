@@ -1,5 +1,6 @@
 //! Code that the examples `names` and `names_gpt` share: names as codes of letters, the count model to beat, the
-//! journal of a training, and drawing new names. The training loops themselves are in the examples, whole.
+//! journal of a training, and drawing new names. The training loops are in the examples, each whole for readers who
+//! copy one.
 
 use std::error::Error;
 use std::ops::Range;

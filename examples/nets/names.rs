@@ -1,12 +1,12 @@
-//! A small network learns to spell given names: it guesses each letter from the three before it.
+//! A small network learns to spell given names: the network guesses each letter from the three letters before.
 //!
 //! ```text
 //! cargo run --release --example names [SEED]
 //! ```
 //!
-//! The model is that of Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, for letters. It is
-//! measured by the mean -ln P of a letter on names it has not seen, against counts of pairs of letters. Draws
-//! `target/names/curves.png`. The example `names_gpt` goes on from here.
+//! The model is that of Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, for letters. Its measure
+//! is the mean -ln P of a letter on names outside the training set, beside that of a model that counts pairs of
+//! letters. Draws `target/names/curves.png`. The example `names_gpt` goes on from here.
 
 #[path = "../letters/mod.rs"]
 mod letters;
@@ -22,7 +22,7 @@ use wengert::nn::{Embedding, Linear};
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::{Params, ParamsOn, Tape, Tensor};
 
-/// How many letters it sees.
+/// The number of letters that the network sees.
 const CONTEXT: usize = 3;
 const EMBEDDING: usize = 16;
 const HIDDEN: usize = 128;
@@ -45,14 +45,14 @@ impl Speller {
         }
     }
 
-    /// (contexts, CONTEXT) letters give (contexts, LETTERS) logits of the next one.
+    /// The logits of the next letter, (contexts, LETTERS), from letters of shape (contexts, CONTEXT).
     fn logits<'t>(&self, p: ParamsOn<'t, '_, f32>, contexts: ArrayView2<'_, usize>) -> Tensor<'t, f32, Ix2> {
         let seen = self.letters.forward(p, &contexts).reshape((contexts.nrows(), CONTEXT * EMBEDDING));
         self.out.forward(p, self.hidden.forward(p, seen).tanh())
     }
 }
 
-/// Every letter of the names, ends included, and the letters before it.
+/// The contexts and the next letters: an example for every letter of the names, ends included.
 fn examples(names: &Names) -> (Array2<usize>, Vec<usize>) {
     let (mut contexts, mut next) = (Vec::new(), Vec::new());
     for name in names {

@@ -1,12 +1,12 @@
-//! A transformer of one block learns to spell given names, saves its weights, and spells some of its own.
+//! A transformer of one block learns to spell given names, saves its weights, and draws new names.
 //!
 //! ```text
 //! cargo run --release --example names_gpt [SEED]
 //! ```
 //!
 //! A decoder as in Radford et al. 2019, "Language models are unsupervised multitask learners": letters and
-//! positions, causal attention in several heads, two layers with gelu (in its tanh form), a norm before each. It is
-//! measured as in the example `names`. Writes `target/names_gpt/weights.safetensors` and draws
+//! positions, causal attention in several heads, two layers with gelu (in its tanh form), a norm before each. The
+//! measure is that of the example `names`. Writes `target/names_gpt/weights.safetensors` and draws
 //! `target/names_gpt/curves.png`.
 
 #[path = "../letters/mod.rs"]
@@ -23,7 +23,7 @@ use wengert::nn::{Dropout, Embedding, LayerNorm, Linear, Mode, MultiHeadAttentio
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::{Params, ParamsOn, Tape, Tensor};
 
-/// Tokens of a sequence: the end of the name before, and the letters.
+/// The tokens of a sequence: the end of the name before, and the letters.
 const TOKENS: usize = LONGEST + 1;
 const SIZE: usize = 48;
 const HEADS: usize = 4;
@@ -61,8 +61,8 @@ impl Transformer {
         }
     }
 
-    /// Logits of the letter after each of the tokens `at`, counted through all sequences of
-    /// `tokens` (sequences, tokens).
+    /// The logits of the letter after each of the tokens `at`; these are indices into `tokens` (sequences, tokens),
+    /// counted through all sequences.
     fn logits<'t>(
         &self,
         p: ParamsOn<'t, '_, f32>,
@@ -82,7 +82,7 @@ impl Transformer {
     }
 }
 
-/// Sequences of tokens, where in them a name's letters stand, and the letters that come next.
+/// Sequences of tokens, the indices of those tokens that a letter or the end follows, and what follows each.
 #[derive(Default)]
 struct Batch {
     tokens: Array2<usize>,
