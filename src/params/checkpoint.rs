@@ -11,7 +11,8 @@ use crate::tensor::Tensor;
 
 impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// `f(self)` in less memory: the tape keeps only the result, and the sweep computes `f` again. See
-    /// [`Tape::checkpoint`], and [`ParamsOn::checkpoint`] for parts of a network with their parameters.
+    /// [`Tape::checkpoint`](crate::Tape::checkpoint), and [`ParamsOn::checkpoint`] for parts of a network with their
+    /// parameters.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -31,7 +32,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     ///
     /// # Panics
     ///
-    /// Same as for [`Tape::checkpoint`].
+    /// Same as for [`Tape::checkpoint`](crate::Tape::checkpoint).
     #[track_caller]
     pub fn checkpoint<E: Dimension + 't>(
         self,
@@ -43,7 +44,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 
 impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// `f(self, x)`, a part of a network, in less memory: the tape keeps only the result, and the sweep computes `f`
-    /// again. See [`Tape::checkpoint`].
+    /// again. See [`Tape::checkpoint`](crate::Tape::checkpoint).
     ///
     /// ```
     /// use ndarray::array;
@@ -63,7 +64,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     ///
     /// # Panics
     ///
-    /// Same as for [`Tape::checkpoint`].
+    /// Same as for [`Tape::checkpoint`](crate::Tape::checkpoint).
     #[track_caller]
     pub fn checkpoint<D: Dimension + 't, E: Dimension + 't>(
         self,

@@ -52,7 +52,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     }
 
     /// A weight as a tensor that reads the parameters in place. The adjoints of a weight that is used several times add
-    /// up. Buffers and [frozen](Group::freeze) weights are constants.
+    /// up. Buffers and [frozen](crate::Group::freeze) weights are constants.
     ///
     /// # Panics
     ///

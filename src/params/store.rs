@@ -135,11 +135,11 @@ pub struct ParamInfo<'a> {
     pub shape: &'a [usize],
     /// The range of the weight's numbers in [`Params::values`] and in a gradient.
     pub range: Range<usize>,
-    /// True if training leaves the weight unchanged; see [`Group::freeze`].
+    /// True if training leaves the weight unchanged; see [`Group::freeze`](crate::Group::freeze).
     pub frozen: bool,
-    /// The factor of the learning rate; see [`Group::rate`].
+    /// The factor of the learning rate; see [`Group::rate`](crate::Group::rate).
     pub rate: f64,
-    /// The factor of the weight decay; see [`Group::decay`].
+    /// The factor of the weight decay; see [`Group::decay`](crate::Group::decay).
     pub decay: f64,
 }
 
@@ -371,8 +371,8 @@ impl<F: Scalar> Params<F> {
     /// The same parameters as dual numbers, each with its tangent.
     ///
     /// The tangents are a direction: [`Tape::value_and_grad`] on a tape of dual numbers returns a gradient with the
-    /// product of the Hessian and that direction as its tangents. [Frozen](Group::freeze) weights get the tangent 0.
-    /// Ids stay valid.
+    /// product of the Hessian and that direction as its tangents. [Frozen](crate::Group::freeze) weights get the
+    /// tangent 0. Ids stay valid.
     ///
     /// ```
     /// use wengert::{Dual, Params, Tape};
@@ -420,7 +420,7 @@ impl<F: Scalar> Params<F> {
         first
     }
 
-    /// The number of trained elements: all but the [frozen](Group::freeze) ones.
+    /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.
     pub fn trained_len(&self) -> usize {
         self.spans.iter().map(|span| span.range.len()).sum()
     }
