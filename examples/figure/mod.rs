@@ -1,4 +1,4 @@
-//! The picture of two examples: digits that were read wrongly.
+//! The picture of the examples `digits` and `digits_cnn`: digits that were read wrongly.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,7 +7,7 @@ use ndarray::Array2;
 use plotters::prelude::{BitMapBackend, Color, IntoDrawingArea, RGBColor, Rectangle, WHITE};
 use wengert::watch::COLOURS;
 
-/// The digits 0 to 9, of three by five dots, so that no font is needed: row by row, from the highest bit.
+/// The digits 0 to 9 as three by five dots, row by row from the highest bit, so that no font is needed.
 const GLYPHS: [u16; 10] = [
     0b111_101_101_101_111,
     0b010_110_010_010_111,
@@ -21,8 +21,8 @@ const GLYPHS: [u16; 10] = [
     0b111_101_111_001_111,
 ];
 
-/// Draws the images, 64 numbers in 0..=1 a row, whose reading differs from their label, with the
-/// label in blue and the reading in orange below.
+/// Draws the images that were read wrongly, with the label in blue and the reading in orange below. A row of `images`
+/// is an image of 64 numbers in 0..=1.
 pub(crate) fn wrong_digits(
     path: &str,
     images: &Array2<f32>,

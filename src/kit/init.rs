@@ -1,14 +1,14 @@
 //! Initial values of parameters.
 //!
-//! A weight is drawn with a variance that keeps the size of signals from layer to layer. It depends
-//! on the number of inputs of a unit (`fan_in`) and of units an input feeds (`fan_out`):
+//! Weights are drawn with a variance for which signals keep their size from layer to layer. This variance depends on
+//! the number of inputs of a unit (`fan_in`) and on the number of units that an input feeds (`fan_out`):
 //!
 //! | shape | `fan_in` | `fan_out` |
 //! |---|---|---|
 //! | `(inputs, outputs)`, as in `x.dot(w)` | inputs | outputs |
 //! | `(outputs, inputs, k₁, ..)`, a convolution with kernel k₁ × .. | inputs · k₁ · .. | outputs · k₁ · .. |
 //!
-//! Numbers are drawn in `f64` and rounded, so one seed gives the same weights in `f32` and `f64`.
+//! Numbers are drawn in `f64` and then rounded, so a seed gives the same weights in `f32` as in `f64`, up to rounding.
 //!
 //! ```
 //! use rand::{SeedableRng, rngs::StdRng};
@@ -26,7 +26,7 @@ use rand_distr::StandardNormal;
 
 use crate::number::Scalar;
 
-/// Uniform on [low, high].
+/// Numbers that are uniform on [low, high].
 pub fn uniform<F: Scalar, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     low: f64,
@@ -36,7 +36,7 @@ pub fn uniform<F: Scalar, D: Dimension>(
     draw(shape.into_dimension(), || low + (high - low) * rng.random::<f64>())
 }
 
-/// Normal with the given mean and standard deviation.
+/// Normal numbers with a mean and a standard deviation.
 pub fn normal<F: Scalar, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     mean: f64,
@@ -46,7 +46,7 @@ pub fn normal<F: Scalar, D: Dimension>(
     draw(shape.into_dimension(), || mean + std * rng.sample::<f64, _>(StandardNormal))
 }
 
-/// Uniform on ±√(6 / (`fan_in` + `fan_out`)), for tanh and sigmoid units.
+/// Numbers that are uniform on ±√(6 / (`fan_in` + `fan_out`)), for tanh and sigmoid units.
 ///
 /// Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
 /// AISTATS 2010, equation 16.
@@ -65,7 +65,7 @@ pub fn glorot_uniform<F: Scalar, D: Dimension>(
     uniform(shape, -bound, bound, rng)
 }
 
-/// Normal with variance 2 / (`fan_in` + `fan_out`), for tanh and sigmoid units.
+/// Normal numbers with variance 2 / (`fan_in` + `fan_out`), for tanh and sigmoid units.
 ///
 /// Glorot and Bengio 2010, equation 12; see [`glorot_uniform`].
 ///
@@ -82,7 +82,7 @@ pub fn glorot_normal<F: Scalar, D: Dimension>(
     normal(shape, 0.0, (2.0 / (fan_in + fan_out)).sqrt(), rng)
 }
 
-/// Uniform on ±√(6 / `fan_in`), for relu units.
+/// Numbers that are uniform on ±√(6 / `fan_in`), for relu units.
 ///
 /// He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, section 2.2.
 ///
@@ -99,7 +99,7 @@ pub fn he_uniform<F: Scalar, D: Dimension>(
     uniform(shape, -bound, bound, rng)
 }
 
-/// Normal with variance 2 / `fan_in`, for relu units.
+/// Normal numbers with variance 2 / `fan_in`, for relu units.
 ///
 /// He et al. 2015, equation 10; see [`he_uniform`].
 ///
@@ -120,7 +120,7 @@ fn draw<F: Scalar, D: Dimension>(shape: D, mut next: impl FnMut() -> f64) -> Arr
     Array::from_shape_simple_fn(shape, || F::lit(next()))
 }
 
-/// (`fan_in`, `fan_out`), see the table above.
+/// The pair (`fan_in`, `fan_out`) of a shape, by the table of this module.
 #[track_caller]
 fn fans(shape: &[usize]) -> (f64, f64) {
     match *shape {

@@ -1,4 +1,4 @@
-//! How good predictions are: shares, tables and errors over arrays.
+//! Measures of the quality of predictions: accuracy, confusion matrices, and errors over arrays.
 //!
 //! ```
 //! use wengert::metrics::{Confusion, accuracy};
@@ -22,8 +22,8 @@ use ndarray::{ArrayBase, Data, Dimension, Ix2};
 use crate::number::BaseFloat;
 use crate::text::Table;
 
-/// The place of the greatest number of each row: the predicted classes, from logits or
-/// probabilities. The first one of equals; a NaN is never the greatest.
+/// The index of the largest element of each row: the predicted classes, from logits or probabilities. Of equal elements
+/// the first counts; a NaN is never the largest, and a row of NaN gives 0.
 ///
 /// ```
 /// let logits = ndarray::array![[0.1, 2.0, -1.0], [3.0, 3.0, 0.0]];
@@ -42,11 +42,11 @@ pub fn argmax_rows<F: BaseFloat>(rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> 
     rows.rows().into_iter().map(greatest).collect()
 }
 
-/// The share of predictions that are right; NaN where there is none.
+/// The share of correct predictions; NaN if there are no predictions.
 ///
 /// # Panics
 ///
-/// If there are more or fewer predictions than labels.
+/// If `predicted` and `actual` differ in length.
 #[track_caller]
 pub fn accuracy(predicted: &[usize], actual: &[usize]) -> f64 {
     assert_as_many("accuracy", predicted.len(), actual.len());
@@ -54,7 +54,7 @@ pub fn accuracy(predicted: &[usize], actual: &[usize]) -> f64 {
     hits as f64 / actual.len() as f64
 }
 
-/// e^loss for a mean cross-entropy in nats: among how many equally likely choices a model hesitates.
+/// e^loss for a mean cross-entropy in nats: the number of equally likely choices that would give this loss.
 ///
 /// Jelinek, Mercer, Bahl and Baker, Perplexity - a measure of the difficulty of speech recognition
 /// tasks, J. Acoust. Soc. Am. 62, 1977.
@@ -105,9 +105,8 @@ pub fn mae<F: BaseFloat, D: Dimension>(
     mean_of("mae", predicted, actual, f64::abs)
 }
 
-/// The coefficient of determination, 1 - Σ (pᵢ - aᵢ)² / Σ (aᵢ - ā)²: 1 for a perfect prediction, 0
-/// for one no better than the mean ā, negative for a worse one. -∞ or NaN where the actual values
-/// are all equal.
+/// The coefficient of determination, 1 - Σ (pᵢ - aᵢ)² / Σ (aᵢ - ā)²: 1 for perfect predictions, 0 for predictions as
+/// good as the mean ā, negative for worse ones. The result is -∞ or NaN if the actual values are all equal.
 ///
 /// ```
 /// use ndarray::array;
@@ -155,10 +154,11 @@ fn assert_as_many(name: &str, predicted: usize, actual: usize) {
     assert!(predicted == actual, "{name}: {predicted} predictions do not fit {actual} labels");
 }
 
-/// How often each class was predicted as each: a row per actual class, a column per predicted one.
+/// The confusion matrix of a classifier: counts of predictions, with a row for each actual class and a column for each
+/// predicted one.
 ///
-/// Printed, it is a table with the recall of each row, the precision of each column and the
-/// accuracy in the corner.
+/// A printed `Confusion` is a table with the recall of each row, the precision of each column and the accuracy in the
+/// corner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     counts: Vec<usize>,
@@ -166,11 +166,11 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts predictions against labels.
+    /// The counts of predictions against labels.
     ///
     /// # Panics
     ///
-    /// If there are more or fewer predictions than labels, or one is not below `classes`.
+    /// If `predicted` and `actual` differ in length, or a class is not below `classes`.
     #[track_caller]
     pub fn new(classes: usize, predicted: &[usize], actual: &[usize]) -> Self {
         let names = (0..classes).map(|class| class.to_string()).collect();
@@ -179,11 +179,11 @@ impl Confusion {
         confusion
     }
 
-    /// Counts more predictions, as of the next batch.
+    /// Adds the counts of more predictions, for example of the next batch.
     ///
     /// # Panics
     ///
-    /// As [`new`](Self::new).
+    /// Same as for [`new`](Self::new).
     #[track_caller]
     pub fn add(&mut self, predicted: &[usize], actual: &[usize]) {
         assert_as_many("Confusion", predicted.len(), actual.len());
@@ -194,11 +194,11 @@ impl Confusion {
         }
     }
 
-    /// Names the classes for the table.
+    /// Names the classes in the printed table.
     ///
     /// # Panics
     ///
-    /// If there are more or fewer names than classes.
+    /// If the number of names is not that of the classes.
     #[track_caller]
     #[must_use]
     pub fn named(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -217,31 +217,31 @@ impl Confusion {
         self.names.len()
     }
 
-    /// How often `actual` was taken for `predicted`.
+    /// The number of examples of the class `actual` that were predicted as the class `predicted`.
     pub fn count(&self, actual: usize, predicted: usize) -> usize {
         self.counts[actual * self.classes() + predicted]
     }
 
-    /// The share of predictions that are right; NaN where there is none.
+    /// The share of correct predictions; NaN if there are no predictions.
     pub fn accuracy(&self) -> f64 {
         let hits: usize = (0..self.classes()).map(|c| self.count(c, c)).sum();
         hits as f64 / self.counts.iter().sum::<usize>() as f64
     }
 
-    /// Of the predictions of a class, the share that is right; NaN where there is none.
+    /// The share of correct predictions among those of one class; NaN if the class was never predicted.
     pub fn precision(&self, class: usize) -> f64 {
         let predicted: usize = (0..self.classes()).map(|actual| self.count(actual, class)).sum();
         self.count(class, class) as f64 / predicted as f64
     }
 
-    /// Of the examples of a class, the share that was found; NaN where there is none.
+    /// The share of correct predictions among the examples of one class; NaN if the class has no examples.
     pub fn recall(&self, class: usize) -> f64 {
         let actual: usize = (0..self.classes()).map(|predicted| self.count(class, predicted)).sum();
         self.count(class, class) as f64 / actual as f64
     }
 
-    /// 2TP / (2TP + FP + FN), the harmonic mean of precision and recall; NaN where the class
-    /// occurs neither in labels nor in predictions.
+    /// 2TP / (2TP + FP + FN), the harmonic mean of precision and recall; NaN if the class occurs neither in labels nor
+    /// in predictions.
     ///
     /// van Rijsbergen, Information retrieval, 2nd edition, Butterworths 1979, chapter 7.
     pub fn f1(&self, class: usize) -> f64 {
@@ -249,7 +249,7 @@ impl Confusion {
         2.0 * self.count(class, class) as f64 / both as f64
     }
 
-    /// The mean of [`f1`](Self::f1) over the classes that occur.
+    /// The mean of [`f1`](Self::f1) over the classes that occur in labels or predictions.
     pub fn macro_f1(&self) -> f64 {
         let scores: Vec<f64> = (0..self.classes()).map(|class| self.f1(class)).filter(|f1| !f1.is_nan()).collect();
         scores.iter().sum::<f64>() / scores.len() as f64

@@ -1,4 +1,15 @@
-//! The kit around the tape: layers, optimisers, data, initial values, metrics, files, charts, threads.
+//! The kit for training: everything around the tape and the parameters.
+//!
+//! | file or folder | what is in it |
+//! |---|---|
+//! | `nn/` | layers: structs of parameter ids |
+//! | `optim/` | optimisers, schedules, clipping, averages, the bridge to the crate argmin |
+//! | `data/` | batches, splits, scaling, tables from CSV files |
+//! | `init.rs` | initial values of weights |
+//! | `metrics.rs` | accuracy, confusion matrices, errors of regressions |
+//! | `save/` | parameters and training state in safetensors files |
+//! | `watch/` | progress bars, learning curves, charts |
+//! | `parallel.rs` | `Parallel`: the gradients of a batch's parts on several threads |
 
 pub mod data;
 pub mod init;

@@ -10,22 +10,22 @@ use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 
-/// How many numbers of the parts' gradients are summed at once: they fit a core's nearest caches.
+/// The length of a block of the parts' gradients in their sum: blocks fit a core's nearest caches (see M18 in
+/// docs/MEASUREMENTS.md).
 const BLOCK: usize = 4096;
 
-/// Tapes for the parts of a batch, which run on rayon's threads and share the parameters; needs the
-/// feature `parallel`.
+/// A tape for each part of a batch; the parts run on rayon's threads and share the parameters. Needs the feature
+/// `parallel`.
 ///
-/// A batch of n examples is cut into `shards` parts of ⌊n / shards⌋ or one more. Each part has its own
-/// tape, and the mean loss of the batch is the mean of the parts' losses, weighted by their numbers
-/// of examples:
+/// A batch of n examples is cut into `shards` parts of ⌊n / shards⌋ examples or one more. The mean loss of the batch is
+/// the mean of the parts' losses, weighted by their numbers of examples:
 ///
 /// ```text
 /// loss = Σₛ nₛ/n · lossₛ       grad = Σₛ nₛ/n · gradₛ
 /// ```
 ///
-/// Both sums are taken in the order of the parts. So the result depends on the number of shards, by
-/// rounding, and not at all on the number of threads or on their timing.
+/// Both sums are taken in the order of the parts. The number of shards therefore changes the rounding of the result;
+/// the number of threads and their timing change nothing.
 ///
 /// ```
 /// use ndarray::{Array1, Array2, s};
@@ -55,7 +55,7 @@ pub struct Parallel<F: Scalar = f64> {
 }
 
 impl<F: Scalar> Parallel<F> {
-    /// Cuts batches into `shards` parts: as many as there are cores, or a multiple.
+    /// Tapes for `shards` parts of a batch; a good number is that of the cores or a multiple.
     ///
     /// # Panics
     ///
@@ -71,15 +71,14 @@ impl<F: Scalar> Parallel<F> {
         self.tapes.len()
     }
 
-    /// Mean loss of `len` examples and its gradient with respect to all parameters: as
-    /// [`Tape::value_and_grad`], with a closure that gives the *mean* loss of a range of examples.
+    /// The mean loss of `len` examples and its gradient with respect to all parameters: same as
+    /// [`Tape::value_and_grad`], but with a closure that returns the *mean* loss of a range of examples.
     ///
-    /// The closure is called for each part, on any thread of rayon's current pool; parts without
-    /// an example are left out.
+    /// The closure is called for each part, on any thread of rayon's current pool. Parts without examples are left out.
     ///
     /// # Panics
     ///
-    /// If `len` is 0, or the closure panics, or a loss belongs to another tape.
+    /// If `len` is 0, the closure panics, or a loss belongs to another tape.
     #[track_caller]
     pub fn value_and_grad<'env>(
         &mut self,
@@ -88,8 +87,8 @@ impl<F: Scalar> Parallel<F> {
         f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
     ) -> (F, &[F]) {
         assert!(len > 0, "Parallel: the mean loss of 0 examples is not defined");
-        // The first len % shards parts have one example more; with fewer examples than shards the
-        // other parts have none.
+        // The first len % shards parts have one example more; if there are fewer examples than shards, the others have
+        // none.
         let shards = self.tapes.len();
         let start = |shard: usize| shard * (len / shards) + shard.min(len % shards);
         let used = shards.min(len);

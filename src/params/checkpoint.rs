@@ -1,4 +1,4 @@
-//! Checkpoints of tensors and of parts of a network: computed again in the sweep instead of stored.
+//! Checkpoints of tensors and of parts of a network, which the sweep computes again instead of reading stored values.
 
 use ndarray::{ArrayView, Dimension};
 
@@ -10,8 +10,9 @@ use crate::tape::{OperationKind, SINK};
 use crate::tensor::Tensor;
 
 impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
-    /// `f(self)`, of which the tape keeps the result alone: the sweep computes `f` again. See
-    /// [`Tape::checkpoint`], and [`ParamsOn::checkpoint`] for parts of a network with their parameters.
+    /// `f(self)` in less memory: the tape keeps only the result, and the sweep computes `f` again. See
+    /// [`Tape::checkpoint`](crate::Tape::checkpoint), and [`ParamsOn::checkpoint`] for parts of a network with their
+    /// parameters.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -26,12 +27,12 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// let tape = wengert::Tape::new();
     /// let data = ndarray::array![0.1, 0.2];
     /// let [x, w] = [tape.tensor(&data); 2];
-    /// let y = x.checkpoint(|x| x * w); // w is no input of it
+    /// let y = x.checkpoint(|x| x * w); // w is not an input of the closure
     /// ```
     ///
     /// # Panics
     ///
-    /// As of [`Tape::checkpoint`].
+    /// Same as for [`Tape::checkpoint`](crate::Tape::checkpoint).
     #[track_caller]
     pub fn checkpoint<E: Dimension + 't>(
         self,
@@ -42,8 +43,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 }
 
 impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
-    /// `f(self, x)`, a part of a network of which the tape keeps the result alone: the sweep computes
-    /// it again. See [`Tape::checkpoint`].
+    /// `f(self, x)`, a part of a network, in less memory: the tape keeps only the result, and the sweep computes `f`
+    /// again. See [`Tape::checkpoint`](crate::Tape::checkpoint).
     ///
     /// ```
     /// use ndarray::array;
@@ -63,7 +64,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     ///
     /// # Panics
     ///
-    /// As of [`Tape::checkpoint`].
+    /// Same as for [`Tape::checkpoint`](crate::Tape::checkpoint).
     #[track_caller]
     pub fn checkpoint<D: Dimension + 't, E: Dimension + 't>(
         self,

@@ -1,11 +1,11 @@
-//! Groups of weights: frozen, or with their own rate and decay.
+//! [`Group`]: weights that are frozen, or trained with a rate and a decay of their own.
 
 use super::store::{ParamEntry, ParamInfo, Params, WeightTraining};
 use crate::number::Scalar;
 
-/// Weights that are to be trained in their own way; see [`Params::group`].
+/// A selection of weights, for changing how they are trained; see [`Params::group`].
 ///
-/// The settings belong to the parameters, so that every [optimiser](crate::optim) heeds them.
+/// The settings are stored in the parameters, so that every [optimiser](crate::optim) follows them.
 #[derive(Debug)]
 pub struct Group<'a, F: Scalar> {
     params: &'a mut Params<F>,
@@ -13,18 +13,18 @@ pub struct Group<'a, F: Scalar> {
 }
 
 impl<F: Scalar> Group<'_, F> {
-    /// Leaves the weights as they are: on a tape they are constants, whose gradient costs nothing,
-    /// and an optimiser passes them over.
+    /// Excludes the weights from training: on a tape frozen weights are constants, so that their gradient costs
+    /// nothing, and optimisers skip them.
     pub fn freeze(self) -> Self {
         self.set(|training| training.frozen = true)
     }
 
-    /// Trains the weights again. An optimiser goes on from the state it had for them.
+    /// Trains the weights again. An optimiser resumes with the state that it had for these weights.
     pub fn unfreeze(self) -> Self {
         self.set(|training| training.frozen = false)
     }
 
-    /// Multiplies the optimiser's learning rate by a factor of their own.
+    /// Multiplies the optimiser's learning rate for these weights by a factor.
     ///
     /// # Panics
     ///
@@ -35,7 +35,7 @@ impl<F: Scalar> Group<'_, F> {
         self.set(|training| training.rate = factor)
     }
 
-    /// Multiplies the optimiser's weight decay by a factor of their own; 0 exempts them from it.
+    /// Multiplies the optimiser's weight decay for these weights by a factor; 0 exempts them from decay.
     ///
     /// # Panics
     ///
@@ -46,7 +46,7 @@ impl<F: Scalar> Group<'_, F> {
         self.set(|training| training.decay = factor)
     }
 
-    /// The weights.
+    /// The descriptions of the weights.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ParamInfo<'_>> {
         self.members.iter().map(|&index| self.params.entries[index].info())
     }
@@ -61,7 +61,7 @@ impl<F: Scalar> Group<'_, F> {
 }
 
 impl<F: Scalar> Params<F> {
-    /// The weights whose name begins with a prefix.
+    /// The descriptions of the weights with a name that begins with a prefix.
     ///
     /// ```
     /// let mut params = wengert::Params::<f32>::new();
@@ -74,7 +74,7 @@ impl<F: Scalar> Params<F> {
         self.iter().filter(move |weight| weight.name.starts_with(prefix))
     }
 
-    /// The weights whose name begins with a prefix, to be trained in their own way.
+    /// The group of the weights with a name that begins with a prefix, for changing how they are trained.
     ///
     /// ```
     /// let mut params = wengert::Params::<f32>::new();
@@ -96,7 +96,7 @@ impl<F: Scalar> Params<F> {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If no weight's name begins with the prefix.
     #[track_caller]
     pub fn group(&mut self, prefix: &str) -> Group<'_, F> {
         assert!(
@@ -107,7 +107,7 @@ impl<F: Scalar> Params<F> {
         self.group_where(|weight| weight.name.starts_with(prefix))
     }
 
-    /// The weights that fulfil a condition, to be trained in their own way; there may be none.
+    /// The group of the weights that fulfil a condition, for changing how they are trained; the group may be empty.
     pub fn group_where(&mut self, is_member: impl Fn(&ParamInfo<'_>) -> bool) -> Group<'_, F> {
         let is_member = |entry: &ParamEntry| !entry.buffer && is_member(&entry.info());
         let members = (0..self.entries.len()).filter(|&index| is_member(&self.entries[index])).collect();

@@ -1,4 +1,11 @@
-//! The parameters of a model: one flat vector, its groups, and the closure form of the gradient.
+//! The parameters of a model: one flat vector of numbers, of which each weight is a named view.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
+//! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |
+//! | `on.rs` | [`ParamsOn`]: parameters on a tape; `Tape::value_and_grad`, the gradient of a closure |
+//! | `checkpoint.rs` | `Tensor::checkpoint`, `ParamsOn::checkpoint`: parts of a network that the sweep computes again |
 
 mod checkpoint;
 mod group;

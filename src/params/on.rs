@@ -1,4 +1,4 @@
-//! Parameters on a tape, and the closure form of the gradient.
+//! [`ParamsOn`]: parameters on a tape, and the gradient of a loss that a closure computes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,14 +13,14 @@ use crate::tensor::{IntoConstant, Tensor};
 
 /// Parameters on a tape: see [`Tape::value_and_grad`] and [`Params::on`].
 ///
-/// `'t` is the life of handles, `'env` that of data they may borrow.
+/// `'t` is the lifetime of handles, `'env` that of data that handles may borrow.
 #[derive(Clone, Copy)]
 pub struct ParamsOn<'t, 'env: 't, F: Scalar = f64> {
     tape: &'t Tape<F>,
     params: &'t Params<F>,
-    /// All numbers: those of `params`, or others in their place.
+    /// The numbers of all weights: those of `params`, or others in their place.
     values: &'t [F],
-    /// The slot of the first number, or the sink for constants.
+    /// The slot of the first number, or the sink if the weights are constants.
     slot: u32,
     env: PhantomData<&'env ()>,
 }
@@ -32,12 +32,12 @@ impl<F: Scalar> fmt::Debug for ParamsOn<'_, '_, F> {
 }
 
 impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
-    /// The parameters as the next input of a tape.
+    /// The parameters as the next inputs of a tape.
     pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
         Self::at(tape, params, &params.values)
     }
 
-    /// The same parameters on another tape, as its next input or as constants.
+    /// The same parameters on another tape: as its next inputs if `recorded`, else as constants.
     pub(crate) fn moved<'s, 'e: 's>(self, tape: &'s Tape<F>, recorded: bool) -> ParamsOn<'s, 'e, F>
     where
         't: 's,
@@ -46,17 +46,17 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
         ParamsOn { tape, slot, params: self.params, values: self.values, env: PhantomData }
     }
 
-    /// The parameters with other values as the next input of a tape.
+    /// The parameters with other values, as the next inputs of a tape.
     fn at(tape: &'t Tape<F>, params: &'t Params<F>, values: &'t [F]) -> Self {
         ParamsOn { tape, slot: params.input_slots(tape), params, values, env: PhantomData }
     }
 
-    /// A weight as a tensor, read in place. Used twice, it is a shared weight. A buffer and a
-    /// [frozen](Group::freeze) weight are constants.
+    /// A weight as a tensor that reads the parameters in place. The adjoints of a weight that is used several times add
+    /// up. Buffers and [frozen](crate::Group::freeze) weights are constants.
     ///
     /// # Panics
     ///
-    /// If the id is of another `Params`.
+    /// If the id belongs to another `Params`.
     #[track_caller]
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
@@ -66,13 +66,13 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
         self.weights(slot, entry.dim(), &store[entry.range()])
     }
 
-    /// All weights as one tensor, as for a penalty on their size. Frozen ones are part of it, and
-    /// of its gradient.
+    /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of
+    /// its gradient.
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
         self.weights(self.slot, Ix1(self.values.len()), self.values)
     }
 
-    /// Weights as a tensor, the first with the given slot.
+    /// A tensor over some numbers of the weights; `slot` belongs to the first of them.
     fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
         let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
         Tensor::view(self.tape, view, numbers, slot)
@@ -83,12 +83,12 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
         self.tape
     }
 
-    /// A constant on the tape, as by [`Tape::constant`].
+    /// A constant on the tape: [`Tape::constant`].
     pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
         self.tape.constant(value)
     }
 
-    /// The slot of the first weight; the sink where they are constants.
+    /// The slot of the first weight, or the sink if the weights are constants.
     pub(crate) fn first_slot(self) -> u32 {
         self.slot
     }
@@ -100,12 +100,12 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
 }
 
 impl<F: Scalar> Tape<F> {
-    /// Value and gradient of a loss with respect to all parameters, in the order of
-    /// [`Params::values`]. A parameter that the loss does not depend on has derivative 0.
+    /// The value of a loss and its gradient with respect to all parameters, in the order of [`Params::values`]. The
+    /// derivative is 0 for a parameter on which the loss does not depend.
     ///
-    /// The tape is cleared first and forgets the recording before this returns; parameters and
-    /// data are read in place. The gradient stays on the tape until its next use, and does not
-    /// hold on to the parameters, so an optimiser can change them:
+    /// The tape is cleared first, and the recording is dropped before the method returns. Parameters and data are read
+    /// in place. The gradient lies in the memory of the tape until the next use of the tape. It does not borrow the
+    /// parameters, so an optimiser can change them:
     ///
     /// ```
     /// use ndarray::{Array1, array};
@@ -131,7 +131,7 @@ impl<F: Scalar> Tape<F> {
     /// assert!((params.values()[2] - 2.0).abs() < 1e-4);
     /// ```
     ///
-    /// No handle leaves the closure:
+    /// The compiler rejects a handle that leaves the closure:
     ///
     /// ```compile_fail,E0521
     /// # let mut params = wengert::Params::new();
@@ -144,7 +144,7 @@ impl<F: Scalar> Tape<F> {
     /// });
     /// ```
     ///
-    /// the loss depends on no data that the closure owns:
+    /// a loss that depends on data owned by the closure:
     ///
     /// ```compile_fail,E0515
     /// # let mut params = wengert::Params::new();
@@ -156,7 +156,7 @@ impl<F: Scalar> Tape<F> {
     /// });
     /// ```
     ///
-    /// and a gradient is gone when the tape is used again:
+    /// and a gradient that is read after the next use of the tape:
     ///
     /// ```compile_fail,E0499
     /// # let mut params = wengert::Params::new();
@@ -167,8 +167,7 @@ impl<F: Scalar> Tape<F> {
     /// println!("{first:?} {second:?}");
     /// ```
     ///
-    /// A loss that is not finite is swept as it is, see [`Var::backward`]. A constant loss has
-    /// gradient 0.
+    /// A loss that is not finite is swept like any other, see [`Var::backward`]. The gradient of a constant loss is 0.
     ///
     /// # Panics
     ///
@@ -185,8 +184,8 @@ impl<F: Scalar> Tape<F> {
         (loss, &adjoints[1..][..params.len()])
     }
 
-    /// As [`value_and_grad`](Self::value_and_grad), with other values in place of the parameters'
-    /// own, as a line search needs it.
+    /// Same as [`value_and_grad`](Self::value_and_grad), but at other values than the parameters' own, as a line search
+    /// needs.
     ///
     /// ```
     /// let mut params = wengert::Params::new();
@@ -198,7 +197,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// If there are more or fewer values than parameters, or the loss belongs to another tape.
+    /// If `values` and [`Params::values`] differ in length, or the loss belongs to another tape.
     #[track_caller]
     pub fn value_and_grad_at<'env>(
         &mut self,
@@ -221,9 +220,9 @@ impl<F: Scalar> Tape<F> {
 }
 
 impl<F: Scalar> Params<F> {
-    /// The weights as one differentiable input of a tape.
+    /// The weights as differentiable inputs of a tape.
     ///
-    /// The form without a closure, for several sweeps over one recording:
+    /// This is the form without a closure, for several sweeps over one recording:
     ///
     /// ```
     /// use wengert::{Params, Tape};
@@ -239,15 +238,15 @@ impl<F: Scalar> Params<F> {
         ParamsOn::new(tape, self)
     }
 
-    /// The weights as constants of a tape: to evaluate a model without recording it.
+    /// The weights as constants of a tape, for evaluating a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 't, F> {
         ParamsOn { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
     }
 }
 
 impl<F: Scalar> Tape<Dual<F>> {
-    /// Value, gradient and Hessian-vector product of a loss with respect to all parameters: the
-    /// second-order companion of [`value_and_grad`](Self::value_and_grad), with the same closure.
+    /// The value, gradient and Hessian-vector product of a loss with respect to all parameters: the second-order
+    /// companion of [`value_and_grad`](Self::value_and_grad), with the same closure.
     ///
     /// ```
     /// use ndarray::array;
@@ -263,12 +262,12 @@ impl<F: Scalar> Tape<Dual<F>> {
     /// assert_eq!((loss, gradient, product), (45.0, vec![30.0, 9.0], vec![22.0, 6.0]));
     /// ```
     ///
-    /// A loop that must not allocate keeps parameters [`with_tangents`](Params::with_tangents) and
-    /// calls [`value_and_grad`](Self::value_and_grad), whose gradient carries the product in its tangents.
+    /// This method allocates. A loop that must not keeps the parameters [`with_tangents`](Params::with_tangents) and
+    /// calls [`value_and_grad`](Self::value_and_grad), which returns the product as the tangents of the gradient.
     ///
     /// # Panics
     ///
-    /// If `direction` has not the length of the parameters, or the loss belongs to another tape.
+    /// If `direction` and [`Params::values`] differ in length, or the loss belongs to another tape.
     #[track_caller]
     pub fn value_grad_hvp<'env>(
         &mut self,

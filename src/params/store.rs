@@ -1,4 +1,4 @@
-//! [`Params`]: the parameters of a model as one flat vector, and the closure form of the gradient.
+//! [`Params`]: the parameters of a model as one flat vector.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,8 +14,8 @@ use crate::text::Table;
 
 /// The parameters of a model: one flat vector, of which every weight is a named view.
 ///
-/// So a gradient is one flat slice too, an optimiser one loop over both, and saving a model is
-/// saving one vector. Weights stand in row-major order, one after the other as they were added.
+/// A gradient is therefore one flat slice too, an optimiser is one loop over both, and saving a model is saving one
+/// vector. The weights follow one another in the order in which they were added, each in row-major order.
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -37,7 +37,7 @@ use crate::text::Table;
 /// assert_eq!(params.view(w), array![[0.0, 1.0], [2.0, 3.0]]);
 /// ```
 ///
-/// Printed, it is a summary:
+/// A printed `Params` is a summary:
 ///
 /// ```
 /// # let mut params = wengert::Params::<f32>::new();
@@ -50,28 +50,29 @@ use crate::text::Table;
 /// total                  2080");
 /// ```
 ///
-/// A [group](Self::group) of weights can be frozen, or trained at its own rate.
+/// A [group](Self::group) of weights can be frozen, or trained at a rate of its own.
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
     pub(super) values: Vec<F>,
-    /// What belongs to the model but is not learnt: see [`Params::add_buffer`].
+    /// The numbers that belong to the model but are not trained; see [`Params::add_buffer`].
     pub(super) buffers: Vec<F>,
     pub(super) entries: Vec<ParamEntry>,
-    /// Counts the borrows of `values` for change.
+    /// The number of mutable borrows of `values` so far.
     pub(super) version: u64,
-    /// What optimisers walk over: the trained ranges, joined where they are alike.
+    /// The trained ranges of `values`, for optimisers; neighbours that are trained alike are joined.
     pub(super) spans: Vec<TrainedRange>,
 }
 
+/// A weight or a buffer.
 #[derive(Clone)]
 pub(super) struct ParamEntry {
     pub(super) name: String,
     pub(super) shape: SmallVec<[usize; 4]>,
-    /// Whether it stands in `buffers`, not in `values`.
+    /// True if the numbers are in `buffers`, false if they are in `values`.
     pub(super) buffer: bool,
     pub(super) start: usize,
     pub(super) len: usize,
-    /// What only the ids of this entry carry; clones of the parameters keep it.
+    /// A number that no other entry has and that its ids carry; clones of the parameters keep it.
     pub(super) stamp: u64,
     pub(super) training: WeightTraining,
 }
@@ -86,7 +87,7 @@ impl ParamEntry {
         self.start..self.start + self.len
     }
 
-    /// The shape as ndarray's dimension; the number of axes is known to fit.
+    /// The shape as a dimension of ndarray. Its number of axes fits, because the type of the id carries it.
     pub(super) fn dim<D: Dimension>(&self) -> D {
         let mut dim = D::zeros(self.shape.len());
         dim.slice_mut().copy_from_slice(&self.shape);
@@ -94,9 +95,9 @@ impl ParamEntry {
     }
 }
 
-/// Names one weight of a [`Params`] and knows its number of axes.
+/// The id of a weight or a buffer of a [`Params`]; its type carries the number of axes.
 ///
-/// It is valid for the `Params` that gave it and for clones of that; with another it panics.
+/// An id is valid for the `Params` that returned it and for clones of those; the methods of any other `Params` panic.
 pub struct Param<D> {
     index: u32,
     stamp: u64,
@@ -125,7 +126,7 @@ impl<D> fmt::Debug for Param<D> {
     }
 }
 
-/// One weight as [`Params::iter`] gives it.
+/// The description of a weight, from [`Params::iter`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParamInfo<'a> {
@@ -133,13 +134,13 @@ pub struct ParamInfo<'a> {
     pub name: &'a str,
     /// The length of each axis.
     pub shape: &'a [usize],
-    /// Where its numbers stand in [`Params::values`], and in a gradient.
+    /// The range of the weight's numbers in [`Params::values`] and in a gradient.
     pub range: Range<usize>,
-    /// Whether training leaves it as it is; see [`Group::freeze`].
+    /// True if training leaves the weight unchanged; see [`Group::freeze`](crate::Group::freeze).
     pub frozen: bool,
-    /// The factor of the learning rate; see [`Group::rate`].
+    /// The factor of the learning rate; see [`Group::rate`](crate::Group::rate).
     pub rate: f64,
-    /// The factor of the weight decay; see [`Group::decay`].
+    /// The factor of the weight decay; see [`Group::decay`](crate::Group::decay).
     pub decay: f64,
 }
 
@@ -150,16 +151,16 @@ impl<F: Scalar> Default for Params<F> {
 }
 
 impl<F: Scalar> Params<F> {
-    /// No parameters.
+    /// A model without parameters.
     pub fn new() -> Self {
         Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0, spans: Vec::new() }
     }
 
-    /// Adds a weight with the values of an array of any memory layout.
+    /// Adds a weight with the values of an array of any memory layout, and returns its id.
     ///
     /// # Panics
     ///
-    /// If there is a weight of this name.
+    /// If there is a weight or a buffer of this name.
     #[track_caller]
     pub fn add<S, D>(&mut self, name: impl Into<String>, array: ArrayBase<S, D>) -> Param<D>
     where
@@ -169,12 +170,12 @@ impl<F: Scalar> Params<F> {
         self.push(name.into(), array.view().into_dyn(), false)
     }
 
-    /// Adds an array that belongs to the model but is not learnt, as the running statistics of a
+    /// Adds a buffer: an array that belongs to the model but is not trained, such as the running statistics of a
     /// [`BatchNorm`](crate::nn::BatchNorm).
     ///
-    /// It has a name, an id and a view as a weight has, and on a tape it is a constant; but it is
-    /// no part of [`values`](Self::values), of a gradient or of [`iter`](Self::iter), so that no
-    /// optimiser and no weight decay touches it. [`buffers`](Self::buffers) lists it.
+    /// A buffer has a name, an id and a view, as a weight has; on a tape it is a constant. A buffer is no part of
+    /// [`values`](Self::values), of a gradient or of [`iter`](Self::iter), so that no optimiser and no weight decay
+    /// changes it. [`buffers`](Self::buffers) lists all buffers.
     ///
     /// ```
     /// let mut params = wengert::Params::new();
@@ -210,7 +211,7 @@ impl<F: Scalar> Params<F> {
         let store = if buffer { &mut self.buffers } else { &mut self.values };
         let start = store.len();
         if array.len() > store.capacity() - start {
-            // By an eighth, not by a factor of two: this is the model.
+            // An eighth of spare room, not the factor of two of `Vec`: the vector is as large as the model.
             store.reserve_exact(array.len() + start / 8);
         }
         match array.as_slice() {
@@ -230,7 +231,7 @@ impl<F: Scalar> Params<F> {
         self.id(self.entries.len() - 1)
     }
 
-    /// The weight of this name.
+    /// The id of the weight or buffer of this name.
     ///
     /// ```
     /// use ndarray::Ix2;
@@ -243,7 +244,7 @@ impl<F: Scalar> Params<F> {
     ///
     /// # Panics
     ///
-    /// If it has another number of axes than `D`.
+    /// If its number of axes is not that of `D`.
     #[track_caller]
     pub fn by_name<D: Dimension>(&self, name: &str) -> Option<Param<D>> {
         let index = self.find(name)?;
@@ -257,22 +258,22 @@ impl<F: Scalar> Params<F> {
         Some(self.id(index))
     }
 
-    /// The name of a weight.
+    /// The name of a weight or a buffer.
     ///
     /// # Panics
     ///
-    /// If the id is of another `Params`.
+    /// If the id belongs to another `Params`.
     #[track_caller]
     pub fn name<D>(&self, id: Param<D>) -> &str {
         &self.entry(id).name
     }
 
-    /// The names, those of buffers among them, in the order of adding.
+    /// The names of weights and buffers, in the order in which they were added.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
-    /// Name, shape and place of every weight, in the order of adding.
+    /// The description of every weight, in the order in which they were added.
     ///
     /// ```
     /// let mut params = wengert::Params::<f64>::new();
@@ -286,7 +287,7 @@ impl<F: Scalar> Params<F> {
         self.entries.iter().filter(|entry| !entry.buffer).map(ParamEntry::info)
     }
 
-    /// Name and values of every [buffer](Self::add_buffer), in the order of adding.
+    /// The name and values of every [buffer](Self::add_buffer), in the order in which they were added.
     pub fn buffers(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, F>)> {
         self.entries.iter().filter(|entry| entry.buffer).map(|entry| {
             let array = ArrayView::from_shape(&entry.shape[..], self.store(entry));
@@ -294,39 +295,39 @@ impl<F: Scalar> Params<F> {
         })
     }
 
-    /// How many numbers there are in all.
+    /// The number of elements of all weights together: the length of [`values`](Self::values).
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there is no number.
+    /// True if [`values`](Self::values) is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// All numbers.
+    /// The numbers of all weights.
     pub fn values(&self) -> &[F] {
         &self.values
     }
 
-    /// All numbers, to change them.
+    /// The numbers of all weights, mutably.
     pub fn values_mut(&mut self) -> &mut [F] {
         self.version += 1;
         &mut self.values
     }
 
-    /// Another number after every change of the weights.
+    /// The number of mutable borrows of the weights so far: while it stays the same, so do the weights.
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
 
-    /// Name, shape and numbers of every weight and buffer: what a file of the model holds.
+    /// The name, shape and numbers of every weight and buffer: the contents of a model's file.
     #[cfg(feature = "io")]
     pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], &[F])> {
         self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], self.store(entry)))
     }
 
-    /// Sets weights and buffers, in the order of [`stored`](Self::stored); `None` leaves one as it is.
+    /// Sets weights and buffers, in the order of [`stored`](Self::stored); `None` leaves an entry unchanged.
     #[cfg(feature = "io")]
     pub(crate) fn restore(&mut self, numbers: Vec<Option<Vec<F>>>) {
         self.version += 1;
@@ -338,28 +339,28 @@ impl<F: Scalar> Params<F> {
         }
     }
 
-    /// Where the numbers of an entry stand.
+    /// The numbers of an entry.
     fn store(&self, entry: &ParamEntry) -> &[F] {
         let store = if entry.buffer { &self.buffers } else { &self.values };
         &store[entry.range()]
     }
 
-    /// A weight.
+    /// A view of a weight or a buffer.
     ///
     /// # Panics
     ///
-    /// If the id is of another `Params`.
+    /// If the id belongs to another `Params`.
     #[track_caller]
     pub fn view<D: Dimension>(&self, id: Param<D>) -> ArrayView<'_, F, D> {
         let entry = self.entry(id);
         ArrayView::from_shape(entry.dim::<D>(), self.store(entry)).expect("as many numbers as the shape has")
     }
 
-    /// A weight, to change it.
+    /// A mutable view of a weight or a buffer.
     ///
     /// # Panics
     ///
-    /// If the id is of another `Params`.
+    /// If the id belongs to another `Params`.
     #[track_caller]
     pub fn view_mut<D: Dimension>(&mut self, id: Param<D>) -> ArrayViewMut<'_, F, D> {
         let entry = self.entry(id);
@@ -368,10 +369,11 @@ impl<F: Scalar> Params<F> {
         ArrayViewMut::from_shape(dim, values).expect("as many numbers as the shape has")
     }
 
-    /// The same parameters over dual numbers, with a tangent each: a direction for
-    /// [`Tape::value_and_grad`] on a tape of dual numbers, whose gradient then has the product of the
-    /// Hessian with that direction as its tangents. [Frozen](Group::freeze) weights do not move. Ids
-    /// stay valid.
+    /// The same parameters as dual numbers, each with its tangent.
+    ///
+    /// The tangents are a direction: [`Tape::value_and_grad`] on a tape of dual numbers returns a gradient with the
+    /// product of the Hessian and that direction as its tangents. [Frozen](crate::Group::freeze) weights get the
+    /// tangent 0. Ids stay valid.
     ///
     /// ```
     /// use wengert::{Dual, Params, Tape};
@@ -386,7 +388,7 @@ impl<F: Scalar> Params<F> {
     ///
     /// # Panics
     ///
-    /// If there is not one tangent for each number.
+    /// If `tangents` and [`values`](Self::values) differ in length.
     #[track_caller]
     pub fn with_tangents(&self, tangents: &[F]) -> Params<Dual<F>> {
         assert!(
@@ -410,7 +412,8 @@ impl<F: Scalar> Params<F> {
         }
     }
 
-    /// The first of the slots of all weights, which are the next inputs of a tape, each a run.
+    /// Makes the weights the next inputs of a tape and returns the slot of the first number. Each weight is an input of
+    /// its own, so that a large one gets a section of its own (see [`Tape::input_slots`]).
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
         let mut weights = self.entries.iter().filter(|entry| !entry.buffer).map(|entry| tape.input_slots(entry.len));
         let first = weights.next().unwrap_or_else(|| tape.input_slots(0));
@@ -418,23 +421,23 @@ impl<F: Scalar> Params<F> {
         first
     }
 
-    /// How many numbers are trained: all but the [frozen](Group::freeze) ones.
+    /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.
     pub fn trained_len(&self) -> usize {
         self.spans.iter().map(|span| span.range.len()).sum()
     }
 
-    /// The ranges that are trained, in ascending order.
+    /// The trained ranges of [`values`](Self::values), in ascending order.
     pub(crate) fn spans(&self) -> &[TrainedRange] {
         &self.spans
     }
 
-    /// All numbers, to change those in the spans.
+    /// The numbers of all weights, mutably, and the trained ranges; only numbers in these may be changed.
     pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[TrainedRange]) {
         self.version += 1;
         (&mut self.values, &self.spans)
     }
 
-    /// Derives the spans from the entries: as few as can be, so that an optimiser's loops are long.
+    /// Derives the trained ranges from the entries: as few as possible, so that an optimiser's loops are long.
     pub(super) fn join_spans(&mut self) {
         self.spans.clear();
         for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {
@@ -468,7 +471,7 @@ impl<F: Scalar> Params<F> {
     }
 }
 
-/// How a weight takes part in training.
+/// The part of a weight in training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct WeightTraining {
     pub(super) frozen: bool,
@@ -501,7 +504,7 @@ impl fmt::Display for WeightTraining {
     }
 }
 
-/// A range of numbers that are trained alike.
+/// A range of numbers that are trained alike, with the factors of their learning rate and weight decay.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TrainedRange {
     pub(crate) range: Range<usize>,

@@ -210,7 +210,7 @@ impl<F: Scalar> Tape<F> {
     /// factorisation. Messages and tables show the name `operation`.
     ///
     /// On a tape of dual numbers the value carries its tangent (the operation's jvp), and the
-    /// pullback works on dual arrays, which gives second derivatives: see `examples/implicit.rs`.
+    /// pullback works on dual arrays, which gives second derivatives: see `examples/science/implicit.rs`.
     ///
     /// ```
     /// use ndarray::array;

@@ -1,4 +1,4 @@
-//! Tables of numbers from CSV files, plain or gzipped.
+//! [`Csv`], a reader of tables from text and files, plain or gzipped, and [`Table`], its result.
 
 use std::error::Error;
 use std::fmt;
@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use ndarray::{Array1, Array2, Axis};
 
+use super::batches::train_test_split;
 use crate::number::BaseFloat;
 
-/// How to read a table; needs the feature `io`.
+/// A reader of tables of numbers in CSV format; needs the feature `io`.
 ///
-/// A file is unpacked if it begins as a gzip file does, whatever its name. Spaces around fields are
-/// dropped. Every field but those of the label column must be a finite number.
+/// Input that begins like a gzip file is unpacked, whatever the name of the file. Spaces around fields are dropped.
+/// Every field outside the label column must be a finite number.
 ///
 /// ```
 /// use ndarray::array;
@@ -30,7 +31,7 @@ use crate::number::BaseFloat;
 /// let error = Csv::new().read::<f64>(text.as_bytes()).unwrap_err();
 /// assert_eq!(error.to_string(), r#"line 2, column 3 (kind): expected a finite number, found "cat""#);
 ///
-/// // Without a header, the last column being the label.
+/// // Without a header, with the labels in the last column.
 /// let digits = Csv::new().header(false).labels(Column::Last).read::<f32>("0,16,7\n3,4,2".as_bytes())?;
 /// assert_eq!((digits.labels, digits.classes), (vec![1, 0], vec!["2".into(), "7".into()]));
 /// # Ok::<(), wengert::data::TableError>(())
@@ -45,11 +46,11 @@ pub struct Csv {
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// The one of this name in the header.
+    /// The column of this name in the header.
     Name(String),
-    /// The one at this place, counted from 0.
+    /// The column at this index, counted from 0.
     Index(usize),
-    /// The last one.
+    /// The last column.
     Last,
 }
 
@@ -85,49 +86,49 @@ impl Column {
     }
 }
 
-/// Rows of numbers, perhaps with a label each; see [`Csv`].
+/// Rows of numbers, with class labels if there is a label column; see [`Csv`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<F> {
-    /// The names of the columns of `values`: the header's, or their places counted from 0.
+    /// The names of the columns of `values`: those of the header, or without one their indices in the file from 0.
     pub names: Vec<String>,
-    /// The numbers, a row per line.
+    /// The numbers, a row for each line.
     pub values: Array2<F>,
-    /// The class of each row, a place in `classes`; empty without a label column.
+    /// The class of each row, an index into `classes`; empty without a label column.
     pub labels: Vec<usize>,
-    /// The labels that occur, ascending: as numbers if all are numbers, else as text.
+    /// The distinct labels in ascending order: as numbers if all are numbers, else as text.
     pub classes: Vec<String>,
 }
 
-/// Why a table could not be read. Lines and columns are counted from 1.
+/// The reason that a table could not be read. Lines and columns are counted from 1.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TableError {
     /// The file could not be opened, read, unpacked or taken as UTF-8.
     #[non_exhaustive]
     Read {
-        /// The file, if it was one.
+        /// The file, if the table came from a file.
         file: Option<PathBuf>,
-        /// The line, where it is known.
+        /// The line, if it is known.
         line: Option<u64>,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
     /// A line has more or fewer fields than the first.
     #[non_exhaustive]
     Fields {
-        /// The file, if it was one.
+        /// The file, if the table came from a file.
         file: Option<PathBuf>,
         /// The line.
         line: u64,
-        /// How many fields the first line has.
+        /// The number of fields in the first line.
         expected: usize,
-        /// How many this one has.
+        /// The number of fields in this line.
         found: usize,
     },
-    /// A field is no finite number.
+    /// A field is not a finite number.
     #[non_exhaustive]
     Number {
-        /// The file, if it was one.
+        /// The file, if the table came from a file.
         file: Option<PathBuf>,
         /// The line.
         line: u64,
@@ -141,11 +142,11 @@ pub enum TableError {
     /// There is no such column.
     #[non_exhaustive]
     Column {
-        /// The file, if it was one.
+        /// The file, if the table came from a file.
         file: Option<PathBuf>,
         /// The column that was asked for.
         wanted: Column,
-        /// The columns there are.
+        /// The names of the existing columns.
         names: Vec<String>,
     },
 }
@@ -206,7 +207,7 @@ impl Default for Csv {
 }
 
 impl Csv {
-    /// Fields between commas, the first line being a header of names, and no label column.
+    /// Comma-separated fields with a header of names in the first line, and no label column.
     pub fn new() -> Self {
         Self { header: true, delimiter: b',', labels: None }
     }
@@ -217,7 +218,7 @@ impl Csv {
         Self { header, ..self }
     }
 
-    /// Sets what stands between fields, such as `b';'` or `b'\t'`.
+    /// Sets the byte between fields, such as `b';'` or `b'\t'`.
     #[must_use]
     pub fn delimiter(self, delimiter: u8) -> Self {
         Self { delimiter, ..self }
@@ -233,8 +234,8 @@ impl Csv {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, a line has another number of fields than the first, a field is no
-    /// finite number, or there is no such label column: with file, line and column.
+    /// If the file cannot be read, a line and the first line differ in their number of fields, a field is not a finite
+    /// number, or the label column does not exist. The error names file, line and column.
     pub fn open<F: BaseFloat>(&self, path: impl AsRef<Path>) -> Result<Table<F>, TableError> {
         let path = path.as_ref();
         let open =
@@ -242,11 +243,11 @@ impl Csv {
         open().map_err(|error| error.in_file(path))
     }
 
-    /// Reads what a reader gives.
+    /// Reads everything from a reader.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as for [`open`](Self::open), without the name of a file.
     pub fn read<F: BaseFloat>(&self, reader: impl Read) -> Result<Table<F>, TableError> {
         let mut reader = BufReader::new(reader);
         let mut text = Vec::new();
@@ -270,7 +271,7 @@ impl Csv {
             line: Some(line(error.position())),
             source: io::Error::new(io::ErrorKind::InvalidData, reason(&error)),
         };
-        // Without a header this is the first row, which `records` gives again.
+        // Without a header this is the first row, which `read_record` returns once more.
         let first = reader.headers().map_err(refused)?;
         let mut names: Vec<String> = if self.header {
             first.iter().map(Into::into).collect()
@@ -324,15 +325,15 @@ impl Csv {
     }
 }
 
-/// The line of the record that is read from this place on. (Not the reader's own count: that is of
-/// the line where the search for the record began, before empty lines.)
+/// The number of the line of the record after a byte offset. (The reader's own count is the line where its search for
+/// the record began, before empty lines.)
 fn line_at(text: &[u8], place: usize) -> u64 {
     let rest = text.get(place..).unwrap_or_default();
     let start = place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     1 + text.iter().take(start).filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// What the reader has against the text, less its own account of the place.
+/// The message of the reader's error, for text that is not UTF-8 without the reader's own count of lines.
 fn reason(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { err, .. } => err.to_string(),
@@ -340,7 +341,7 @@ fn reason(error: &csv::Error) -> String {
     }
 }
 
-/// The texts that occur, ascending.
+/// The distinct texts in ascending order: as numbers if all are finite numbers, else as text.
 fn classes(texts: &[String]) -> Vec<String> {
     let mut classes = texts.to_vec();
     classes.sort_unstable();
@@ -358,12 +359,12 @@ impl<F: BaseFloat> Table<F> {
         self.values.nrows()
     }
 
-    /// Whether there is no row.
+    /// True if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes a column out, as the target of a regression.
+    /// Removes a column and returns it, for example as the target of a regression.
     ///
     /// ```
     /// let mut table = wengert::data::Csv::new().read::<f64>("x,y\n1,2\n3,4".as_bytes())?;
@@ -374,7 +375,7 @@ impl<F: BaseFloat> Table<F> {
     ///
     /// # Errors
     ///
-    /// If there is no such column.
+    /// If the column does not exist.
     pub fn take(&mut self, column: impl Into<Column>) -> Result<Array1<F>, TableError> {
         let wanted = column.into();
         let Some(place) = wanted.find(&self.names) else {
@@ -387,11 +388,11 @@ impl<F: BaseFloat> Table<F> {
         Ok(taken)
     }
 
-    /// The rows at the given places, as of a [split](crate::data::train_test_split).
+    /// A table of the given rows, for example of those of a [split](crate::data::train_test_split).
     ///
     /// # Panics
     ///
-    /// If there is no such row.
+    /// If a row is out of range.
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> Self {
         if let Some(row) = rows.iter().find(|&&row| row >= self.len()) {
@@ -407,14 +408,14 @@ impl<F: BaseFloat> Table<F> {
         }
     }
 
-    /// Splits the rows at random into those to train with and `test` others.
+    /// Splits the rows at random into a training table and a table of `test` rows for the test.
     ///
     /// # Panics
     ///
-    /// If there are not as many.
+    /// If `test` is greater than the number of rows.
     #[track_caller]
     pub fn split(&self, test: usize, seed: u64) -> (Self, Self) {
-        let (train, test) = crate::kit::data::train_test_split(self.len(), test, seed);
+        let (train, test) = train_test_split(self.len(), test, seed);
         (self.select(&train), self.select(&test))
     }
 }

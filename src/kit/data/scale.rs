@@ -18,9 +18,9 @@ use crate::number::BaseFloat;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaling<F> {
-    /// What is subtracted from each column.
+    /// The number that is subtracted from each column.
     pub shift: Array1<F>,
-    /// What each column is divided by after that.
+    /// The number by which each column is divided after the subtraction.
     pub scale: Array1<F>,
 }
 
@@ -30,7 +30,7 @@ impl<F: BaseFloat> Scaling<F> {
     ///
     /// # Panics
     ///
-    /// If there is no row.
+    /// If there are no rows.
     #[track_caller]
     pub fn standard(train: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Self {
         Self::fit(train.view(), |column| {
@@ -40,12 +40,11 @@ impl<F: BaseFloat> Scaling<F> {
         })
     }
 
-    /// Maps the least number of each column to 0 and the greatest to 1. A constant column is not
-    /// divided.
+    /// Maps the smallest number of each column to 0 and the largest to 1. A constant column is not divided.
     ///
     /// # Panics
     ///
-    /// If there is no row.
+    /// If there are no rows.
     #[track_caller]
     pub fn min_max(train: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Self {
         Self::fit(train.view(), |column| {
@@ -55,22 +54,22 @@ impl<F: BaseFloat> Scaling<F> {
         })
     }
 
-    /// (x - shift) / scale.
+    /// The scaled rows, (x - shift) / scale.
     ///
     /// # Panics
     ///
-    /// If the array has another number of columns.
+    /// If the number of columns is not that of the training data.
     #[track_caller]
     pub fn apply(&self, rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Array2<F> {
         self.assert_fits("apply", rows.ncols());
         (rows - &self.shift) / &self.scale
     }
 
-    /// x · scale + shift: undoes [`apply`](Self::apply).
+    /// The unscaled rows, x · scale + shift: the inverse of [`apply`](Self::apply).
     ///
     /// # Panics
     ///
-    /// If the array has another number of columns.
+    /// If the number of columns is not that of the training data.
     #[track_caller]
     pub fn invert(&self, rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Array2<F> {
         self.assert_fits("invert", rows.ncols());
@@ -86,7 +85,7 @@ impl<F: BaseFloat> Scaling<F> {
             column.extend(numbers.iter().map(|x| x.to_f64().unwrap_or(f64::NAN)));
             let constant = column.iter().all(|&x| x == column[0]);
             let (shift, scale) = measure(&column);
-            // The mean of equal numbers rounds, so that what is left would be blown up.
+            // The mean of equal numbers is rounded: a division by their deviation would blow up the rounding errors.
             if constant { (column[0], 1.0) } else { (shift, scale) }
         });
         let (shift, scale): (Vec<F>, Vec<F>) = measures.map(|(a, b)| (F::lit(a), F::lit(b))).unzip();
@@ -103,7 +102,7 @@ impl<F: BaseFloat> Scaling<F> {
     }
 }
 
-/// A row per label, with 1 at the label's place and 0 elsewhere.
+/// A row for each label, with 1 at the label's index and 0 elsewhere.
 ///
 /// ```
 /// use ndarray::array;

@@ -1,4 +1,4 @@
-//! Attention.
+//! Attention, as a function and as a layer with several heads.
 
 use ndarray::{Array1, ArrayView, Axis, Dimension, Ix1, Ix2, Ix3, s};
 use rand::Rng;
@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// al. 2017, "Attention is all you need", arXiv:1706.03762, equation 1). Queries (b, t, d), keys
 /// (b, u, d) and values (b, u, e) give (b, t, e).
 ///
-/// `causal`: query i sees the keys 0..=i only.
+/// With `causal`, query i sees only the keys 0..=i.
 ///
 /// ```
 /// use wengert::nn::attention;
@@ -24,7 +24,7 @@ use crate::tensor::Tensor;
 /// let tape = Tape::new();
 /// let data = array![[[0.0], [1.0], [2.0]]];
 /// let x = tape.tensor(&data);
-/// // The first query sees the first key alone; scores of 0 scale_partial all values alike.
+/// // With `causal` the first query sees only the first key; else its scores, all 0, weigh all values alike.
 /// assert_eq!(attention(x, x, x, true).at([0, 0, 0]).value(), 0.0);
 /// assert_eq!(attention(x, x, x, false).at([0, 0, 0]).value(), 1.0);
 /// ```
@@ -48,14 +48,14 @@ pub fn attention<'t, F: Scalar>(
     let scale = F::lit(q[2].max(1) as f64).sqrt().recip();
     let mut scores = (queries * scale).matmul(keys.swap_axes(1, 2));
     if causal {
-        scores += future(queries, q[1], k[1]);
+        scores += causal_mask(queries, q[1], k[1]);
     }
     scores.softmax(Axis(2)).matmul(values)
 }
 
-/// Where the key (column) comes after the query (row) a number so low that nothing is left of the
-/// weight, else 0. (Not -∞: a search for what is not finite would stop at it.)
-fn future<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) -> Tensor<'t, F, Ix2> {
+/// The causal mask: a large negative number where the key (column) comes after the query (row), else 0. (Not -∞, at
+/// which a search for the first number that is not finite would stop.)
+fn causal_mask<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) -> Tensor<'t, F, Ix2> {
     let hidden = F::min_value() * F::lit(0.25);
     let mask = &*like
         .tape()
@@ -65,9 +65,9 @@ fn future<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) 
     Tensor::view(like.tape(), values, mask, SINK)
 }
 
-/// Attention in several subspaces at once (Vaswani et al. 2017, section 3.2.2): queries, keys and
-/// values are affine in the input, [`attention`] runs on as many parts of them as there are heads,
-/// and its results, side by side, pass another affine map.
+/// Attention in several subspaces at once (Vaswani et al. 2017, section 3.2.2). Queries, keys and values are affine
+/// maps of the input. Each head applies [`attention`] to its part of them. The results of the heads, side by side, are
+/// the input of another affine map.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::StdRng};
@@ -82,7 +82,7 @@ fn future<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: usize) 
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiHeadAttention {
-    /// `name.in_proj_weight` of shape (size, 3 size): to queries, keys and values, side by side.
+    /// `name.in_proj_weight` of shape (size, 3 size): the maps to queries, keys and values, side by side.
     pub in_weight: Param<Ix2>,
     /// `name.in_proj_bias`.
     pub in_bias: Param<Ix1>,
@@ -93,8 +93,8 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    /// Adds the weights for tokens of `size` numbers. As in PyTorch, the input's are uniform by
-    /// Glorot, the output's uniform on ±1/√size, both biases 0.
+    /// Adds the weights for tokens of `size` numbers. As in PyTorch, the weights of the input are uniform by
+    /// [Glorot](init::glorot_uniform), those of the output are uniform on ±1/√size, and both biases are 0.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl MultiHeadAttention {
         Self { in_weight, in_bias, out: out_proj, heads, causal: false }
     }
 
-    /// In [`forward`](Self::forward) each token sees itself and those before it.
+    /// Makes [`forward`](Self::forward) causal: each token sees only itself and the tokens before it.
     pub fn causal(self) -> Self {
         Self { causal: true, ..self }
     }
@@ -128,19 +128,19 @@ impl MultiHeadAttention {
     ///
     /// # Panics
     ///
-    /// If the last axis has another length.
+    /// If the length of the last axis is not `size`.
     #[track_caller]
     pub fn forward<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, Ix3>) -> Tensor<'t, F, Ix3> {
         let [queries, keys, values] = self.split(affine(p, x, self.in_weight, Some(self.in_bias)));
         self.join(p, attention(queries, keys, values, self.causal), x.shape())
     }
 
-    /// Attention of the tokens of one sequence, (samples, tokens, size), to those of another: queries
-    /// from `x`, keys and values from `memory`. It is not causal.
+    /// Attention of the tokens of one sequence, (samples, tokens, size), to those of another: queries come from `x`,
+    /// keys and values from `memory`. This attention is never causal.
     ///
     /// # Panics
     ///
-    /// If the last axes have another length or the numbers of samples differ.
+    /// If the length of a last axis is not `size`, or the numbers of samples differ.
     #[track_caller]
     pub fn forward_to<'t, F: Scalar>(
         &self,
@@ -171,7 +171,7 @@ impl MultiHeadAttention {
         })
     }
 
-    /// The heads' results side by side, and the affine map after them.
+    /// The affine map of the heads' results, side by side.
     #[track_caller]
     fn join<'t, F: Scalar>(
         &self,

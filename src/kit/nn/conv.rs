@@ -1,4 +1,4 @@
-//! Convolutional layers.
+//! Convolutional layers: [`Conv1d`], [`Conv2d`].
 
 use ndarray::{Ix1, Ix3, Ix4};
 use rand::Rng;
@@ -18,13 +18,13 @@ macro_rules! convolutions {
             pub weight: Param<$D>,
             /// `name.bias`, of shape (outputs).
             pub bias: Option<Param<Ix1>>,
-            /// How the kernel moves.
+            /// Stride, padding, dilation and groups.
             pub conv: Conv<$N>,
         }
 
         impl $Name {
-            /// Adds weight and bias, both uniform on ±1/√n, n being the number of weights of an
-            /// output (PyTorch's default).
+            /// Adds weight and bias, both uniform on ±1/√n, where n is the number of weights of an output (PyTorch's
+            /// default).
             ///
             /// # Panics
             ///
@@ -45,7 +45,7 @@ macro_rules! convolutions {
                 Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), fan_in, rng)), ..layer }
             }
 
-            /// As [`new`](Self::new), with no bias, as before a norm.
+            /// Same as [`new`](Self::new), but without a bias, which a norm after the layer makes superfluous.
             ///
             /// # Panics
             ///
@@ -76,7 +76,7 @@ macro_rules! convolutions {
             ///
             /// # Panics
             ///
-            /// If the number of channels differs or the padded input is smaller than the kernel.
+            /// If input and weight differ in the number of channels, or the padded input is smaller than the kernel.
             #[track_caller]
             pub fn forward<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>) -> Tensor<'t, F, $D> {
                 let y = x.$method(p.get(self.weight), self.conv);

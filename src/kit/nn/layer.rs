@@ -7,8 +7,8 @@ use crate::number::Scalar;
 use crate::params::ParamsOn;
 use crate::tensor::{Pool, Tensor};
 
-/// What takes a tensor of `D` and gives one of `Out`: the layers of this module and tuples of
-/// them, which run one after the other.
+/// Anything that maps a tensor of dimension `D` to one of dimension `Out`: the layers of this module, and tuples of
+/// layers that run one after the other.
 ///
 /// A tuple is a struct like any other: no box, no dynamic call.
 ///
@@ -32,7 +32,7 @@ use crate::tensor::{Pool, Tensor};
 /// assert_eq!(logits.shape(), [32, 10]);
 /// ```
 ///
-/// A closure may do for a chain's shape what no layer does:
+/// A [`Map`] makes a layer of a closure:
 ///
 /// ```
 /// # use wengert::nn::{Layer, Map, Mode};
@@ -47,13 +47,14 @@ pub trait Layer<F: Scalar, D: Dimension> {
     /// The dimension of the result.
     type Out: Dimension + 'static;
 
-    /// The result. Layers that are the same in training and evaluation have a method of this name
+    /// The output of the layer. Layers that compute the same in training and evaluation also have a method of this name
     /// without `mode`.
     #[track_caller]
     fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, Self::Out>;
 }
 
-/// Implements [`Layer`] for a tuple of layers, and for each shorter one: a layer takes the result of the one before.
+/// Implements [`Layer`] for a tuple of the given layers and for each shorter tuple: a layer takes the output of the
+/// layer before it.
 macro_rules! chains {
     (@of $($Layer:ident($($Input:tt)+))+ => $Last:ident) => {
         impl<F: Scalar, D: Dimension + 'static, $($Layer: Layer<F, $($Input)+>),+> Layer<F, D> for ($($Layer,)+) {
@@ -80,7 +81,7 @@ macro_rules! chains {
 }
 chains! { L1 L2 L3 L4 L5 L6 L7 L8 L9 L10 L11 L12 }
 
-/// Activations: each the tensor's method of the [table](crate::rules).
+/// Defines activations as layers; each is the tensor method of a row of the [table](crate::rules).
 macro_rules! activations {
     ($($Name:ident $method:ident)+) => { $(
         #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
@@ -104,7 +105,7 @@ activations! {
     Softplus softplus
 }
 
-/// A function of tensors as a [`Layer`], as an activation with a parameter: `Map::new(|x| x.elu(0.5))`.
+/// A function of tensors as a [`Layer`], for example an activation with a parameter: `Map::new(|x| x.elu(0.5))`.
 #[derive(Clone, Copy)]
 pub struct Map<G>(G);
 
@@ -135,7 +136,7 @@ where
     }
 }
 
-/// All axes but the first as one: (samples, ..) becomes (samples, numbers).
+/// Joins all axes but the first: (samples, ..) becomes (samples, numbers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flatten;
 
@@ -150,6 +151,7 @@ impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Flatten {
     }
 }
 
+/// Defines pools as layers.
 macro_rules! pools {
     ($($Name:ident $method:ident $N:literal $D:ident)+) => { $(
         #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
@@ -157,7 +159,7 @@ macro_rules! pools {
         pub struct $Name(Pool<$N>);
 
         impl $Name {
-            /// Windows of a size, or a [`Pool`] with stride and padding.
+            /// A layer with windows of a size, or with a [`Pool`] that also sets stride and padding.
             #[track_caller]
             pub fn new(pool: impl Into<Pool<$N>>) -> Self {
                 Self(pool.into())

@@ -1,4 +1,4 @@
-//! Layers that multiply by or look up in a matrix.
+//! Layers of one matrix of weights: [`Linear`] multiplies by the matrix, [`Embedding`] looks up rows.
 
 use ndarray::{ArrayBase, ArrayView, ArrayView1, Axis, Data, Dimension, Ix1, Ix2};
 use rand::Rng;
@@ -49,7 +49,7 @@ impl Linear {
         Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), inputs, rng)), ..layer }
     }
 
-    /// As [`new`](Self::new), with no bias.
+    /// Same as [`new`](Self::new), but without a bias.
     ///
     /// # Panics
     ///
@@ -69,7 +69,7 @@ impl Linear {
     ///
     /// # Panics
     ///
-    /// If the last axis of x has another length.
+    /// If the last axis of `x` and the first axis of the weight differ in length.
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
@@ -118,7 +118,7 @@ pub(super) fn affine<'t, F: Scalar, D: Dimension>(
     y.reshape(shape)
 }
 
-/// Indices of rows: a slice or vector of them, or an array of any dimension.
+/// Indices of rows: a slice, a vector, or an array of any dimension.
 pub trait Indices {
     /// The dimension of the array.
     type Dim: Dimension;
@@ -166,7 +166,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// Adds a table of `entries` vectors, standard normal (PyTorch's default).
+    /// Adds a table of `entries` vectors of `size` numbers, standard normal (PyTorch's default).
     ///
     /// # Panics
     ///
@@ -182,7 +182,7 @@ impl Embedding {
         Self { weight: params.add(format!("{name}.weight"), init::normal((entries, size), 0.0, 1.0, rng)) }
     }
 
-    /// The vector of each index, along a new last axis. The adjoints of a repeated one add up.
+    /// The vector of each index, along a new last axis. The adjoints of a vector that is looked up repeatedly add up.
     ///
     /// # Panics
     ///

@@ -1,8 +1,18 @@
 //! Layers: plain structs of parameter ids.
 //!
-//! `new` adds a layer's weights to [`Params`] under a name, with PyTorch's default
-//! initial values; `forward` computes with them on a tape. A layer holds no number, so a model is a
-//! struct (or a tuple, see [`Layer`]) of layers that is made once, copied and sent at will.
+//! A layer's `new` adds the layer's weights to [`Params`] under a name, with PyTorch's default initial values; its
+//! `forward` computes with these weights on a tape. A layer holds ids and no numbers, so a model is a struct (or a
+//! tuple, see [`Layer`]) of layers that is made once and can be copied and sent to other threads.
+//!
+//! | file | layers |
+//! |---|---|
+//! | `layer.rs` | the trait [`Layer`]; tuples; layers without weights: [`Relu`] and other activations, [`Map`], [`Flatten`], [`MaxPool2d`] and other pools |
+//! | `linear.rs` | [`Linear`], [`Embedding`] |
+//! | `conv.rs` | [`Conv1d`], [`Conv2d`] |
+//! | `norm.rs` | [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`Dropout`] |
+//! | `attention.rs` | [`MultiHeadAttention`], the function [`attention`](fn@attention) |
+//! | `recurrent.rs` | [`RnnCell`], [`GruCell`], [`LstmCell`] |
+//! | `mode.rs` | [`Mode`]: training or evaluation |
 //!
 //! ```
 //! use rand::{SeedableRng, rngs::StdRng};
@@ -31,7 +41,7 @@
 //! | weight of [`Linear`], of recurrent cells and of attention | (outputs, inputs), used as x wᵀ | (inputs, outputs), used as x w |
 //! | weight of [`Conv1d`], [`Conv2d`], [`Embedding`], norms; order of gates; biases | | the same |
 //! | names | `hidden.weight`, `hidden.bias`, `norm.running_mean`, .. | the same |
-//! | `model.train()`, `model.eval()` | state of the model | an argument of the two layers that differ: [`Mode`] |
+//! | `model.train()`, `model.eval()` | state of the model | [`Mode`], an argument of dropout and batch norm |
 //! | running statistics of [`BatchNorm`] | buffers of the module, changed by its forward pass | [buffers](crate::Params::add_buffer) of the parameters, changed by [`Mode::update_buffers`] |
 //! | `nn.Sequential` | | a tuple, see [`Layer`] |
 //! | `nn.ReLU()(x)`, `F.relu(x)` | | `x.relu()`; in a tuple [`Relu`] |
@@ -62,9 +72,9 @@ use crate::number::Scalar;
 use crate::params::{Param, Params};
 use crate::tensor::Tensor;
 
-/// Adds `name.part`, uniform on ±1/√`fan_in`: PyTorch's default for weights and biases of linear
-/// layers and convolutions. (For weights `kaiming_uniform_(a=√5)`, which is this bound: He et al.
-/// 2015 with the gain √(2/(1 + a²)) = 1/√3.)
+/// Adds `name.part`, uniform on ±1/√`fan_in`: PyTorch's default for weights and biases of linear layers and
+/// convolutions. (For weights PyTorch calls `kaiming_uniform_(a=√5)`, which has the same bound: He et al. 2015 with the
+/// gain √(2/(1 + a²)) = 1/√3.)
 fn add_uniform<F: Scalar, D: Dimension>(
     params: &mut Params<F>,
     name: &str,
@@ -77,7 +87,7 @@ fn add_uniform<F: Scalar, D: Dimension>(
     params.add(format!("{name}.{part}"), init::uniform(shape, -bound, bound, rng))
 }
 
-/// A number for each channel, axis 1, as a tensor that broadcasts over all other axes.
+/// One number for each channel (axis 1) as a tensor that broadcasts over all other axes of `like`.
 fn by_channel<'t, F: Scalar, D: Dimension>(numbers: Tensor<'t, F, Ix1>, like: Tensor<'t, F, D>) -> Tensor<'t, F, D> {
     let mut shape = like.dim();
     shape.slice_mut().fill(1);

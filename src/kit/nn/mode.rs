@@ -7,12 +7,12 @@ use rand::rngs::StdRng;
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
 
-/// Whether a model is trained or evaluated: what [`Dropout`](super::Dropout) and
-/// [`BatchNorm`](super::BatchNorm) ask for.
+/// The mode of a forward pass, training or evaluation: an argument of the two layers that compute
+/// differently in the two, [`Dropout`](super::Dropout) and [`BatchNorm`](super::BatchNorm).
 ///
-/// In training it is also the source of the randomness of dropout, and keeps the running
-/// statistics of batch norms until [`update_buffers`](Self::update_buffers) writes them into the
-/// parameters, which the closure of a step borrows. One `Mode::train` serves a whole training:
+/// A training mode also holds the random numbers of dropout and the running statistics of batch norms. The closure of a
+/// step borrows the parameters, so the statistics wait in the mode until [`update_buffers`](Self::update_buffers)
+/// writes them into the parameters. One `Mode::train` serves a whole training:
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::StdRng};
@@ -41,6 +41,7 @@ pub struct Mode<F: Scalar = f64> {
     training: Option<ModeState<F>>,
 }
 
+/// The state of a training mode.
 #[derive(Debug)]
 struct ModeState<F> {
     seed: u64,
@@ -48,51 +49,51 @@ struct ModeState<F> {
     statistics: Vec<RunningStatistics<F>>,
 }
 
-/// New values of a buffer.
+/// The new values of a buffer.
 #[derive(Debug)]
 struct RunningStatistics<F> {
     buffer: Param<Ix1>,
     values: Vec<F>,
-    /// The version of the parameters that gave them; none if they are written into these.
+    /// The version of the parameters from which the values were computed; `None` once the values are written.
     waiting: Option<u64>,
 }
 
 impl<F: Scalar> Mode<F> {
-    /// ModeState. The seed governs all that is random in it.
+    /// Training mode. The seed determines all its random numbers.
     pub fn train(seed: u64) -> Self {
         Self::train_from(seed, 0)
     }
 
-    /// ModeState that goes on: as after [`train`](Self::train) of this seed and so many
+    /// Training mode that resumes: the state of [`train`](Self::train) with the same seed after a number of
     /// [`draws`](Self::draws).
     pub fn train_from(seed: u64, draws: u64) -> Self {
         Self { training: Some(ModeState { seed, draws, statistics: Vec::new() }) }
     }
 
-    /// Evaluation: dropout passes all, batch norm takes the running statistics, nothing is random.
+    /// Evaluation mode: dropout changes nothing, batch norm takes the running statistics, nothing is random.
     pub fn eval() -> Self {
         Self { training: None }
     }
 
-    /// Whether it is training.
+    /// True in training mode.
     pub fn is_training(&self) -> bool {
         self.training.is_some()
     }
 
-    /// How many random masks have been drawn: what to save beside the seed so that an interrupted
-    /// training goes on as it would have.
+    /// The number of random masks drawn so far. With the seed and this number, [`train_from`](Self::train_from) resumes
+    /// an interrupted training with the same masks.
     pub fn draws(&self) -> u64 {
         self.training.as_ref().map_or(0, |training| training.draws)
     }
 
-    /// Writes the running statistics into the parameters. Call it after each step.
+    /// Writes the running statistics into the parameters; to be called after each step.
     ///
-    /// Without it an evaluation would take the statistics of an untrained model, so the next forward
-    /// pass after a step panics if it was forgotten.
+    /// Without this call an evaluation would take the statistics of an untrained model. The first forward pass after a
+    /// step without the call therefore panics.
     ///
     /// # Panics
     ///
-    /// If the statistics are of a layer of other `Params`.
+    /// If the statistics belong to a layer of another `Params`.
     #[track_caller]
     pub fn update_buffers(&mut self, params: &mut Params<F>) {
         for statistics in self.training.iter_mut().flat_map(|training| &mut training.statistics) {
@@ -103,7 +104,7 @@ impl<F: Scalar> Mode<F> {
         }
     }
 
-    /// A generator for one mask, another one each time; none in evaluation.
+    /// A random generator for one mask, another one for each call; `None` in evaluation.
     pub(super) fn generator(&mut self) -> Option<StdRng> {
         let training = self.training.as_mut()?;
         let mut seed = [0; 32];
@@ -113,7 +114,7 @@ impl<F: Scalar> Mode<F> {
         Some(StdRng::from_seed(seed))
     }
 
-    /// Changes a buffer: `next(i, old)` is the new value of its i-th number.
+    /// Changes a buffer, in training: `next(i, old)` is the new value of its i-th number.
     #[track_caller]
     pub(super) fn record(&mut self, p: ParamsOn<'_, '_, F>, buffer: Param<Ix1>, next: impl Fn(usize, F) -> F) {
         let (Some(training), params) = (&mut self.training, p.params()) else { return };

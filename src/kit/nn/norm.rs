@@ -13,8 +13,8 @@ use crate::tensor::Tensor;
 /// PyTorch's ε of layer and batch norms.
 const EPSILON: f64 = 1e-5;
 
-/// y = (x - μ)/√(v + ε) g + b with mean μ and variance v of each row, gain g and bias b for each
-/// of its elements: [`Tensor::layer_norm`] with ε = 1e-5.
+/// y = (x - μ)/√(v + ε) g + b with the mean μ and the variance v of each row, and a gain g and a bias b for each
+/// element of a row: [`Tensor::layer_norm`] with ε = 1e-5.
 ///
 /// ```
 /// use wengert::nn::LayerNorm;
@@ -49,11 +49,11 @@ impl LayerNorm {
         Self { weight, bias, epsilon: EPSILON }
     }
 
-    /// The normalised rows of the last axis.
+    /// `x` with normalised rows along the last axis.
     ///
     /// # Panics
     ///
-    /// If the last axis has another length.
+    /// If the last axis and the gain differ in length.
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
@@ -65,8 +65,8 @@ impl LayerNorm {
     }
 }
 
-/// y = x/√(mean x² + ε) g along each row with a gain g for each of its elements:
-/// [`Tensor::rms_norm`] with ε the machine epsilon, as in PyTorch.
+/// y = x/√(mean x² + ε) g along each row, with a gain g for each element of a row: [`Tensor::rms_norm`] with the
+/// machine epsilon as ε, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsNorm {
     /// `name.weight`, the gain.
@@ -87,11 +87,11 @@ impl RmsNorm {
         Self { weight, epsilon: F::Base::epsilon().to_f64().expect("a float is an f64") }
     }
 
-    /// The normalised rows of the last axis.
+    /// `x` with normalised rows along the last axis.
     ///
     /// # Panics
     ///
-    /// If the last axis has another length.
+    /// If the last axis and the gain differ in length.
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
@@ -103,17 +103,16 @@ impl RmsNorm {
     }
 }
 
-/// Normalises each channel (axis 1) by its mean and variance over the batch, all other axes: over
-/// samples for (samples, channels), over samples and pixels for (samples, channels, height, width).
+/// Normalises each channel (axis 1) by its mean and variance over all other axes: over samples for (samples, channels),
+/// over samples and pixels for (samples, channels, height, width).
 ///
-/// y = (x - μ)/√(v + ε) g + b, ε = 1e-5, with gain g and bias b for each channel (Ioffe and Szegedy
-/// 2015, "Batch normalization", arXiv:1502.03167, algorithm 1). In training μ and v are those of
-/// the batch, v with divisor n, and the running statistics follow with momentum m = 0.1:
-/// μ̂ ← (1 - m) μ̂ + m μ, and v̂ likewise with the unbiased v n/(n - 1). In evaluation μ̂ and v̂ stand
-/// for μ and v.
+/// y = (x - μ)/√(v + ε) g + b, ε = 1e-5, with a gain g and a bias b for each channel (Ioffe and Szegedy 2015, "Batch
+/// normalization", arXiv:1502.03167, algorithm 1). In training μ and v are the mean and variance of the batch, v with
+/// divisor n, and the running statistics μ̂ and v̂ follow with momentum m = 0.1: μ̂ ← (1 - m) μ̂ + m μ, and v̂ likewise
+/// with the unbiased v n/(n - 1). In evaluation μ̂ and v̂ replace μ and v.
 ///
-/// The running statistics are [buffers](Params::add_buffer) of the parameters, without gradient and
-/// saved with them; [`Mode::update_buffers`] stores them, see [`Mode`].
+/// The running statistics are [buffers](Params::add_buffer): they have no gradient and are saved with the parameters.
+/// [`Mode::update_buffers`] writes them, see [`Mode`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
     /// `name.weight`, the gain.
@@ -126,7 +125,7 @@ pub struct BatchNorm {
     pub running_var: Param<Ix1>,
     /// ε.
     pub epsilon: f64,
-    /// m.
+    /// The momentum m of the running statistics.
     pub momentum: f64,
 }
 
@@ -144,13 +143,13 @@ impl BatchNorm {
         Self { weight, bias, running_mean, running_var, epsilon: EPSILON, momentum: 0.1 }
     }
 
-    /// The normalised channels.
+    /// `x` with normalised channels.
     ///
     /// # Panics
     ///
-    /// If there is no axis 1 or it has another length, or, in training, a channel has only one
-    /// element, whose normalised value would be 0 whatever it is, or the running statistics of the
-    /// step before have not been stored.
+    /// If axis 1 is missing or its length is not the number of channels. In training also if a channel has only one
+    /// element, because its normalised value would always be 0, or if the running statistics of the step before have
+    /// not been [written](Mode::update_buffers).
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
@@ -191,11 +190,11 @@ impl BatchNorm {
     }
 }
 
-/// In training, sets each element to 0 with a probability q and multiplies the others by 1/(1 - q),
-/// so that the mean stays; in evaluation it changes nothing (Srivastava et al. 2014, "Dropout",
-/// JMLR 15, section 10, the scaling moved to training).
+/// Sets each element to 0 with a probability q in training and multiplies the others by 1/(1 - q), so that the expected
+/// mean stays; changes nothing in evaluation (Srivastava et al. 2014, "Dropout", JMLR 15, section 10, with the scaling
+/// moved to training).
 ///
-/// The seed of the [`Mode`] governs which: the same in `f32` and `f64`.
+/// The seed of the [`Mode`] determines the dropped elements, the same in `f32` as in `f64`.
 ///
 /// ```
 /// use wengert::nn::{Dropout, Mode};
@@ -214,7 +213,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Dropout with a probability.
+    /// Dropout of each element with a probability.
     ///
     /// # Panics
     ///
@@ -225,7 +224,7 @@ impl Dropout {
         Self { probability }
     }
 
-    /// The tensor with some elements dropped, in training.
+    /// `x` with some elements dropped in training; `x` itself in evaluation.
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(&self, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, D> {
         if self.probability == 0.0 {
@@ -243,6 +242,7 @@ impl Dropout {
     }
 }
 
+/// Implements [`Layer`] by the `forward` of each type.
 macro_rules! as_layers {
     ($($Name:ident |$layer:ident, $p:ident, $x:ident, $mode:ident| $forward:expr)+) => { $(
         impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for $Name {
@@ -270,8 +270,8 @@ fn gain_and_bias<F: Scalar>(params: &mut Params<F>, name: &str, size: usize) -> 
     )
 }
 
-/// A number for each element of a row as a tensor that broadcasts over the axes of `like`, whose
-/// rows must have as many.
+/// One number for each element of a row as a tensor that broadcasts over the other axes of `like`. Panics if the rows
+/// of `like` have another length.
 #[track_caller]
 fn along_rows<'t, F: Scalar, D: Dimension>(
     p: ParamsOn<'t, '_, F>,

@@ -1,4 +1,4 @@
-//! Recurrent cells, and how they run over a sequence.
+//! Recurrent cells, and their runs over a sequence.
 
 use ndarray::{Array3, ArrayView, Axis, Ix1, Ix2, Ix3, s};
 use rand::Rng;
@@ -12,9 +12,9 @@ use crate::tensor::Tensor;
 
 type Matrix<'t, F> = Tensor<'t, F, Ix2>;
 
-/// The weights of a cell, for `gates` units of each kind side by side.
+/// The weights of a cell; the columns of its gates stand side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Weights {
+struct CellWeights {
     weight_ih: Param<Ix2>,
     weight_hh: Param<Ix2>,
     bias_ih: Param<Ix1>,
@@ -22,7 +22,7 @@ struct Weights {
     hidden: usize,
 }
 
-impl Weights {
+impl CellWeights {
     #[track_caller]
     fn new<F: Scalar>(
         params: &mut Params<F>,
@@ -40,7 +40,7 @@ impl Weights {
         }
     }
 
-    /// What the input gives to each gate.
+    /// The contribution of the input to all gates.
     #[track_caller]
     fn of_input<'t, F: Scalar, D: ndarray::Dimension>(
         self,
@@ -50,25 +50,26 @@ impl Weights {
         affine(p, x, self.weight_ih, Some(self.bias_ih))
     }
 
-    /// What the state gives to each gate.
+    /// The contribution of the state to all gates.
     #[track_caller]
     fn of_state<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, h: Matrix<'t, F>) -> Matrix<'t, F> {
         affine(p, h, self.weight_hh, Some(self.bias_hh))
     }
 
-    /// Gate number `gate` of all.
+    /// The columns of one gate.
     fn gate<F: Scalar>(self, gates: Matrix<'_, F>, gate: usize) -> Matrix<'_, F> {
         gates.slice(s![.., gate * self.hidden..(gate + 1) * self.hidden])
     }
 
+    /// A constant state of zeros.
     fn zeros<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, samples: usize) -> Matrix<'t, F> {
         let zeros = &*p.tape().arena().alloc_slice_fill_copy(samples * self.hidden, F::zero());
         let values = ArrayView::from_shape((samples, self.hidden), zeros).expect("as many zeros");
         Tensor::view(p.tape(), values, zeros, SINK)
     }
 
-    /// Runs `step(input's part, state)` over the first axis of a sequence (steps, samples, inputs):
-    /// the hidden states that `hidden` reads, one after the other, and the last state.
+    /// Runs `step(contribution of the input, state)` over the first axis of a sequence (steps, samples, inputs). The
+    /// result is the stack of all hidden states, which `hidden` reads from the states, and the last state.
     #[track_caller]
     fn run<'t, F: Scalar, S: Copy>(
         self,
@@ -78,7 +79,7 @@ impl Weights {
         step: impl Fn(Matrix<'t, F>, S) -> S,
         hidden: impl Fn(S) -> Matrix<'t, F>,
     ) -> (Tensor<'t, F, Ix3>, S) {
-        // The products with all inputs are one.
+        // One product for the inputs of all steps.
         let inputs = self.of_input(p, sequence);
         let (steps, samples) = (inputs.shape()[0], inputs.shape()[1]);
         if steps == 0 {
@@ -92,11 +93,12 @@ impl Weights {
     }
 }
 
+/// Defines cells by their number of gates.
 macro_rules! cells {
     ($($(#[doc = $doc:literal])+ $Name:ident $gates:literal)+) => { $(
         $( #[doc = $doc] )+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $Name(Weights);
+        pub struct $Name(CellWeights);
 
         impl $Name {
             /// Adds `name.weight_ih` of shape (inputs, gates · hidden), `name.weight_hh` of shape
@@ -114,7 +116,7 @@ macro_rules! cells {
                 hidden: usize,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
-                Self(Weights::new(params, name, [inputs, hidden, $gates], rng))
+                Self(CellWeights::new(params, name, [inputs, hidden, $gates], rng))
             }
         }
     )+ };
@@ -161,17 +163,17 @@ cells! {
     /// let p = params.on(&tape);
     /// let (states, (h, c)) = cell.run(p, p.constant(&steps), None);
     /// assert_eq!(states.shape(), [7, 2, 5]);
-    /// // On from there, as with a sequence that is cut in pieces.
+    /// // Continues from the last state, as for a sequence that is cut into pieces.
     /// let (states, _) = cell.run(p, p.constant(&steps), Some((h, c)));
     /// ```
     LstmCell 4
 }
 
-/// The public methods of a cell whose state is one matrix, by its `step`.
+/// Defines the public methods of a cell with one matrix as its state, by the cell's `step`.
 macro_rules! one_state {
     ($Cell:ident) => {
         impl $Cell {
-            /// The next state, (samples, hidden), of an input (samples, inputs) and a state.
+            /// The next state, (samples, hidden), after the state `h` and an input (samples, inputs).
             ///
             /// # Panics
             ///
@@ -186,8 +188,8 @@ macro_rules! one_state {
                 self.step(p, self.0.of_input(p, x), h)
             }
 
-            /// All states of a sequence (steps, samples, inputs), and the last one; from zeros if no state
-            /// is given.
+            /// All states of a sequence (steps, samples, inputs), and the last one. The run starts from `h`, or from
+            /// zeros.
             ///
             /// # Panics
             ///
@@ -227,8 +229,7 @@ impl GruCell {
 }
 
 impl LstmCell {
-    /// The next state (h, c), of shapes (samples, hidden), of an input (samples, inputs) and a
-    /// state.
+    /// The next state (h, c), of shapes (samples, hidden), after a state and an input (samples, inputs).
     ///
     /// # Panics
     ///
@@ -243,8 +244,8 @@ impl LstmCell {
         self.step(p, self.0.of_input(p, x), state)
     }
 
-    /// The h of every state of a sequence (steps, samples, inputs), and the last state; from zeros
-    /// if no state is given.
+    /// The h of every state of a sequence (steps, samples, inputs), and the last state. The run starts from `state`, or
+    /// from zeros.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! [`Chart`].
+//! [`Chart`]: lines and dots as PNG or SVG.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Okabe and Ito's colours, distinct to every eye, as red, green and blue.
+/// The colours of Okabe and Ito as red, green and blue; colour-blind eyes can tell them apart.
 pub const COLOURS: [(u8, u8, u8); 6] =
     [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233)];
 
@@ -17,14 +17,14 @@ const INK: RGBColor = RGBColor(70, 70, 70);
 
 /// Lines and dots over two axes, as PNG or SVG.
 ///
-/// Labels need a TrueType font, an SVG's to be measured: the usual system folders are searched, or
-/// it is named in the environment variable `FONT`. Without one a chart is drawn without text.
+/// Text needs a TrueType font, in an SVG only to be measured. The font is the file named in the environment variable
+/// `FONT`, else one from the usual system folders. Without a font a chart is drawn without text.
 ///
 /// ```
 /// use wengert::watch::Chart;
 ///
 /// let parabola = (-20..=20).map(|i| f64::from(i) / 10.0).map(|x| (x, x * x));
-/// let chart = Chart::new("A parabola").x_label("x").line("x²", parabola).dots("its least", [(0.0, 0.0)]);
+/// let chart = Chart::new("A parabola").x_label("x").line("x²", parabola).dots("minimum", [(0.0, 0.0)]);
 /// # let folder = std::env::temp_dir().join(format!("wengert-doc-chart-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// chart.save(folder.join("parabola.svg"))?;
@@ -48,17 +48,17 @@ pub struct Chart {
 struct Series {
     label: String,
     colour: RGBColor,
-    kind: Kind,
+    kind: Mark,
     points: Vec<(f64, f64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum Mark {
     Line,
     Dots,
 }
 
-/// Why a chart could not be drawn.
+/// The reason that a chart could not be drawn.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ChartError {
@@ -79,7 +79,7 @@ pub enum ChartError {
     Draw {
         /// The file.
         file: PathBuf,
-        /// What went wrong.
+        /// The message of the drawing library.
         reason: String,
     },
 }
@@ -123,13 +123,13 @@ impl Chart {
         Self { y_label: label.into(), ..self }
     }
 
-    /// Sets the horizontal axis' range, which else is that of the points.
+    /// Sets the range of the horizontal axis; the default is the range of the points.
     #[must_use]
     pub fn x_range(self, range: Range<f64>) -> Self {
         Self { x_range: Some(range), ..self }
     }
 
-    /// Sets the vertical axis' range, which else is that of the points.
+    /// Sets the range of the vertical axis; the default is the range of the points.
     #[must_use]
     pub fn y_range(self, range: Range<f64>) -> Self {
         Self { y_range: Some(range), ..self }
@@ -153,20 +153,19 @@ impl Chart {
         Self { legend: SeriesLabelPosition::UpperLeft, ..self }
     }
 
-    /// Adds a line through points, interrupted where one is not finite.
+    /// Adds a line through points, interrupted at points that are not finite.
     #[must_use]
     pub fn line(self, label: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        self.series(label, Kind::Line, points)
+        self.series(label, Mark::Line, points)
     }
 
     /// Adds dots.
     #[must_use]
     pub fn dots(self, label: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        self.series(label, Kind::Dots, points)
+        self.series(label, Mark::Dots, points)
     }
 
-    /// Draws the last line or dots in a colour of red, green and blue; else they take turns in
-    /// [`COLOURS`].
+    /// Sets the colour of the last line or dots, as red, green and blue. By default the [`COLOURS`] take turns.
     #[must_use]
     pub fn colour(mut self, (red, green, blue): (u8, u8, u8)) -> Self {
         if let Some(series) = self.series.last_mut() {
@@ -175,19 +174,19 @@ impl Chart {
         self
     }
 
-    fn series(mut self, label: impl Into<String>, kind: Kind, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+    fn series(mut self, label: impl Into<String>, kind: Mark, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let (red, green, blue) = COLOURS[self.series.len() % COLOURS.len()];
         let points = points.into_iter().collect();
         self.series.push(Series { label: label.into(), colour: RGBColor(red, green, blue), kind, points });
         self
     }
 
-    /// Draws the chart into a file, as PNG or SVG by the name's ending.
+    /// Draws the chart into a file, as PNG or SVG according to the ending of its name.
     ///
     /// # Errors
     ///
-    /// If the name ends otherwise, there is no finite point and no range, or the file cannot be
-    /// written.
+    /// If the name ends neither in `.png` nor in `.svg`, an axis has neither a range nor a finite point to derive one
+    /// from, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ChartError> {
         const SIZE: (u32, u32) = (860, 540);
 
@@ -205,13 +204,13 @@ impl Chart {
         drawn.map_err(|error| ChartError::Draw { file: path.into(), reason: error.to_string() })
     }
 
-    /// A point in drawing coordinates: on a logarithmic axis these are exponents of ten.
+    /// A point in drawing coordinates: exponents of ten on a logarithmic axis.
     fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let on = |log: bool, v: f64| if log { v.log10() } else { v };
         (on(self.log[0], x), on(self.log[1], y))
     }
 
-    /// The axes' ranges in drawing coordinates.
+    /// The ranges of both axes in drawing coordinates; `None` if there is no point to derive one from.
     fn ranges(&self) -> Option<[Range<f64>; 2]> {
         let places = || {
             let points = self.series.iter().flat_map(|s| &s.points);
@@ -223,7 +222,7 @@ impl Chart {
             }
             let low = places().map(axis).reduce(f64::min)?;
             let high = places().map(axis).reduce(f64::max)?;
-            // Room around the points; a range of its own for a constant.
+            // Leaves room around the points, also if they are all equal.
             let room = if high > low { 0.04 * (high - low) } else { low.abs().max(1.0) * 0.5 };
             Some(low - room..high + room)
         };
@@ -261,22 +260,22 @@ impl Chart {
             let style = colour.stroke_width(2 * zoom);
             let places: Vec<(f64, f64)> = points.iter().map(|&p| self.place(p)).collect();
             let radius = 4 * zoom;
-            // A line's finite stretches; only the first is in the legend.
+            // The finite stretches of a line; only the first has an entry in the legend.
             let is_finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
             let mut label = Some(label).filter(|label| text && !label.is_empty());
             let stretches = places.split(|p| !is_finite(p)).filter(|stretch| !stretch.is_empty());
             for stretch in stretches {
                 let drawn = match kind {
-                    Kind::Line => chart.draw_series(LineSeries::new(stretch.iter().copied(), style))?,
-                    Kind::Dots => {
+                    Mark::Line => chart.draw_series(LineSeries::new(stretch.iter().copied(), style))?,
+                    Mark::Dots => {
                         chart.draw_series(stretch.iter().map(|&p| Circle::new(p, radius, colour.filled())))?
                     }
                 };
                 if let Some(label) = label.take() {
                     let (length, kind, colour) = (i32::try_from(22 * zoom)?, *kind, *colour);
                     drawn.label(label).legend(move |(x, y)| match kind {
-                        Kind::Line => PathElement::new([(x, y), (x + length, y)], style).into_dyn(),
-                        Kind::Dots => Circle::new((x + length / 2, y), radius, colour.filled()).into_dyn(),
+                        Mark::Line => PathElement::new([(x, y), (x + length, y)], style).into_dyn(),
+                        Mark::Dots => Circle::new((x + length / 2, y), radius, colour.filled()).into_dyn(),
                     });
                 }
             }
@@ -297,7 +296,7 @@ impl Chart {
     }
 }
 
-/// How an axis' numbers are written: with as many digits as tell its ticks apart.
+/// The format of an axis' numbers, with enough digits to tell its ticks apart.
 fn tick(log: bool, range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     let span = (range.end - range.start).abs();
     let digits = (1.0 - (span / 10.0).log10()).floor().clamp(0.0, 9.0) as usize;
@@ -310,7 +309,7 @@ fn tick(log: bool, range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     }
 }
 
-/// Whether some font of this machine is known to the backends.
+/// Registers a font of this machine with the drawing backends, once; false if there is none.
 fn has_font() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -319,13 +318,13 @@ fn has_font() -> bool {
         let Some(file) = named.or_else(|| folders.iter().find_map(|folder| plain_font(Path::new(folder)))) else {
             return false;
         };
-        // The backends keep fonts for the life of the program.
+        // The backends borrow fonts for the rest of the program.
         let Ok(bytes) = std::fs::read(file) else { return false };
         plotters::style::register_font("sans-serif", FontStyle::Normal, bytes.leak()).is_ok()
     })
 }
 
-/// A well-known upright sans-serif below a folder.
+/// The file of a well-known upright sans-serif font in a folder or its subfolders.
 fn plain_font(folder: &Path) -> Option<PathBuf> {
     const NAMES: [&str; 6] = [
         "DejaVuSans.ttf",

@@ -1,8 +1,8 @@
-//! [`History`].
+//! [`History`]: named curves of numbers.
 
 use super::Chart;
 
-/// What a training went through: curves of numbers, by name.
+/// The record of a training: named curves of numbers.
 ///
 /// ```
 /// let mut history = wengert::watch::History::new();
@@ -19,12 +19,12 @@ pub struct History {
 }
 
 impl History {
-    /// No curve.
+    /// A history without curves.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Appends a number to a curve, which begins with its first one.
+    /// Appends a number to a curve; the first number creates the curve.
     pub fn push(&mut self, curve: &str, value: f64) {
         match self.curves.iter_mut().find(|(name, _)| name == curve) {
             Some((_, values)) => values.push(value),
@@ -32,17 +32,17 @@ impl History {
         }
     }
 
-    /// A curve's numbers.
+    /// The numbers of a curve; `None` if there is no such curve.
     pub fn get(&self, curve: &str) -> Option<&[f64]> {
         self.curves.iter().find(|(name, _)| name == curve).map(|(_, values)| values.as_slice())
     }
 
-    /// A curve's last number.
+    /// The last number of a curve; `None` if there is no such curve.
     pub fn last(&self, curve: &str) -> Option<f64> {
         self.get(curve)?.last().copied()
     }
 
-    /// The curves as a chart, their numbers counted from 1.
+    /// A chart of all curves; the horizontal axis counts their numbers from 1.
     pub fn chart(&self, title: &str, x_label: &str) -> Chart {
         let chart = Chart::new(title).x_label(x_label);
         self.curves.iter().fold(chart, |chart, (name, values)| {

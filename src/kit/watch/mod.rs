@@ -1,5 +1,11 @@
 //! Watching a training: progress bars, histories and charts; needs the feature `watch`.
 //!
+//! | file | what is in it |
+//! |---|---|
+//! | `progress.rs` | [`Progress`]: a bar in the terminal |
+//! | `history.rs` | [`History`]: named curves of numbers |
+//! | `chart.rs` | [`Chart`]: lines and dots as PNG or SVG |
+//!
 //! ```no_run
 //! use wengert::watch::{History, Progress};
 //!

@@ -1,12 +1,12 @@
-//! Logistic regression by Newton's method without a Hessian: conjugate gradients solve for the step
-//! by products of the Hessian with vectors, each of which is one sweep over dual numbers.
+//! Logistic regression by Newton's method without a Hessian matrix: conjugate gradients solve for the step by
+//! Hessian-vector products, each of which is one sweep over dual numbers.
 //!
 //! ```text
 //! cargo run --release --example logistic_newton
 //! ```
 //!
-//! The data are 30 measurements of cell nuclei, the question is whether a tumour is benign. L-BFGS
-//! and plain stochastic gradient descent minimise the same loss; the three descents are drawn into
+//! The data are 30 measurements of cell nuclei for each tumour, and its class, benign or malignant. L-BFGS and plain
+//! stochastic gradient descent minimise the same loss; the three descents are drawn into
 //! `target/logistic_newton/descent.png`.
 
 use std::error::Error;
@@ -30,7 +30,7 @@ const EPOCHS: u64 = 100;
 const RATE: f64 = 0.2;
 const FOLDER: &str = "target/logistic_newton";
 
-/// x w + b is the logit of a benign tumour.
+/// The model: x w + b is the logit of a benign tumour.
 struct Logistic {
     w: Param<Ix1>,
     b: Param<Ix1>,
@@ -48,7 +48,7 @@ impl Logistic {
     }
 }
 
-/// What is minimised: the loss over the training part.
+/// The problem: the loss over the training part, and the weights from which each method starts.
 struct Problem {
     model: Logistic,
     start: Params<f64>,
@@ -56,7 +56,7 @@ struct Problem {
     y: Array1<f64>,
 }
 
-/// What a method did: the loss after so many passes over the data, and where it came to.
+/// The course of a method: pairs (passes over the data, loss), and the final weights.
 struct Descent {
     name: &'static str,
     losses: Vec<(f64, f64)>,
@@ -80,13 +80,13 @@ impl Problem {
         (value, gradient.to_vec())
     }
 
-    /// H d at the parameters, H being the Hessian.
+    /// The product H d of the Hessian at the parameters and a direction.
     fn product(&self, tape: &mut Tape<Dual<f64>>, params: &Params<f64>, d: &[f64]) -> Vec<f64> {
         tape.value_grad_hvp(params, d, |p| self.model.loss(p, self.x.view(), self.y.view())).2
     }
 
-    /// Newton's method; each step solves H d = -g as well as is useful so far from the minimum
-    /// (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.1).
+    /// Newton's method. Each step solves H d = -g, more accurately the closer the minimum is (Nocedal and Wright,
+    /// Numerical Optimization, 2nd ed., algorithm 7.1).
     fn newton(&self) -> Descent {
         let (start, mut losses, mut passes) = (Instant::now(), Vec::new(), 1_u32);
         let (mut tape, mut dual_tape, mut params) = (Tape::new(), Tape::new(), self.start.clone());
@@ -98,7 +98,7 @@ impl Problem {
             if size < 1e-10 {
                 break;
             }
-            // Conjugate gradients: x is the solution so far, r what is left of -g - H x.
+            // Conjugate gradients: x is the solution so far, r the residual -g - H x.
             let mut x = vec![0.0; gradient.len()];
             let mut r: Vec<f64> = gradient.iter().map(|g| -g).collect();
             let mut d = r.clone();
@@ -112,7 +112,7 @@ impl Problem {
                 r = rest;
                 products += 1;
             }
-            // The whole step, or half of it, or half of that, until the loss falls as it should (Armijo).
+            // The whole step, halved until the loss falls enough (Armijo's condition).
             let mut length = 1.0;
             loop {
                 let point = plus(params.values(), length, &x);
@@ -131,7 +131,7 @@ impl Problem {
         Descent { name: "Newton-CG", losses, weights: params.values().to_vec(), seconds: start.elapsed().as_secs_f64() }
     }
 
-    /// Quasi-Newton by the crate argmin.
+    /// The quasi-Newton method L-BFGS of the crate argmin.
     fn lbfgs(&self) -> Result<Descent, Box<dyn Error>> {
         let (start, mut losses, mut tape) = (Instant::now(), Vec::new(), Tape::new());
         let objective = Objective::new(|weights: &[f64]| {
@@ -147,7 +147,7 @@ impl Problem {
         Ok(Descent { name: "L-BFGS", losses, weights, seconds: start.elapsed().as_secs_f64() })
     }
 
-    /// Batches of 32, at a rate that falls linearly to zero.
+    /// Stochastic gradient descent in batches of 32, with a learning rate that falls linearly to zero.
     fn sgd(&self) -> Descent {
         let (start, mut losses, mut tape) = (Instant::now(), Vec::new(), Tape::new());
         let (mut params, mut sgd) = (self.start.clone(), Sgd::new(RATE));
@@ -169,8 +169,8 @@ impl Problem {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The first line is a count of the rows.
-    let (_, rows) = include_str!("data/breast_cancer.csv").split_once('\n').ok_or("the data have no rows")?;
+    // The first line is not a tumour: it counts the rows and names the classes.
+    let (_, rows) = include_str!("../data/breast_cancer.csv").split_once('\n').ok_or("the data have no rows")?;
     let tumours = Csv::new().header(false).labels(Column::Last).read::<f64>(rows.as_bytes())?;
     let (train, test) = tumours.split(TEST, 0);
     println!("{} tumours to learn from, {} to test\n", train.len(), test.len());
@@ -204,7 +204,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let chart =
         Chart::new("Three ways down to the same minimum").x_label("passes over the data").y_label("loss - least");
     let chart = descents.iter().fold(chart.log_y(), |chart, Descent { name, losses, .. }| {
-        // Closer than this, rounding is seen.
+        // Smaller gaps would show rounding errors.
         let gaps = losses.iter().map(|&(passes, loss)| (passes, loss - least));
         chart.line(*name, gaps.take_while(|&(_, gap)| gap > 1e-14))
     });

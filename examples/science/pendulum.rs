@@ -19,9 +19,9 @@ use wengert::watch::Chart;
 use wengert::{Adam, Optimizer, Params, Real, SnapshotSchedule, Tape, Var};
 
 const GRAVITY: f64 = 9.81;
-/// Held at this angle, then let go.
+/// The angle and the angular velocity at the start.
 const START: [f64; 2] = [1.2, 0.0];
-/// Length in metres, damping in 1 / s.
+/// The length in metres and the damping in 1 / s.
 const TRUE: [f64; 2] = [0.75, 0.25];
 const GUESS: [f64; 2] = [1.0, 0.05];
 /// The standard deviation of a measured angle.
@@ -29,10 +29,10 @@ const NOISE: f64 = 0.03;
 const SECONDS: usize = 8;
 const MEASUREMENTS_PER_SECOND: usize = 10;
 const STEPS_BETWEEN: usize = 50;
-/// Adam's steps for each time span.
+/// The number of Adam's steps for each time span.
 const DESCENT: u64 = 150;
 
-/// Angle and angular velocity one Runge-Kutta step later, for numbers and for variables of a tape.
+/// The angle and the angular velocity one Runge-Kutta step later, for plain numbers and for variables of a tape.
 fn step<R: Real<Base = f64>>([length, damping]: [R; 2], [angle, speed]: [R; 2]) -> [R; 2] {
     let h = 1.0 / (MEASUREMENTS_PER_SECOND * STEPS_BETWEEN) as f64;
     let slope = |[angle, speed]: [R; 2]| [speed, -R::lit(GRAVITY) / length * angle.sin() - damping * speed];
@@ -88,8 +88,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:20} {kilobytes:10.0} {milliseconds:14.1} {length:12.6} {damping:13.6}");
     }
 
-    // Logarithms, so that both stay positive. A model that is out of step after a few swings is stuck in a local
-    // minimum, so the first seconds are fitted first.
+    // The logarithms are fitted, so that length and damping stay positive. The first seconds are fitted first: over the
+    // whole time, a model that falls out of step after a few swings would be stuck in a local minimum.
     let mut params = Params::new();
     let logarithms = params.add("logarithms", ndarray::arr1(&GUESS.map(f64::ln)));
     let mut tape = Tape::new();

@@ -1,12 +1,12 @@
-//! Finite differences against the exact derivative: a table, the tangents of 2x², and how the error of each
-//! scheme depends on the step. Writes two pictures, each as PNG and SVG:
+//! Finite differences against the exact derivative: a table, the tangents of 2x², and the error of each scheme against
+//! its step. Writes two pictures, each as PNG and SVG:
 //!
 //! ```text
 //! cargo run --example derivatives [folder]      # default: target/derivatives
 //! ```
 //!
-//! Labels need a TrueType font; the usual system folders are searched, or name a file in `FONT`. Without one the
-//! pictures have no text.
+//! Labels need a TrueType font: the file named in the environment variable `FONT`, else one from the usual system
+//! folders. Without a font the pictures have no text.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ struct Row {
     points: &'static [f64],
 }
 
-/// Each expression is written once and compiled for `f64` and for `Var`.
+/// Rows from expressions; each is written once and compiled for `f64` and for `Var`.
 macro_rules! rows {
     ($($name:literal: |$x:ident| $body:expr, at $points:expr;)+) => {
         [$(Row {
@@ -116,11 +116,12 @@ fn tangents() -> Chart {
     points.clone().fold(chart, tangent).dots("", points.map(|x| (x, f(x)))).colour((70, 70, 70))
 }
 
-/// Relative error of each scheme against the step: truncation falls to the left, rounding to the right.
+/// The relative error of each scheme against its step: the truncation error falls to the left, the rounding error to
+/// the right.
 fn steps() -> Chart {
     let (f, x): (Function, f64) = (|x| x.powi(2) + x + 1.0 + 2f64.powf(x), 1.0);
     let exact = (ROWS[1].exact)(x);
-    // An error of 0 is drawn at the rounding of the result.
+    // An error of 0 is drawn as half a unit in the last place, because the axis is logarithmic.
     let error = |value: f64| ((value - exact) / exact).abs().max(f64::EPSILON / 2.0);
     let title = "Error of a derivative of x² + x + 1 + 2^x at 1";
     let chart = Chart::new(title).x_label("step").y_label("relative error").log_x().log_y();

@@ -4,9 +4,10 @@
 //! cargo run --release --example digits_cnn [SEED]
 //! ```
 //!
-//! Prints which digits it takes for which, and draws the ones it reads wrongly into
+//! Prints the confusion matrix of the test, and draws the digits that were read wrongly into
 //! `target/digits_cnn/wrong.png`.
 
+#[path = "../figure/mod.rs"]
 mod figure;
 
 use std::error::Error;
@@ -25,11 +26,11 @@ use wengert::{Conv, Params, Tape};
 const EPOCHS: u64 = 30;
 const BATCH: usize = 64;
 const TEST: usize = 360;
-/// The learning rate of the first epoch; it falls to zero along a cosine.
+/// The learning rate of the first epoch; the rate falls to zero along a cosine.
 const RATE: f64 = 4e-3;
 const PICTURE: &str = "target/digits_cnn/wrong.png";
 
-/// Moves each image by up to one pixel in each direction; zeros come in.
+/// Moves each image by up to one pixel in each direction and fills the edge with zeros.
 fn jitter(images: ArrayView4<'_, f32>, rng: &mut StdRng) -> Array4<f32> {
     let mut moved = Array4::zeros(images.dim());
     for (from, mut to) in images.outer_iter().zip(moved.outer_iter_mut()) {
@@ -48,12 +49,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => text.parse().map_err(|_| format!("the seed must be a whole number, not {text:?}"))?,
         None => 0,
     };
-    // 64 pixels in 0..=16 and a label a line.
+    // A line has 64 pixels in 0..=16 and a label.
     let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("data/digits.csv.gz")[..])?;
+    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv.gz")[..])?;
     digits.values /= 16.0;
     let (train, test) = digits.split(TEST, seed);
-    // Images of one channel.
+    // Images have one channel.
     let image_shape = |images: usize| (images, 1, 8, 8);
 
     let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(seed));

@@ -1,30 +1,29 @@
-//! A transformer of one block learns to spell given names, saves its weights, and spells some of its own.
+//! A transformer of one block learns to spell given names, saves its weights, and draws new names.
 //!
 //! ```text
 //! cargo run --release --example names_gpt [SEED]
 //! ```
 //!
 //! A decoder as in Radford et al. 2019, "Language models are unsupervised multitask learners": letters and
-//! positions, causal attention in several heads, two layers with gelu (in its tanh form), a norm before each. It is
-//! measured as in the example `names`. Writes `target/names_gpt/weights.safetensors` and draws
+//! positions, causal attention in several heads, two layers with gelu (in its tanh form), a norm before each. The
+//! measure is that of the example `names`. Writes `target/names_gpt/weights.safetensors` and draws
 //! `target/names_gpt/curves.png`.
 
+#[path = "../letters/mod.rs"]
 mod letters;
 
 use std::error::Error;
-use std::time::Instant;
 
-use letters::{END, LETTERS, LONGEST};
+use letters::{END, Journal, LETTERS, LONGEST};
 use ndarray::{Array2, ArrayView2, Axis, Ix2};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather};
 use wengert::nn::{Dropout, Embedding, LayerNorm, Linear, Mode, MultiHeadAttention};
 use wengert::optim::{AdamW, Optimizer, Schedule};
-use wengert::watch::{History, Progress};
 use wengert::{Params, ParamsOn, Tape, Tensor};
 
-/// Tokens of a sequence: the end of the name before, and the letters.
+/// The tokens of a sequence: the end of the name before, and the letters.
 const TOKENS: usize = LONGEST + 1;
 const SIZE: usize = 48;
 const HEADS: usize = 4;
@@ -62,8 +61,8 @@ impl Transformer {
         }
     }
 
-    /// Logits of the letter after each of the tokens `at`, counted through all sequences of
-    /// `tokens` (sequences, tokens).
+    /// The logits of the letter after each of the tokens `at`; these are indices into `tokens` (sequences, tokens),
+    /// counted through all sequences.
     fn logits<'t>(
         &self,
         p: ParamsOn<'t, '_, f32>,
@@ -83,7 +82,7 @@ impl Transformer {
     }
 }
 
-/// Sequences of tokens, where in them a name's letters stand, and the letters that come next.
+/// Sequences of tokens, the indices of those tokens that a letter or the end follows, and what follows each.
 #[derive(Default)]
 struct Batch {
     tokens: Array2<usize>,
@@ -120,8 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut batches = Batches::new(train.len(), BATCH, seed);
     let steps = EPOCHS * batches.len() as u64;
     let schedule = Schedule::cosine(RATE, steps).warm_up(steps / 20);
-    let (mut tape, mut mode, mut history, mut names) = (Tape::new(), Mode::train(seed), History::new(), Vec::new());
-    let (progress, start) = (Progress::new("epoch", EPOCHS), Instant::now());
+    let (mut tape, mut mode, mut names) = (Tape::new(), Mode::train(seed), Vec::new());
+    let mut journal = Journal::new(EPOCHS, bigram);
     for epoch in 1..=EPOCHS {
         let (mut sum, mut count) = (0.0, 0.0);
         for rows in batches.shuffle() {
@@ -136,17 +135,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         tape.clear();
         let logits = model.logits(params.frozen_on(&tape), unseen.tokens.view(), &unseen.at, &mut Mode::eval());
-        let (learnt, validated) = (sum / count, f64::from(logits.softmax_cross_entropy(&unseen.next).value()));
-        history.push("training", learnt);
-        history.push("validation", validated);
-        progress.println(format!("epoch {epoch:2}   training {learnt:.4}   validation {validated:.4}"));
-        progress.step(learnt, adam.lr);
+        let validated = f64::from(logits.softmax_cross_entropy(&unseen.next).value());
+        journal.epoch(epoch, sum / count, validated, adam.lr);
     }
-    progress.finish();
-
-    let validated = history.last("validation").unwrap_or(f64::NAN);
-    println!("\nvalidation loss: counts of pairs {bigram:.4}, transformer {validated:.4}");
-    println!("{:.1} s of training", start.elapsed().as_secs_f64());
+    journal.finish("transformer");
 
     let drawn = letters::draw(10, seed, |name| {
         let tokens = Array2::from_shape_fn((1, name.len() + 1), |(_, i)| if i == 0 { END } else { name[i - 1] });
@@ -164,13 +156,5 @@ fn main() -> Result<(), Box<dyn Error>> {
          weights = load_file(\"target/names_gpt/weights.safetensors\")\n  \
          print(weights[\"letters.weight\"].shape)   # ({LETTERS}, {SIZE})"
     );
-    let ends = [1.0, EPOCHS as f64];
-    history
-        .chart("A transformer of one block spells names", "epoch")
-        .y_label("nats a letter")
-        .y_range(1.8..3.0)
-        .line("counts of pairs, validation", ends.map(|epoch| (epoch, bigram)))
-        .save("target/names_gpt/curves.png")?;
-    println!("\ndrawn in target/names_gpt/curves.png");
-    Ok(())
+    journal.draw("A transformer of one block spells names", 1.8..3.0, "target/names_gpt/curves.png")
 }

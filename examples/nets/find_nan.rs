@@ -1,7 +1,7 @@
 //! A training run that breaks, and the line that broke it.
 //!
-//! The net predicts a Gaussian for each input, its mean and its deviation, and is trained by the
-//! negative log-likelihood ln σ + (y - μ)²/2σ². Nothing keeps σ positive.
+//! The net predicts the mean μ and the standard deviation σ of a Gaussian for each input. The loss is the negative
+//! log-likelihood ln σ + (y - μ)²/2σ². Nothing keeps σ positive.
 //!
 //! ```text
 //! cargo run --example find_nan
@@ -34,7 +34,7 @@ impl Model {
         let out = h.dot(p.get(self.w2)) + p.get(self.b2);
         let (mean, deviation) = (out.index_axis(Axis(1), 0), out.index_axis(Axis(1), 1));
         let z = (p.constant(y) - mean) / deviation;
-        (deviation.ln() + 0.5 * z * z).mean() // the mistake: exp of a free number keeps σ positive
+        (deviation.ln() + 0.5 * z * z).mean() // the mistake: σ should be the exp of an output
     }
 }
 

@@ -1,11 +1,11 @@
-//! A small network learns to tell two spirals apart, and is drawn while it does.
+//! A small network learns to tell two spirals apart; four pictures show its answers during the training.
 //!
 //! ```text
 //! cargo run --release --example spiral
 //! ```
 //!
-//! Four pictures of the plane go to `target/spiral/boundary.png`, one beside the other: the colour is
-//! what the network says of a place, stronger where it is surer.
+//! The pictures of the plane go to `target/spiral/boundary.png`, side by side. The colour of a point is the network's
+//! answer there, stronger where the answer is surer.
 
 use std::error::Error;
 
@@ -64,7 +64,7 @@ impl Net {
         self.out.forward(p, hidden)
     }
 
-    /// What it says of each point, from 0 (the first arm) to 1 (the second).
+    /// The answer for each point, from 0 (the first arm) to 1 (the second).
     fn probabilities(&self, params: &Params<f64>, points: &Array2<f64>) -> Array2<f64> {
         let tape = Tape::new();
         let p = params.frozen_on(&tape);
@@ -72,7 +72,7 @@ impl Net {
     }
 }
 
-/// A colour on white paper, from 0 (none) to 1 (all).
+/// A mixture of white and a colour; `strength` is the share of the colour.
 fn tint((r, g, b): (u8, u8, u8), strength: f64) -> RGBColor {
     let [r, g, b] = [r, g, b].map(|c| (255.0 - strength * f64::from(255 - c)).round() as u8);
     RGBColor(r, g, b)
@@ -80,7 +80,7 @@ fn tint((r, g, b): (u8, u8, u8), strength: f64) -> RGBColor {
 
 type Picture<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
-/// The plane from -1.1 to 1.1 in the colours of the answers, with the points on it.
+/// Draws the plane from -1.1 to 1.1 in the colours of the answers, and the points.
 fn draw(
     area: &Picture<'_>,
     say: impl Fn(&Array2<f64>) -> Array2<f64>,
@@ -95,7 +95,7 @@ fn draw(
     });
     for (i, &second) in (0..).zip(&say(&centres)) {
         let corner = (i % squares * SQUARE, i / squares * SQUARE);
-        // Few shades make contour lines, and a small file.
+        // A few shades show contour lines and keep the file small.
         let sure = (10.0 * (second - 0.5).abs()).ceil() / 5.0;
         let shade = tint(if second < 0.5 { COLOURS[0] } else { COLOURS[1] }, 0.1 + 0.4 * sure);
         area.draw(&Rectangle::new([corner, (corner.0 + SQUARE, corner.1 + SQUARE)], shade.filled()))?;

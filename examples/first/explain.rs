@@ -1,5 +1,5 @@
-//! One function seen from every side: the loss (w2 (w1 x + b1) + b2 - y)² of two linear layers as a
-//! trace, a graph, formulas and a tangent. Pictures and tables go to `target/explain/`.
+//! One function from every side: the loss (w2 (w1 x + b1) + b2 - y)² of two linear layers as a trace, a graph, formulas
+//! and a tangent. Pictures and tables go to `target/explain/`.
 //!
 //! ```text
 //! cargo run --example explain
@@ -16,7 +16,7 @@ const POINT: [f64; 4] = [0.5, -0.3, 1.2, 0.1];
 const X: f64 = 0.7;
 const Y: f64 = 0.9;
 
-/// Written once; it runs on every kind of number below.
+/// The loss, written once for every kind of number below.
 fn loss<R: Real>([w1, b1, w2, b2]: [R; 4], x: R, y: R) -> R {
     (w2 * (w1 * x + b1) + b2 - y).powi(2)
 }
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = "target/explain";
     fs::create_dir_all(folder)?;
 
-    // Step by step: what each operation computes, and what flows back through it.
+    // The trace: the primal and the adjoint of each operation.
     let table = trace(NAMES, |w| loss(w, X.into(), Y.into()), POINT);
     println!("The trace at {NAMES:?} = {POINT:?}, x = {X}, y = {Y}\n\n{table}");
     fs::write(format!("{folder}/trace.txt"), table.to_string())?;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(format!("{folder}/graph.dot"), table.picture().to_dot())?;
     fs::write(format!("{folder}/graph.svg"), table.picture().to_svg())?;
 
-    // The tape gives the numbers, the formula says why.
+    // The partials as numbers of the tape and as formulas.
     let tape = Tape::new();
     let w = tape.vars(POINT);
     let gradient = loss(w, X.into(), Y.into()).backward().wrt(w);
@@ -53,14 +53,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     slopes();
 
-    // The tangent in w1: the slope is the partial.
+    // The tangent in w1; its slope is the partial.
     let along_w1 = |w1: f64| loss([w1, POINT[1], POINT[2], POINT[3]], X, Y);
     fs::write(format!("{folder}/tangent.svg"), tangent(along_w1, POINT[0], gradient[0]))?;
     println!("\nWritten to {folder}: trace.txt, trace.md, trace.tex, graph.dot, graph.svg, formulas.tex, tangent.svg");
     Ok(())
 }
 
-/// The lab of every introduction to derivatives: by a small step, by formula, on the tape, by duals.
+/// Derivatives in four ways: by a small step, by formula, on the tape, by dual numbers.
 fn slopes() {
     fn row<R: Real>(k: usize, w: R) -> R {
         match k {

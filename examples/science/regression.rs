@@ -1,11 +1,11 @@
-//! Ridge regression by gradient descent, beside its closed form, on the diabetes data of Efron et al.:
-//! ten measurements of a patient, and how far the disease went on in a year.
+//! Ridge regression by gradient descent, beside its closed form, on the diabetes data of Efron et al.: ten measurements
+//! of a patient, and the progression of the disease in a year.
 //!
 //! ```text
 //! cargo run --release --example regression
 //! ```
 //!
-//! Draws what was predicted against what happened into `target/regression/predictions.png`.
+//! Draws the predictions against the measurements into `target/regression/predictions.png`.
 
 use std::error::Error;
 
@@ -23,14 +23,14 @@ const TEST: usize = 110;
 const RIDGE: f64 = 10.0;
 const FOLDER: &str = "target/regression";
 
-/// (Xᵀ X + λ1)⁻¹ Xᵀ y, what gradient descent goes to. The matrix is positive definite.
+/// The minimum of the loss, (Xᵀ X + λ1)⁻¹ Xᵀ y. The matrix is positive definite.
 fn closed_form(x: &Array2<f64>, y: &Array2<f64>) -> Result<Array2<f64>, Box<dyn Error>> {
     let tape = Tape::new();
     let normal = x.t().dot(x) + Array2::<f64>::eye(x.ncols()) * RIDGE;
     Ok(tape.constant(&normal).solve(tape.constant(x.t().dot(y)))?.value().to_owned())
 }
 
-/// The same minimum, approached: each step goes down the gradient over all patients.
+/// The weights after gradient descent towards the same minimum; each step takes the gradient over all patients.
 fn descent(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
     let mut params = Params::new();
     let w = params.add("w", Array2::zeros((x.ncols(), 1)));
@@ -51,13 +51,13 @@ fn descent(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let lines = Csv::new().header(false).delimiter(b' ');
-    let patients = lines.read::<f64>(&include_bytes!("data/diabetes_data_raw.csv.gz")[..])?;
-    let progression = lines.read::<f64>(&include_bytes!("data/diabetes_target.csv.gz")[..])?;
+    let patients = lines.read::<f64>(&include_bytes!("../data/diabetes_data_raw.csv.gz")[..])?;
+    let progression = lines.read::<f64>(&include_bytes!("../data/diabetes_target.csv.gz")[..])?;
     let (train, test) = train_test_split(patients.len(), TEST, 0);
     println!("{} patients to learn from, {} to test\n", train.len(), test.len());
 
-    // Columns of mean 0 and deviation 1, so that weights compare and no intercept is needed. Test
-    // rows have no say in it.
+    // Columns of mean 0 and standard deviation 1, so that weights can be compared and no intercept is needed. The
+    // scaling is fitted without the test rows.
     let (train_x, train_y) = (patients.select(&train).values, progression.select(&train).values);
     let (in_x, in_y) = (Scaling::standard(&train_x), Scaling::standard(&train_y));
     let (x, y) = (in_x.apply(&train_x), in_y.apply(&train_y));

@@ -1,5 +1,5 @@
-//! A first neural network, of plain numbers: it tells three kinds of iris apart by the size of their
-//! leaves. There is no array here that differentiates itself, only variables, `+`, `*` and `tanh`.
+//! A first neural network, in plain scalars: the network tells three kinds of iris apart by the size of their leaves.
+//! There are no tensors here, only variables, `+`, `*` and `tanh`.
 //!
 //! ```text
 //! cargo run --release --example iris_scalar
@@ -16,12 +16,12 @@ use wengert::{Tape, Var, log_sum_exp, mean};
 const INPUTS: usize = 4;
 const HIDDEN: usize = 6;
 const KINDS: [&str; 3] = ["setosa", "versicolor", "virginica"];
-/// Each unit has a weight for each of its inputs, and one more that is added.
+/// The number of weights: a unit has one for each of its inputs, and one more that is added.
 const WEIGHTS: usize = HIDDEN * (INPUTS + 1) + KINDS.len() * (HIDDEN + 1);
 const STEPS: usize = 300;
 const RATE: f64 = 0.3;
 
-/// A unit's inputs times its weights, plus its last weight.
+/// The inputs of a unit times its weights, plus its last weight.
 fn unit<'t>(weights: &[Var<'t>], inputs: &[Var<'t>]) -> Var<'t> {
     let mut sum = weights[inputs.len()];
     for (&weight, &input) in weights.iter().zip(inputs) {
@@ -30,9 +30,9 @@ fn unit<'t>(weights: &[Var<'t>], inputs: &[Var<'t>]) -> Var<'t> {
     sum
 }
 
-/// A score for each kind: the greatest one is the network's answer.
+/// A score for each kind; the kind with the highest score is the network's answer.
 fn scores<'t>(weights: &[Var<'t>], flower: &[f64]) -> Vec<Var<'t>> {
-    // Numbers that are not to be differentiated by become constants.
+    // The inputs are constants: no derivative with respect to them is needed.
     let inputs: Vec<Var<'t>> = flower.iter().map(|&x| x.into()).collect();
     let (first, second) = weights.split_at(HIDDEN * (INPUTS + 1));
     let hidden: Vec<Var<'t>> = first.chunks(INPUTS + 1).map(|weights| unit(weights, &inputs).tanh()).collect();
@@ -40,29 +40,29 @@ fn scores<'t>(weights: &[Var<'t>], flower: &[f64]) -> Vec<Var<'t>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The data: four lengths in centimetres a flower, and its kind. A third is kept for the test.
+    // The data: four lengths in centimetres and the kind of each flower. A third of the flowers is kept for the test.
     let csv = Csv::new().labels(Column::Last);
-    let (train, test) = csv.read::<f64>(&include_bytes!("data/iris.csv")[..])?.split(50, 0);
-    // Lengths with mean 0 and deviation 1 are easier to learn from.
+    let (train, test) = csv.read::<f64>(&include_bytes!("../data/iris.csv")[..])?.split(50, 0);
+    // Lengths with mean 0 and standard deviation 1 are easier to learn from.
     let scaling = Scaling::standard(&train.values);
     let rows = |table: &ndarray::Array2<f64>| -> Vec<Vec<f64>> {
         scaling.apply(table).rows().into_iter().map(|row| row.to_vec()).collect()
     };
     let (train_rows, test_rows) = (rows(&train.values), rows(&test.values));
 
-    // Every weight begins as a small random number: equal ones would stay equal.
+    // Every weight begins as a small random number; equal weights would stay equal.
     let mut rng = StdRng::seed_from_u64(0);
     let mut weights: Vec<f64> = (0..WEIGHTS).map(|_| rng.random_range(-0.5..0.5)).collect();
     println!("{} flowers to learn, {} to test, {WEIGHTS} weights\n", train.len(), test.len());
 
     let mut tape = Tape::new();
     for step in 0..=STEPS {
-        // 1. A clean tape, and a variable on it for each weight.
+        // 1. An empty tape with a variable for each weight.
         tape.clear();
         let vars = tape.vars_from(&weights);
 
-        // 2. The loss, small when the right kinds have the great scores. e^score, divided by the sum
-        // of all three, is taken as a probability; -ln of the right kind's one is the loss.
+        // 2. The loss, which is small if the right kinds have high scores. The probability of a kind is e^score divided
+        // by the sum over all three kinds; the loss is -ln of the right kind's probability.
         let loss_of = |(flower, &kind): (&Vec<f64>, &usize)| {
             let scores = scores(vars, flower);
             log_sum_exp(&scores) - scores[kind]
@@ -73,10 +73,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("step {step:3}   loss {:.4}   ({} operations on the tape)", loss.value(), tape.len());
         }
 
-        // 3. One sweep back over the tape: how the loss changes with every weight.
+        // 3. One backward sweep over the tape: the derivative of the loss with respect to every weight.
         let gradient = loss.backward();
 
-        // 4. Each weight goes a little way down its slope.
+        // 4. A small step against the derivative for each weight.
         for (weight, &var) in weights.iter_mut().zip(vars) {
             *weight -= RATE * gradient[var];
         }

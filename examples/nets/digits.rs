@@ -4,9 +4,9 @@
 //! cargo run --release --example digits [SEED]
 //! ```
 //!
-//! Prints which digits it takes for which, and draws the ones it reads wrongly into
-//! `target/digits/wrong.png`.
+//! Prints the confusion matrix of the test, and draws the digits that were read wrongly into `target/digits/wrong.png`.
 
+#[path = "../figure/mod.rs"]
 mod figure;
 
 use std::error::Error;
@@ -26,7 +26,7 @@ const HIDDEN: usize = 96;
 const EPOCHS: u64 = 40;
 const BATCH: usize = 32;
 const TEST: usize = 360;
-/// The learning rate of the first epoch; it falls linearly to zero.
+/// The learning rate of the first epoch; the rate falls linearly to zero.
 const RATE: f64 = 1e-2;
 const PICTURE: &str = "target/digits/wrong.png";
 
@@ -54,13 +54,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => text.parse().map_err(|_| format!("the seed must be a whole number, not {text:?}"))?,
         None => 0,
     };
-    // 64 pixels in 0..=16 and a label a line.
+    // A line has 64 pixels in 0..=16 and a label.
     let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("data/digits.csv.gz")[..])?;
+    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv.gz")[..])?;
     digits.values /= 16.0;
 
-    // The rows stand by writer: the last ones are digits of people who wrote none of the first, so
-    // that to test on the last rows is harder than on rows drawn at random, as here.
+    // The file is sorted by writer: the last rows are digits of people who wrote none of the first. A test on the last
+    // rows would be harder than this test on rows drawn at random.
     let (train, test) = digits.split(TEST, seed);
     println!(
         "{} digits to learn, {} to test, shuffled with seed {seed}.\n\

@@ -1,26 +1,26 @@
 //! An operation of your own: the solution of a linear system, differentiated through its adjoint.
 //!
-//! A rod of 40 cells conducts heat between two ends at fixed temperatures; the conductivity of each
-//! of the 41 faces is unknown. The temperatures solve a tridiagonal system A(c) t = b, by a solver
-//! that knows plain floats alone. Its derivative needs no look inside: with s = A⁻ᵀ t̄,
+//! A rod of 40 cells conducts heat between two ends at fixed temperatures; the conductivity of each of the 41 faces is
+//! unknown. The temperatures solve a tridiagonal system A(c) t = b by a solver that knows only plain floats. The
+//! pullback of the solution needs no look inside the solver: with s = A⁻ᵀ t̄,
 //!
 //! ```text
 //! b̄ = s,    Ā = -s tᵀ    (M. Giles 2008, "Collected matrix derivative results", 2.3.1)
 //! ```
 //!
-//! so one more solve gives the gradient with respect to all 41 conductivities. With the solver's
-//! tangent ṫ = A⁻¹(ḃ - Ȧ t) the same operation runs on a tape of dual numbers too: Hessian-vector
-//! products, here used by Newton's method with conjugate gradients to find a conductivity from
-//! measured temperatures.
+//! so one more solve gives the gradient with respect to all 41 conductivities. With the tangent of the solution,
+//! ṫ = A⁻¹(ḃ - Ȧ t), the same operation runs on a tape of dual numbers too. That gives Hessian-vector products, with
+//! which Newton's method and conjugate gradients find the conductivities from measured temperatures.
 //!
-//! Run: cargo run --release --example implicit
+//! ```text
+//! cargo run --release --example implicit
+//! ```
 
 use ndarray::{Array1, Array2, ArrayView1, s};
 use wengert::gradcheck::GradCheck;
 use wengert::{Dual, Scalar, Tape, Tensor, Var};
 
-/// Numbers for which a tridiagonal system can be solved; the rows are lower diagonal, diagonal and
-/// upper diagonal.
+/// Numbers for which a tridiagonal system can be solved; the bands are lower diagonal, diagonal and upper diagonal.
 trait Solve: Scalar {
     fn solve(bands: [ArrayView1<'_, Self>; 3], b: ArrayView1<'_, Self>) -> Array1<Self>;
 }
@@ -43,7 +43,7 @@ impl Solve for f64 {
     }
 }
 
-/// Its tangent: ṫ = A⁻¹(ḃ - Ȧ t).
+/// The solution and its tangent, ṫ = A⁻¹(ḃ - Ȧ t).
 impl Solve for Dual<f64> {
     fn solve(bands: [ArrayView1<'_, Self>; 3], b: ArrayView1<'_, Self>) -> Array1<Self> {
         let (primal, tangent) = (bands.map(|x| x.mapv(Dual::primal)), bands.map(|x| x.mapv(|d| d.tangents()[0])));
@@ -62,9 +62,10 @@ impl Solve for Dual<f64> {
 
 type Vector<'t, F> = Tensor<'t, F, ndarray::Ix1>;
 
-/// The operation: x with A x = b for a symmetric tridiagonal A (diagonal, and the n - 1 numbers beside it).
+/// The operation: the solution of A x = b for a symmetric tridiagonal A, given by its diagonal and the n - 1 numbers
+/// beside the diagonal.
 fn solve<'t, F: Solve>(diagonal: Vector<'t, F>, beside: Vector<'t, F>, b: Vector<'t, F>) -> Vector<'t, F> {
-    // The solver wants the bands at full length.
+    // The solver takes bands of full length.
     fn run<F: Solve>(diagonal: ArrayView1<'_, F>, beside: ArrayView1<'_, F>, b: ArrayView1<'_, F>) -> Array1<F> {
         let n = diagonal.len();
         let (mut lower, mut upper) = (Array1::zeros(n), Array1::zeros(n));
@@ -81,7 +82,7 @@ fn solve<'t, F: Solve>(diagonal: Vector<'t, F>, beside: Vector<'t, F>, b: Vector
     })
 }
 
-/// The temperatures in the cells, for logarithms of the conductivities of the faces.
+/// The temperatures in the cells, from the logarithms of the conductivities of the faces.
 fn temperatures<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> {
     let c = log_conductivity.exp();
     let n = c.len() - 1;
@@ -91,7 +92,7 @@ fn temperatures<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> 
     solve(diagonal, -c.slice(s![1..n]), b)
 }
 
-/// Squared misfit to what was measured, and a little smoothness.
+/// The squared misfit to the measured temperatures, plus a small penalty on roughness.
 fn misfit<'t, F: Solve>(log_conductivity: Vector<'t, F>, measured: &Array1<f64>) -> Var<'t, F> {
     let n = log_conductivity.len();
     let measured = measured.mapv(F::lit);
@@ -106,7 +107,7 @@ fn gradient(at: &Array1<f64>, measured: &Array1<f64>) -> (f64, Array1<f64>) {
     (loss.value(), loss.backward().wrt(x))
 }
 
-/// The Hessian at a point times a direction: forward over reverse.
+/// The Hessian-vector product at a point: forward over reverse.
 fn hessian_times(at: &Array1<f64>, direction: &Array1<f64>, measured: &Array1<f64>) -> Array1<f64> {
     let dual: Array1<_> = at.iter().zip(direction).map(|(x, d)| Dual::new(*x, [*d])).collect();
     let tape = Tape::new();
@@ -114,7 +115,7 @@ fn hessian_times(at: &Array1<f64>, direction: &Array1<f64>, measured: &Array1<f6
     misfit(x, measured).backward().wrt(x).mapv(|g| g.tangents()[0])
 }
 
-/// H p = -g by conjugate gradients, as far as the curvature is positive.
+/// The solution of H p = -g by conjugate gradients, up to the first direction of negative curvature.
 fn newton_step(at: &Array1<f64>, g: &Array1<f64>, measured: &Array1<f64>) -> Array1<f64> {
     let (mut step, mut residual) = (Array1::zeros(g.len()), -g);
     let mut direction = residual.clone();
@@ -139,7 +140,7 @@ fn main() {
     };
     let mut at = Array1::zeros(41);
 
-    // The adjoint against finite differences, and the second derivatives against those of the gradient.
+    // The gradient against finite differences, and a Hessian-vector product against differences of the gradient.
     GradCheck::new().check_tensor(|x| temperatures(x).square().sum(), &truth).expect("the pullback is right");
     let direction = Array1::from_shape_fn(41, |i| (i as f64).cos());
     let (h, exact) = (1e-5, hessian_times(&truth, &direction, &measured));
@@ -160,7 +161,7 @@ fn main() {
             break;
         }
         let direction = newton_step(&at, &g, &measured);
-        // Backtracking; the direction goes down.
+        // Backtracking along a descent direction.
         let lower = |scale: &f64| gradient(&(&at + &direction * *scale), &measured).0 < loss;
         let scale = (0..40).map(|k| 0.5_f64.powi(k)).find(lower).unwrap_or(0.0);
         at.scaled_add(scale, &direction);

@@ -1,5 +1,5 @@
-//! One training step of a perceptron (784-512-512-10, batch 128) on one tape and on several in parallel: microseconds,
-//! and the same gradients.
+//! One training step of a perceptron (784-512-512-10, batch 128) on one tape and on several tapes in parallel: the
+//! times, and the difference of the gradients.
 //!
 //! ```text
 //! cargo run --release --example data_parallel [THREADS]      # default: all cores
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let difference = whole.iter().zip(parts).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
     println!("largest gradient {largest:.1e}, largest difference of the two {difference:.1e}");
 
-    // Taken in turn, so that what else runs on the machine meets both; the best of each counts.
+    // The two take turns, so that other programs on the machine disturb both; the best time of each counts.
     let mut best = [f64::INFINITY; 2];
     for _ in 0..300 {
         let start = Instant::now();

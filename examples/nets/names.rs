@@ -1,29 +1,28 @@
-//! A small network learns to spell given names: it guesses each letter from the three before it.
+//! A small network learns to spell given names: the network guesses each letter from the three letters before.
 //!
 //! ```text
 //! cargo run --release --example names [SEED]
 //! ```
 //!
-//! The model is that of Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, for letters. It is
-//! measured by the mean -ln P of a letter on names it has not seen, against counts of pairs of letters. Draws
-//! `target/names/curves.png`. The example `names_gpt` goes on from here.
+//! The model is that of Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, for letters. Its measure
+//! is the mean -ln P of a letter on names outside the training set, beside that of a model that counts pairs of
+//! letters. Draws `target/names/curves.png`. The example `names_gpt` goes on from here.
 
+#[path = "../letters/mod.rs"]
 mod letters;
 
 use std::error::Error;
-use std::time::Instant;
 
-use letters::{END, LETTERS, Names};
+use letters::{END, Journal, LETTERS, Names};
 use ndarray::{Array2, ArrayView2, Axis, Ix2};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
 use wengert::nn::{Embedding, Linear};
 use wengert::optim::{AdamW, Optimizer, Schedule};
-use wengert::watch::{History, Progress};
 use wengert::{Params, ParamsOn, Tape, Tensor};
 
-/// How many letters it sees.
+/// The number of letters that the network sees.
 const CONTEXT: usize = 3;
 const EMBEDDING: usize = 16;
 const HIDDEN: usize = 128;
@@ -46,14 +45,14 @@ impl Speller {
         }
     }
 
-    /// (contexts, CONTEXT) letters give (contexts, LETTERS) logits of the next one.
+    /// The logits of the next letter, (contexts, LETTERS), from letters of shape (contexts, CONTEXT).
     fn logits<'t>(&self, p: ParamsOn<'t, '_, f32>, contexts: ArrayView2<'_, usize>) -> Tensor<'t, f32, Ix2> {
         let seen = self.letters.forward(p, &contexts).reshape((contexts.nrows(), CONTEXT * EMBEDDING));
         self.out.forward(p, self.hidden.forward(p, seen).tanh())
     }
 }
 
-/// Every letter of the names, ends included, and the letters before it.
+/// The contexts and the next letters: an example for every letter of the names, ends included.
 fn examples(names: &Names) -> (Array2<usize>, Vec<usize>) {
     let (mut contexts, mut next) = (Vec::new(), Vec::new());
     for name in names {
@@ -80,8 +79,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut adam = AdamW::new(RATE).weight_decay(0.1);
     let mut batches = Batches::new(next.len(), BATCH, seed);
     let schedule = Schedule::cosine(RATE, EPOCHS);
-    let (mut tape, mut history, mut seen, mut labels) = (Tape::new(), History::new(), Vec::new(), Vec::new());
-    let (progress, start) = (Progress::new("epoch", EPOCHS), Instant::now());
+    let (mut tape, mut seen, mut labels) = (Tape::new(), Vec::new(), Vec::new());
+    let mut journal = Journal::new(EPOCHS, bigram);
     for epoch in 1..=EPOCHS {
         adam.lr = schedule.at(epoch - 1);
         let mut sum = 0.0;
@@ -95,17 +94,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         tape.clear();
         let logits = model.logits(params.frozen_on(&tape), unseen.view());
         let validated = f64::from(logits.softmax_cross_entropy(&expected).value());
-        let learnt = sum / next.len() as f64;
-        history.push("training", learnt);
-        history.push("validation", validated);
-        progress.println(format!("epoch {epoch:2}   training {learnt:.4}   validation {validated:.4}"));
-        progress.step(learnt, adam.lr);
+        journal.epoch(epoch, sum / next.len() as f64, validated, adam.lr);
     }
-    progress.finish();
-
-    let validated = history.last("validation").unwrap_or(f64::NAN);
-    println!("\nvalidation loss: counts of pairs {bigram:.4}, network {validated:.4}");
-    println!("{:.1} s of training", start.elapsed().as_secs_f64());
+    journal.finish("network");
 
     let drawn = letters::draw(20, seed, |name| {
         let padded = [&[END; CONTEXT], name].concat();
@@ -116,13 +107,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\ndrawn from the network (* a name it learnt from):\n{}", letters::spell(&drawn, &train));
 
     std::fs::create_dir_all("target/names")?;
-    let ends = [1.0, EPOCHS as f64];
-    history
-        .chart("Spelling names from three letters of context", "epoch")
-        .y_label("nats a letter")
-        .y_range(1.9..2.5)
-        .line("counts of pairs, validation", ends.map(|epoch| (epoch, bigram)))
-        .save("target/names/curves.png")?;
-    println!("\ndrawn in target/names/curves.png");
-    Ok(())
+    journal.draw("Spelling names from three letters of context", 1.9..2.5, "target/names/curves.png")
 }

@@ -1,5 +1,5 @@
-//! The loss (w2 · (w1 · x + b1) + b2 - y)² of two linear layers: its value, every partial, the same
-//! by finite differences, and gradient descent to its minimum.
+//! The loss (w2 · (w1 · x + b1) + b2 - y)² of two linear layers: its value, every partial beside a finite difference,
+//! and gradient descent to its minimum.
 //!
 //! ```text
 //! cargo run --release --example two_layer
@@ -9,12 +9,12 @@ use wengert::{Real, Tape};
 
 const NAMES: [&str; 6] = ["w1", "b1", "w2", "b2", "x", "y"];
 
-/// The loss, for numbers and for variables of a tape.
+/// The loss, for plain numbers and for variables of a tape.
 fn loss<R: Real>([w1, b1, w2, b2, x, y]: [R; 6]) -> R {
     (w2 * (w1 * x + b1) + b2 - y).square()
 }
 
-/// The central difference (f(x + h) - f(x - h)) / 2h in place i.
+/// The central difference (f(x + h) - f(x - h)) / 2h in coordinate i.
 fn central_difference(point: [f64; 6], i: usize) -> f64 {
     // The step that balances truncation against rounding.
     let h = f64::EPSILON.cbrt();
