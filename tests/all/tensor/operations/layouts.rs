@@ -125,7 +125,7 @@ impl Layout {
         }
         let shown = self.view(leaf).to_owned();
         // As many elements that are not zero in both: none stands in a gap.
-        let flows = |x: &ArrayD<F>| x.iter().filter(|g| !g.is_null()).count();
+        let flows = |x: &ArrayD<F>| x.iter().filter(|g| !g.is_exact_zero()).count();
         assert_eq!(
             flows(leaf),
             flows(&shown),
