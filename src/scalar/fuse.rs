@@ -7,7 +7,7 @@ use std::iter::{Product, Sum};
 
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
-use crate::tape::{Progression, Record, SINK, Tape};
+use crate::tape::{Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -299,9 +299,9 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
     let mut value = F::zero();
     let count = tape.records().push_each(a, b, |a, b| {
-        let partials = [a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?];
+        let (v, w) = (a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?);
         value += a.value() * b.value();
-        Some(Record::pair([a.slot(), b.slot()], partials))
+        Some(((a.slot(), v), (b.slot(), w)))
     });
     (count, value)
 }

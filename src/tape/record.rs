@@ -1,7 +1,7 @@
 //! Scalar records: their encoding, the one reader of that encoding, and the memory of a tape's records.
 
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 
 use num_traits::ToPrimitive;
@@ -40,8 +40,8 @@ const COUNT: u32 = SUM - 1;
 /// The sweep relies on that for memory safety (see the [module `tape`](super)); debug builds check it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<F> {
-    parents: [u32; 2],
-    partials: [F; 2],
+    pub(super) parents: [u32; 2],
+    pub(super) partials: [F; 2],
 }
 
 /// Slots in arithmetic progression.
@@ -73,11 +73,6 @@ pub(crate) enum Entries<'a, F> {
 }
 
 impl<F: Scalar> Record<F> {
-    #[inline(always)]
-    pub(crate) fn pair(parents: [u32; 2], partials: [F; 2]) -> Self {
-        Self { parents, partials }
-    }
-
     /// The head of a wide record of `cells` cells.
     #[inline(always)]
     fn head((slot, partial): (u32, F), cells: u32) -> Self {
@@ -95,22 +90,23 @@ impl<F: Scalar> Record<F> {
         if q & WIDE == 0 { Some(Entries::Pair((p, d), (q, e))) } else { None }
     }
 
-    /// The entries of a wide record, with the records before it.
+    /// The entries of a wide record, from the records before it, and the records that are left before those.
     #[inline(always)]
-    fn wide_entries<'a>(&self, before: &'a [Self]) -> Entries<'a, F> {
+    fn wide_entries<'a>(&self, before: &'a [Self]) -> (Entries<'a, F>, &'a [Self]) {
         let ([p, q], partial) = (self.parents, self.partials[0]);
         let count = q & COUNT;
         if q & SUM == 0 {
-            return Entries::Wide((p, partial), &before[before.len() - count as usize..]);
+            let (left, cells) = before.split_at(before.len() - count as usize);
+            return (Entries::Wide((p, partial), cells), left);
         }
         let stride = partial.to_base().to_u32().expect("`Record::sum` wrote it");
-        Entries::Sum(Progression { first: p, stride, len: count })
+        (Entries::Sum(Progression { first: p, stride, len: count }), before)
     }
 
-    /// The entries of a record, with the records before it.
+    /// The entries of a record, from the records before it.
     #[inline(always)]
     fn entries<'a>(&self, before: &'a [Self]) -> Entries<'a, F> {
-        self.as_pair().unwrap_or_else(|| self.wide_entries(before))
+        self.as_pair().unwrap_or_else(|| self.wide_entries(before).0)
     }
 
     /// Parents and partials of a cell.
@@ -163,10 +159,8 @@ impl<'a, F: Scalar> Iterator for Backward<'a, F> {
         if let Some(pair) = head.as_pair() {
             return Some((before.len(), pair));
         }
-        let entries = head.wide_entries(before);
-        if let Entries::Wide(_, cells) = entries {
-            self.left = &before[..before.len() - cells.len()];
-        }
+        let entries;
+        (entries, self.left) = head.wide_entries(before);
         Some((before.len(), entries))
     }
 }
@@ -263,18 +257,32 @@ impl<F> Records<F> {
 
     #[inline(always)]
     fn write(&self, record: Record<F>) -> u32 {
-        let slot = self.next.get();
-        if slot == self.limit.get() {
-            self.grow(1);
+        self.append(1, |room, slot| {
+            debug_assert!(record.parents[0] < slot && (record.parents[1] < slot || record.parents[1] & WIDE != 0));
+            room[0].write(record);
+            1
+        })
+    }
+
+    /// Lets `fill` write the first of the next `most` records, and appends as many as it says; returns the slot of the
+    /// first, which `fill` gets too. See M1 in docs/MEASUREMENTS.md for the cost of `Vec::push` in a `RefCell`.
+    ///
+    /// Private, for two promises that each `fill` in this file keeps: the records that it counts are written, and it
+    /// appends nothing itself, or holds the [lock](Self::lock) while it calls foreign code.
+    #[inline(always)]
+    fn append(&self, most: usize, fill: impl FnOnce(&mut [MaybeUninit<Record<F>>], u32) -> u32) -> u32 {
+        let first = self.next.get();
+        if most > (self.limit.get() - first) as usize {
+            self.grow(most);
         }
-        debug_assert!(record.parents[0] < slot && (record.parents[1] < slot || record.parents[1] & WIDE != 0));
-        // SAFETY: `slot` is `next`, and below `limit`: it was, or `grow` made it so. So `base + slot` is inside the
-        // vector, just behind the written records (the invariant). There is no reference to the records: only `read`
-        // lends one, and sets `limit` to `next` meanwhile, so that `grow` panics. See M1 in docs/MEASUREMENTS.md for
-        // the cost of `Vec::push` in a `RefCell`.
-        unsafe { self.base.get().wrapping_add(slot as usize).write(record) };
-        self.next.set(slot + 1);
-        slot
+        let place = self.base.get().wrapping_add(first as usize).cast();
+        // SAFETY: there are `most` slots below `limit` from `next` on, or `grow` made them so. Their places are inside
+        // the vector, behind the written records (the invariant), and hold no value that would be dropped. There is no
+        // other reference to them: `read` lends written records only, and nothing is appended meanwhile (the promise).
+        // The vector does not move, because only `grow` moves it.
+        let room = unsafe { std::slice::from_raw_parts_mut(place, most) };
+        self.next.set(first + fill(room, first));
+        first
     }
 
     /// Makes room for `more` records.
@@ -377,55 +385,45 @@ impl<F: Scalar> Records<F> {
         if N <= 2 {
             return self.write(row(0, 1));
         }
-        let (first, cells) = (self.next.get(), N as u32 / 2);
-        if cells >= self.limit.get() - first {
-            self.grow(cells as usize + 1);
-        }
-        debug_assert!(terms.iter().all(|(slot, _)| *slot < first));
-        let place = self.base.get().wrapping_add(first as usize);
-        for i in 0..cells as usize {
-            // SAFETY: as in `write`. There is room for the cells and the head, that is, for slots up to
-            // `first + cells`: that was below `limit`, or `grow` made it so.
-            unsafe { place.wrapping_add(i).write(row(2 * i, 2 * i + 1)) };
-        }
-        // SAFETY: as for the cells.
-        unsafe { place.wrapping_add(cells as usize).write(Record::head(term(2 * cells as usize), cells)) };
-        self.next.set(first + cells + 1);
-        first + cells
+        let cells = N / 2;
+        let first = self.append(cells + 1, |room, first| {
+            debug_assert!(terms.iter().all(|(slot, _)| *slot < first));
+            for (i, place) in room[..cells].iter_mut().enumerate() {
+                place.write(row(2 * i, 2 * i + 1));
+            }
+            room[cells].write(Record::head(term(2 * cells), cells as u32));
+            cells as u32 + 1
+        });
+        first + cells as u32
     }
 
-    /// Appends a record for each pair of elements of `a` and `b`, up to the first pair that has none; returns the
-    /// number of records. See M2 in docs/MEASUREMENTS.md for the cost of a [`push`](Self::push) each.
+    /// Appends a record of two entries (slot, partial) for each pair of elements of `a` and `b`, up to the first pair
+    /// that has none; returns the number of records. See M2 in docs/MEASUREMENTS.md for the cost of a [`push`](Self::push) each.
     ///
     /// # Panics
     ///
-    /// If `record` records on this tape.
+    /// If `entries` records on this tape.
     #[inline(always)]
     pub(crate) fn push_each<A, B>(
         &self,
         a: &[A],
         b: &[B],
-        mut record: impl FnMut(&A, &B) -> Option<Record<F>>,
+        mut entries: impl FnMut(&A, &B) -> Option<((u32, F), (u32, F))>,
     ) -> usize {
-        let (first, most) = (self.next.get(), a.len().min(b.len()));
-        if most > (self.limit.get() - first) as usize {
-            self.grow(most);
-        }
-        let mut place = self.base.get().wrapping_add(first as usize);
-        let lock = self.lock();
-        let mut count = 0;
-        for (a, b) in a.iter().zip(b) {
-            let Some(record) = record(a, b) else { break };
-            debug_assert!(record.parents.iter().all(|parent| *parent < first));
-            // SAFETY: as in `write`. There is room for `most` records, and this is one of as many. The vector has not
-            // moved since: only `grow` moves it, and `grow` refuses while the lock is held.
-            unsafe { place.write(record) };
-            place = place.wrapping_add(1);
-            count += 1;
-        }
-        drop(lock);
-        self.next.set(first + count);
-        count as usize
+        let most = a.len().min(b.len());
+        let (a, b) = (&a[..most], &b[..most]);
+        let first = self.append(most, |room, first| {
+            let _lock = self.lock();
+            let mut count = 0;
+            for ((place, a), b) in room.iter_mut().zip(a).zip(b) {
+                let Some(((p, d), (q, e))) = entries(a, b) else { break };
+                debug_assert!(p < first && q < first);
+                place.write(Record { parents: [p, q], partials: [d, e] });
+                count += 1;
+            }
+            count
+        });
+        self.slots() - first as usize
     }
 
     /// Appends a record of any number of terms (slot, partial) and returns its slot.

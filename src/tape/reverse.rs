@@ -24,9 +24,9 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
                 Entries::Pair(a, b) => add_gated(adjoints, cotangent, [a, b]),
                 Entries::Wide((p, d), cells) if cotangent.is_finite_nonzero() => {
                     at(adjoints, p).add_product(cotangent, d);
-                    for [(p, d), (q, e)] in cells.iter().map(Record::cell) {
-                        at(adjoints, p).add_product(cotangent, d);
-                        at(adjoints, q).add_product(cotangent, e);
+                    for Record { parents: [p, q], partials: [d, e] } in cells {
+                        at(adjoints, *p).add_product(cotangent, *d);
+                        at(adjoints, *q).add_product(cotangent, *e);
                     }
                 }
                 Entries::Wide(entry, cells) => {
