@@ -27,13 +27,14 @@ struct Import<'a> {
 }
 
 /// Every `crate::` path of a source, and every chain of `super::` that leads out of a file's room; `depth` is the number
-/// of modules between the file and the root. Comments do not count: links in docs name the public face.
+/// of modules between the file and the root. Comments and docs do not count: their links name the public face.
 fn imports(source: &str, depth: usize) -> Vec<Import<'_>> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let markers = ["crate::".to_owned(), "super::".repeat(depth)];
     let mut found = Vec::new();
     for (i, line) in source.lines().enumerate() {
-        let code = line.split("//").next().unwrap_or_default();
+        let is_doc = line.trim_start().starts_with("#[doc");
+        let code = line.split("//").next().filter(|_| !is_doc).unwrap_or_default();
         for (at, marker) in markers.iter().flat_map(|marker| code.match_indices(marker.as_str())) {
             let before = code[..at].chars().next_back();
             if before.is_some_and(|c| is_word(c) || c == ':') {
