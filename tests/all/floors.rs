@@ -112,7 +112,7 @@ fn an_import_that_runs_up_is_found() {
     assert!(violations("kit/nn/linear.rs", "use crate::Tape;\n").contains("no room"));
     assert!(violations("shed/rake.rs", "").contains("on no floor"));
     // Links, exported macros and paths inside of the room do not count.
-    let fine =
-        "/// See [`Tape`](crate::Tape).\nuse super::record;\n$crate::assert_gradient!(x);\nuse crate::number::Real;\n";
+    let fine = "/// See [`Tape`](crate::Tape).\nuse super::record;\n$crate::assert_gradient!(x);\nuse crate::number::Real;\n\
+         #[doc = \"See the [table](crate::rules).\"]\n";
     assert_eq!(violations("tape/list.rs", fine), "");
 }
