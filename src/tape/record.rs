@@ -28,7 +28,7 @@ const COUNT: u32 = SUM - 1;
 ///
 /// | record | `parents` | `partials` |
 /// |---|---|---|
-/// | a pair | the two parents, [`SINK`] for a missing one | theirs |
+/// | a pair | the two parents, [`SINK`] for a missing one | those of the two parents |
 /// | the head of a wide record | the first parent, `WIDE \| cells` | that of the first parent, 0 |
 /// | the sum of a [`Progression`] | the first slot, `WIDE \| SUM \| len` | the stride, 0 |
 ///
