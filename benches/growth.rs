@@ -47,8 +47,8 @@ fn median(mut work: impl FnMut()) -> f64 {
     samples[SAMPLES / 2]
 }
 
-/// A chain, whose nodes have two parents each, and a stencil of three points on fifty, which `fuse`
-/// makes one node: a head and a cell.
+/// A chain of nodes with two parents each, and a stencil of three points on a grid of fifty: `fuse` makes each point
+/// one node, of a head and a cell.
 fn scalars() {
     println!("\nScalar tapes, f64: a gradient of n nodes\n");
     println!("| n | chain: ns/node | bytes/node | with adjoints | stencil: ns/node | bytes/node | with adjoints |");
@@ -76,8 +76,8 @@ fn scalars() {
     }
 }
 
-/// The cells of a table for `n` nodes, which `record` puts on the tape and sweeps; it returns what the
-/// recording took.
+/// The cells of a table for `n` nodes, which `record` puts on the tape and sweeps; `record` returns the bytes of the
+/// tape before the sweep.
 fn nodes(n: usize, record: impl Fn(&Tape) -> usize) -> String {
     let (mut tape, mut recorded, mut swept) = (Tape::new(), 0, 0);
     let empty = tape.memory();
@@ -90,7 +90,7 @@ fn nodes(n: usize, record: impl Fn(&Tape) -> usize) -> String {
     format!(" {time:.2} | {recorded:.1} | {swept:.1} |")
 }
 
-/// A net of equal `tanh` layers, trained by plain descent on the square of what it puts out.
+/// A net of equal `tanh` layers, trained by plain descent on the mean square of its outputs.
 struct Net {
     params: Params<f32>,
     layers: Vec<(Param<Ix2>, Param<Ix1>)>,
@@ -109,7 +109,7 @@ impl Net {
         Self { params, layers, x }
     }
 
-    /// A row of a table: size, microseconds a step, nanoseconds and bytes for each of `parts`.
+    /// Prints a row of a table: size, microseconds a step, nanoseconds and bytes for each of `parts`.
     fn print(mut self, size: usize, parts: usize) {
         let (mut tape, mut sgd) = (Tape::new(), Sgd::new(0.01));
         let time = median(|| {

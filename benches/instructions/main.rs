@@ -14,7 +14,7 @@
 //! counted, on a machine with AVX-512 too. Another compiler gives other counts.
 //!
 //! Each row warms up, so that tapes have their memory, and then runs [`REPETITIONS`] times inside
-//! [`measured`], outside of which callgrind collects nothing; `run` divides by that number. One thread.
+//! [`measured`]; callgrind collects nothing outside of it, and `run` divides by that number. One thread.
 //! The functions and nets are those of `benches/scalars` and `benches/nets`, which also check their
 //! gradients. `docs/MEASUREMENTS.md` has the counts, and says which comments of the source they support.
 
@@ -36,7 +36,7 @@ use suite::Inputs;
 const WARM_UPS: u32 = 3;
 const REPETITIONS: u32 = 4;
 
-/// The work that is counted, with everything it needs.
+/// The work that is counted; the closure owns everything that the work needs.
 type Work = Box<dyn FnMut()>;
 
 struct Row {
@@ -50,7 +50,7 @@ impl Row {
     }
 }
 
-/// Callgrind collects inside this function only.
+/// The function inside which alone callgrind collects.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     for _ in 0..REPETITIONS {
@@ -91,7 +91,7 @@ fn rows() -> Vec<Row> {
 
 macro_rules! functions {
     ($($function:ident: $($idiom:ident)+;)+) => {
-        /// The rows of `cargo bench --bench scalars`, by the same names.
+        /// The rows of `cargo bench --bench scalars`, under the same names.
         fn scalars() -> Vec<Row> {
             vec![$($({
                 let name = concat!(stringify!($function), "/", stringify!($idiom));

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use super::Row;
 use suite::{Model, NETS, Problem};
 
-/// The rows of `cargo bench --bench training`, by the same names.
+/// The rows of `cargo bench --bench training`, under the same names.
 pub(super) fn training() -> Vec<Row> {
     type Make = fn(&Rc<Problem>) -> Box<dyn Model>;
     let idioms: [(&str, Make); 2] = [("plain", rows::plain), ("best", rows::best)];

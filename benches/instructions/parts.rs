@@ -1,5 +1,5 @@
-//! Rows of their own: generic functions, second order, and the parts of a gradient of which comments
-//! of the source give a count.
+//! Rows that other benches do not have: generic functions, second order, and the parts of a gradient that
+//! `docs/MEASUREMENTS.md` counts.
 
 use std::hint::black_box;
 
@@ -16,7 +16,7 @@ fn loss<R: Real>([w1, b1, w2, b2]: [R; 4], x: f64, y: f64) -> R {
     (w2 * (w1 * R::lit(x) + b1) + b2 - R::lit(y)).square()
 }
 
-/// As in the README.
+/// The function of the README.
 fn rosenbrock<R: Real>(x: &[R]) -> R {
     x.windows(2).map(|p| R::lit(100.0) * (p[1] - p[0] * p[0]).powi(2) + (R::one() - p[0]).powi(2)).sum()
 }
@@ -61,8 +61,8 @@ pub(super) fn second_order() -> Vec<Row> {
     })]
 }
 
-/// Two rows of scalar code: what it records, on a cleared tape, and the sweep over that. `record` gives the
-/// output for two inputs and the constants.
+/// Two rows of scalar code: its recording on a cleared tape, and the sweep over that recording. `record` gives the
+/// output for the inputs.
 fn recording(name: &str, inputs: usize, record: for<'t> fn(&[Var<'t, f64>]) -> Var<'t, f64>) -> [Row; 2] {
     let point = move || -> Vec<f64> { (0..inputs).map(|i| 0.5 + 0.25 * (i as f64).sin()).collect() };
     let recorded = Row::new(format!("{name}/record"), move || -> Work {
@@ -84,7 +84,7 @@ fn recording(name: &str, inputs: usize, record: for<'t> fn(&[Var<'t, f64>]) -> V
 /// Scalar recordings of [`N`] operations or terms.
 pub(super) fn recordings() -> Vec<Row> {
     let rows = [
-        // The inputs alone, as many as `dot` and `products` have.
+        // The inputs alone, in the number that `dot` and `products` have.
         recording("inputs", 2 * N, |x| x[0]),
         // One record an addition.
         recording("additions", 2, |x| (0..N).fold(x[0], |u, _| u + x[1])),

@@ -31,7 +31,7 @@ pub fn plain(problem: &Rc<Problem>) -> Box<dyn Model> {
     })
 }
 
-/// Each layer one operation.
+/// Each layer as one operation.
 pub fn best(problem: &Rc<Problem>) -> Box<dyn Model> {
     model(problem, |x, w, b, f| x.dense(w, b, f))
 }

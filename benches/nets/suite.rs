@@ -1,13 +1,13 @@
 //! Eight nets to train: shapes, data and initial weights, the same for every library.
 
-/// A multilayer perceptron and what it is trained with.
+/// A multilayer perceptron, and the batch size, loss and optimiser of its training.
 pub struct Net {
     pub name: &'static str,
     pub about: &'static str,
     /// The widths, input first.
     pub sizes: &'static [usize],
     pub batch: usize,
-    /// Of every layer but the last.
+    /// The activation of every layer but the last.
     pub activation: Activation,
     pub loss: Loss,
     pub optimizer: Optimizer,
@@ -19,7 +19,7 @@ pub enum Activation {
     Relu,
 }
 
-/// A mean over the batch; of the squared errors also over the outputs.
+/// A mean over the batch, for the squared errors also over the outputs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss {
     Mse,
@@ -28,9 +28,9 @@ pub enum Loss {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Optimizer {
-    /// At the rate [`SGD_RATE`].
+    /// Plain descent at the rate [`SGD_RATE`].
     Sgd,
-    /// At the rate [`ADAM_RATE`], with [`BETAS`] and [`EPSILON`].
+    /// Adam at the rate [`ADAM_RATE`], with [`BETAS`] and [`EPSILON`].
     Adam,
 }
 
@@ -69,7 +69,7 @@ impl Net {
         self.sizes.windows(2).map(|w| (w[0], w[1]))
     }
 
-    /// How many weights there are: of each layer the matrix (inputs by outputs, row-major), then the bias.
+    /// The number of weights. Their order: for each layer the matrix (inputs by outputs, row-major), then the bias.
     pub fn weights(&self) -> usize {
         self.layers().map(|(n, m)| (n + 1) * m).sum()
     }
@@ -93,13 +93,13 @@ impl Net {
 /// A net with its batch and its initial weights.
 pub struct Problem {
     pub net: &'static Net,
-    /// Row-major, one sample a row.
+    /// The inputs: row-major, one sample a row.
     pub x: Vec<f32>,
     /// The targets of the squared error.
     pub y: Vec<f32>,
     /// The classes of the cross-entropy.
     pub labels: Vec<u32>,
-    /// As [`Net::weights`] counts them.
+    /// The initial weights, in the order of [`Net::weights`].
     pub weights: Vec<f32>,
 }
 
@@ -126,9 +126,9 @@ impl SplitMix64 {
 
 /// One library's training of one net.
 pub trait Model {
-    /// Back to the initial weights and a fresh optimiser.
+    /// Goes back to the initial weights and a fresh optimiser.
     fn reset(&mut self);
-    /// Forward, loss, backward, update.
+    /// Takes one training step: forward, loss, backward, update.
     fn step(&mut self);
     /// Loss and gradient at the present weights, ordered as in [`Problem::weights`].
     fn gradient(&mut self) -> (f32, Vec<f32>);

@@ -305,7 +305,7 @@ WAYS = [JaxLoop, TorchCompiled, JaxStep, TorchEager]
 
 
 def turn(model, count):
-    """Seconds of the processor for so many steps from the initial weights."""
+    """Seconds of the processor for a number of steps from the initial weights."""
     model.reset()
     model.steps(1)
     start = time.process_time()
@@ -318,7 +318,7 @@ def flat(arrays):
 
 
 def is_right(model, problem, steps):
-    """Whether the gradient, and the path of the weights in so many steps, are those of the reference."""
+    """True if the gradient, and the path of the weights in `steps` steps, are those of the reference."""
     reference, start = Reference(problem), flat(problem.weights)
     right, ours = flat(reference.gradient()), flat(model.gradient())
     wrong = np.abs(ours - right) > 1e-4 * np.abs(right) + 1e-5 * np.abs(right).max()
@@ -334,7 +334,7 @@ def is_right(model, problem, steps):
 
 
 def contestants(problem, steps):
-    """Those of WAYS that are right: names and turns."""
+    """The names and turns of the WAYS that are right."""
     right = []
     for way in WAYS:
         try:

@@ -1,6 +1,6 @@
 //! Derivatives of functions of one array, in one call: ndarray in, ndarray out.
 //!
-//! The functions are those at the root of the crate, but for closures that take a [`Tensor`]. For derivatives with
+//! The functions are those at the root of the crate, for closures that take a [`Tensor`]. For derivatives with
 //! respect to several arrays, see [`Params`](crate::Params).
 //!
 //! Other data that a closure uses is put on the tape by value:

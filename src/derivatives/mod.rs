@@ -13,7 +13,7 @@
 //! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
 //!
 //! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
-//! number of sweeps: `vjp`, `jacobian` and the sparse derivatives stand on that.
+//! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
 
 pub mod arrays;
 mod grad;

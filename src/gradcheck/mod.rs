@@ -43,7 +43,7 @@
 //! # Source files
 //! Imports run one way: `noise` and `report` import no other file of this folder, then come `stencil`, `slope`,
 //! `options`, `run`, `entries`, `kinks` and `blocks`, `checks`, `on_tape`, each importing only files named before it.
-//! `differences` stands on `slope`. Only `on_tape` uses the rest of the crate.
+//! `differences` builds on `slope`. Only `on_tape` uses the rest of the crate.
 
 mod blocks;
 mod checks;

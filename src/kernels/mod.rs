@@ -3,7 +3,7 @@
 //! Elementwise, fibre and window loops are kernels in the sense of `number::real`: they are compiled for several
 //! instruction sets, and the choice is made at run time. Convolutions and substitutions are mostly matrix products.
 //!
-//! | file | what stands there |
+//! | file | content |
 //! |---|---|
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials |

@@ -1,6 +1,6 @@
 //! The kit for training: everything around the tape and the parameters.
 //!
-//! | file or folder | what is in it |
+//! | file or folder | content |
 //! |---|---|
 //! | `nn/` | layers: structs of parameter ids |
 //! | `optim/` | optimisers, schedules, clipping, averages, the bridge to the crate argmin |

@@ -1,6 +1,6 @@
 //! Numbers: the table of elementary functions and the number types that have these functions.
 //!
-//! | file | what stands there |
+//! | file | content |
 //! |---|---|
 //! | `table` | the rows, as tokens: primal, partial, formula and edge points of every elementary function |
 //! | `rules` | a type for each row, which evaluates the function and its partials; the rows as data for recordings |

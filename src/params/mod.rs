@@ -1,6 +1,6 @@
-//! The parameters of a model: one flat vector of numbers, of which each weight is a named view.
+//! The parameters of a model: one flat vector of numbers; each weight is a named view of a part.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
 //! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
 //! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |

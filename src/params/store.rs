@@ -12,7 +12,7 @@ use crate::number::{Dual, Scalar};
 use crate::tape::Tape;
 use crate::text::Table;
 
-/// The parameters of a model: one flat vector, of which every weight is a named view.
+/// The parameters of a model: one flat vector; every weight is a named view of a part.
 ///
 /// A gradient is therefore one flat slice too, an optimiser is one loop over both, and saving a model is saving one
 /// vector. The weights follow one another in the order in which they were added, each in row-major order.

@@ -216,7 +216,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// # Panics
     ///
-    /// Same as for [`checkpoint`](Self::checkpoint). If a step changes the number of variables of the state, or the
+    /// Same as for [`checkpoint`](Self::checkpoint), or if a step changes the number of variables of the state, or the
     /// schedule has no snapshot.
     #[track_caller]
     pub fn checkpoint_loop<'t>(
@@ -250,7 +250,7 @@ impl<F: Scalar> Tape<F> {
         self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
             let mut lambda = cotangents.of_result.to_vec();
             let mut of_inputs = vec![F::zero(); inputs.values.len()];
-            // The snapshots in hand: step, state, and the number of further snapshots that can be put after it.
+            // The snapshots: step, state, and the number of further snapshots that can be put after each.
             let mut stack: Vec<(usize, Vec<F>, usize)> =
                 snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
             let (mut end, mut end_state) = (steps, values.to_vec());

@@ -246,7 +246,7 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
         let Some(tape) = self.tape else { return };
         if a.needs_record(p) || b.needs_record(q) {
             // A weight needs a record of its own, which must not stand among the cells. So the cells so far get a
-            // head, and that becomes the first operand of the cells that follow.
+            // head, which becomes the first operand of the cells that follow.
             let so_far = tape.records().push_head(std::mem::take(&mut self.count), None);
             let ((s, v), (t, w)) = (a.edge(p), b.edge(q));
             tape.records().push([so_far, SINK], [F::one(), F::zero()]);
@@ -379,8 +379,8 @@ fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {
     /// The sum, as one node.
-    // Inlined by force: the compiler hoists what all terms share (ln σ in the log-density of a normal) only out of a
-    // loop that is inlined. See M6 in docs/MEASUREMENTS.md.
+    // Inlined by force: the compiler hoists the parts that all terms share (ln σ in the log-density of a normal) only
+    // out of a loop that is inlined. See M6 in docs/MEASUREMENTS.md.
     #[inline(always)]
     #[track_caller]
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {

@@ -306,8 +306,8 @@ fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
     !exact && !(weight * partial).product_is_safe()
 }
 
-/// Slot, weight and `node` of a value with two operands (slot, weight, partial), one of which may need
-/// [`record_edge`], or whose weights with respect to a common slot add up to an unsafe number.
+/// Slot, weight and `node` of a value with two operands (slot, weight, partial). Called if an operand may need
+/// [`record_edge`], or if the weights with respect to a common slot add up to an unsafe number.
 #[cold]
 #[inline(never)]
 fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {

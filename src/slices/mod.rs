@@ -1,6 +1,6 @@
 //! Loops over plain slices and strides. They know nothing of derivatives.
 //!
-//! | file | what stands there |
+//! | file | content |
 //! |---|---|
 //! | `gemm` | matrix products and dot products |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |

@@ -168,7 +168,7 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
         self.slots
     }
 
-    /// The whole buffer, of which the caller has to update all the adjoints of `range`, and how: by writing or by
+    /// The whole buffer, and the way in which the caller has to update all the adjoints of `range`: by writing or by
     /// adding.
     #[inline]
     pub(crate) fn write(&mut self, range: Range<usize>) -> (&mut [F], Store) {
@@ -263,7 +263,7 @@ pub(crate) struct Sections<'a, F: Scalar> {
     ops: &'a [Op<F>],
     /// The number of the first operation.
     index: usize,
-    /// The number of records before these.
+    /// The number of records before the first operation.
     base: usize,
 }
 

@@ -28,7 +28,7 @@ const COUNT: u32 = SUM - 1;
 ///
 /// | record | `parents` | `partials` |
 /// |---|---|---|
-/// | a pair | the two parents, [`SINK`] for a missing one | theirs |
+/// | a pair | the two parents, [`SINK`] for a missing one | those of the two parents |
 /// | the head of a wide record | the first parent, `WIDE \| cells` | that of the first parent, 0 |
 /// | the sum of a [`Progression`] | the first slot, `WIDE \| SUM \| len` | the stride, 0 |
 ///
@@ -155,7 +155,7 @@ impl<'a, F: Scalar> Iterator for Backward<'a, F> {
     fn next(&mut self) -> Option<Self::Item> {
         let (head, before) = self.left.split_last()?;
         self.left = before;
-        // The ordinary record first, without a look at cells that it has not.
+        // The ordinary record first: it has no cells to look for.
         if let Some(pair) = head.as_pair() {
             return Some((before.len(), pair));
         }
@@ -264,8 +264,8 @@ impl<F> Records<F> {
         })
     }
 
-    /// Lets `fill` write the first of the next `most` records, and appends as many as it says; returns the slot of the
-    /// first, which `fill` gets too. See M1 in docs/MEASUREMENTS.md for the cost of `Vec::push` in a `RefCell`.
+    /// Lets `fill` write into the room for the next `most` records, and appends the number of records that `fill`
+    /// returns. Returns the slot of the first one, which `fill` gets too. See M1 in docs/MEASUREMENTS.md for the cost of `Vec::push` in a `RefCell`.
     ///
     /// Private, for two promises that each `fill` in this file keeps: the records that it counts are written, and it
     /// appends nothing itself, or holds the [lock](Self::lock) while it calls foreign code.
@@ -326,7 +326,7 @@ impl<F> Records<F> {
     ///
     /// # Panics
     ///
-    /// If there are not as many slots left, or while records are read. Nothing has changed then.
+    /// If fewer than `len` slots are left, or while records are read. The tape is unchanged then.
     pub(crate) fn take_slots(&self, len: usize) -> u32 {
         self.assert_unlocked();
         let first = self.next.get();
@@ -398,7 +398,8 @@ impl<F: Scalar> Records<F> {
     }
 
     /// Appends a record of two entries (slot, partial) for each pair of elements of `a` and `b`, up to the first pair
-    /// that has none; returns the number of records. See M2 in docs/MEASUREMENTS.md for the cost of a [`push`](Self::push) each.
+    /// that has no entries; returns the number of records. See M2 in docs/MEASUREMENTS.md for the cost of a
+    /// [`push`](Self::push) for each.
     ///
     /// # Panics
     ///

@@ -102,7 +102,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.place().reach(self.shape())
     }
 
-    /// Where the elements' adjoints stand in the buffer of adjoints.
+    /// The places of the elements' adjoints in the buffer of adjoints.
     pub(crate) fn place(&self) -> Layout<'_> {
         let layout = self.layout();
         Layout { offset: self.slot() + layout.offset, ..layout }

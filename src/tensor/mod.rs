@@ -54,7 +54,8 @@
 //! - treats operands one after the other: they may share slots, as in `x * x`;
 //! - multiplies cotangents and partials with `gated_mul`, in which 0 times infinity or NaN is 0 (matrix products are
 //!   plain);
-//! - captures only what is `Copy` and lives in the arena, whose contents are never dropped (`custom` alone keeps more).
+//! - captures only values that are `Copy` and live in the arena, whose contents are never dropped (`custom` alone keeps
+//!   more).
 
 mod constant;
 mod conv;

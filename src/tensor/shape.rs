@@ -303,7 +303,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
     }
 
-    /// The same tensor with the dimension type `IxDyn`, of which the number of axes is known at run time only.
+    /// The same tensor with the dimension type `IxDyn`, with a number of axes that is known at run time only.
     pub fn into_dyn(self) -> Tensor<'t, F, ndarray::IxDyn> {
         self.with_view(self.value().into_dyn())
     }

@@ -52,7 +52,7 @@ fn imports(source: &str, depth: usize) -> Vec<Import<'_>> {
     found
 }
 
-/// The rules that a file of src breaks, one a line.
+/// The rules that a file of src breaks, one rule a line.
 fn violations(file: &str, source: &str) -> String {
     let mut text = String::new();
     let parts: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
@@ -106,7 +106,7 @@ fn an_import_that_runs_up_is_found() {
     let planted = "use crate::slices::gemm;\n\nfn f() {\n    let x = crate::tensor::Tensor::new();\n}\n";
     let found = violations("tape/list.rs", planted);
     assert_eq!(found, "src/tape/list.rs:4: `tape` (floor 4) must not import `tensor` (floor 6)\n");
-    // Its neighbours on the same floor are as far.
+    // Rooms on the same floor must not be imported either.
     let found = violations("params/on.rs", "use crate::{derivatives, tape};\nuse super::super::rules::UNARY;\n");
     assert!(found.contains("on.rs:2: `params` (floor 7) must not import `rules` (floor 7)"), "{found}");
     assert!(violations("kit/nn/linear.rs", "use crate::Tape;\n").contains("no room"));

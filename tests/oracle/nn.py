@@ -1,4 +1,4 @@
-"""Values and gradients of tests/nn.rs by PyTorch, in float64: `python nn.py > nn.txt`."""
+"""Values and gradients for tests/all/kit/nn by PyTorch, in float64: `python nn.py > nn.txt`."""
 
 import torch
 import torch.nn.functional as f
@@ -7,7 +7,7 @@ torch.set_default_dtype(torch.float64)
 
 
 def fill(shape, seed):
-    """What the test fills its arrays with."""
+    """The numbers with which the test fills its arrays."""
     n = torch.Size(shape).numel()
     return torch.sin(seed + 1.7 * torch.arange(n)).reshape(shape)
 

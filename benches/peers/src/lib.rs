@@ -1,5 +1,5 @@
-//! What `wengert` is compared on with other libraries: seven scalar functions with reverse-mode
-//! crates, the training steps of eight nets with frameworks and hand-written code.
+//! Comparison of `wengert` with other libraries: with reverse-mode crates on seven scalar functions, with frameworks
+//! and hand-written code on the training steps of eight nets.
 //!
 //! `cargo run --release --ignore-rust-version --bin scalars [function ...]`
 //! `cargo run --release --ignore-rust-version --features candle,burn,dfdx --bin nets [net ...]`

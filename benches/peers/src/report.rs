@@ -1,4 +1,4 @@
-//! What both binaries share: interleaved timing and the Markdown table.
+//! Interleaved timing and the Markdown table, for both binaries.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ pub const HAND: &str = "hand-written";
 /// A column that computes less than the others.
 pub const PRIMAL: &str = "primal";
 
-/// A library's name, and what it is to do: `run(reps)` does it so often and says how long it took.
+/// A library's name and its work: `run(reps)` repeats the work `reps` times and returns the time of all repetitions.
 pub type Timed = (&'static str, Box<dyn FnMut(u32) -> Duration>);
 
 /// The median time of each library; `None` if its results are wrong.
 pub type Times = Vec<(&'static str, Option<f64>)>;
 
-/// The processor time of some work: what other processes take in the meantime does not count, a second
-/// thread would.
+/// The processor time of some work. The time of other processes does not count, that of a second thread of this
+/// process would.
 pub fn time(work: impl FnOnce()) -> Duration {
     let start = ProcessTime::now();
     work();
     start.elapsed()
 }
 
-/// Takes turns: the median nanoseconds of each, within about `budget` altogether. `sample` is what a
-/// turn aims to last, and hence how many repetitions it makes.
+/// Runs the libraries in turns and returns the median nanoseconds of each, within about `budget` altogether. The number
+/// of repetitions in a turn is such that the turn lasts about `sample`.
 pub fn interleaved(timed: Vec<Timed>, budget: Duration, sample: Duration) -> Vec<(&'static str, f64)> {
     let mut round = Duration::ZERO;
     let mut entries: Vec<_> = timed
@@ -72,7 +72,7 @@ impl<'a> Table<'a> {
         self.rows.push((name, times));
     }
 
-    /// Prints what all took over the hand-written code, and the best of the others over each of ours.
+    /// Prints the ratios of all times to the hand-written code, and of the best other library to each of ours.
     pub fn print_ratios(&self) {
         let ours = || self.libraries.iter().filter(|library| is_ours(library));
         let rivals = || self.libraries.iter().filter(|library| ![PRIMAL, HAND].contains(*library) && !is_ours(library));
@@ -108,7 +108,7 @@ fn cell(times: &Times, library: &str, show: impl FnOnce(f64) -> String) -> Strin
     }
 }
 
-/// A dash if one of them is missing.
+/// The ratio of two times; a dash if one of the times is missing.
 fn ratio(over: f64, under: f64) -> String {
     let ratio = over / under;
     if ratio.is_nan() { "–".into() } else { format!("{ratio:.2}") }
@@ -118,7 +118,7 @@ fn is_ours(library: &str) -> bool {
     library.starts_with("wengert")
 }
 
-/// Three significant digits below 100, whole numbers in groups of three above.
+/// A time with three significant digits below 100, whole numbers in groups of three above.
 fn digits(time: f64) -> String {
     if time < 100.0 {
         let decimals = if time < 1.0 {

@@ -1,4 +1,4 @@
-//! Colourings of the columns or rows of a sparse derivative: one seed serves all of one colour.
+//! Colourings of the columns or rows of a sparse derivative: one seed serves all columns or rows of one colour.
 //!
 //! A. R. Curtis, M. J. D. Powell and J. K. Reid, "On the estimation of sparse Jacobian matrices", IMA J.
 //! Appl. Math. 13 (1974); T. F. Coleman and J. J. Moré, "Estimation of sparse Hessian matrices and
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::matrix::Pattern;
 
-/// A colour for each row, column or vertex. All of one colour are seeded together.
+/// A colour for each row, column or vertex. Rows, columns or vertices of one colour are seeded together.
 #[derive(Clone, Debug)]
 pub(super) struct Coloring {
     pub(super) of: Vec<usize>,

@@ -78,7 +78,7 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
 #[derive(Clone, Debug)]
 struct Set {
     items: SmallVec<[u32; 8]>,
-    /// True if all pairs of them are in the pattern of the Hessian already.
+    /// True if all pairs of these inputs are in the pattern of the Hessian already.
     paired: Cell<bool>,
 }
 

@@ -138,7 +138,7 @@ impl<F: Scalar> SparseJacobian<F> {
     ///
     /// # Panics
     ///
-    /// Same as for [`detect`](Self::detect). If `x` or the result of `f` has another length than at the detection.
+    /// Same as for [`detect`](Self::detect), or if `x` or the result of `f` has another length than at the detection.
     #[track_caller]
     pub fn evaluate(&mut self, f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Vec<Var<'t, F>>, x: &[F]) -> &SparseMatrix<F> {
         let (m, n) = self.matrix.shape();
@@ -197,8 +197,8 @@ impl<F: Scalar> SparseJacobian<F> {
 /// The pattern is that of the curvature at a point; a second derivative that is 0 there (x³ at 0) is not in the
 /// pattern. So each evaluation carries one more tangent, in a random direction r, and compares H·r with the product of
 /// the matrix and r. If these differ, or if the function made a recording not seen before (another branch), the pattern
-/// is extended by that at the new point, and the Hessian is evaluated again. An entry below ε^(2/3) of its row can
-/// escape this check.
+/// is extended by the pattern at the new point, and the Hessian is evaluated again. An entry below ε^(2/3) of its row
+/// can escape this check.
 pub struct SparseHessian<F: Scalar = f64> {
     matrix: SparseMatrix<F>,
     schedule: SweepPlan,
@@ -255,8 +255,8 @@ impl<F: Scalar> SparseHessian<F> {
     ///
     /// # Panics
     ///
-    /// Same as for [`detect`](Self::detect). If `x` has another length than at the detection, or if the result still
-    /// fails the check when the pattern grows no more (as it can if `f` is not deterministic).
+    /// Same as for [`detect`](Self::detect), or if `x` has another length than at the detection, or if the result
+    /// still fails the check when the pattern grows no more (possible if `f` is not deterministic).
     #[track_caller]
     pub fn evaluate(
         &mut self,

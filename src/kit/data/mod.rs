@@ -17,7 +17,7 @@
 //!
 //! A seed gives the same order on every machine, for one version of the crate `rand`.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
 //! | `batches.rs` | [`Batches`], [`train_test_split`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
 //! | `scale.rs` | [`Scaling`] of columns, [`one_hot`] labels |

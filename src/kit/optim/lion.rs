@@ -55,7 +55,7 @@ impl UpdateRule for LionRule {
     fn update<N: Real>(&self, step: Step<N>, x: N, g: N, [m]: [N; 1]) -> (N, [N; 1]) {
         let (beta1, beta2) = self.betas;
         let c = N::lit(beta1) * m + N::lit(1.0 - beta1) * g;
-        // c itself where it is 0 or NaN.
+        // Where c is 0 or NaN, the sign is c itself.
         let sign = if c > N::zero() {
             N::one()
         } else if c < N::zero() {

@@ -183,8 +183,8 @@ fn wave(from: f64, to: f64, done: f64) -> f64 {
 
 /// A learning rate that falls when a loss no longer improves.
 ///
-/// A loss is an improvement if it is below the best loss by the share `threshold` of that. After more than
-/// `patience` observations in a row without improvement, the rate is multiplied by `factor`.
+/// A loss is an improvement if it is below the best loss by more than `threshold` times the size of the best loss.
+/// After more than `patience` observations in a row without improvement, the rate is multiplied by `factor`.
 ///
 /// All fields are public, so that they can be saved and a run resumed with them.
 ///
@@ -227,7 +227,7 @@ impl Plateau {
 
     /// Observes a loss and returns the rate of the next step. NaN is no improvement.
     pub fn observe(&mut self, loss: f64) -> f64 {
-        // The share is of the best loss's size, because a loss may be negative.
+        // `abs`, because a loss may be negative.
         let better = if self.best.is_finite() { self.best - self.threshold * self.best.abs() } else { self.best };
         if loss < better {
             self.best = loss;

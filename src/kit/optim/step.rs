@@ -32,11 +32,11 @@ pub trait Optimizer<F: Scalar> {
     /// The number of steps taken, and the state vectors.
     fn state(&self) -> &State<F>;
 
-    /// The same, to be restored.
+    /// The [state](Self::state), mutably, for restoring a saved one.
     fn state_mut(&mut self) -> &mut State<F>;
 }
 
-/// One step as a training log wants it.
+/// The report of one step, for a training log.
 ///
 /// ```
 /// use wengert::{Optimizer, Params, Sgd};
@@ -53,8 +53,8 @@ pub trait Optimizer<F: Scalar> {
 pub struct StepReport {
     /// The number of steps taken so far, this one included.
     pub step: u64,
-    /// The norm of the gradient of all trained weights before clipping. It is computed only to clip
-    /// by it ([`Clip::Norm`]), else it is `None`; [`global_norm`](super::global_norm) computes it alone.
+    /// The norm of the gradient of all trained weights before clipping; `None` unless the step clips by the norm
+    /// ([`Clip::Norm`]). [`global_norm`](super::global_norm) computes the norm alone.
     pub gradient_norm: Option<f64>,
 }
 
@@ -305,7 +305,7 @@ impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
         let Self { rule, theta, grad, mut state, .. } = self;
         let step = Step { rate: L::lit(self.rate), decay: L::lit(self.decay) };
         let n = theta.len();
-        // Of one length for the compiler too, which then needs no check inside the loop.
+        // Slices of one length, as the compiler can see, so that no check is needed inside the loop.
         let grad = &grad[..n];
         for vector in state.as_mut() {
             *vector = &mut std::mem::take(vector)[..n];

@@ -1,4 +1,4 @@
-//! [`Reader`]: a file in memory, found whole.
+//! [`Reader`]: a file in memory, checked to be whole.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::{CHECK_SUMS, OPTIMIZER, STATE, STEPS, SaveError, Stored, check_sum, s
 use crate::kit::optim::Optimizer;
 use crate::params::Params;
 
-/// A safetensors file, read into memory and found whole.
+/// A safetensors file, read into memory and checked to be whole.
 #[derive(Clone, Debug)]
 pub struct Reader {
     data: Vec<u8>,

@@ -1,6 +1,6 @@
 //! Watching a training: progress bars, histories and charts; needs the feature `watch`.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
 //! | `progress.rs` | [`Progress`]: a bar in the terminal |
 //! | `history.rs` | [`History`]: named curves of numbers |

@@ -23,8 +23,8 @@ impl Number {
         Self::Fraction(n, 1)
     }
 
-    /// The fraction for an integer and for a float nearest to halves, thirds and the like; any other float, such as
-    /// 0.7, as it is.
+    /// The fraction for an integer and for the float nearest to a half, a third or the like; any other float, such as
+    /// 0.7, stays a float.
     pub(crate) fn from_f64(x: f64) -> Self {
         const DENOMINATORS: [i64; 9] = [1, 2, 3, 4, 6, 8, 12, 16, 32];
         for q in DENOMINATORS {

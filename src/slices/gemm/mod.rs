@@ -1,6 +1,6 @@
 //! Matrix products over strided slices: `c = a·b` and `c += a·b`; dot products.
 //!
-//! | file | what stands there |
+//! | file | content |
 //! |---|---|
 //! | `mat` | [`Mat`], [`MatMut`] and [`Store`]: matrices inside slices |
 //! | `product` | [`matmul`], and the choice of one of the ways below by size and strides |

@@ -1,4 +1,4 @@
-//! Arguments and results at the edge: none, of wrong lengths, of another tape, in single precision.
+//! Arguments and results at the edge: empty, of wrong length, of another tape, in single precision.
 
 // A method's path is not a function for every lifetime of a handle.
 #![allow(clippy::redundant_closure_for_method_calls)]

@@ -50,7 +50,7 @@ fn special_points_at_second_order() {
         [0.0, 0.0], |x| (x[0] * 0.0).sqrt() + x[1].square() => 0.0, [0.0, 0.0], [[0.0, 0.0], [0.0, 2.0]];
         [0.0, 3.0], |x| x[0].ln().max(x[1]) => 3.0, [0.0, 1.0], ZERO;
         [-1.0, 3.0], |x| if x[0] > 0.0 { x[0].ln() * x[1] } else { x[1].square() } => 9.0, [0.0, 6.0], [[0.0, 0.0], [0.0, 2.0]];
-        // A factor that varies does not: ∂²(√x y)/∂x∂y = 1/(2√x).
+        // A zero factor that varies does not silence them: ∂²(√x y)/∂x∂y = 1/(2√x).
         [0.0, 0.0], |x| x[0].sqrt() * x[1] => 0.0, [0.0, 0.0], [[0.0, inf], [inf, 0.0]];
         // The norm at the origin is flat to every order.
         [0.0, 0.0], |x| norm(x) => 0.0, [0.0, 0.0], ZERO;

@@ -164,7 +164,7 @@ fn assert_without_error(cases: &[Case], seeds: u64) {
     assert_eq!(errors, 0);
 }
 
-/// More of the same kinds with other functions and scales, so that nothing is fitted to the battery.
+/// More cases of the same kinds with other functions and scales, so that nothing is fitted to the battery.
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn further_cases() -> Vec<Case> {
     let rosenbrock = |x: &[f64]| (1.0 - x[0]).powi(2) + 100.0 * (x[1] - x[0] * x[0]).powi(2);

@@ -163,7 +163,7 @@ fn randomness_and_state_are_detected() {
     let report = check(drifting, |x| vec![2.0 * x[0]], &[2.0]).unwrap();
     assert!(!report.value_is_deterministic);
 
-    // A little randomness counts as noise, in which a gradient that is far off is still found.
+    // A little randomness counts as noise; a gradient that is far off is found all the same.
     let noisy = |x: &[f64]| x[0].sin() + 1e-10 * hash(count());
     assert!(check(noisy, |x| vec![x[0].cos()], &[2.0]).is_ok());
     assert!(check(noisy, |x| vec![-x[0].cos()], &[2.0]).is_err());

@@ -1,6 +1,6 @@
 //! Mistakes of the caller panic at the caller's line with a message that names the cause.
 
-// Operators on references are tested as they stand.
+// Operators on references are tested, which clippy would simplify.
 #![allow(clippy::op_ref)]
 
 use ndarray::{Array2, arr1, arr2};

@@ -1,6 +1,6 @@
 //! Operators, comparisons, formatting and the numeric traits of variables.
 
-// Comparisons are tested as they stand.
+// Comparisons are tested in the forms that clippy would simplify.
 #![allow(clippy::manual_range_contains, clippy::nonminimal_bool)]
 
 use std::f64::consts::LN_2;

@@ -163,7 +163,7 @@ fn means_and_norms() {
     let tiny = tape.vars([3.0 * 5e-324, 4.0 * 5e-324]);
     assert_eq!(norm(&tiny).value(), 5.0 * 5e-324);
     assert_all_rounded(&norm(&tiny).backward().wrt(tiny), &[0.6, 0.8]);
-    // At infinity the norm does as `hypot`, its form for two operands.
+    // At infinity the norm agrees with `hypot`, the norm of two operands.
     let far = tape.vars([-INF, 1.0]);
     assert_eq!(norm(&far).value(), INF);
     assert_eq!(norm(&far).backward().wrt(far), far[0].hypot(far[1]).backward().wrt(far));
@@ -194,7 +194,7 @@ fn log_sum_exp_and_softmax() {
     let masked = tape.vars([0.0, -INF]);
     assert_eq!(log_sum_exp(&masked).backward().wrt(masked), [1.0, 0.0]);
     assert_eq!(softmax(&masked)[0].backward().wrt(masked), [0.0, 0.0]);
-    // Of one operand they are the identity and the constant 1.
+    // For one operand the two functions are the identity and the constant 1.
     let one = tape.var(-5.0);
     assert_eq!(log_sum_exp(&[one]).backward()[one], 1.0);
     assert_eq!((softmax(&[one])[0].value(), softmax(&[one])[0].backward()[one]), (1.0, 0.0));

@@ -25,8 +25,8 @@ thread_local! {
 
 /// Runs work that must panic. The panic is not printed.
 ///
-/// The hook is that of the process and is set once. It treats only threads that are in this function in
-/// another way than the hook before it, so tests may run at the same time.
+/// The panic hook belongs to the process and is set once. For threads outside of this function the hook calls the
+/// hook before it, so tests may run at the same time.
 #[track_caller]
 pub(crate) fn panic_of<T>(work: impl FnOnce() -> T) -> Panic {
     static HOOK: Once = Once::new();

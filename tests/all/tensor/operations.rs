@@ -68,12 +68,12 @@ type Cases = &'static [&'static [&'static [usize]]];
 /// One operand of any shape: no axis, one element, no element, axes of length 1, longer than a vector
 /// register.
 const ONE: Cases = &[&[&[]], &[&[1]], &[&[0]], &[&[3]], &[&[2, 0, 3]], &[&[3, 1, 2]], &[&[3, 4]], &[&[35]]];
-/// Those with an element.
+/// One operand with at least one element.
 const FILLED: Cases = &[&[&[]], &[&[1]], &[&[3]], &[&[3, 1, 2]], &[&[3, 4]], &[&[2, 3, 2]], &[&[35]]];
-/// Those with an axis.
+/// One operand with at least one axis.
 const WITH_AXES: Cases =
     &[&[&[1]], &[&[0]], &[&[3]], &[&[2, 0, 3]], &[&[3, 1, 2]], &[&[3, 4]], &[&[2, 3, 2]], &[&[2, 19]]];
-/// Those with both.
+/// One operand with at least one axis, empty in one case only.
 const FIBERS: Cases = &[&[&[1]], &[&[3]], &[&[3, 1, 2]], &[&[3, 4]], &[&[2, 3, 2]], &[&[0, 2]], &[&[2, 19]]];
 /// Two operands that broadcast: neither, one, both; along missing axes and axes of length 1.
 const PAIRS: Cases = &[

@@ -9,7 +9,7 @@ use super::operations::layouts::{LAYOUTS, Layout, PLAIN};
 
 type Dyn<'t, F> = Tensor<'t, F, IxDyn>;
 
-/// Which operands are vectors, and whether there are batches.
+/// The kinds of the two operands: vectors, matrices or batches of matrices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     VectorVector,
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// The product, of two vectors as a tensor of one element.
+    /// The product; that of two vectors as a tensor of one element.
     fn on_tape<'t, F: Scalar>(self, x: Dyn<'t, F>, y: Dyn<'t, F>) -> Dyn<'t, F> {
         fn of<'t, F: Scalar, D: Dimension>(x: Dyn<'t, F>) -> Tensor<'t, F, D> {
             x.into_dimensionality().expect("as many axes as the kind says")
@@ -73,8 +73,8 @@ fn summed(c: Array3<f64>, batches: usize) -> Array3<f64> {
 /// Primals and tangents.
 type Parts = [Array3<f64>; 2];
 
-/// What is expected, part by part, and what rounding can do to it: the number of terms of a sum times the
-/// sum of their sizes.
+/// The expected parts, and for each a bound of its rounding in units of ε: the number of terms of a sum times the sum
+/// of their sizes.
 struct Expected {
     parts: Parts,
     sizes: Parts,
@@ -115,7 +115,7 @@ impl Expected {
         Expected { parts: self.parts.map(|x| f(&x)), sizes: self.sizes.map(|x| f(&x)) }
     }
 
-    /// Panics unless `got` is this but for rounding.
+    /// Panics unless `got` equals the expected numbers up to rounding.
     #[track_caller]
     fn assert<F: Number>(&self, got: &ArrayD<F>, case: &dyn Fn() -> String) {
         let [epsilon, _] = F::epsilon().parts();
@@ -123,7 +123,7 @@ impl Expected {
         for part in 0..F::PARTS {
             let wanted = self.parts[part].iter().zip(&self.sizes[part]);
             for ((got, (want, size)), place) in got.iter().zip(wanted).zip(ndarray::indices(got.raw_dim())) {
-                // Once by the crate, once by the definition.
+                // A factor 2: both the crate and the definition round.
                 let got = got.parts()[part];
                 let close = (got - want).abs() <= 2.0 * epsilon * size;
                 assert!(close, "{}: part {part} at {:?} is {got} instead of {want}", case(), place.slice());
@@ -186,7 +186,7 @@ fn squeezed<T: Clone>(x: Array3<T>, axes: &[usize]) -> ArrayD<T> {
     x.into_shape_with_order(shape).expect("the other axes have length 1")
 }
 
-/// The lengths of a product and how many batches its operands have.
+/// The lengths m, k, n of a product, and the number of batches of either operand.
 type Sizes = ([usize; 3], [usize; 2]);
 
 fn check<F: Number>(kind: Kind, ([m, k, n], [s, t]): Sizes, pairs: &[(Layout, Layout)], repeats: bool) {
@@ -359,9 +359,9 @@ fn large_matrices() {
     check::<Dual<f64>>(MatrixMatrix, ([33, 35, 40], [1, 1]), &plain, false);
 }
 
-/// As many batches on both sides, or one on either side for all. Not k = 0 in more than one batch: on a view
-/// whose batches run backwards the sweep then panics in debug builds (`slot + offset` overflows), which is
-/// a fault.
+/// Equal numbers of batches on both sides, or one batch on either side for all of the other. Without k = 0 in more than
+/// one batch: on a view whose batches run backwards, the sweep then panics in debug builds (`slot + offset`
+/// overflows), which is a fault.
 #[test]
 fn batches() {
     for (lengths, batches) in [

@@ -17,9 +17,9 @@ use wengert_peers::report::{HAND, Table, Timed, Times, interleaved, time};
 
 /// Time spent on each row, all libraries together.
 const BUDGET: Duration = Duration::from_secs(10);
-/// What a turn aims to last: its first steps find cold caches.
+/// The time that a turn should last: long enough, since its first steps find cold caches.
 const SAMPLE: Duration = Duration::from_millis(2);
-/// After so many steps the loss must have fallen, to about the same number everywhere.
+/// The number of steps after which the loss must have fallen, to about the same number with every library.
 const STEPS: u32 = 50;
 
 type Make = fn(&Rc<Problem>) -> Box<dyn Model>;
@@ -88,7 +88,7 @@ fn contestants(net: &'static Net) -> Vec<Timed> {
         }
         let run = move |reps| {
             model.reset();
-            model.step(); // brings what it keeps between steps back into the cache
+            model.step(); // brings the memory that the library keeps between steps back into the cache
             time(|| (0..reps).for_each(|_| model.step()))
         };
         timed.push((library, Box::new(run)));
@@ -96,8 +96,8 @@ fn contestants(net: &'static Net) -> Vec<Timed> {
     timed
 }
 
-/// Answers lines: a net's name with the libraries that are right on it, `library<tab>steps` with the
-/// nanoseconds these took. It begins with a line of all libraries; names are separated by tabs.
+/// Prints a line of all libraries, then answers lines of stdin: a net's name with the libraries that are right on the
+/// net, `library<tab>steps` with the nanoseconds of these steps. Names are separated by tabs.
 fn serve() -> std::io::Result<()> {
     let line = |names: Vec<&str>| println!("{}", names.join("\t"));
     line(LIBRARIES.iter().map(|(library, _)| *library).collect());
@@ -116,11 +116,11 @@ fn serve() -> std::io::Result<()> {
     Ok(())
 }
 
-/// How a training goes.
+/// The course of a training.
 struct Course {
-    /// At the initial weights and after so many [`STEPS`].
+    /// The loss at the initial weights and after [`STEPS`] steps.
     losses: [f32; 2],
-    /// At the initial weights.
+    /// The gradient at the initial weights.
     gradient: Vec<f32>,
 }
 
@@ -157,8 +157,8 @@ impl Course {
         }
     }
 
-    /// Against central differences of the loss along the gradient and along a direction through all
-    /// weights in which no error cancels.
+    /// Checks the gradient against central differences of the loss along the gradient, and along a direction through
+    /// all weights in which no error cancels.
     fn check_differences(&self, problem: &Problem) {
         let gradient: Vec<_> = self.gradient.iter().map(|g| f64::from(*g)).collect();
         let weights: Vec<_> = problem.weights.iter().map(|w| f64::from(*w)).collect();

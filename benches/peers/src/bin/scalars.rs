@@ -13,10 +13,10 @@ use wengert_peers::{rows, suite, suite::Inputs};
 
 /// Time spent on each row, all libraries together.
 const BUDGET: Duration = Duration::from_secs(8);
-/// What one sample aims to last, and hence how many calls it makes.
+/// The time that one sample should last; the number of its calls follows.
 const SAMPLE: Duration = Duration::from_micros(500);
 
-/// Of the functions made of matrices.
+/// The column of the functions that are made of matrices.
 const TENSORS: &str = "wengert tensors";
 
 /// `(reps, gradient) -> (value, time of reps calls)`.
@@ -108,7 +108,7 @@ fn measure(row: &Row) -> Times {
     let timed = timed.map(|(Entry { library, mut run }, _)| -> Timed {
         let mut g = vec![0.0; inputs.x.len()];
         let run = move |reps| {
-            run(1, &mut g); // brings what it keeps between calls back into the cache
+            run(1, &mut g); // brings the memory that the library keeps between calls back into the cache
             run(reps, &mut g).1
         };
         (library, Box::new(run))
@@ -155,7 +155,7 @@ fn hand_written(row: &Row, inputs: &Inputs, entries: &mut [Entry]) -> (f64, Vec<
     (value, g)
 }
 
-/// Whether two successive calls both give the reference; says so on stderr if not.
+/// True if two successive calls both give the reference; a wrong result is named on stderr.
 fn is_right(row: &Row, entry: &mut Entry, (value, reference): &(f64, Vec<f64>)) -> bool {
     let close = |a: f64, b: f64, scale: f64| (a - b).abs() <= 1e-10 * b.abs() + 1e-12 * scale;
     let largest = reference.iter().fold(0.0, |m: f64, g| m.max(g.abs()));

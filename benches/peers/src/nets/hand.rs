@@ -1,6 +1,6 @@
-//! Written by hand for these nets: every buffer allocated once, products by the `gemm` crate or, for
+//! Code written by hand for these nets: every buffer allocated once, products by the `gemm` crate or, for
 //! the small ones, in registers, one pass for bias and activation, one for its derivative, and no
-//! gradient for the input. It is the limit that a library is measured against.
+//! gradient for the input. This code is the limit that a library is measured against.
 
 use std::iter::zip;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use gemm::Parallelism;
 use pulp::Arch;
 
 /// A call compiled for the widest vectors of this machine. Its first argument, a mutable reference,
-/// is moved out of the closure: so that is no `FnMut`, whose call would not be inlined.
+/// is moved out of the closure: the closure is then no `FnMut`, whose call would not be inlined.
 macro_rules! vectorised {
     ($arch:expr, $f:ident $(::<$n:literal>)? ($first:expr $(, $rest:expr)* $(,)?)) => {{
         let (arch, first) = ($arch, $first);
@@ -37,11 +37,11 @@ struct Hand {
 struct Layer {
     inputs: usize,
     outputs: usize,
-    /// Where its matrix stands among the weights; its bias follows.
+    /// The place of the matrix among the weights; the bias follows.
     start: usize,
-    /// What it puts out.
+    /// The outputs, after the activation.
     out: Vec<f32>,
-    /// The cotangent of that before the activation.
+    /// The cotangent of the outputs before the activation.
     d: Vec<f32>,
 }
 
@@ -153,12 +153,12 @@ fn adam(theta: &mut [f32], grad: &[f32], first: &mut [f32], second: &mut [f32], 
     }
 }
 
-/// Elements, and the steps to the next row and the next column.
+/// The elements of a matrix, and the steps to the next row and the next column.
 type Matrix<'a> = (&'a [f32], [usize; 2]);
 
-/// c = a·b, c row-major of rows of `n`, with `k` terms in each sum.
+/// Writes c = a·b, c row-major in rows of `n`, with `k` terms in each sum.
 fn product(arch: Arch, c: &mut [f32], n: usize, a: Matrix<'_>, b: Matrix<'_>, k: usize, scratch: &mut Vec<f32>) {
-    /// Beyond so many multiplications `gemm` is faster.
+    /// The number of multiplications beyond which `gemm` is faster.
     const SMALL: usize = 1 << 16;
     let m = c.len() / n;
     if m * n * k > SMALL || ![1, 2, 8, 10, 16, 32].contains(&n) {
@@ -192,8 +192,8 @@ fn large(c: &mut [f32], [m, n, k]: [usize; 3], (a, s): Matrix<'_>, (b, t): Matri
     let last = |[rows, columns]: [usize; 2], step: [usize; 2]| (rows - 1) * step[0] + (columns - 1) * step[1];
     assert!(c.len() == m * n && last([m, k], s) < a.len() && last([k, n], t) < b.len());
     let [s, t] = [s, t].map(|step| step.map(|step| step as isize));
-    // SAFETY: the assertion says that every element of the three matrices lies in its slice. Its
-    // kernels like contiguous columns of the destination, so they are given cᵀ = bᵀ·aᵀ.
+    // SAFETY: the assertion says that every element of the three matrices lies in its slice.
+    // The kernels of `gemm` prefer contiguous columns of the destination, so the call is for cᵀ = bᵀ·aᵀ.
     unsafe {
         gemm::gemm(
             n,
@@ -314,7 +314,7 @@ fn finish(out: &mut [f32], bias: &[f32], activation: Option<Activation>) {
             |x| if x > 0.0 { x } else { 0.0 },
         ),
         Some(Activation::Tanh) => {
-            // Apart: the rows may be shorter than a vector.
+            // The bias is added in a pass of its own, since rows may be shorter than a vector.
             map(
                 out,
                 bias,
@@ -328,7 +328,7 @@ fn finish(out: &mut [f32], bias: &[f32], activation: Option<Activation>) {
     }
 }
 
-/// The cotangent before an activation, from that after it and its result.
+/// Turns the cotangent `d` after an activation into the cotangent before it; `out` is the result of the activation.
 #[inline(always)]
 fn derivative(d: &mut [f32], out: &[f32], activation: Activation) {
     match activation {

@@ -7,7 +7,7 @@ use echidna::{BReverse64, Reverse64, Scalar};
 use std::array::from_fn;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// The scalar of either tape.
+/// The scalar type of either tape.
 trait Active:
     Scalar<Float = f64>
     + Add<f64, Output = Self>

@@ -137,7 +137,7 @@ fn signum_steps_along_the_sign() {
     assert_eq!((name, momentum), ("momentum", &[-0.625, -0.375][..]));
 }
 
-/// A run that is saved and resumed after each step is the one that is not, and its file too.
+/// A run that is saved and resumed after each step ends with the same file as a run without interruption.
 #[test]
 fn a_rule_is_saved_and_resumed() {
     fn check<R: UpdateRule>(make: impl Fn() -> Optim<f32, R>) {
@@ -177,7 +177,7 @@ fn a_state_of_another_rule_is_refused() {
     assert_eq!(lion.state().steps(), 0);
 }
 
-/// The names of the built-in rules' state, which files of earlier versions have.
+/// The names of the built-in rules' state, as files of earlier versions contain these names.
 #[test]
 fn built_in_state_keeps_its_names() {
     fn check(mut optimizer: impl Optimizer<f64>, name: &str, vectors: &[&str]) {
@@ -264,7 +264,7 @@ fn a_step_reports_its_number_and_the_norm() {
     let mut signum = Optim::with_rule(0.1, Signum { momentum: 0.9 }).clip_norm(1.0);
     let reports = [(); 2].map(|()| signum.step(&mut params, &grad));
     assert_eq!(reports.map(|report| (report.step, report.gradient_norm)), [(1, Some(5.0)), (2, Some(5.0))]);
-    // Also where it is not clipped.
+    // The norm is reported also if it is too small to be clipped.
     assert_eq!(Sgd::new(0.1).clip_norm(9.0).step(&mut params, &grad).gradient_norm, Some(5.0));
     assert_eq!(Sgd::new(0.1).clip_value(0.5).step(&mut params, &grad).gradient_norm, None);
     let mut boxed: Box<dyn Optimizer<f32>> = Box::new(Sgd::new(0.1));
@@ -285,12 +285,12 @@ fn hyper_parameters_change_between_steps() {
         sgd.step(&mut params, grad);
         seen.insert(f64::to_bits(loss));
     }
-    // 1 → 0 with the velocity 2; at 0 plain descent leaves that as it is; then it halves: 0 - 0.5 · 1.
+    // 1 → 0 with the velocity 2; plain descent at 0 leaves the velocity at 2; then the velocity halves: 0 - 0.5 · 1.
     assert_eq!(params.values(), [-0.5]);
     assert_eq!(seen.len(), 2);
 }
 
-/// Hands over to a rule with more state than its own.
+/// A rule that hands its step over to a rule with more state.
 #[derive(Clone, Copy)]
 struct Borrowing;
 
@@ -308,7 +308,7 @@ impl UpdateRule for Borrowing {
     }
 }
 
-/// Has names that a file cannot hold.
+/// A rule with names that a file cannot hold.
 #[derive(Clone, Copy)]
 struct Misnamed<const CASE: usize>;
 

@@ -124,13 +124,13 @@ pub(super) struct Operation {
     pub(super) value: Option<ByDefinition>,
 }
 
-/// The numbers an operand is made of.
+/// The numbers that an operand is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Sample {
-    /// Of an interval.
+    /// Numbers in an interval.
     Between(f64, f64),
-    /// Of an interval, all of them (of all operands of this kind) well apart from each other: where
-    /// equal elements make a kink.
+    /// Numbers in an interval, those of all operands of this kind well apart from each other: for operations with a
+    /// kink at equal elements.
     Apart(f64, f64),
     /// A square matrix far from singular, of both signs.
     Regular,
@@ -141,13 +141,13 @@ pub(super) enum Sample {
 }
 
 impl Sample {
-    /// Whether the operand may hold equal elements, as it does if it is broadcast.
+    /// True if the operand may hold equal elements, as a broadcast operand does.
     fn repeats(self) -> bool {
         matches!(self, Sample::Between(..))
     }
 }
 
-/// What a row may be exempt from, with a reason.
+/// A check that a row may be exempt from, with a reason.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Way {
     /// One tensor, or one and its mirror image, for two operands.
@@ -161,15 +161,15 @@ pub(super) enum Way {
 pub(super) struct Row {
     /// The shapes of the operands in each case.
     pub(super) cases: &'static [&'static [&'static [usize]]],
-    /// The elements of each operand; the last one is for all that follow.
+    /// The elements of each operand; the last entry is for all further operands.
     pub(super) operands: &'static [Sample],
-    /// How far a gradient may be from differences of values, relative to its largest element.
+    /// The admitted error of a gradient against differences of values, relative to its largest element.
     pub(super) first: f64,
-    /// How far a Hessian-vector product may be from differences of gradients.
+    /// The admitted error of a Hessian-vector product against differences of gradients.
     pub(super) second: f64,
-    /// How far `f32` may be from `f64`.
+    /// The admitted difference between `f32` and `f64`.
     pub(super) single: f64,
-    /// Rounding: between layouts, and between `f64` and dual numbers.
+    /// The admitted rounding between layouts, and between `f64` and dual numbers.
     pub(super) rounding: f64,
     pub(super) not: &'static [(Way, &'static str)],
 }
@@ -194,10 +194,10 @@ impl Row {
     }
 }
 
-/// How an operand comes from a source.
+/// The relation of an operand to its source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Relation {
-    /// It is the source.
+    /// The source itself.
     Own,
     /// The source repeated along an axis.
     Repeated(usize, usize),
@@ -205,7 +205,7 @@ enum Relation {
     Mirrored,
 }
 
-/// Sources, which are what is differentiated with respect to, and operands made of them.
+/// Sources, with respect to which the operation is differentiated, and operands made of them.
 #[derive(Clone, Debug)]
 struct Scenario {
     operands: Vec<(usize, Relation)>,
@@ -343,14 +343,14 @@ fn inner(a: &[ArrayD<f64>], b: &[ArrayD<f64>]) -> f64 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| a * b).sum()
 }
 
-/// How the backward sweep starts.
+/// The start of the backward sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Sweep {
-    /// Nowhere.
+    /// No sweep.
     Values,
     /// From the results, with their weights as cotangents.
     Results,
-    /// From one variable, the weighted sum of the results: a sweep in memory that is used again.
+    /// From one variable, the weighted sum of the results: a sweep in memory that the tape keeps.
     Loss,
     /// From the results, with zeros.
     Zeros,
@@ -358,7 +358,7 @@ enum Sweep {
     Twice,
 }
 
-/// What an operation gives, each array as primals and tangents.
+/// The results of an operation and their gradient, each array as primals and tangents.
 #[derive(Clone, Debug, PartialEq)]
 struct Found {
     values: [Vec<ArrayD<f64>>; 2],
@@ -366,7 +366,7 @@ struct Found {
     gradient: [Vec<ArrayD<f64>>; 2],
 }
 
-/// Where an operation is evaluated.
+/// The point at which an operation is evaluated.
 struct Place<'a> {
     scenario: &'a Scenario,
     /// The sources and their tangents.
@@ -462,7 +462,7 @@ fn evaluate<F: Number>(tape: &mut Tape<F>, f: OnTape<F>, place: &Place<'_>, swee
     Found { values: array::from_fn(|i| part(&values, i)), gradient: array::from_fn(|i| part(&gradient, i)) }
 }
 
-/// Panics unless both are equal but for `tolerance`, relative to the largest element and 1.
+/// Panics unless both are equal up to `tolerance`, relative to the largest element and 1.
 #[track_caller]
 fn assert_close(got: &[ArrayD<f64>], want: &[ArrayD<f64>], tolerance: f64, case: impl Fn() -> String) {
     let size = want.iter().flatten().fold(1.0_f64, |size, x| size.max(x.abs()));
@@ -482,8 +482,8 @@ fn difference(f: impl Fn(f64) -> Vec<ArrayD<f64>>) -> Vec<ArrayD<f64>> {
     fine.iter().zip(&coarse).map(|(fine, coarse)| (4.0 * fine - coarse) / 3.0).collect()
 }
 
-/// The layouts of each source to try: of the plain scenario, all of them, the same for each source and one
-/// after the other; of the others a few, which differ from scenario to scenario.
+/// The layouts of each source to try: for the plain scenario all of them, the same for each source and one after the
+/// other; for the other scenarios a few, which differ from scenario to scenario.
 fn choices(sources: usize, scenario: usize) -> Vec<Vec<Layout>> {
     let n = LAYOUTS.len();
     let shifted = |first: usize, step: usize| (0..sources).map(|k| LAYOUTS[(first + k * step) % n]).collect();
@@ -535,7 +535,7 @@ fn check_scenario(
     // The gradient, against differences of the values.
     let cotangents: Vec<ArrayD<f64>> = values.iter().enumerate().map(|(k, y)| weights(k, y.shape())).collect();
     for (k, x) in point.iter().enumerate() {
-        // One element at a time; of a larger source some at a time, each with a weight of its own.
+        // One element at a time; in a larger source some at a time, each with a weight of its own.
         let groups = x.len().min(if index == 0 { 8 } else { 3 });
         let step = |group: usize, i: usize| {
             if i % groups == group { if groups < x.len() { weight(7, i) } else { 1.0 } } else { 0.0 }

@@ -9,7 +9,7 @@ operations! {
     div: PAIRS, operands: &[Sample::Between(-2.0, 2.0), Sample::Between(0.5, 2.0)];
         |x, y| x / y, value |x, y| x / y;
     div_alike: PAIRS, operands: POSITIVE; |x, y| x / y, value |x, y| x / y;
-    /// Between two jumps.
+    /// Operands between two jumps.
     rem: PAIRS, operands: &[Sample::Between(5.2, 5.8), Sample::Between(2.1, 2.4)]; |x, y| x % y, value |x, y| x % y;
     powf: PAIRS, operands: POSITIVE; |x, y| x.powf(y), value |x, y| zip(x, y, f64::powf);
     log: PAIRS, operands: &[Sample::Between(1.5, 4.0)], first: 1e-8;

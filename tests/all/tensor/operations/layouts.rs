@@ -1,4 +1,4 @@
-//! The layouts in which an operand may stand: the same elements, elsewhere in memory.
+//! The layouts that an operand may have: the same elements at other places in memory.
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 use wengert::{Scalar, Tensor};
@@ -19,7 +19,8 @@ pub(crate) enum Form {
     Flipped,
 }
 
-/// A form, and the one who views the owner so: the array before it becomes a tensor, or the tensor.
+/// A form, and the place where the owner is viewed in this form: on the array before it becomes a tensor, or on the
+/// tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
     form: Form,
@@ -116,15 +117,15 @@ impl Layout {
         }
     }
 
-    /// The gradient with respect to `x`, given that with respect to the leaf. Panics if one flows to
-    /// an element that `x` does not have.
+    /// The gradient with respect to `x`, given the gradient with respect to the leaf. Panics if an element of the leaf
+    /// that `x` does not have gets a gradient.
     #[track_caller]
     pub(crate) fn gradient<F: Scalar>(self, leaf: &ArrayD<F>, case: &str) -> ArrayD<F> {
         if !self.on_tape {
             return leaf.clone();
         }
         let shown = self.view(leaf).to_owned();
-        // As many elements that are not zero in both: none stands in a gap.
+        // Equal numbers of elements that are not zero: no such element is in a gap.
         let flows = |x: &ArrayD<F>| x.iter().filter(|g| !g.is_exact_zero()).count();
         assert_eq!(
             flows(leaf),

@@ -57,7 +57,7 @@ operations! {
         value |a, b| solved(&dim(a), b);
     solve_itself: &[&[&[3, 3], &[3, 3]]], operands: &[Sample::Regular], ..SOLVED;
         |a, b| of::<F, Ix2>(a).solve(of::<F, Ix2>(b)).unwrap(), value |a, b| solved(&dim(a), b);
-    /// Both ways with one factorisation, and the determinant from it.
+    /// Systems with the matrix and its transpose by one factorisation, and the determinant from it.
     factorize: SYSTEMS, operands: REGULAR, ..SOLVED;
         |a, b| {
             let lu = of::<F, Ix2>(a).factorize().unwrap();
@@ -79,14 +79,14 @@ operations! {
         |a| of::<F, Ix2>(a).inv().unwrap(), value |a| solved(&dim(a), &Array2::eye(a.shape()[0]).into_dyn());
     det_of: MATRICES, operands: REGULAR, ..SOLVED;
         |a| of::<F, Ix2>(a).det(), value |a| det(&dim(a));
-    /// Where there is no inverse, the pullback is by cofactors.
+    /// Singular matrices, whose pullback is by cofactors.
     det_of_singular: MATRICES, operands: &[Sample::Singular], ..SOLVED;
         |a| of::<F, Ix2>(a).det(), value |a| det(&dim(a));
     sln_det: MATRICES, operands: REGULAR, ..SOLVED;
         |a| of::<F, Ix2>(a).sln_det().unwrap().1, value |a| det(&dim(a)).abs().ln();
     ln_det: MATRICES, operands: &[Sample::Positive], ..SOLVED;
         |a| of::<F, Ix2>(a).ln_det().unwrap(), value |a| det(&dim(a)).ln();
-    /// It takes the symmetric part, so an element may change alone.
+    /// The factorisation takes the symmetric part, so an element may change alone.
     cholesky: MATRICES, operands: &[Sample::Positive], ..SOLVED;
         |a| of::<F, Ix2>(a).cholesky().unwrap(),
         value |a| {

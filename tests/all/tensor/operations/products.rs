@@ -64,7 +64,7 @@ operations! {
         value |x, w, b| times(x, w) + b;
     dense_identity: LAYERS; |x, w, b| dense(x, w, b, Activation::Identity),
         value |x, w, b| times(x, w) + b;
-    /// The bias keeps units off the kink, half of them on either side.
+    /// The bias keeps units away from the kink, half of them on either side.
     dense_relu: LAYERS,
         operands: &[Sample::Between(-0.3, 0.3), Sample::Between(-0.3, 0.3), Sample::Between(0.7, 1.0)];
         |x, w, b| {

@@ -24,20 +24,20 @@ fn product(x: &[f64]) -> f64 {
 
 const SPREAD: Cases = &[&[&[3]], &[&[2, 3, 2]], &[&[3, 4]], &[&[4, 19]]];
 const SHORT: Cases = &[&[&[]], &[&[1]], &[&[0]], &[&[3]], &[&[2, 0, 3]], &[&[3, 1, 2]], &[&[3, 4]], &[&[2, 3, 2]]];
-/// All elements are equal if the tensor of one axis is broadcast.
+/// Without broadcast operands: all elements along an axis would be equal.
 const CONES: &[(Way, &str)] = &[(Way::Repeated, "the distance of equal elements is a kink")];
 
 operations! {
     sum: ONE; |x| x.sum(), value |x| x.sum();
     sum_axis: WITH_AXES; |x| along(x, |axis| x.sum_axis(axis)), value |x| folds(x, |x| x.iter().sum());
     mean_all: FILLED; |x| x.mean(), value |x| mean(&flat(x));
-    /// Not of no element, which is NaN.
+    /// Without the empty fibres, whose mean is NaN.
     mean_axis: FIBERS;
         |x| along(x, |axis| x.mean_axis(axis)).split_off(usize::from(x.is_empty())),
         value |x| folds(x, mean).split_off(usize::from(x.is_empty()));
     product_all: SHORT; |x| x.product(), value |x| x.product();
     product_axis: SHORT; |x| along(x, |axis| x.product_axis(axis)), value |x| folds(x, product);
-    /// Factors of 0: the partials are products of the others.
+    /// Factors of 0: the partial of a factor is the product of the others.
     product_with_zeros: &[&[&[3, 4]], &[&[5]]];
         |x| {
             let mask = ArrayD::from_shape_fn(x.dim(), |i| i[i.ndim() - 1] % 3 != 1);
@@ -54,7 +54,7 @@ operations! {
     var_of_a_sample: SPREAD; |x| x.var(base::<F>(1.0)), value |x| var(&flat(x), 1.0);
     var_axis: SPREAD; |x| along(x, |axis| x.var_axis(axis, base::<F>(0.5))), value |x| folds(x, |x| var(x, 0.5));
     std_all: SPREAD, not: CONES; |x| x.std(base::<F>(1.0)), value |x| var(&flat(x), 1.0).sqrt();
-    /// Along the longest axis: two elements may be too near to each other for differences.
+    /// Operands whose elements may be too near to each other for differences along the longest axis.
     std_axis: SPREAD, operands: APART, first: 1e-8, second: 1e-7, single: 1e-4;
         |x| {
             let axis = (0..x.ndim()).max_by_key(|&axis| x.shape()[axis]).expect("an axis");

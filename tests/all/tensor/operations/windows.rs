@@ -6,7 +6,7 @@ use ndarray::Array4;
 /// Stride, padding, dilation in each direction and the number of groups.
 type Moves = ([usize; 2], [usize; 2], [usize; 2], usize);
 
-/// For each place of a window its number, and the index of the element under each of its places.
+/// For each position of the window: its number, and the index of the element under each place of the window.
 fn over(image: usize, size: usize, (stride, padding, dilation): (usize, usize, usize)) -> Vec<Vec<Option<usize>>> {
     let out = (image + 2 * padding - dilation * (size - 1) - 1) / stride + 1;
     let place = |i: usize, k: usize| (i * stride + k * dilation).checked_sub(padding).filter(|&at| at < image);
@@ -42,7 +42,7 @@ fn signal(y: Array4<f64>) -> ndarray::Array3<f64> {
     y.remove_axis(Axis(2))
 }
 
-/// A number for each window, from the elements under it.
+/// A number for each window, computed from the elements under it.
 fn pooled(
     x: &Array4<f64>,
     size: [usize; 2],
