@@ -118,21 +118,29 @@ impl<F: Scalar> Record<F> {
 }
 
 impl<'a, F: Scalar> Entries<'a, F> {
-    /// The entries (parent, partial) in twos, as the records hold them. The sink fills up a single one.
-    pub(crate) fn pairs(self) -> impl Iterator<Item = [(u32, F); 2]> + 'a {
-        let missing = (SINK, F::zero());
-        let (first, cells, sum) = match self {
-            Self::Pair(a, b) => (Some([a, b]), &[][..], Progression::default()),
-            Self::Wide(entry, cells) => (Some([entry, missing]), cells, Progression::default()),
-            Self::Sum(sum) => (None, &[][..], sum),
-        };
-        let sum = sum.slots().map(move |slot| [(slot, F::one()), missing]);
-        first.into_iter().chain(sum).chain(cells.iter().map(Record::cell))
+    /// The parts of the entries: the record's own in twos, those of cells, and the slots of a sum.
+    #[allow(clippy::type_complexity)]
+    fn parts(self) -> (Option<[(u32, F); 2]>, &'a [Record<F>], Progression) {
+        match self {
+            Self::Pair(a, b) => (Some([a, b]), &[], Progression::default()),
+            Self::Wide(entry, cells) => (Some([entry, (SINK, F::zero())]), cells, Progression::default()),
+            Self::Sum(sum) => (None, &[], sum),
+        }
     }
 
-    /// The pair (parent, partial) of every parent but the sink.
+    /// The entries (parent, partial) in twos, as the records hold them. The sink fills up a single one.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = [(u32, F); 2]> + 'a {
+        let (own, cells, sum) = self.parts();
+        let sum = sum.slots().map(|slot| [(slot, F::one()), (SINK, F::zero())]);
+        own.into_iter().chain(sum).chain(cells.iter().map(Record::cell))
+    }
+
+    /// The pair (parent, partial) of every parent but the sink, in the order of the operands.
     pub(crate) fn terms(self) -> impl Iterator<Item = (u32, F)> + 'a {
-        self.pairs().flatten().filter(|&(slot, _)| slot != SINK)
+        let (own, cells, sum) = self.parts();
+        let sum = sum.slots().map(|slot| (slot, F::one()));
+        let entries = cells.iter().map(Record::cell).chain(own).flatten();
+        sum.chain(entries).filter(|&(slot, _)| slot != SINK)
     }
 }
 

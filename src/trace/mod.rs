@@ -15,4 +15,4 @@ mod table;
 pub use picture::Picture;
 pub use table::{Trace, trace, trace_of};
 
-pub use crate::recording::{BranchChanged, Recorded, Recorder, Recording, record_of};
+pub use crate::recording::{BranchChanged, Recorded, Recorder, Recording, record, record_of};

@@ -1,7 +1,7 @@
 //! The summary and the trace of a tape, and the source of a number that is not finite.
 
 use ndarray::{Array2, Axis, array};
-use wengert::{Params, Tape, record};
+use wengert::{Params, Tape, record, with_partials};
 
 use crate::support::panics::message_of;
 
@@ -157,4 +157,14 @@ fn a_checked_tape_panics_with_the_story() {
     assert!(message.contains("first -inf at [1]; result [2], operands input [2]"), "{message}");
     tape.check_finite(false);
     assert_eq!(step(&mut tape, 0.0), f64::NEG_INFINITY);
+}
+
+/// Of several bad partials of one operation the first operand's is named.
+#[test]
+fn the_first_operand_is_named() {
+    let tape = Tape::<f64>::new();
+    let [a, b, c] = tape.vars([1.0, 2.0, 3.0]);
+    let _y = with_partials(0.0, [(a, f64::INFINITY), (b, 1.0), (c, f64::NAN)]);
+    let source = tape.first_non_finite().unwrap().to_string();
+    assert!(source.contains("with respect to slot 1 is inf"), "{source}");
 }
