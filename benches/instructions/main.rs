@@ -3,8 +3,8 @@
 //! ```sh
 //! benches/instructions/run                       # every row
 //! benches/instructions/run seed T2/plain         # the rows that begin with these names
-//! benches/instructions/run --save /tmp/before    # then change the source, and
-//! benches/instructions/run --against /tmp/before
+//! benches/instructions/run --save target/before    # then change the source, and
+//! benches/instructions/run --against target/before
 //! ```
 //!
 //! Counts do not depend on the load of the machine, and two runs of one binary agree, so a count shows
