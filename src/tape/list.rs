@@ -366,3 +366,33 @@ impl<F: Scalar> Tape<F> {
         self.records.read(|records| f(records, &ops))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// A tape that is full refuses inputs and operations without a trace: neither slots nor the list change.
+    #[test]
+    fn a_refused_operation_is_not_listed() {
+        let tape = Tape::<f64>::new();
+        tape.input_slots((1 << 31) - 8); // slots alone take no memory
+        let state = || {
+            let ops = tape.ops.borrow();
+            (tape.slots(), ops.iter().map(|op| (op.first, op.len)).collect::<Vec<_>>())
+        };
+        let before = state();
+        let refused = [
+            catch_unwind(AssertUnwindSafe(|| tape.input_slots(16))),
+            catch_unwind(AssertUnwindSafe(|| {
+                tape.push_op(OperationKind::new("test", [None; 2]), &[16], &[0.0; 16], |_| {})
+            })),
+        ];
+        assert!(refused.iter().all(Result::is_err));
+        assert_eq!(state(), before);
+        // What fits is granted as before.
+        tape.push_op(OperationKind::new("test", [None; 2]), &[2], &[0.0; 2], |_| {});
+        assert_eq!((tape.slots(), state().1.len()), (before.0 + 2, before.1.len() + 1));
+    }
+}
