@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::kit::optim::mix;
 use crate::number::Scalar;
-use crate::params::{Params, ParamsOn};
+use crate::params::{Params, ParamsGradient, ParamsOn};
 use crate::scalar::Var;
 use crate::tape::Tape;
 
@@ -51,7 +51,7 @@ const BLOCK: usize = 4096;
 #[derive(Debug)]
 pub struct Parallel<F: Scalar = f64> {
     tapes: Vec<Tape<F>>,
-    grad: Vec<F>,
+    grad: ParamsGradient<'static, F>,
 }
 
 impl<F: Scalar> Parallel<F> {
@@ -63,7 +63,7 @@ impl<F: Scalar> Parallel<F> {
     #[track_caller]
     pub fn new(shards: usize) -> Self {
         assert!(shards > 0, "Parallel: a batch has at least 1 shard");
-        Self { tapes: (0..shards).map(|_| Tape::new()).collect(), grad: Vec::new() }
+        Self { tapes: (0..shards).map(|_| Tape::new()).collect(), grad: ParamsGradient::default() }
     }
 
     /// The number of parts of a batch.
@@ -85,14 +85,14 @@ impl<F: Scalar> Parallel<F> {
         params: &'env Params<F>,
         len: usize,
         f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
-    ) -> (F, &[F]) {
+    ) -> (F, &ParamsGradient<'static, F>) {
         assert!(len > 0, "Parallel: the mean loss of 0 examples is not defined");
         // The first len % shards parts have one example more; if there are fewer examples than shards, the others have
         // none.
         let shards = self.tapes.len();
         let start = |shard: usize| shard * (len / shards) + shard.min(len % shards);
         let used = shards.min(len);
-        let parts: Vec<(F, F, &[F])> = self.tapes[..used]
+        let parts: Vec<(F, F, &ParamsGradient<'_, F>)> = self.tapes[..used]
             .par_iter_mut()
             .enumerate()
             .map(|(shard, tape)| {
@@ -103,8 +103,8 @@ impl<F: Scalar> Parallel<F> {
             })
             .collect();
 
-        self.grad.resize(params.len(), F::zero());
-        self.grad.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
+        let sum = self.grad.reset(parts[0].2.of(), params.len());
+        sum.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
             let range = block * BLOCK..block * BLOCK + sum.len();
             for (i, (share, _, grad)) in parts.iter().enumerate() {
                 let keep = if i == 0 { F::zero() } else { F::one() };

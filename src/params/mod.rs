@@ -5,14 +5,20 @@
 //! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
 //! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |
 //! | `on.rs` | [`ParamsOn`]: parameters on a tape; `Tape::value_and_grad`, the gradient of a closure |
+//! | `gradient.rs` | [`ParamsGradient`]: the gradient with respect to all weights |
+//! | `identity.rs` | `Owner`: which model an optimiser's state belongs to |
 //! | `checkpoint.rs` | `Tensor::checkpoint`, `ParamsOn::checkpoint`: parts of a network that the sweep computes again |
 
 mod checkpoint;
+mod gradient;
 mod group;
+mod identity;
 mod on;
 mod store;
 
+pub use gradient::ParamsGradient;
 pub use group::Group;
+pub(crate) use identity::Owner;
 pub use on::ParamsOn;
 pub(crate) use store::TrainedRange;
 pub use store::{Param, ParamInfo, Params};

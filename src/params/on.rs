@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use ndarray::{ArrayView, Dimension, Ix1};
 
+use super::gradient::ParamsGradient;
 use super::store::{Param, Params};
 use crate::number::{Dual, Scalar};
 use crate::scalar::Var;
@@ -34,7 +35,7 @@ impl<F: Scalar> fmt::Debug for ParamsOn<'_, '_, F> {
 impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// The parameters as the next inputs of a tape.
     pub(crate) fn new(tape: &'t Tape<F>, params: &'t Params<F>) -> Self {
-        Self::at(tape, params, &params.values)
+        Self::at(tape, params, params.values())
     }
 
     /// The same parameters on another tape: as its next inputs if `recorded`, else as constants.
@@ -61,9 +62,9 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     pub fn get<D: Dimension>(self, id: Param<D>) -> Tensor<'t, F, D> {
         let entry = self.params.entry(id);
         let constant = entry.buffer || entry.training.frozen;
-        let store = if entry.buffer { &self.params.buffers[..] } else { self.values };
         let slot = if constant || self.slot == SINK { SINK } else { self.slot + entry.start as u32 };
-        self.weights(slot, entry.dim(), &store[entry.range()])
+        let numbers = if entry.buffer { self.params.store(entry) } else { &self.values[entry.range()] };
+        self.weights(slot, entry.dim(), numbers)
     }
 
     /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of
@@ -105,7 +106,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// The tape is cleared first, and the recording is dropped before the method returns. Parameters and data are read
     /// in place. The gradient lies in the memory of the tape until the next use of the tape. It does not borrow the
-    /// parameters, so an optimiser can change them:
+    /// parameters, so an optimiser can change them. It stands wherever a slice is expected:
     ///
     /// ```
     /// use ndarray::{Array1, array};
@@ -177,11 +178,11 @@ impl<F: Scalar> Tape<F> {
         &mut self,
         params: &'env Params<F>,
         f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
-    ) -> (F, &[F]) {
-        let (loss, adjoints) =
-            self.record_and_sweep(|scope: Scope<'_, 'env, F>| f(ParamsOn::new(scope.tape, params)).into_output());
+    ) -> (F, &ParamsGradient<'_, F>) {
+        let (loss, adjoints, arena) =
+            self.record_and_sweep_in(|scope: Scope<'_, 'env, F>| f(ParamsOn::new(scope.tape, params)).into_output());
         // The parameters are the first input of the cleared tape, after the sink.
-        (loss, &adjoints[1..][..params.len()])
+        (loss, arena.alloc(ParamsGradient::new(params, &adjoints[1..][..params.len()])))
     }
 
     /// Same as [`value_and_grad`](Self::value_and_grad), but at other values than the parameters' own, as a line search
@@ -192,7 +193,7 @@ impl<F: Scalar> Tape<F> {
     /// let w = params.add("w", ndarray::array![1.0, 2.0]);
     /// let mut tape = wengert::Tape::new();
     /// let (loss, grad) = tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.get(w).square().sum());
-    /// assert_eq!((loss, grad), (25.0, &[6.0, 8.0][..]));
+    /// assert_eq!((loss, &grad[..]), (25.0, &[6.0, 8.0][..]));
     /// ```
     ///
     /// # Panics
@@ -204,18 +205,18 @@ impl<F: Scalar> Tape<F> {
         params: &'env Params<F>,
         values: &[F],
         f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
-    ) -> (F, &[F]) {
+    ) -> (F, &ParamsGradient<'_, F>) {
         assert!(
             values.len() == params.len(),
             "value_and_grad_at: {} values do not fit {} parameters",
             values.len(),
             params.len()
         );
-        let (loss, adjoints) = self.record_and_sweep(|scope: Scope<'_, 'env, F>| {
+        let (loss, adjoints, arena) = self.record_and_sweep_in(|scope: Scope<'_, 'env, F>| {
             // The copy lives as long as the handles.
             f(ParamsOn::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values))).into_output()
         });
-        (loss, &adjoints[1..][..params.len()])
+        (loss, arena.alloc(ParamsGradient::new(params, &adjoints[1..][..params.len()])))
     }
 }
 
@@ -240,7 +241,7 @@ impl<F: Scalar> Params<F> {
 
     /// The weights as constants of a tape, for evaluating a model without recording it.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 't, F> {
-        ParamsOn { tape, slot: SINK, params: self, values: &self.values, env: PhantomData }
+        ParamsOn { tape, slot: SINK, params: self, values: self.values(), env: PhantomData }
     }
 }
 

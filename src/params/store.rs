@@ -1,13 +1,14 @@
 //! [`Params`]: the parameters of a model as one flat vector.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
 use smallvec::SmallVec;
 
+use super::identity::{self, Identity, Owner};
 use crate::number::{Dual, Scalar};
 use crate::tape::Tape;
 use crate::text::Table;
@@ -53,10 +54,14 @@ use crate::text::Table;
 /// A [group](Self::group) of weights can be frozen, or trained at a rate of its own.
 #[derive(Clone)]
 pub struct Params<F: Scalar = f64> {
-    pub(super) values: Vec<F>,
-    /// The numbers that belong to the model but are not trained; see [`Params::add_buffer`].
-    pub(super) buffers: Vec<F>,
+    /// The numbers of all weights, then those of all [buffers](Params::add_buffer): the whole state of the model.
+    pub(super) state: Vec<F>,
+    /// The number of numbers of all weights.
+    pub(super) weights: usize,
     pub(super) entries: Vec<ParamEntry>,
+    /// A hash of the names, shapes and kinds of all entries, in their order.
+    signature: u64,
+    identity: Identity,
     /// The number of mutable borrows of `values` so far.
     pub(super) version: u64,
     /// The trained ranges of `values`, for optimisers; neighbours that are trained alike are joined.
@@ -68,8 +73,8 @@ pub struct Params<F: Scalar = f64> {
 pub(super) struct ParamEntry {
     pub(super) name: String,
     pub(super) shape: SmallVec<[usize; 4]>,
-    /// True if the numbers are in `buffers`, false if they are in `values`.
     pub(super) buffer: bool,
+    /// The first number's place, counted from the first weight or the first buffer.
     pub(super) start: usize,
     pub(super) len: usize,
     /// A number that no other entry has and that its ids carry; clones of the parameters keep it.
@@ -83,8 +88,15 @@ impl ParamEntry {
         ParamInfo { name: &self.name, shape: &self.shape, range: self.range(), frozen, rate, decay }
     }
 
+    /// The range of the numbers, counted from the first weight or the first buffer.
     pub(super) fn range(&self) -> Range<usize> {
         self.start..self.start + self.len
+    }
+
+    /// The range of the numbers in the state of a model with this number of weights.
+    pub(super) fn place(&self, weights: usize) -> Range<usize> {
+        let start = self.start + if self.buffer { weights } else { 0 };
+        start..start + self.len
     }
 
     /// The shape as a dimension of ndarray. Its number of axes fits, because the type of the id carries it.
@@ -153,7 +165,15 @@ impl<F: Scalar> Default for Params<F> {
 impl<F: Scalar> Params<F> {
     /// A model without parameters.
     pub fn new() -> Self {
-        Self { values: Vec::new(), buffers: Vec::new(), entries: Vec::new(), version: 0, spans: Vec::new() }
+        Self {
+            state: Vec::new(),
+            weights: 0,
+            entries: Vec::new(),
+            signature: 0,
+            identity: Identity::default(),
+            version: 0,
+            spans: Vec::new(),
+        }
     }
 
     /// Adds a weight with the values of an array of any memory layout, and returns its id.
@@ -202,29 +222,35 @@ impl<F: Scalar> Params<F> {
 
     #[track_caller]
     fn push<D>(&mut self, name: String, array: ArrayViewD<'_, F>, buffer: bool) -> Param<D> {
-        static STAMPS: AtomicU64 = AtomicU64::new(0);
-
         assert!(
             self.find(&name).is_none(),
             "Params::add: there is a parameter named {name:?} already; names are unique"
         );
-        let store = if buffer { &mut self.buffers } else { &mut self.values };
-        let start = store.len();
-        if array.len() > store.capacity() - start {
+        let len = self.state.len();
+        if array.len() > self.state.capacity() - len {
             // An eighth of spare room, not the factor of two of `Vec`: the vector is as large as the model.
-            store.reserve_exact(array.len() + start / 8);
+            self.state.reserve_exact(array.len() + len / 8);
         }
         match array.as_slice() {
-            Some(values) => store.extend_from_slice(values),
-            None => store.extend(array.iter()),
+            Some(values) => self.state.extend_from_slice(values),
+            None => self.state.extend(array.iter()),
         }
+        let start = if buffer { len - self.weights } else { self.weights };
+        if !buffer {
+            // Buffers stay behind the weights.
+            self.state[self.weights..].rotate_right(array.len());
+            self.weights += array.len();
+        }
+        let mut hasher = DefaultHasher::new();
+        (self.signature, &name, array.shape(), buffer).hash(&mut hasher);
+        self.signature = hasher.finish();
         self.entries.push(ParamEntry {
             name,
             shape: array.shape().into(),
             buffer,
             start,
             len: array.len(),
-            stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
+            stamp: identity::fresh(),
             training: WeightTraining::default(),
         });
         self.join_spans();
@@ -297,23 +323,107 @@ impl<F: Scalar> Params<F> {
 
     /// The number of elements of all weights together: the length of [`values`](Self::values).
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.weights
     }
 
     /// True if [`values`](Self::values) is empty.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.weights == 0
     }
 
     /// The numbers of all weights.
     pub fn values(&self) -> &[F] {
-        &self.values
+        &self.state[..self.weights]
     }
 
     /// The numbers of all weights, mutably.
     pub fn values_mut(&mut self) -> &mut [F] {
         self.version += 1;
-        &mut self.values
+        &mut self.state[..self.weights]
+    }
+
+    /// The whole state of the model: the numbers of all weights, as in [`values`](Self::values), then those of all
+    /// [buffers](Self::add_buffer).
+    ///
+    /// All that keeps, averages, copies or saves a model takes its numbers from here.
+    pub fn state(&self) -> &[F] {
+        &self.state
+    }
+
+    /// The whole [state](Self::state), mutably.
+    pub fn state_mut(&mut self) -> &mut [F] {
+        self.version += 1;
+        &mut self.state
+    }
+
+    /// Sets all weights and buffers to those of another model with the same names and shapes in the same order, as for
+    /// a target network. How weights are trained ([`Group`](crate::Group)) stays as it is.
+    ///
+    /// ```
+    /// let build = || {
+    ///     let mut params = wengert::Params::new();
+    ///     params.add("w", ndarray::array![0.0, 0.0]);
+    ///     params.add_buffer("mean", ndarray::array![0.0]);
+    ///     params
+    /// };
+    /// let (mut online, mut target) = (build(), build());
+    /// online.state_mut().copy_from_slice(&[1.0, 2.0, 3.0]);
+    /// target.copy_from(&online);
+    /// assert_eq!(target.state(), [1.0, 2.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a name or a shape differs.
+    #[track_caller]
+    pub fn copy_from(&mut self, other: &Self) {
+        self.assert_state("Params::copy_from", &other.state, Some(other.signature));
+        self.state_mut().copy_from_slice(&other.state);
+    }
+
+    /// A number that two models share if the names, shapes and kinds of their entries are the same.
+    pub(crate) fn signature(&self) -> u64 {
+        self.signature
+    }
+
+    /// Panics unless numbers can be the state of these parameters: of a model with this signature, if it is known.
+    #[track_caller]
+    pub(crate) fn assert_state(&self, name: &str, state: &[F], model: Option<u64>) {
+        let buffers = self.state.len() - self.weights;
+        assert!(
+            self.state.len() == state.len(),
+            "{name}: the state has {} numbers, the parameters have {}{}",
+            state.len(),
+            self.state.len(),
+            if buffers > 0 { format!(" ({} of weights, {buffers} of buffers)", self.weights) } else { String::new() }
+        );
+        assert!(
+            model.is_none_or(|model| model == self.signature),
+            "{name}: the state is that of a model with other names or shapes than these parameters ({})",
+            self.names().collect::<Vec<_>>().join(", ")
+        );
+    }
+
+    /// The model to which an optimiser's state belongs.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::new(self.weights_stamp(), &self.identity)
+    }
+
+    /// True if the state of an optimiser that belongs to `owner` fits these parameters: see [`Owner`].
+    pub(crate) fn is_owner(&self, owner: &Owner) -> bool {
+        owner.is(self.weights_stamp(), &self.identity)
+    }
+
+    /// Notes that an optimiser has moved the weights, and returns their owner from now on.
+    pub(crate) fn moved(&mut self) -> Owner {
+        self.identity.advance();
+        self.owner()
+    }
+
+    /// A number that parameters share with their clones, and with none to which a weight was added: nothing is ever
+    /// removed, so the stamp of the last weight is one.
+    pub(crate) fn weights_stamp(&self) -> u64 {
+        self.entries.iter().rfind(|entry| !entry.buffer).map_or(0, |entry| entry.stamp)
     }
 
     /// The number of mutable borrows of the weights so far: while it stays the same, so do the weights.
@@ -332,17 +442,15 @@ impl<F: Scalar> Params<F> {
     pub(crate) fn restore(&mut self, numbers: Vec<Option<Vec<F>>>) {
         self.version += 1;
         for (entry, numbers) in self.entries.iter().zip(numbers) {
-            let store = if entry.buffer { &mut self.buffers } else { &mut self.values };
             if let Some(numbers) = numbers {
-                store[entry.range()].copy_from_slice(&numbers);
+                self.state[entry.place(self.weights)].copy_from_slice(&numbers);
             }
         }
     }
 
     /// The numbers of an entry.
-    fn store(&self, entry: &ParamEntry) -> &[F] {
-        let store = if entry.buffer { &self.buffers } else { &self.values };
-        &store[entry.range()]
+    pub(super) fn store(&self, entry: &ParamEntry) -> &[F] {
+        &self.state[entry.place(self.weights)]
     }
 
     /// A view of a weight or a buffer.
@@ -364,8 +472,9 @@ impl<F: Scalar> Params<F> {
     #[track_caller]
     pub fn view_mut<D: Dimension>(&mut self, id: Param<D>) -> ArrayViewMut<'_, F, D> {
         let entry = self.entry(id);
-        let (dim, range, buffer) = (entry.dim::<D>(), entry.range(), entry.buffer);
-        let values = if buffer { &mut self.buffers[range] } else { &mut self.values_mut()[range] };
+        let (dim, place, buffer) = (entry.dim::<D>(), entry.place(self.weights), entry.buffer);
+        self.version += u64::from(!buffer);
+        let values = &mut self.state[place];
         ArrayViewMut::from_shape(dim, values).expect("as many numbers as the shape has")
     }
 
@@ -397,16 +506,18 @@ impl<F: Scalar> Params<F> {
             tangents.len(),
             self.len()
         );
-        let mut values: Vec<_> = self.values.iter().map(|&x| Dual::constant(x)).collect();
+        let mut state: Vec<_> = self.state.iter().map(|&x| Dual::constant(x)).collect();
         for range in self.spans.iter().map(|span| span.range.clone()) {
-            for (value, tangent) in values[range.clone()].iter_mut().zip(&tangents[range]) {
+            for (value, tangent) in state[range.clone()].iter_mut().zip(&tangents[range]) {
                 *value = Dual::new(value.primal(), [*tangent]);
             }
         }
         Params {
-            values,
-            buffers: self.buffers.iter().map(|&x| Dual::constant(x)).collect(),
+            state,
+            weights: self.weights,
             entries: self.entries.clone(),
+            signature: self.signature,
+            identity: self.identity.clone(),
             version: self.version,
             spans: self.spans.clone(),
         }
@@ -434,7 +545,7 @@ impl<F: Scalar> Params<F> {
     /// The numbers of all weights, mutably, and the trained ranges; only numbers in these may be changed.
     pub(crate) fn values_and_spans(&mut self) -> (&mut [F], &[TrainedRange]) {
         self.version += 1;
-        (&mut self.values, &self.spans)
+        (&mut self.state[..self.weights], &self.spans)
     }
 
     /// Derives the trained ranges from the entries: as few as possible, so that an optimiser's loops are long.

@@ -42,6 +42,16 @@ impl<F: Scalar> Tape<F> {
         &mut self,
         record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Output<F>,
     ) -> (F, &[F]) {
+        let (value, adjoints, _) = self.record_and_sweep_in(record);
+        (value, adjoints)
+    }
+
+    /// Same as [`record_and_sweep`](Self::record_and_sweep); returns the tape's arena as well.
+    #[track_caller]
+    pub(crate) fn record_and_sweep_in<'env>(
+        &mut self,
+        record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Output<F>,
+    ) -> (F, &[F], &Bump) {
         struct Forget<'a, F: Scalar>(&'a Tape<F>);
         impl<F: Scalar> Drop for Forget<'_, F> {
             fn drop(&mut self) {
@@ -68,7 +78,7 @@ impl<F: Scalar> Tape<F> {
         if let Some(complaint) = tape.check().and_then(|check| check(tape, output.value, adjoints)) {
             panic!("{complaint}");
         }
-        (output.value, adjoints)
+        (output.value, adjoints, tape.arena())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Averages: of gradients over micro-batches, of weights over steps.
 
 use crate::number::{Kernel, Scalar, Wrap};
-use crate::params::Params;
+use crate::params::{Params, ParamsGradient};
 
 /// Gradient accumulation: the mean gradient of several micro-batches, for a batch that is too large
 /// for one tape.
@@ -23,10 +23,10 @@ use crate::params::Params;
 /// assert_eq!(params.values(), [3.0]);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Accumulator<F> {
+pub struct Accumulator<F: Scalar> {
     parts: u32,
     seen: u32,
-    mean: Vec<F>,
+    mean: ParamsGradient<'static, F>,
 }
 
 impl<F: Scalar> Accumulator<F> {
@@ -38,7 +38,7 @@ impl<F: Scalar> Accumulator<F> {
     #[track_caller]
     pub fn new(parts: u32) -> Self {
         assert!(parts > 0, "Accumulator: the mean is over at least 1 gradient");
-        Self { parts, seen: 0, mean: Vec::new() }
+        Self { parts, seen: 0, mean: ParamsGradient::default() }
     }
 
     /// Adds a gradient; returns the mean of the last `parts` gradients if that many have been added since the
@@ -46,11 +46,12 @@ impl<F: Scalar> Accumulator<F> {
     ///
     /// # Panics
     ///
-    /// If the gradient and the one before differ in length.
+    /// If the gradient and the one before differ in length, or are those of two models.
     #[track_caller]
-    pub fn add(&mut self, grad: &[F]) -> Option<&[F]> {
+    pub fn add<'g>(&mut self, grad: impl Into<ParamsGradient<'g, F>>) -> Option<&ParamsGradient<'static, F>> {
+        let grad = grad.into();
         if self.mean.is_empty() {
-            self.mean.resize(grad.len(), F::zero());
+            self.mean.reset(None, grad.len());
         }
         assert!(
             self.mean.len() == grad.len(),
@@ -58,19 +59,27 @@ impl<F: Scalar> Accumulator<F> {
             grad.len(),
             self.mean.len()
         );
+        let before = if self.seen == 0 { None } else { self.mean.of() };
+        assert!(
+            before.is_none_or(|before| grad.of().is_none_or(|of| of == before)),
+            "Accumulator: the gradient and the one before are those of two models; make an accumulator for each"
+        );
         let share = F::lit(f64::from(self.parts).recip());
         let keep = if self.seen == 0 { F::zero() } else { F::one() };
-        mix(&mut self.mean, keep, grad, share);
+        mix(self.mean.reset(grad.of().or(before), grad.len()), keep, &grad, share);
         self.seen = (self.seen + 1) % self.parts;
         (self.seen == 0).then_some(&self.mean)
     }
 }
 
-/// An exponential moving average of the weights, which often generalises better than the last ones:
+/// An exponential moving average of a model, which often generalises better than the last weights:
 ///
 /// ```text
 /// a ← decay · a + (1 - decay) · θ
 /// ```
+///
+/// θ is the whole [state](Params::state): [buffers](Params::add_buffer), such as the running statistics of a batch norm,
+/// are averaged with the weights that they belong to.
 ///
 /// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, SIAM J. Control
 /// Optim. 30(4), 1992, for the plain mean. The first update sets a = θ, so that there is no bias towards 0
@@ -97,10 +106,12 @@ pub struct Ema<F> {
     /// The share of the average that is kept, in [0, 1); the average spans about 1 / (1 - decay) steps.
     pub decay: f64,
     average: Vec<F>,
+    /// The signature of the model; `None` for restored averages before the next use.
+    model: Option<u64>,
 }
 
 impl<F: Scalar> Ema<F> {
-    /// An average that begins at the weights of the first update.
+    /// An average that begins at the state of the first update.
     ///
     /// # Panics
     ///
@@ -108,53 +119,51 @@ impl<F: Scalar> Ema<F> {
     #[track_caller]
     pub fn new(decay: f64) -> Self {
         super::assert_share("Ema", "decay", decay);
-        Self { decay, average: Vec::new() }
+        Self { decay, average: Vec::new(), model: None }
     }
 
-    /// Moves the averages towards the weights; to be called after an optimiser's step.
+    /// Moves the averages towards the model; to be called after an optimiser's step, and after
+    /// [`Mode::update_buffers`](crate::nn::Mode::update_buffers) if the model has running statistics.
     ///
     /// # Panics
     ///
-    /// If parameters were added since the first update.
+    /// If the model is another one than at the first update, or parameters were added since.
     #[track_caller]
     pub fn update(&mut self, params: &Params<F>) {
         if self.average.is_empty() {
-            self.average.extend_from_slice(params.values());
+            self.average.extend_from_slice(params.state());
+            self.model = Some(params.signature());
             return;
         }
         self.assert_fits(params);
-        mix(&mut self.average, F::lit(self.decay), params.values(), F::lit(1.0 - self.decay));
+        mix(&mut self.average, F::lit(self.decay), params.state(), F::lit(1.0 - self.decay));
     }
 
-    /// The averages, in the order of [`Params::values`]; empty before the first update.
+    /// The averages, in the order of [`Params::state`] (weights, then buffers); empty before the first update.
     pub fn values(&self) -> &[F] {
         &self.average
     }
 
-    /// Sets the averages to saved ones, in the order of [`Params::values`].
+    /// Sets the averages to saved ones, in the order of [`Params::state`].
     pub fn restore(&mut self, values: Vec<F>) {
-        self.average = values;
+        (self.average, self.model) = (values, None);
     }
 
-    /// Exchanges the weights and their averages.
+    /// Exchanges the model and its averages.
     ///
     /// # Panics
     ///
-    /// Before the first update, or if parameters were added since then.
+    /// Before the first update, if the model is another one than there, or if parameters were added since.
     #[track_caller]
     pub fn swap(&mut self, params: &mut Params<F>) {
         self.assert_fits(params);
-        self.average.swap_with_slice(params.values_mut());
+        self.average.swap_with_slice(params.state_mut());
     }
 
     #[track_caller]
-    fn assert_fits(&self, params: &Params<F>) {
-        assert!(
-            self.average.len() == params.len(),
-            "Ema: the average has {} numbers, the parameters have {}",
-            self.average.len(),
-            params.len()
-        );
+    fn assert_fits(&mut self, params: &Params<F>) {
+        params.assert_state("Ema", &self.average, self.model);
+        self.model = Some(params.signature());
     }
 }
 

@@ -2,14 +2,24 @@
 
 use super::{StateArray, UpdateRule};
 use crate::number::Scalar;
+use crate::params::{Owner, Params};
 
 /// An optimiser's state: the number of steps it took, and named vectors of one number for each weight.
 ///
-/// A vector is empty before the first step that uses it.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A vector is empty before the first step that uses it. Vectors that are not empty belong to the parameters of the last
+/// step, see [`Optimizer`](super::Optimizer).
+#[derive(Clone, Debug, Default)]
 pub struct State<F> {
     steps: u64,
     vectors: Vec<(&'static str, Vec<F>)>,
+    owner: Option<Owner>,
+}
+
+/// Compares steps and vectors, not the parameters to which they belong.
+impl<F: PartialEq> PartialEq for State<F> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.steps, &self.vectors) == (other.steps, &other.vectors)
+    }
 }
 
 impl<F: Scalar> State<F> {
@@ -26,7 +36,7 @@ impl<F: Scalar> State<F> {
                 "State: {name:?} cannot name a state vector; a name is unique, not empty and has no slash"
             );
         }
-        Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect() }
+        Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect(), owner: None }
     }
 
     /// The number of steps taken.
@@ -39,7 +49,8 @@ impl<F: Scalar> State<F> {
         self.vectors.iter().map(|(name, vector)| (*name, vector.as_slice()))
     }
 
-    /// Sets the number of steps and the vectors, in the order of [`vectors`](Self::vectors).
+    /// Sets the number of steps and the vectors, in the order of [`vectors`](Self::vectors). They belong to the
+    /// parameters of the next step.
     ///
     /// # Panics
     ///
@@ -57,15 +68,66 @@ impl<F: Scalar> State<F> {
             "State::restore: the vectors differ in length: {:?}",
             vectors.iter().map(Vec::len).collect::<Vec<_>>()
         );
-        self.steps = steps;
+        (self.steps, self.owner) = (steps, None);
         for ((_, own), vector) in self.vectors.iter_mut().zip(vectors) {
             *own = vector;
         }
     }
 
-    /// Counts a step.
-    pub(super) fn advance(&mut self) {
-        self.steps += 1;
+    /// Gives the vectors to other parameters, with as many weights that mean the same in the same order: to a model that
+    /// was built again, or to one of two clones that go on side by side.
+    ///
+    /// ```
+    /// use wengert::{Adam, Optimizer, Params};
+    ///
+    /// let build = || {
+    ///     let mut params = Params::new();
+    ///     params.add("w", ndarray::array![1.0, 2.0]);
+    ///     params
+    /// };
+    /// let (mut params, mut adam) = (build(), Adam::new(0.1));
+    /// adam.step(&mut params, &[0.5, 0.5]);
+    /// let mut again = build(); // and, say, loads the weights of an earlier epoch
+    /// adam.state_mut().adopt(&again);
+    /// adam.step(&mut again, &[0.5, 0.5]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the vectors are not as long as [`Params::values`].
+    #[track_caller]
+    pub fn adopt(&mut self, params: &Params<F>) {
+        self.assert_len(params.len());
+        self.owner = Some(params.owner());
+    }
+
+    /// Counts a step of these parameters.
+    pub(super) fn advance(&mut self, owner: Owner) {
+        (self.steps, self.owner) = (self.steps + 1, Some(owner));
+    }
+
+    /// Panics unless the vectors belong to these parameters.
+    #[track_caller]
+    pub(super) fn assert_of(&self, params: &Params<F>) {
+        self.assert_len(params.len());
+        let used = self.vectors.iter().any(|(_, vector)| !vector.is_empty());
+        assert!(
+            !used || self.owner.as_ref().is_none_or(|owner| params.is_owner(owner)),
+            "step: the optimizer has the state of other parameters than these ({}); make an optimizer for each model, or \
+             give it the new parameters by `optimizer.state_mut().adopt(&params)`",
+            params.names().collect::<Vec<_>>().join(", ")
+        );
+    }
+
+    #[track_caller]
+    fn assert_len(&self, len: usize) {
+        if let Some((_, vector)) = self.vectors.iter().find(|(_, vector)| !vector.is_empty() && vector.len() != len) {
+            panic!(
+                "step: the optimizer has state for {} numbers, the parameters have {len}; \
+                 add every parameter before the first step, or make a new optimizer",
+                vector.len()
+            );
+        }
     }
 
     /// The vectors of a rule by their names; those not used before begin at the rule's initial state.
@@ -82,13 +144,6 @@ impl<F: Scalar> State<F> {
             if vector.is_empty() {
                 vector.extend(theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]));
             }
-            assert!(
-                vector.len() == theta.len(),
-                "step: the optimizer has state for {} numbers, the parameters have {}; \
-                 add every parameter before the first step, or make a new optimizer",
-                vector.len(),
-                theta.len()
-            );
         }
         let mut vectors = self.vectors.iter_mut();
         R::State::from_fn(|k| {

@@ -2,23 +2,49 @@
 
 use super::{Clip, State, StateArray, Step, UpdateRule, assert_not_negative};
 use crate::number::{Kernel, Scalar, Wrap};
-use crate::params::{Params, TrainedRange};
+use crate::params::{Params, ParamsGradient, TrainedRange};
 
 /// An optimiser: moves parameters by a gradient.
 ///
 /// An object-safe view of every [`Optim`], whatever its rule.
+///
+/// An optimiser with state trains one model. A clone of the parameters may go on in their place, as may an earlier one
+/// (the best so far) once they are gone: `params = best`. A [`step`](Self::step) of any other parameters panics, even if
+/// there are as many:
+///
+/// ```should_panic
+/// # use wengert::{Adam, Optimizer, Params};
+/// # let (mut a, mut b) = (Params::new(), Params::new());
+/// # a.add("w", ndarray::array![1.0]);
+/// # b.add("v", ndarray::array![1.0]);
+/// let mut adam = Adam::new(0.1);
+/// adam.step(&mut a, &[0.5]);
+/// adam.step(&mut b, &[0.5]); // would move b by the moments of a
+/// ```
 pub trait Optimizer<F: Scalar> {
-    /// Takes one step; `grad` is the gradient with respect to [`Params::values`], as
-    /// [`Tape::value_and_grad`](crate::Tape::value_and_grad) returns it.
+    /// Takes one step; `grad` is the gradient with respect to [`Params::values`]: what
+    /// [`Tape::value_and_grad`](crate::Tape::value_and_grad) returns, or plain numbers (`&[F]`, `&Vec<F>`, `&[F; N]`).
     ///
     /// [Frozen](crate::Group::freeze) weights and their state stay as they are. The report is for a
     /// training log and can be ignored.
     ///
     /// # Panics
     ///
-    /// If `grad` and the parameters differ in length, or parameters were added since the first step.
+    /// If `grad` and the parameters differ in length, `grad` is the gradient of another model, the optimiser's state
+    /// belongs to other parameters (see [`State::adopt`]), or weights were added since the first step.
     #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) -> StepReport;
+    fn step<'g>(&mut self, params: &mut Params<F>, grad: impl Into<ParamsGradient<'g, F>>) -> StepReport
+    where
+        Self: Sized,
+    {
+        let grad = grad.into();
+        assert_fits(self.state(), params, &grad);
+        self.step_by(params, &grad)
+    }
+
+    /// Same as [`step`](Self::step), which calls this method: the part that a trait object has.
+    #[track_caller]
+    fn step_by(&mut self, params: &mut Params<F>, grad: &ParamsGradient<'_, F>) -> StepReport;
 
     /// The learning rate of the next step.
     fn lr(&self) -> f64;
@@ -34,6 +60,34 @@ pub trait Optimizer<F: Scalar> {
 
     /// The [state](Self::state), mutably, for restoring a saved one.
     fn state_mut(&mut self) -> &mut State<F>;
+}
+
+/// [`Optimizer::step`] of trait objects.
+macro_rules! step_of_objects {
+    ($($Object:ty),+) => { $(
+        impl<F: Scalar> $Object {
+            /// Takes one step: [`Optimizer::step`].
+            ///
+            /// # Panics
+            ///
+            /// Same as for [`Optimizer::step`].
+            #[track_caller]
+            pub fn step<'g>(&mut self, params: &mut Params<F>, grad: impl Into<ParamsGradient<'g, F>>) -> StepReport {
+                let grad = grad.into();
+                assert_fits(self.state(), params, &grad);
+                self.step_by(params, &grad)
+            }
+        }
+    )+ };
+}
+step_of_objects! { dyn Optimizer<F> + '_, dyn Optimizer<F> + Send + '_ }
+
+/// Panics unless gradient and state belong to the parameters. It stands outside of [`Optimizer::step_by`], which does
+/// not know the caller's line if it is called through a trait object.
+#[track_caller]
+fn assert_fits<F: Scalar>(state: &State<F>, params: &Params<F>, grad: &ParamsGradient<'_, F>) {
+    grad.assert_of(params);
+    state.assert_of(params);
 }
 
 /// The report of one step, for a training log.
@@ -141,18 +195,13 @@ impl<F: Scalar, R: UpdateRule> Optim<F, R> {
 
 impl<F: Scalar, R: UpdateRule> Optimizer<F> for Optim<F, R> {
     #[track_caller]
-    fn step(&mut self, params: &mut Params<F>, grad: &[F]) -> StepReport {
-        assert!(
-            params.len() == grad.len(),
-            "step: the gradient has {} numbers, the parameters have {}",
-            grad.len(),
-            params.len()
-        );
+    fn step_by(&mut self, params: &mut Params<F>, grad: &ParamsGradient<'_, F>) -> StepReport {
+        assert_fits(&self.state, params, grad);
         let bound = self.clip.map(|clip| clip.bound(grad, params.spans()));
         let (theta, spans) = params.values_and_spans();
         let (lr, weight_decay) = (self.lr, self.weight_decay);
         self.rule.take_step(Pass { theta, spans, grad, state: &mut self.state, lr, weight_decay, bound });
-        self.state.advance();
+        self.state.advance(params.moved());
         StepReport { step: self.state.steps(), gradient_norm: bound.and_then(|bound| bound.norm) }
     }
 

@@ -3,7 +3,8 @@
 use crate::number::Scalar;
 use crate::params::Params;
 
-/// Stops training when the validation loss no longer improves, and keeps the best weights.
+/// Stops training when the validation loss no longer improves, and keeps the best model: its weights and
+/// [buffers](Params::add_buffer).
 ///
 /// Prechelt, Early stopping - but when?, in Neural networks: tricks of the trade, Springer 1998
 /// (the criterion UP).
@@ -31,7 +32,10 @@ pub struct EarlyStopping<F> {
     min_delta: f64,
     best: f64,
     waited: u32,
-    weights: Vec<F>,
+    /// The state of the best model, weights and buffers.
+    state: Vec<F>,
+    /// The signature of the model; `None` if the state is that of a resumed run.
+    model: Option<u64>,
 }
 
 impl<F: Scalar> EarlyStopping<F> {
@@ -43,7 +47,7 @@ impl<F: Scalar> EarlyStopping<F> {
     #[track_caller]
     pub fn new(patience: u32) -> Self {
         assert!(patience > 0, "EarlyStopping: the patience must be at least 1");
-        Self { patience, min_delta: 0.0, best: f64::INFINITY, waited: 0, weights: Vec::new() }
+        Self { patience, min_delta: 0.0, best: f64::INFINITY, waited: 0, state: Vec::new(), model: None }
     }
 
     /// Sets the least amount by which a new best loss must be below the old one; 0 unless set.
@@ -58,14 +62,15 @@ impl<F: Scalar> EarlyStopping<F> {
         Self { min_delta, ..self }
     }
 
-    /// Observes a loss and the weights that have it; returns true when it is time to stop. NaN is never a
+    /// Observes a loss and the model that has it; returns true when it is time to stop. NaN is never a
     /// new best loss.
     pub fn observe(&mut self, loss: f64, params: &Params<F>) -> bool {
         if loss < self.best - self.min_delta {
             self.best = loss;
             self.waited = 0;
-            self.weights.clear();
-            self.weights.extend_from_slice(params.values());
+            self.state.clear();
+            self.state.extend_from_slice(params.state());
+            self.model = Some(params.signature());
         } else {
             self.waited += 1;
         }
@@ -82,32 +87,28 @@ impl<F: Scalar> EarlyStopping<F> {
         self.waited
     }
 
-    /// The weights with the best loss; empty before the first loss.
+    /// The model with the best loss, in the order of [`Params::state`] (weights, then buffers); empty before the first
+    /// loss.
     pub fn weights(&self) -> &[F] {
-        &self.weights
+        &self.state
     }
 
-    /// Sets the best loss, the observations since then and the best weights to those of a saved run.
+    /// Sets the best loss, the observations since then and the best model to those of a saved run.
     pub fn resume(&mut self, best: f64, waited: u32, weights: Vec<F>) {
-        (self.best, self.waited, self.weights) = (best, waited, weights);
+        (self.best, self.waited, self.state, self.model) = (best, waited, weights, None);
     }
 
-    /// Sets the parameters to the weights with the best loss, if any loss was observed.
+    /// Sets the parameters to the model with the best loss, if any loss was observed.
     ///
     /// # Panics
     ///
-    /// If parameters were added since the best loss.
+    /// If the parameters are those of another model, or some were added since the best loss.
     #[track_caller]
     pub fn restore(&self, params: &mut Params<F>) {
-        if self.weights.is_empty() {
+        if self.state.is_empty() {
             return;
         }
-        assert!(
-            self.weights.len() == params.len(),
-            "EarlyStopping: {} weights were kept, the parameters have {}",
-            self.weights.len(),
-            params.len()
-        );
-        params.values_mut().copy_from_slice(&self.weights);
+        params.assert_state("EarlyStopping", &self.state, self.model);
+        params.state_mut().copy_from_slice(&self.state);
     }
 }
