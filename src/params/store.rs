@@ -431,10 +431,17 @@ impl<F: Scalar> Params<F> {
         self.version
     }
 
-    /// The name, shape and numbers of every weight and buffer: the contents of a model's file.
+    /// The name, shape and place in the [state](Self::state) of every weight and buffer: the contents of a model's file.
     #[cfg(feature = "io")]
-    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], &[F])> {
-        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], self.store(entry)))
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], entry.place(self.weights)))
+    }
+
+    /// Same as [`stored`](Self::stored), for a vector of `len` numbers: one for each weight, or for the whole state.
+    #[cfg(feature = "io")]
+    pub(crate) fn stored_in(&self, len: usize) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
+        let whole = len == self.state.len();
+        self.stored().zip(&self.entries).filter(move |(_, entry)| whole || !entry.buffer).map(|(stored, _)| stored)
     }
 
     /// Sets weights and buffers, in the order of [`stored`](Self::stored); `None` leaves an entry unchanged.

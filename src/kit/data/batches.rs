@@ -7,12 +7,14 @@ use rand::seq::SliceRandom;
 
 /// Mini-batches of the indices 0..len, in an order that [`shuffle`](Self::shuffle) draws anew.
 ///
-/// Every index occurs once in an epoch. The last batch is smaller if `size` does not divide `len`. Nothing is allocated
-/// after [`new`](Self::new).
+/// Every index occurs once in an epoch. The last batch is smaller if `size` does not divide `len`, unless
+/// [`drop_last`](Self::drop_last) leaves it out. Nothing is allocated after [`new`](Self::new).
 #[derive(Clone, Debug)]
 pub struct Batches {
     order: Vec<usize>,
     size: usize,
+    /// The number of examples in an epoch: the first ones of `order`.
+    used: usize,
     rng: StdRng,
 }
 
@@ -25,7 +27,32 @@ impl Batches {
     #[track_caller]
     pub fn new(len: usize, size: usize, seed: u64) -> Self {
         assert!(size > 0, "Batches: a batch of {len} examples needs a size of at least 1");
-        Self { order: (0..len).collect(), size, rng: StdRng::seed_from_u64(seed) }
+        Self { order: (0..len).collect(), size, used: len, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    /// Sets whether a last batch that is smaller than the others is left out, as a [`BatchNorm`](crate::nn::BatchNorm) needs
+    /// if that batch has one example. Each epoch leaves out other examples.
+    ///
+    /// ```
+    /// use wengert::data::Batches;
+    ///
+    /// let mut batches = Batches::new(9, 4, 0).drop_last(true);
+    /// assert_eq!(batches.len(), 2);
+    /// assert!(batches.shuffle().all(|batch| batch.len() == 4));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are examples, but not enough for one whole batch.
+    #[track_caller]
+    #[must_use]
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        let (len, size) = (self.order.len(), self.size);
+        assert!(
+            !drop_last || len == 0 || len >= size,
+            "Batches::drop_last: {len} examples do not fill one batch of {size}, and every epoch would be empty"
+        );
+        Self { used: if drop_last { len - len % size } else { len }, ..self }
     }
 
     /// Draws and discards the orders of a number of epochs, so that a resumed run continues as an uninterrupted one.
@@ -54,12 +81,12 @@ impl Batches {
 
     /// The batches in the current order.
     pub fn iter(&self) -> std::slice::Chunks<'_, usize> {
-        self.order.chunks(self.size)
+        self.order[..self.used].chunks(self.size)
     }
 
     /// The number of batches in an epoch.
     pub fn len(&self) -> usize {
-        self.order.len().div_ceil(self.size)
+        self.used.div_ceil(self.size)
     }
 
     /// True if there are no examples.

@@ -1,12 +1,14 @@
 //! [`Csv`], a reader of tables from text and files, plain or gzipped, and [`Table`], its result.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use ndarray::{Array1, Array2, Axis};
 
 use super::batches::train_test_split;
@@ -15,7 +17,9 @@ use crate::number::BaseFloat;
 /// A reader of tables of numbers in CSV format; needs the feature `io`.
 ///
 /// Input that begins like a gzip file is unpacked, whatever the name of the file. Spaces around fields are dropped.
-/// Every field outside the label column must be a finite number.
+/// Every field outside the label column must be a finite number. Lines end in `\n`, `\r\n` or `\r`.
+///
+/// Labels that are equal as numbers are one class: 1, 1.0 and 01. A missing label is an error, as is a missing number.
 ///
 /// ```
 /// use ndarray::array;
@@ -41,6 +45,7 @@ pub struct Csv {
     header: bool,
     delimiter: u8,
     labels: Option<Column>,
+    limit: u64,
 }
 
 /// A column of a table.
@@ -95,7 +100,8 @@ pub struct Table<F> {
     pub values: Array2<F>,
     /// The class of each row, an index into `classes`; empty without a label column.
     pub labels: Vec<usize>,
-    /// The distinct labels in ascending order: as numbers if all are numbers, else as text.
+    /// The distinct labels: numbers in ascending order, then text in that of its bytes. A number is written as at its first
+    /// place in the table.
     pub classes: Vec<String>,
 }
 
@@ -136,8 +142,32 @@ pub enum TableError {
         column: usize,
         /// The column's name, if there is a header.
         name: Option<String>,
-        /// The field.
+        /// The field, shortened.
         found: String,
+    },
+    /// A label is missing, is no finite number among numbers, or has a line break.
+    #[non_exhaustive]
+    Label {
+        /// The file, if the table came from a file.
+        file: Option<PathBuf>,
+        /// The line.
+        line: u64,
+        /// The column.
+        column: usize,
+        /// The column's name, if there is a header.
+        name: Option<String>,
+        /// The label, shortened.
+        found: String,
+    },
+    /// A name in the header is that of two columns, or has a line break.
+    #[non_exhaustive]
+    Header {
+        /// The file, if the table came from a file.
+        file: Option<PathBuf>,
+        /// The name, shortened.
+        name: String,
+        /// The columns of this name.
+        columns: Vec<usize>,
     },
     /// There is no such column.
     #[non_exhaustive]
@@ -156,6 +186,8 @@ impl fmt::Display for TableError {
         let (Self::Read { file, .. }
         | Self::Fields { file, .. }
         | Self::Number { file, .. }
+        | Self::Label { file, .. }
+        | Self::Header { file, .. }
         | Self::Column { file, .. }) = self;
         if let Some(file) = file {
             write!(f, "{}: ", file.display())?;
@@ -166,15 +198,33 @@ impl fmt::Display for TableError {
             Self::Fields { line, expected, found, .. } => {
                 write!(f, "line {line}: expected {expected} fields as in the first line, found {found}")
             }
-            Self::Number { line, column, name, found, .. } => {
+            Self::Number { line, column, name, found, .. } | Self::Label { line, column, name, found, .. } => {
                 write!(f, "line {line}, column {column}")?;
                 if let Some(name) = name {
                     write!(f, " ({name})")?;
                 }
-                write!(f, ": expected a finite number, found {found:?}")
+                match self {
+                    Self::Number { .. } => write!(f, ": expected a finite number, found {found:?}"),
+                    _ if found.is_empty() => write!(f, ": the label is missing"),
+                    _ if found.contains(['\n', '\r']) => {
+                        write!(f, ": the label {found:?} has a line break; is a quote not closed?")
+                    }
+                    _ => write!(f, ": expected a label that is a finite number, as all others are, found {found:?}"),
+                }
+            }
+            Self::Header { name, columns, .. } if columns.len() < 2 => {
+                write!(f, "the column name {name:?} has a line break; is a quote not closed?")
+            }
+            Self::Header { name, columns, .. } => {
+                write!(f, "columns {} and {} are both named {name:?}", columns[0], columns[1])
+            }
+            Self::Column { wanted, names, .. } if names.is_empty() => {
+                write!(f, "expected a column {wanted}, found no column")
             }
             Self::Column { wanted, names, .. } => {
-                write!(f, "expected a column {wanted}, found the columns {}", names.join(", "))
+                let more = names.len().saturating_sub(SHOWN);
+                write!(f, "expected a column {wanted}, found the columns {}", names[..names.len() - more].join(", "))?;
+                if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
         }
     }
@@ -194,10 +244,24 @@ impl TableError {
         let (Self::Read { file, .. }
         | Self::Fields { file, .. }
         | Self::Number { file, .. }
+        | Self::Label { file, .. }
+        | Self::Header { file, .. }
         | Self::Column { file, .. }) = &mut self;
         *file = Some(path.into());
         self
     }
+}
+
+/// The number of columns that a message names, and of bytes that it shows of a field.
+const SHOWN: usize = 50;
+
+/// A text as a message shows it: of a long one the beginning.
+fn shortened(text: &str) -> String {
+    if text.len() <= 2 * SHOWN {
+        return text.into();
+    }
+    let end = (0..=SHOWN).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}… ({} bytes)", &text[..end], text.len())
 }
 
 impl Default for Csv {
@@ -207,9 +271,9 @@ impl Default for Csv {
 }
 
 impl Csv {
-    /// Comma-separated fields with a header of names in the first line, and no label column.
+    /// Comma-separated fields with a header of names in the first line, no label column, and a limit of 256 MiB.
     pub fn new() -> Self {
-        Self { header: true, delimiter: b',', labels: None }
+        Self { header: true, delimiter: b',', labels: None, limit: 256 << 20 }
     }
 
     /// Sets whether the first line is a header.
@@ -230,12 +294,20 @@ impl Csv {
         Self { labels: Some(column.into()), ..self }
     }
 
+    /// Sets the greatest size of the text in bytes, unpacked: a gzip file of 1 MB may hold a thousand times as much.
+    #[must_use]
+    pub fn limit(self, bytes: u64) -> Self {
+        Self { limit: bytes, ..self }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, a line and the first line differ in their number of fields, a field is not a finite
-    /// number, or the label column does not exist. The error names file, line and column.
+    /// If the file cannot be read or unpacked, its text is longer than the [limit](Self::limit) or not UTF-8, a line and the
+    /// first line differ in their number of fields, a field is not a finite number, a label is missing (or no finite number
+    /// where all others are), the label column does not exist, or two columns have the same name. The error names file,
+    /// line and column. A name or a label with a line break is refused, because it comes from a quote that is not closed.
     pub fn open<F: BaseFloat>(&self, path: impl AsRef<Path>) -> Result<Table<F>, TableError> {
         let path = path.as_ref();
         let open =
@@ -249,13 +321,41 @@ impl Csv {
     ///
     /// Same as for [`open`](Self::open), without the name of a file.
     pub fn read<F: BaseFloat>(&self, reader: impl Read) -> Result<Table<F>, TableError> {
-        let mut reader = BufReader::new(reader);
-        let mut text = Vec::new();
-        let read = reader.fill_buf().map(|start| start.starts_with(&[0x1f, 0x8b])).and_then(|zipped| {
-            if zipped { MultiGzDecoder::new(reader).read_to_end(&mut text) } else { reader.read_to_end(&mut text) }
-        });
-        read.map_err(|source| TableError::Read { file: None, line: None, source })?;
+        let text = self.unpacked(reader).map_err(|source| TableError::Read { file: None, line: None, source })?;
         self.parse(&text)
+    }
+
+    /// The text, unpacked if it begins like a gzip file; such a file may have several members.
+    fn unpacked(&self, reader: impl Read) -> io::Result<Vec<u8>> {
+        const MAGIC: &[u8] = &[0x1f, 0x8b];
+        let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+        let read = |reader: &mut dyn Read, text: &mut Vec<u8>| {
+            // One byte more than the limit shows that there is more.
+            let left = self.limit.saturating_add(1).saturating_sub(text.len() as u64);
+            reader.take(left).read_to_end(text)?;
+            if text.len() as u64 > self.limit {
+                let limit = self.limit;
+                return Err(invalid(format!("there are more than {limit} bytes of text; `Csv::limit` sets this limit")));
+            }
+            Ok(())
+        };
+        let mut reader = reader;
+        let mut packed = Vec::new();
+        read(&mut reader, &mut packed)?;
+        if !packed.starts_with(MAGIC) {
+            return Ok(packed);
+        }
+        let (mut rest, mut text) = (&packed[..], Vec::new());
+        while !rest.is_empty() {
+            if !rest.starts_with(MAGIC) {
+                return Err(invalid(format!("{} bytes follow the gzip data, which end before them", rest.len())));
+            }
+            read(&mut GzDecoder::new(&mut rest), &mut text).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the gzip data end too early"),
+                _ => error,
+            })?;
+        }
+        Ok(text)
     }
 
     fn parse<F: BaseFloat>(&self, text: &[u8]) -> Result<Table<F>, TableError> {
@@ -278,17 +378,20 @@ impl Csv {
         } else {
             (0..first.len()).map(|i| i.to_string()).collect()
         };
+        if self.header {
+            check_names(&names)?;
+        }
         let width = names.len();
         let label_column = match &self.labels {
             None => None,
             Some(wanted) => Some(wanted.find(&names).ok_or_else(|| TableError::Column {
                 file: None,
                 wanted: wanted.clone(),
-                names: names.clone(),
+                names: names.iter().map(|name| shortened(name)).collect(),
             })?),
         };
 
-        let (mut values, mut texts, mut rows) = (Vec::new(), Vec::new(), 0);
+        let (mut values, mut labels, mut rows) = (Vec::new(), Labels::default(), 0);
         let mut record = csv::StringRecord::new();
         while reader.read_record(&mut record).map_err(refused)? {
             if record.len() != width {
@@ -296,33 +399,59 @@ impl Csv {
                 return Err(TableError::Fields { file: None, line, expected: width, found: record.len() });
             }
             for (column, field) in record.iter().enumerate() {
+                let name = || self.header.then(|| shortened(&names[column]));
                 if Some(column) == label_column {
-                    texts.push(field.to_owned());
+                    if field.is_empty() || field.contains(['\n', '\r']) {
+                        let (line, found) = (line(record.position()), shortened(field));
+                        return Err(TableError::Label { file: None, line, column: column + 1, name: name(), found });
+                    }
+                    labels.push(field, record.position().map_or(0, csv::Position::byte));
                     continue;
                 }
-                let number = field.parse().ok().map(F::lit).filter(|x| x.is_finite());
+                // Not by way of `f64`, which would round an `f32` twice.
+                let number = F::from_str_radix(field, 10).ok().filter(|x| x.is_finite());
                 values.push(number.ok_or_else(|| TableError::Number {
                     file: None,
                     line: line(record.position()),
                     column: column + 1,
-                    name: self.header.then(|| names[column].clone()),
-                    found: field.into(),
+                    name: name(),
+                    found: shortened(field),
                 })?);
             }
             rows += 1;
         }
+        let (mut classes, mut of_rows) = (Vec::new(), Vec::new());
         if let Some(column) = label_column {
-            names.remove(column);
+            let name = names.remove(column);
+            (classes, of_rows) = labels.sorted().map_err(|(found, place)| TableError::Label {
+                file: None,
+                line: line_at(text, place as usize),
+                column: column + 1,
+                name: self.header.then(|| shortened(&name)),
+                found: shortened(&found),
+            })?;
         }
-        let classes = classes(&texts);
-        let place = |text: &String| classes.iter().position(|class| class == text).expect("each text is a class");
         Ok(Table {
             values: Array2::from_shape_vec((rows, names.len()), values).expect("as many numbers a row as names"),
-            labels: texts.iter().map(place).collect(),
+            labels: of_rows,
             names,
             classes,
         })
     }
+}
+
+/// Refuses a name that occurs twice, and one with a line break.
+fn check_names(names: &[String]) -> Result<(), TableError> {
+    let mut seen = HashMap::new();
+    for (column, name) in names.iter().enumerate() {
+        let broken = name.contains(['\n', '\r']);
+        let columns = seen.insert(name, column + 1).into_iter().chain([column + 1]).collect::<Vec<_>>();
+        if broken || columns.len() > 1 {
+            let columns = if broken { vec![column + 1] } else { columns };
+            return Err(TableError::Header { file: None, name: shortened(name), columns });
+        }
+    }
+    Ok(())
 }
 
 /// The number of the line of the record after a byte offset. (The reader's own count is the line where its search for
@@ -330,7 +459,9 @@ impl Csv {
 fn line_at(text: &[u8], place: usize) -> u64 {
     let rest = text.get(place..).unwrap_or_default();
     let start = place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    1 + text.iter().take(start).filter(|&&byte| byte == b'\n').count() as u64
+    // A line ends in \n or in a \r without \n after it.
+    let ends = |i: &usize| text[*i] == b'\n' || text[*i] == b'\r' && text.get(i + 1) != Some(&b'\n');
+    1 + (0..start).filter(ends).count() as u64
 }
 
 /// The message of the reader's error, for text that is not UTF-8 without the reader's own count of lines.
@@ -341,16 +472,113 @@ fn reason(error: &csv::Error) -> String {
     }
 }
 
-/// The distinct texts in ascending order: as numbers if all are finite numbers, else as text.
-fn classes(texts: &[String]) -> Vec<String> {
-    let mut classes = texts.to_vec();
-    classes.sort_unstable();
-    classes.dedup();
-    let number = |text: &String| text.parse::<f64>().unwrap_or(f64::NAN);
-    if classes.iter().all(|text| number(text).is_finite()) {
-        classes.sort_by(|a, b| number(a).total_cmp(&number(b)));
+/// The labels of a table, while it is read.
+#[derive(Default)]
+struct Labels {
+    /// The distinct texts in the order of their first places, with these places, and the number of each.
+    texts: Vec<(String, u64)>,
+    numbers: HashMap<String, usize>,
+    /// The number of each row's text.
+    rows: Vec<usize>,
+}
+
+impl Labels {
+    fn push(&mut self, text: &str, place: u64) {
+        let number = self.numbers.get(text).copied().unwrap_or_else(|| {
+            self.numbers.insert(text.into(), self.texts.len());
+            self.texts.push((text.into(), place));
+            self.texts.len() - 1
+        });
+        self.rows.push(number);
     }
-    classes
+
+    /// The classes, sorted, and the class of each row. Fails with a text, and its place, that is an infinite number or NaN
+    /// where all others are finite.
+    fn sorted(self) -> Result<(Vec<String>, Vec<usize>), (String, u64)> {
+        let keys: Vec<Label<'_>> = self.texts.iter().map(|(text, _)| Label::new(text)).collect();
+        let odd = |text: &str| text.parse::<f64>().is_ok_and(|x| !x.is_finite());
+        let is_text = |i: &usize| matches!(keys[*i], Label::Text(_));
+        if keys.iter().any(|key| matches!(key, Label::Number(_)))
+            && let Some(first) = (0..keys.len()).find(is_text)
+            && (0..keys.len()).filter(is_text).all(|i| odd(&self.texts[i].0))
+        {
+            return Err(self.texts[first].clone());
+        }
+        // The sort keeps the order of equal ones, so that the first of them stands for all.
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by(|&i, &j| keys[i].cmp(&keys[j]));
+        let (mut classes, mut of_texts) = (Vec::new(), vec![0; keys.len()]);
+        for (k, &i) in order.iter().enumerate() {
+            if k == 0 || keys[order[k - 1]] != keys[i] {
+                classes.push(self.texts[i].0.clone());
+            }
+            of_texts[i] = classes.len() - 1;
+        }
+        Ok((classes, self.rows.iter().map(|&text| of_texts[text]).collect()))
+    }
+}
+
+/// A label as it is compared: by its number if it is a finite one, exactly (two long numbers may be the same `f64`), before
+/// all other text.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Label<'a> {
+    Number(Decimal),
+    Text(&'a str),
+}
+
+impl<'a> Label<'a> {
+    fn new(text: &'a str) -> Self {
+        let finite = text.parse::<f64>().is_ok_and(f64::is_finite);
+        Decimal::new(text).filter(|_| finite).map_or(Self::Text(text), Self::Number)
+    }
+}
+
+/// A decimal number: ± 0.d₁d₂d₃… · 10^exponent with d₁ ≠ 0 and no 0 at the end; without digits, 0.
+#[derive(PartialEq, Eq)]
+struct Decimal {
+    negative: bool,
+    exponent: i64,
+    digits: Vec<u8>,
+}
+
+impl Decimal {
+    /// The number of a text that `f64` accepts as a finite one.
+    fn new(text: &str) -> Option<Self> {
+        let negative = text.starts_with('-');
+        let text = text.trim_start_matches(['+', '-']);
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+        digits.drain(..zeros);
+        digits.truncate(digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1));
+        if digits.is_empty() {
+            return Some(Self { negative: false, exponent: 0, digits });
+        }
+        let exponent: i64 = exponent.parse().ok()?;
+        Some(Self { negative, exponent: exponent.checked_add(whole.len() as i64 - zeros as i64)?, digits })
+    }
+
+    /// Compares absolute values.
+    fn size(&self, other: &Self) -> Ordering {
+        let key = |x: &Self| (!x.digits.is_empty(), x.exponent);
+        key(self).cmp(&key(other)).then_with(|| self.digits.cmp(&other.digits))
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.negative.cmp(&self.negative).then_with(|| {
+            let size = self.size(other);
+            if self.negative { size.reverse() } else { size }
+        })
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl<F: BaseFloat> Table<F> {

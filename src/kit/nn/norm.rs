@@ -175,7 +175,7 @@ impl BatchNorm {
         assert!(
             n != 1,
             "{}: in training it takes more than one element for each channel, and shape {:?} has one; \
-             see `Mode::eval`",
+             give batches of two samples or more (`Batches::drop_last(true)` leaves out a smaller last one), or see `Mode::eval`",
             p.params().name(self.weight),
             x.shape()
         );

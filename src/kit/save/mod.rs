@@ -25,14 +25,29 @@
 //! ```
 //!
 //! An interrupted run that is resumed in this way takes the steps of an uninterrupted one, bit for bit,
-//! if its batches and other random numbers depend only on the seed and the number of the epoch or step; see
-//! [`Batches::skip`](crate::data::Batches::skip). The state of an
+//! if its batches and other random numbers depend only on the seed and the number of the epoch or step, and if all that
+//! has a state of its own is saved with it:
+//!
+//! | state | saved by | resumed by |
+//! |---|---|---|
+//! | weights, buffers, optimiser | [`Writer::of`], [`optimizer`](Writer::optimizer) | [`Reader::load`], [`load_optimizer`](Reader::load_optimizer) |
+//! | [`Ema`](crate::optim::Ema), [`EarlyStopping`](crate::optim::EarlyStopping) | [`vector`](Writer::vector) of `values`, of `weights`; notes | `restore`, `resume` |
+//! | [`Schedule`](crate::optim::Schedule) | a note of the step or epoch | `at` |
+//! | [`Plateau`](crate::optim::Plateau) | notes of `lr`, `best`, `waited` | its public fields |
+//! | [`Batches`](crate::data::Batches) | a note of the epoch | [`skip`](crate::data::Batches::skip) |
+//! | [`Mode`](crate::nn::Mode) | a note of [`draws`](crate::nn::Mode::draws), after `update_buffers` | [`train_from`](crate::nn::Mode::train_from) |
+//! | [`Accumulator`](crate::optim::Accumulator) | save after a mean, when it is empty | |
+//!
+//! The state of an
 //! [update rule](crate::optim::UpdateRule) of your own is saved and resumed like that of a built-in one.
 //! Hyper-parameters are not saved: the program that resumes sets them again.
 //!
 //! A file is replaced as a whole or not at all: the new file is written beside the old one, flushed to the
 //! disk and renamed. A program that is killed while it saves leaves the old file, and perhaps a file
-//! `.run.safetensors.<process>-<number>.tmp` that nothing reads.
+//! `.run.safetensors.<process>-<number>.tmp` that nothing reads. The new file has the permissions of the old one and, where
+//! the system lets it, the owner. A symbolic link stays, and the file that the link leads to is replaced. A file that
+//! nobody may write is not replaced. Pipes and devices are written to as they are. (A second hard link to the old file
+//! keeps the old contents.)
 //!
 //! # The contents of a file
 //!
@@ -40,13 +55,20 @@
 //! |---|---|
 //! | `hidden.w` | a weight, by its name in [`Params`] |
 //! | `state/optimizer/first_moment/hidden.w` | a part of the optimiser's state: the first moments of that weight |
-//! | `state/ema/hidden.w` | a part of a [vector](Writer::vector) called `ema`: its numbers for that weight |
+//! | `state/ema/hidden.w` | a part of a [vector](Writer::vector) called `ema`: its numbers for that weight or buffer |
 //! | metadata `producer` | this crate and its version |
 //! | metadata `optimizer`, `optimizer_steps` | the optimiser's name and the number of steps it took |
-//! | metadata `crc32` | a check sum for each tensor, in the order of names; nothing is checked in a file without this entry |
+//! | metadata `crc32` | the check sum of the header, then one for each tensor, in the order of names |
 //! | other metadata | [notes](Writer::note) |
 //!
 //! The same contents give the same bytes.
+//!
+//! # Damaged files
+//!
+//! A file of this crate that is damaged anywhere is refused: each bit stands under a check sum, and a file that names this
+//! crate as its producer must have check sums. The sum of the header is that of its bytes and of the eight bytes of its
+//! length, with eight zeros (`00000000`) in place of the sum itself. Version 0.1.0 wrote files without a sum of the header
+//! before it was published; they are read, their header unchecked. Files of other programs need no check sums.
 
 mod atomic;
 mod error;
@@ -144,12 +166,12 @@ impl<'a, F: Stored> Writer<'a, F> {
         self
     }
 
-    /// Adds a vector of one number for each weight, such as the averages of an
-    /// [`Ema`](crate::optim::Ema).
+    /// Adds a vector of one number for each weight, or for each number of the [state](Params::state), such as the averages
+    /// of an [`Ema`](crate::optim::Ema).
     ///
     /// # Panics
     ///
-    /// If the vector and the parameters differ in length, the name has a slash, or another vector has this
+    /// If the vector is as long as neither, the name has a slash, or another vector has this
     /// name.
     #[track_caller]
     #[must_use]
@@ -200,15 +222,16 @@ impl<'a, F: Stored> Writer<'a, F> {
             let before = tensors.insert(name.clone(), (shape.to_vec(), bytes));
             assert!(before.is_none(), "Writer: two tensors would be named {name:?}");
         };
-        for (name, shape, numbers) in self.params.stored() {
-            insert(name.into(), shape, numbers);
+        for (name, shape, place) in self.params.stored() {
+            insert(name.into(), shape, &self.params.state()[place]);
         }
         for (vector, values) in &self.vectors {
-            for weight in self.params.iter() {
-                insert(state_name(vector, weight.name), weight.shape, &values[weight.range]);
+            for (name, shape, place) in self.params.stored_in(values.len()) {
+                insert(state_name(vector, name), shape, &values[place]);
             }
         }
-        let sums: Vec<String> = tensors.values().map(|(_, bytes)| format!("{:08x}", check_sum(bytes))).collect();
+        let sums = tensors.values().map(|(_, bytes)| sum_text(&[bytes]));
+        let sums: Vec<String> = std::iter::once(NO_SUM.to_owned()).chain(sums).collect();
         let mut metadata = self.metadata.clone();
         metadata.insert(CHECK_SUMS.into(), sums.join(" "));
         let views = tensors.iter().map(|(name, (shape, bytes))| {
@@ -221,18 +244,19 @@ impl<'a, F: Stored> Writer<'a, F> {
 
     #[track_caller]
     fn push(&mut self, name: String, values: &'a [F]) {
+        let (weights, all) = (self.params.len(), self.params.state().len());
         assert!(
-            values.len() == self.params.len(),
-            "Writer: {name:?} has {} numbers, the parameters have {}",
+            values.len() == weights || values.len() == all,
+            "Writer: {name:?} has {} numbers, the parameters have {weights}{}",
             values.len(),
-            self.params.len()
+            if all > weights { format!(", {all} with their buffers") } else { String::new() }
         );
         self.vectors.push((name, values));
     }
 }
 
-/// Adds metadata to the header of a file, and sorts the header by name: the writer of the crate
-/// `safetensors` leaves metadata in the order of a hash map, which differs from run to run.
+/// Adds metadata to the header of a file, sorts the header by name (the writer of the crate `safetensors` leaves metadata
+/// in the order of a hash map, which differs from run to run) and sets its check sum.
 fn with_metadata(bytes: &[u8], metadata: BTreeMap<String, String>) -> Vec<u8> {
     use serde_json::{Value, from_slice, to_vec};
 
@@ -244,13 +268,29 @@ fn with_metadata(bytes: &[u8], metadata: BTreeMap<String, String>) -> Vec<u8> {
     let mut header = to_vec(&header).expect("a map with text as keys");
     // The data begins at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
-    [&(header.len() as u64).to_le_bytes(), header.as_slice(), data].concat()
+    let mut bytes = [&(header.len() as u64).to_le_bytes(), header.as_slice()].concat();
+    let place = place_of_sum(&bytes).expect("the header has check sums");
+    let sum = sum_text(&[&bytes]);
+    bytes[place].copy_from_slice(sum.as_bytes());
+    bytes.extend(data);
+    bytes
 }
 
-fn check_sum(bytes: &[u8]) -> u32 {
+/// Stands for the check sum of the header while that is computed.
+const NO_SUM: &str = "00000000";
+
+/// The place of the header's check sum in the header. (In a name or a note the quotes would be escaped.)
+fn place_of_sum(header: &[u8]) -> Option<std::ops::Range<usize>> {
+    let key = format!("\"{CHECK_SUMS}\":\"");
+    let place = header.windows(key.len()).position(|window| window == key.as_bytes())? + key.len();
+    (place + NO_SUM.len() <= header.len()).then_some(place..place + NO_SUM.len())
+}
+
+/// The CRC-32 of some bytes, as text.
+fn sum_text(parts: &[&[u8]]) -> String {
     let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
+    parts.iter().for_each(|part| crc.update(part));
+    format!("{:08x}", crc.sum())
 }
 
 impl<F: Stored> Params<F> {

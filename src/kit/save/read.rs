@@ -1,13 +1,14 @@
 //! [`Reader`]: a file in memory, checked to be whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
 use safetensors::tensor::{Metadata, SafeTensorError, SafeTensors, TensorInfo};
 
-use super::{CHECK_SUMS, OPTIMIZER, STATE, STEPS, SaveError, Stored, check_sum, state_name};
+use super::{CHECK_SUMS, NO_SUM, OPTIMIZER, PRODUCER, STATE, STEPS, SaveError, Stored};
+use super::{place_of_sum, state_name, sum_text};
 use crate::kit::optim::Optimizer;
 use crate::params::Params;
 
@@ -36,7 +37,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is truncated or is not a safetensors file, or a check sum is wrong.
+    /// If the file cannot be read, is truncated or is not a safetensors file, a name occurs twice in its header, or a check
+    /// sum is wrong.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SaveError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| SaveError::Io { file: path.into(), source })?;
@@ -52,8 +54,15 @@ impl Reader {
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| explain(&error, &bytes))?;
         let tensors = metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
         let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let saved = Self { data: bytes.split_off(8 + header), tensors, metadata };
-        saved.check_sums()?;
+        let data = bytes.split_off(8 + header);
+        let format = |reason| Err(SaveError::Format { file: None, reason });
+        if let Some(name) = duplicate_name(&bytes[8..]) {
+            return format(format!("the name {name:?} occurs twice in its header"));
+        }
+        let saved = Self { data, tensors, metadata };
+        if !saved.is_whole(&bytes)? {
+            return format("its header is damaged: its check sum is another".into());
+        }
         Ok(saved)
     }
 
@@ -103,7 +112,7 @@ impl Reader {
     /// If a shape or type differs; the weights do not change then.
     pub fn load_partial<F: Stored>(&self, params: &mut Params<F>) -> Result<Partial, SaveError> {
         let partial = self.compare(params);
-        let numbers = params.stored().map(|(name, shape, _)| {
+        let numbers = params.stored().map(|(name, shape, _place)| {
             let found = self.tensors.contains_key(name).then(|| self.numbers(name, shape));
             found.transpose()
         });
@@ -117,8 +126,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If the file has the state of another optimiser or none, or not for these parameters; the optimiser's
-    /// state does not change then.
+    /// If the file has the state of another optimiser or none, or for more or fewer weights or state vectors; the
+    /// optimiser's state does not change then.
     pub fn load_optimizer<F: Stored, O: Optimizer<F>>(
         &self,
         optimizer: &mut O,
@@ -129,29 +138,53 @@ impl Reader {
             return Err(SaveError::Optimizer { expected: optimizer.name(), found: found.cloned() });
         }
         let steps = self.note(STEPS)?;
-        let vectors = optimizer.state().vectors().map(|(name, _)| {
-            let vector = format!("{OPTIMIZER}/{name}");
-            // No step had used it when the file was saved.
-            let prefix = state_name(&vector, "");
-            if !self.tensors.keys().any(|name| name.starts_with(&prefix)) {
-                return Ok(Vec::new());
-            }
-            self.vector(&vector, params)
+        let names: Vec<String> =
+            optimizer.state().vectors().map(|(name, _)| state_name(&format!("{OPTIMIZER}/{name}"), "")).collect();
+        let unexpected = self.tensors.keys().filter(|name| name.starts_with(&state_name(OPTIMIZER, "")));
+        let unexpected = unexpected.filter(|name| !names.iter().any(|prefix| name.starts_with(prefix)));
+        let unexpected: Vec<String> = unexpected.cloned().collect();
+        if !unexpected.is_empty() {
+            return Err(SaveError::Names { missing: Vec::new(), unexpected });
+        }
+        let vectors = names.iter().map(|prefix| {
+            // No step had used a vector without numbers when the file was saved.
+            let used = self.tensors.keys().any(|name| name.starts_with(prefix));
+            if used { self.numbers_of(prefix, params, params.len()) } else { Ok(Vec::new()) }
         });
         let vectors = vectors.collect::<Result<_, _>>()?;
         optimizer.state_mut().restore(steps, vectors);
+        optimizer.state_mut().adopt(params);
         Ok(())
     }
 
-    /// The [vector](super::Writer::vector) of this name, in the order of [`Params::values`].
+    /// The [vector](super::Writer::vector) of this name: in the order of [`Params::state`] if it has numbers for buffers,
+    /// else in that of [`Params::values`].
     ///
     /// # Errors
     ///
-    /// If the file has no such vector for these parameters.
+    /// If the file has no such vector, or one for more or fewer parameters.
     pub fn vector<F: Stored>(&self, name: &str, params: &Params<F>) -> Result<Vec<F>, SaveError> {
-        let mut values = vec![F::zero(); params.len()];
-        for weight in params.iter() {
-            values[weight.range].copy_from_slice(&self.numbers(&state_name(name, weight.name), weight.shape)?);
+        let (prefix, all) = (state_name(name, ""), params.state().len());
+        let is_weight: HashSet<&str> = params.iter().map(|weight| weight.name).collect();
+        let mut buffers = params.names().filter(|name| !is_weight.contains(name));
+        let whole = buffers.any(|buffer| self.tensors.contains_key(&format!("{prefix}{buffer}")));
+        self.numbers_of(&prefix, params, if whole { all } else { params.len() })
+    }
+
+    /// A vector of `len` numbers, from the tensors whose names have a prefix.
+    fn numbers_of<F: Stored>(&self, prefix: &str, params: &Params<F>, len: usize) -> Result<Vec<F>, SaveError> {
+        let found: BTreeMap<&str, &TensorInfo> =
+            self.tensors.iter().filter_map(|(name, info)| Some((name.strip_prefix(prefix)?, info))).collect();
+        let wanted: HashSet<&str> = params.stored_in(len).map(|(name, ..)| name).collect();
+        let full = |name: &str| format!("{prefix}{name}");
+        let missing: Vec<_> = wanted.iter().filter(|name| !found.contains_key(**name)).map(|name| full(name)).collect();
+        let unexpected: Vec<_> = found.keys().filter(|name| !wanted.contains(**name)).map(|name| full(name)).collect();
+        if !(missing.is_empty() && unexpected.is_empty()) {
+            return Err(SaveError::Names { missing, unexpected });
+        }
+        let mut values = vec![F::zero(); len];
+        for (name, shape, place) in params.stored_in(len) {
+            values[place].copy_from_slice(&self.numbers(&full(name), shape)?);
         }
         Ok(values)
     }
@@ -184,20 +217,60 @@ impl Reader {
         &self.data[info.data_offsets.0..info.data_offsets.1]
     }
 
-    /// Compares the check sums, if the file has any.
-    fn check_sums(&self) -> Result<(), SaveError> {
-        let Some(sums) = self.metadata.get(CHECK_SUMS) else {
-            return Ok(());
+    /// Compares the check sums with the contents: fails for a tensor, returns false for the header, which stands in
+    /// `header` with its length. A file of another program may have no sums.
+    fn is_whole(&self, header: &[u8]) -> Result<bool, SaveError> {
+        let Some(text) = self.metadata.get(CHECK_SUMS) else {
+            // A damaged name of the sums leaves that of the producer.
+            return Ok(!self.metadata.get(PRODUCER).is_some_and(|producer| producer.starts_with("wengert ")));
         };
-        let mut sums = sums.split(' ');
-        for (name, info) in &self.tensors {
-            let sum = format!("{:08x}", check_sum(self.bytes(info)));
-            if sums.next() != Some(&sum) {
+        let mut sums: Vec<&str> = text.split(' ').filter(|_| !text.is_empty()).collect();
+        // Files of the first version have none of the header.
+        if sums.len() != self.tensors.len() {
+            let whole = place_of_sum(header).is_some_and(|place| {
+                sum_text(&[&header[..place.start], NO_SUM.as_bytes(), &header[place.end..]]).as_bytes() == &header[place]
+            });
+            if !whole {
+                return Ok(false);
+            }
+            sums.remove(0);
+        }
+        for (sum, (name, info)) in sums.iter().zip(&self.tensors) {
+            if *sum != sum_text(&[self.bytes(info)]) {
                 return Err(SaveError::Corrupt { file: None, tensor: name.clone() });
             }
         }
-        Ok(())
+        Ok(sums.len() == self.tensors.len())
     }
+}
+
+/// The first name that occurs twice in one object of valid JSON. (The parser would take the last of them.)
+fn duplicate_name(json: &[u8]) -> Option<String> {
+    let mut objects: Vec<HashSet<String>> = Vec::new();
+    let mut place = 0;
+    while let Some(&byte) = json.get(place) {
+        let start = place;
+        place += 1;
+        match byte {
+            b'{' => objects.push(HashSet::new()),
+            b'}' => drop(objects.pop()),
+            b'"' => {
+                while *json.get(place)? != b'"' {
+                    place += if json[place] == b'\\' { 2 } else { 1 };
+                }
+                place += 1;
+                let is_name = json[place..].trim_ascii_start().starts_with(b":");
+                if let (true, Some(names)) = (is_name, objects.last_mut()) {
+                    let name: String = serde_json::from_slice(&json[start..place]).ok()?;
+                    if !names.insert(name.clone()) {
+                        return Some(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The reason why the bytes are not a file: the place where they end too early, else the message of the
