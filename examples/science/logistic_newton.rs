@@ -141,9 +141,9 @@ impl Problem {
         });
         let solver =
             LBFGS::new(MoreThuenteLineSearch::new(), 10).with_tolerance_grad(1e-10)?.with_tolerance_cost(0.0)?;
-        let executor = Executor::new(objective, solver);
-        let mut state = executor.configure(|s| s.param(self.start.values().to_vec()).max_iters(200)).run()?.state;
-        let weights = state.take_best_param().ok_or("L-BFGS found no finite loss")?;
+        let executor = Executor::new(objective.clone(), solver);
+        let state = executor.configure(|s| s.param(self.start.values().to_vec()).max_iters(200)).run()?.state;
+        let weights = objective.minimum(&state, 1e-8)?;
         Ok(Descent { name: "L-BFGS", losses, weights, seconds: start.elapsed().as_secs_f64() })
     }
 

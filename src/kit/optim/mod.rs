@@ -58,7 +58,7 @@ pub use average::{Accumulator, Ema};
 pub use clip::{Clip, global_norm};
 pub use lion::{Lion, LionRule};
 #[cfg(feature = "argmin")]
-pub use objective::{HessianProduct, Objective};
+pub use objective::{HessianProduct, NotConverged, Objective};
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use rule::{StateArray, Step, UpdateRule, flush_subnormal};
 pub use schedule::{Plateau, Schedule};

@@ -1,12 +1,14 @@
 //! [`Objective`]: a loss as a problem for the solvers of the crate `argmin`.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
-use argmin::core::{ArgminError, CostFunction, Error, Gradient, Hessian};
+use argmin::core::{ArgminError, CostFunction, Gradient, Hessian, State};
 use argmin_math::ArgminDot;
 
+use super::global_norm;
 use crate::number::Scalar;
 use crate::params::{Params, ParamsOn};
 use crate::scalar::Var;
@@ -19,8 +21,12 @@ use crate::tape::Tape;
 /// A solver asks for value and gradient separately. Both come from one sweep, whose results are kept until
 /// the solver moves to another point.
 ///
+/// A solver may return without an error far from any minimum, with its start as the best point: because the line search
+/// failed, because the iterations ran out, or "converged", because a step changed nothing. [`minimum`](Self::minimum) reads
+/// its state and says plainly whether it converged; for that the executor gets a clone, which shares the results.
+///
 /// ```
-/// use argmin::core::{Executor, State};
+/// use argmin::core::Executor;
 /// use argmin::solver::linesearch::MoreThuenteLineSearch;
 /// use argmin::solver::quasinewton::LBFGS;
 /// use wengert::Params;
@@ -35,13 +41,15 @@ use crate::tape::Tape;
 /// let loss = Objective::of_params(&params, |p| (p.constant(&x) * p.get(w) + p.get(b) - &y).square().mean());
 /// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
 /// let start = params.values().to_vec();
-/// let best = Executor::new(loss, solver).configure(|s| s.param(start).max_iters(50)).run()?.state.take_best_param();
-/// params.values_mut().copy_from_slice(&best.expect("a point with a finite loss"));
+/// let state = Executor::new(loss.clone(), solver).configure(|s| s.param(start).max_iters(50)).run()?.state;
+/// let best = loss.minimum(&state, 1e-6)?; // an error unless ‖∇loss‖ ≤ 1e-6
+/// params.values_mut().copy_from_slice(&best);
 /// assert!((params.values()[0] - 3.0).abs() < 1e-6 && (params.values()[1] - 2.0).abs() < 1e-6);
 /// # Ok::<(), argmin::core::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Objective<'a, F: Scalar> {
-    last: RefCell<Last<'a, F>>,
+    last: Rc<RefCell<Last<'a, F>>>,
     product: Option<Product<'a, F>>,
 }
 
@@ -98,7 +106,39 @@ impl<'a, F: Scalar> Objective<'a, F> {
     }
 
     fn evaluating(evaluate: Evaluate<'a, F>) -> Self {
-        Self { last: RefCell::new(Last { evaluate, point: None, value: F::zero(), grad: Vec::new() }), product: None }
+        let last = Last { evaluate, point: None, value: F::zero(), grad: Vec::new() };
+        Self { last: Rc::new(RefCell::new(last)), product: None }
+    }
+
+    /// The best point of a solver's final state, if the solver converged: if the Euclidean norm of the gradient is at most
+    /// `tolerance` there. The gradient decides, not the solver's own word.
+    ///
+    /// ```
+    /// use argmin::core::Executor;
+    /// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+    /// use wengert::{optim::Objective, value_and_grad};
+    ///
+    /// let loss = Objective::new(|x: &[f64]| value_and_grad(|x| (x[0] - 1.0).square() + x[1].cosh(), x));
+    /// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
+    /// let state = Executor::new(loss.clone(), solver).configure(|s| s.param(vec![5.0, 2.0]).max_iters(1)).run()?.state;
+    /// let error = loss.minimum(&state, 1e-6).unwrap_err();
+    /// assert!(error.gradient_norm > 0.1);
+    /// assert!(error.to_string().ends_with("the solver stopped after 1 iteration: Maximum number of iterations reached"));
+    /// # Ok::<(), argmin::core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the gradient is larger or NaN, or the state has no best point. The error has the point and the solver's reason.
+    pub fn minimum(self, state: &impl State<Param = Vec<F>>, tolerance: f64) -> Result<Vec<F>, NotConverged<F>> {
+        let point = state.get_best_param().cloned();
+        let gradient_norm = point.as_ref().map_or(f64::NAN, |point| self.at(point, |_, grad| global_norm(grad)));
+        let reason = state.get_termination_status().to_string();
+        let stopped = NotConverged { point, gradient_norm, tolerance, iterations: state.get_iter(), reason };
+        match stopped.point {
+            Some(point) if gradient_norm <= tolerance => Ok(point),
+            _ => Err(stopped),
+        }
     }
 
     /// Applies `read` to the value and gradient at a point, which are computed unless the last call was there.
@@ -114,10 +154,40 @@ impl<'a, F: Scalar> Objective<'a, F> {
     }
 }
 
+/// The reason why a solver's result is no minimum; see [`Objective::minimum`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NotConverged<F> {
+    /// The best point, if the solver found any.
+    pub point: Option<Vec<F>>,
+    /// The norm of the gradient there, else NaN.
+    pub gradient_norm: f64,
+    /// The norm that was asked for.
+    pub tolerance: f64,
+    /// The number of iterations.
+    pub iterations: u64,
+    /// The reason why the solver stopped, in its own words.
+    pub reason: String,
+}
+
+impl<F> fmt::Display for NotConverged<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gradient_norm, tolerance, iterations, reason, .. } = self;
+        match self.point {
+            Some(_) => write!(f, "not converged: the norm of the gradient is {gradient_norm:e}, not at most {tolerance:e}")?,
+            None => write!(f, "not converged: there is no point with a finite value")?,
+        }
+        let plural = if *iterations == 1 { "" } else { "s" };
+        write!(f, "; the solver stopped after {iterations} iteration{plural}: {reason}")
+    }
+}
+
+impl<F: fmt::Debug> Error for NotConverged<F> {}
+
 impl<F: Scalar> CostFunction for Objective<'_, F> {
     type Param = Vec<F>;
     type Output = F;
-    fn cost(&self, x: &Vec<F>) -> Result<F, Error> {
+    fn cost(&self, x: &Vec<F>) -> Result<F, argmin::core::Error> {
         Ok(self.at(x, |value, _| value))
     }
 }
@@ -125,7 +195,7 @@ impl<F: Scalar> CostFunction for Objective<'_, F> {
 impl<F: Scalar> Gradient for Objective<'_, F> {
     type Param = Vec<F>;
     type Gradient = Vec<F>;
-    fn gradient(&self, x: &Vec<F>) -> Result<Vec<F>, Error> {
+    fn gradient(&self, x: &Vec<F>) -> Result<Vec<F>, argmin::core::Error> {
         Ok(self.at(x, |_, grad| grad.to_vec()))
     }
 }
@@ -133,7 +203,7 @@ impl<F: Scalar> Gradient for Objective<'_, F> {
 impl<'a, F: Scalar> Hessian for Objective<'a, F> {
     type Param = Vec<F>;
     type Hessian = HessianProduct<'a, F>;
-    fn hessian(&self, x: &Vec<F>) -> Result<HessianProduct<'a, F>, Error> {
+    fn hessian(&self, x: &Vec<F>) -> Result<HessianProduct<'a, F>, argmin::core::Error> {
         let Some(product) = &self.product else {
             let text = "this solver needs Hessian-vector products; give them by `Objective::products`".into();
             return Err(ArgminError::NotImplemented { text }.into());

@@ -42,7 +42,12 @@ pub trait Optimizer<F: Scalar> {
         self.step_by(params, &grad)
     }
 
-    /// Same as [`step`](Self::step), which calls this method: the part that a trait object has.
+    /// Same as [`step`](Self::step), without generics. It is for `&mut dyn Optimizer`, which has no `step` of its own
+    /// (a `Box<dyn Optimizer>` does): `optimizer.step_by(&mut params, grad)`, or `&grad.into()` for plain numbers.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`step`](Self::step).
     #[track_caller]
     fn step_by(&mut self, params: &mut Params<F>, grad: &ParamsGradient<'_, F>) -> StepReport;
 
@@ -62,25 +67,33 @@ pub trait Optimizer<F: Scalar> {
     fn state_mut(&mut self) -> &mut State<F>;
 }
 
-/// [`Optimizer::step`] of trait objects.
-macro_rules! step_of_objects {
-    ($($Object:ty),+) => { $(
-        impl<F: Scalar> $Object {
-            /// Takes one step: [`Optimizer::step`].
-            ///
-            /// # Panics
-            ///
-            /// Same as for [`Optimizer::step`].
+/// A boxed optimiser, and one behind a reference, are optimisers, so that [`step`](Optimizer::step) is there for them too.
+macro_rules! pointers {
+    ($($Pointer:ty),+) => { $(
+        impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for $Pointer {
             #[track_caller]
-            pub fn step<'g>(&mut self, params: &mut Params<F>, grad: impl Into<ParamsGradient<'g, F>>) -> StepReport {
-                let grad = grad.into();
-                assert_fits(self.state(), params, &grad);
-                self.step_by(params, &grad)
+            fn step_by(&mut self, params: &mut Params<F>, grad: &ParamsGradient<'_, F>) -> StepReport {
+                (**self).step_by(params, grad)
+            }
+            fn lr(&self) -> f64 {
+                (**self).lr()
+            }
+            fn set_lr(&mut self, lr: f64) {
+                (**self).set_lr(lr);
+            }
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+            fn state(&self) -> &State<F> {
+                (**self).state()
+            }
+            fn state_mut(&mut self) -> &mut State<F> {
+                (**self).state_mut()
             }
         }
     )+ };
 }
-step_of_objects! { dyn Optimizer<F> + '_, dyn Optimizer<F> + Send + '_ }
+pointers! { Box<O>, &mut O }
 
 /// Panics unless gradient and state belong to the parameters. It stands outside of [`Optimizer::step_by`], which does
 /// not know the caller's line if it is called through a trait object.

@@ -85,7 +85,7 @@ fn data_outside_the_closure_is_borrowed() {
         seen = y.value()[1];
         y.at([0]) + y.at([1]) * p.constant(2.0)
     });
-    assert_eq!((loss, grad, seen), (19.0, &[3.0, 8.0][..], 8.0));
+    assert_eq!((loss, &grad[..], seen), (19.0, &[3.0, 8.0][..], 8.0));
     drop(x);
     assert_eq!(grad, [3.0, 8.0]);
 }
@@ -130,12 +130,14 @@ fn a_loss_without_dependence_has_gradient_zero() {
     let mut params = Params::new();
     params.add("w", array![1.0, 2.0]);
     let mut tape = Tape::new();
-    assert_eq!(tape.value_and_grad(&params, |p| p.constant(5.0)), (5.0, &[0.0; 2][..]));
+    let (loss, grad) = tape.value_and_grad(&params, |p| p.constant(5.0));
+    assert_eq!((loss, &grad[..]), (5.0, &[0.0; 2][..]));
     // A loss that depends on other inputs only.
     let (_, grad) = tape.value_and_grad(&params, |p| p.tape().var(3.0).square());
     assert_eq!(grad, [0.0; 2]);
     let none = Params::<f64>::new();
-    assert_eq!(tape.value_and_grad(&none, |p| p.tape().var(3.0)), (3.0, &[][..]));
+    let (loss, grad) = tape.value_and_grad(&none, |p| p.tape().var(3.0));
+    assert_eq!((loss, grad.len()), (3.0, 0));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn accumulated_gradients_are_the_mean() {
         }
     }
     assert!(
-        message_of(|| accumulator.add(&[1.0]).map(<[f64]>::to_vec)).contains("has 1 numbers, the one before had 2")
+        message_of(|| accumulator.add(&[1.0]).map(|mean| mean.to_vec())).contains("has 1 numbers, the one before had 2")
     );
 }
 
