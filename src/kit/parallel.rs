@@ -27,6 +27,10 @@ const BLOCK: usize = 4096;
 /// Both sums are taken in the order of the parts. The number of shards therefore changes the rounding of the result;
 /// the number of threads and their timing change nothing.
 ///
+/// A training [`Mode`](crate::nn::Mode) cannot be shared by the parts. For dropout a part makes its own, with the step and
+/// the part in the seed. What batch norms record in such a mode is lost with it: let a forward pass of one tape, outside of
+/// `Parallel`, update the running statistics.
+///
 /// ```
 /// use ndarray::{Array1, Array2, s};
 /// use wengert::optim::{Optimizer, Sgd};

@@ -38,8 +38,8 @@ impl Clone for Identity {
 
 /// The parameters that an optimiser moved last.
 ///
-/// They may go on as a clone of themselves; and an earlier clone may take their place (the best model so far, say), once
-/// they are gone. Two models that are trained side by side can therefore not share an optimiser's state, not even if
+/// Other optimisers may move them meanwhile. They may go on as a clone of themselves; and an earlier clone may take their
+/// place (the best model so far, say), once they are gone. Two models that are trained side by side can therefore not share an optimiser's state, not even if
 /// one began as a clone of the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
@@ -55,6 +55,7 @@ impl Owner {
 
     /// True if the parameters with this stamp of the weights and this identity are the owner.
     pub(super) fn is(&self, weights: u64, identity: &Identity) -> bool {
-        self.weights == weights && (self.mark == identity.mark || self.alive.strong_count() == 0)
+        let same = std::ptr::eq(self.alive.as_ptr(), Arc::as_ptr(&identity.alive));
+        self.weights == weights && (same || self.mark == identity.mark || self.alive.strong_count() == 0)
     }
 }

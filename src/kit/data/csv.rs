@@ -335,7 +335,9 @@ impl Csv {
             reader.take(left).read_to_end(text)?;
             if text.len() as u64 > self.limit {
                 let limit = self.limit;
-                return Err(invalid(format!("there are more than {limit} bytes of text; `Csv::limit` sets this limit")));
+                return Err(invalid(format!(
+                    "there are more than {limit} bytes of text; `Csv::limit` sets this limit"
+                )));
             }
             Ok(())
         };

@@ -23,7 +23,8 @@ use crate::tape::Tape;
 ///
 /// A solver may return without an error far from any minimum, with its start as the best point: because the line search
 /// failed, because the iterations ran out, or "converged", because a step changed nothing. [`minimum`](Self::minimum) reads
-/// its state and says plainly whether it converged; for that the executor gets a clone, which shares the results.
+/// its state and says plainly whether it converged; for that the executor gets a clone, which shares the results. A value
+/// that is NaN and a gradient that is not finite are errors, because argmin's line searches would never end on them.
 ///
 /// ```
 /// use argmin::core::Executor;
@@ -174,7 +175,9 @@ impl<F> fmt::Display for NotConverged<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { gradient_norm, tolerance, iterations, reason, .. } = self;
         match self.point {
-            Some(_) => write!(f, "not converged: the norm of the gradient is {gradient_norm:e}, not at most {tolerance:e}")?,
+            Some(_) => {
+                write!(f, "not converged: the norm of the gradient is {gradient_norm:e}, not at most {tolerance:e}")?
+            }
             None => write!(f, "not converged: there is no point with a finite value")?,
         }
         let plural = if *iterations == 1 { "" } else { "s" };
@@ -184,11 +187,16 @@ impl<F> fmt::Display for NotConverged<F> {
 
 impl<F: fmt::Debug> Error for NotConverged<F> {}
 
+/// The error for numbers on which argmin's line searches would never end.
+fn refused(what: &str) -> argmin::core::Error {
+    ArgminError::ConditionViolated { text: format!("`Objective`: the {what} at a point that the solver tried") }.into()
+}
+
 impl<F: Scalar> CostFunction for Objective<'_, F> {
     type Param = Vec<F>;
     type Output = F;
     fn cost(&self, x: &Vec<F>) -> Result<F, argmin::core::Error> {
-        Ok(self.at(x, |value, _| value))
+        self.at(x, |value, _| (!value.is_nan()).then_some(value)).ok_or_else(|| refused("value is NaN"))
     }
 }
 
@@ -196,7 +204,8 @@ impl<F: Scalar> Gradient for Objective<'_, F> {
     type Param = Vec<F>;
     type Gradient = Vec<F>;
     fn gradient(&self, x: &Vec<F>) -> Result<Vec<F>, argmin::core::Error> {
-        Ok(self.at(x, |_, grad| grad.to_vec()))
+        let finite = |grad: &[F]| grad.iter().all(|g| g.is_finite());
+        self.at(x, |_, grad| finite(grad).then(|| grad.to_vec())).ok_or_else(|| refused("gradient is not finite"))
     }
 }
 

@@ -228,7 +228,8 @@ impl Reader {
         // Files of the first version have none of the header.
         if sums.len() != self.tensors.len() {
             let whole = place_of_sum(header).is_some_and(|place| {
-                sum_text(&[&header[..place.start], NO_SUM.as_bytes(), &header[place.end..]]).as_bytes() == &header[place]
+                sum_text(&[&header[..place.start], NO_SUM.as_bytes(), &header[place.end..]]).as_bytes()
+                    == &header[place]
             });
             if !whole {
                 return Ok(false);

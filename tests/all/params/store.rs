@@ -100,3 +100,31 @@ fn a_name_is_given_once_and_found_with_its_axes() {
     });
     assert!(text.contains("has shape [2, 3], 2 axes; it was asked for with 1"), "{text}");
 }
+
+/// Weights and buffers in any order of adding: the state is all weights, then all buffers.
+#[test]
+fn the_state_is_weights_then_buffers() {
+    let mut params = Params::new();
+    let m = params.add_buffer("m", array![10.0, 11.0]);
+    let v = params.add("v", array![[1.0, 2.0]]);
+    let n = params.add_buffer("n", Array::from_elem((), 12.0));
+    let w = params.add("w", array![3.0]);
+    assert_eq!(params.state(), [1.0, 2.0, 3.0, 10.0, 11.0, 12.0]);
+    assert_eq!((params.len(), params.values()), (3, &[1.0, 2.0, 3.0][..]));
+    let views = |params: &Params<f64>| {
+        (params.view(v).to_owned(), params.view(w).to_owned(), params.view(m).to_owned(), params.view(n).to_owned())
+    };
+    let expected = (array![[1.0, 2.0]], array![3.0], array![10.0, 11.0], Array::from_elem((), 12.0));
+    assert_eq!(views(&params), expected);
+    let buffers: Vec<_> = params.buffers().map(|(name, values)| (name.to_owned(), values.len())).collect();
+    assert_eq!(buffers, [("m".to_owned(), 2), ("n".to_owned(), 1)]);
+    params.view_mut(n).fill(5.0);
+    params.view_mut(w).fill(6.0);
+    assert_eq!(params.state(), [1.0, 2.0, 6.0, 10.0, 11.0, 5.0]);
+    let dual = params.with_tangents(&[7.0, 8.0, 9.0]);
+    assert_eq!(dual.state().iter().map(|x| x.tangents()[0]).collect::<Vec<_>>(), [7.0, 8.0, 9.0, 0.0, 0.0, 0.0]);
+    let mut tape = Tape::new();
+    let (loss, grad) =
+        tape.value_and_grad(&params, |p| (p.get(m) * p.get(v).sum() + p.get(w).sum() * p.get(n).into_var()).sum());
+    assert_eq!((loss, &grad[..]), (63.0 + 60.0, &[21.0, 21.0, 10.0][..]));
+}

@@ -26,6 +26,29 @@ fn every_index_once_in_an_epoch() {
 }
 
 #[test]
+fn the_last_batch_is_left_out() {
+    let mut batches = Batches::new(103, 10, 7).drop_last(true);
+    assert_eq!(batches.len(), 10);
+    let mut left_out = std::collections::HashSet::new();
+    for _ in 0..3 {
+        assert!(batches.shuffle().all(|batch| batch.len() == 10));
+        let seen: std::collections::HashSet<usize> = batches.iter().flatten().copied().collect();
+        assert_eq!(seen.len(), 100);
+        left_out.insert((0..103).filter(|i| !seen.contains(i)).collect::<Vec<_>>());
+    }
+    assert_eq!(left_out.len(), 3, "each epoch leaves out others");
+    // The same orders as without the option, and nothing to leave out.
+    let mut whole = Batches::new(103, 10, 7);
+    whole.skip(3);
+    assert!(whole.iter().take(10).eq(batches.iter()));
+    assert_eq!(Batches::new(100, 10, 7).drop_last(true).len(), 10);
+    assert_eq!(Batches::new(103, 10, 7).drop_last(true).drop_last(false).len(), 11);
+    assert_eq!(Batches::new(0, 4, 0).drop_last(true).len(), 0);
+    let text = message_of(|| Batches::new(3, 4, 0).drop_last(true));
+    assert!(text.contains("3 examples do not fill one batch of 4"), "{text}");
+}
+
+#[test]
 fn the_seed_decides() {
     let order = |seed| Batches::new(50, 7, seed).shuffle().flatten().copied().collect::<Vec<_>>();
     assert_eq!(order(1), order(1));

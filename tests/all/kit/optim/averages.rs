@@ -1,8 +1,9 @@
 //! Means of gradients and of weights, and early stopping.
 
-use ndarray::Array0;
-use wengert::Params;
+use ndarray::{Array0, Array2, array};
+use wengert::nn::{BatchNorm, Mode};
 use wengert::optim::{Accumulator, EarlyStopping, Ema};
+use wengert::{Params, Tape};
 
 use crate::support::panics::message_of;
 
@@ -19,7 +20,8 @@ fn accumulated_gradients_are_the_mean() {
         }
     }
     assert!(
-        message_of(|| accumulator.add(&[1.0]).map(|mean| mean.to_vec())).contains("has 1 numbers, the one before had 2")
+        message_of(|| accumulator.add(&[1.0]).map(|mean| mean.to_vec()))
+            .contains("has 1 numbers, the one before had 2")
     );
 }
 
@@ -54,4 +56,116 @@ fn early_stopping_counts_and_keeps_the_best() {
     assert_eq!((stopping.best(), stopping.waited()), (1.85, 3));
     stopping.restore(&mut params);
     assert_eq!(params.values(), [1.85]);
+}
+
+/// A model with running statistics, its training by a batch, and its output.
+struct Normed {
+    params: Params<f64>,
+    norm: BatchNorm,
+    mode: Mode<f64>,
+}
+
+impl Normed {
+    fn new() -> Self {
+        let mut params = Params::new();
+        let norm = BatchNorm::new(&mut params, "norm", 1);
+        Self { params, norm, mode: Mode::train(0) }
+    }
+
+    fn see(&mut self, batch: &Array2<f64>) {
+        let tape = Tape::new();
+        let p = self.params.on(&tape);
+        self.norm.forward(p, p.constant(batch), &mut self.mode);
+        self.mode.update_buffers(&mut self.params);
+    }
+
+    fn output(&self) -> f64 {
+        let tape = Tape::new();
+        let p = self.params.frozen_on(&tape);
+        self.norm.forward(p, p.constant(array![[2.0]]), &mut Mode::eval()).value()[[0, 0]]
+    }
+}
+
+/// After one batch (1, 3) the running mean is 0.1 · 2 and the running variance 0.9 + 0.1 · 2, whose output at 2 is
+/// (2 - 0.2)/√(1.1 + 1e-5) (the formulas of `BatchNorm`).
+const BEST: f64 = 1.7162248596377063;
+
+/// ignite#2590, sesemi#36, mean-teacher#9: what is restored is the model that was best, with the statistics that belong to
+/// its weights.
+#[test]
+fn early_stopping_keeps_the_model() {
+    let (mut model, mut stop) = (Normed::new(), EarlyStopping::new(1));
+    let batch = array![[1.0], [3.0]];
+    model.see(&batch);
+    stop.observe(1.0, &model.params);
+    for _ in 0..5 {
+        model.see(&(&batch * 100.0));
+        stop.observe(2.0, &model.params);
+    }
+    assert!((model.output() - BEST).abs() > 1.0);
+    stop.restore(&mut model.params);
+    assert!((model.output() - BEST).abs() < 1e-11, "{}", model.output());
+
+    // The same by way of the numbers, as from a file, into a model that was built again.
+    let (mut again, mut resumed) = (Normed::new(), EarlyStopping::new(1));
+    resumed.resume(stop.best(), stop.waited(), stop.weights().to_vec());
+    resumed.restore(&mut again.params);
+    assert!((again.output() - BEST).abs() < 1e-11);
+}
+
+/// The averages of the statistics follow the recurrence of the weights' averages.
+#[test]
+fn ema_averages_the_model() {
+    let (mut model, mut ema) = (Normed::new(), Ema::new(0.5));
+    ema.update(&model.params); // mean 0, variance 1
+    model.see(&array![[1.0], [3.0]]); // 0.2, 1.1
+    ema.update(&model.params);
+    assert_eq!(ema.values(), [1.0, 0.0, 0.1, 1.05], "gain, bias, mean, variance");
+    let last = model.output();
+    ema.swap(&mut model.params);
+    assert!((model.output() - 1.9 / (1.05_f64 + 1e-5).sqrt()).abs() < 1e-12);
+    ema.swap(&mut model.params);
+    assert_eq!(model.output(), last);
+}
+
+#[test]
+fn a_state_goes_to_a_model_of_its_kind() {
+    let (mut model, mut other, mut target) = (Normed::new(), Params::new(), Normed::new());
+    other.add("w", array![1.0, 2.0]);
+    other.add("b", array![0.0, 0.0]);
+    model.see(&array![[1.0], [3.0]]);
+    target.params.copy_from(&model.params);
+    assert!((target.output() - BEST).abs() < 1e-11);
+
+    let (mut stop, mut ema) = (EarlyStopping::new(1), Ema::new(0.5));
+    stop.observe(1.0, &model.params);
+    ema.update(&model.params);
+    for text in [
+        message_of(|| other.copy_from(&model.params)),
+        message_of(|| stop.restore(&mut other)),
+        message_of(|| ema.update(&other)),
+        message_of(|| ema.swap(&mut other)),
+    ] {
+        assert!(
+            text.contains("the state is that of a model with other names or shapes than these parameters (w, b)"),
+            "{text}"
+        );
+    }
+    stop.resume(1.0, 0, vec![1.0, 0.0]);
+    let text = message_of(|| stop.restore(&mut model.params));
+    assert!(text.contains("the state has 2 numbers, the parameters have 4 (2 of weights, 2 of buffers)"), "{text}");
+}
+
+#[test]
+fn a_mean_is_of_one_model() {
+    let [mut a, mut b] = [(); 2].map(|()| Params::<f64>::new());
+    let (v, w) = (a.add("v", array![1.0]), b.add("w", array![1.0]));
+    let (mut tape, mut mean) = (Tape::new(), Accumulator::new(2));
+    assert!(mean.add(tape.value_and_grad(&a, |p| p.get(v).sum()).1).is_none());
+    let text = message_of(|| mean.add(tape.value_and_grad(&b, |p| p.get(w).sum()).1).is_some());
+    assert!(text.contains("those of two models"), "{text}");
+    let mean = mean.add(tape.value_and_grad(&a, |p| p.get(v).sum() * 3.0).1).expect("the mean of two");
+    assert_eq!(mean, [2.0]);
+    let text = message_of(|| wengert::Optimizer::step(&mut wengert::Sgd::new(0.1), &mut b, mean));
+    assert!(text.contains("the gradient is that of another model"), "{text}");
 }

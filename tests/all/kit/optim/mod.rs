@@ -3,5 +3,6 @@
 mod averages;
 mod objective;
 mod own_rule;
+mod owners;
 mod schedules;
 mod updates;

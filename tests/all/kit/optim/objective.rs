@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use argmin::core::{CostFunction, Executor, Gradient, IterState};
+use argmin::core::{CostFunction, Executor, Gradient, IterState, State};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::newton::NewtonCG;
 use argmin::solver::quasinewton::LBFGS;
@@ -117,4 +117,40 @@ fn parameters_of_a_model() {
     }
     assert_eq!(params.values()[0], 5.0);
     assert!((&params.view(w) - &b).iter().all(|e| e.abs() < 1e-7), "{} is not {b}", params.view(w));
+}
+
+/// A solver that gets nowhere calls its start the best point, and a step that changes nothing convergence.
+#[test]
+fn what_is_no_minimum_is_said_plainly() {
+    let run = |gradient: fn(&[f64]) -> Vec<f64>, value: fn(&[f64]) -> f64, start: Vec<f64>, iterations: u64| {
+        let loss = Objective::new(move |x: &[f64]| (value(x), gradient(x)));
+        let solver = LBFGS::new(MoreThuenteLineSearch::new(), 7);
+        let configure = |s: IterState<_, _, _, _, _, f64>| s.param(start).max_iters(iterations);
+        let state = Executor::new(loss.clone(), solver).configure(configure).run().unwrap().state;
+        let best = state.get_best_param().cloned();
+        (loss.minimum(&state, 1e-6), best)
+    };
+    let square = |x: &[f64]| x[0] * x[0];
+    let (result, _) = run(|x| vec![2.0 * x[0]], square, vec![3.0], 50);
+    assert!(result.unwrap()[0].abs() < 1e-6);
+    // The wrong sign, so that no step along the line is better.
+    let (result, best) = run(|x| vec![-2.0 * x[0]], square, vec![3.0], 50);
+    let error = result.unwrap_err();
+    assert_eq!((best, error.point.clone(), error.gradient_norm), (Some(vec![3.0]), Some(vec![3.0]), 6.0), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("not converged: the norm of the gradient is 6e0, not at most 1e-6"), "{text}");
+    // No value but at the start.
+    let (result, _) = run(|x| vec![2.0 * x[0]], |x| if x[0] == 3.0 { 9.0 } else { f64::NAN }, vec![3.0], 50);
+    assert_eq!(result.unwrap_err().gradient_norm, 6.0);
+    // Out of iterations.
+    let (result, _) = run(|x| vec![4.0 * x[0].powi(3)], |x| x[0].powi(4), vec![3.0], 2);
+    let error = result.unwrap_err();
+    assert_eq!((error.iterations, error.reason.as_str()), (2, "Maximum number of iterations reached"));
+    // argmin's line search would never end.
+    for gradient in [f64::NAN, f64::INFINITY] {
+        let loss = Objective::new(move |x: &[f64]| (x[0], vec![gradient]));
+        let solver = LBFGS::new(MoreThuenteLineSearch::new(), 7);
+        let run = Executor::new(loss, solver).configure(|s| s.param(vec![3.0]).max_iters(9)).run();
+        assert!(run.map(drop).unwrap_err().to_string().contains("the gradient is not finite"));
+    }
 }
