@@ -6,7 +6,7 @@
 
 use num_traits::{Float, One, Zero};
 
-use crate::number::{BaseFloat, Kernel, Real, Scalar, Wrap, binade, gap};
+use crate::number::{Kernel, Real, Scalar, Wrap, binade, gap};
 use crate::slices::{BLOCK, Cascade};
 
 /// A row-major array seen as `[outer, n, inner]`.
@@ -200,15 +200,24 @@ fn fold_row<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
 fn fold_terms<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
     const TERMS: usize = 512;
     let mut terms = [F::zero(); TERMS];
-    let mut total = Cascade::new(fold.start());
-    for from in (0..n).step_by(TERMS) {
+    let join = |a, b| fold.join(a, b);
+    let mut blocks = None;
+    let mut from = 0;
+    loop {
         let terms = &mut terms[..TERMS.min(n - from)];
         let x = x.map(|x| &x[from..][..terms.len()]);
         update_run(terms, x, |_, x, _| fold.term(x, given));
         let joined = fold_row::<F, L, 1, 32>(Joined::<_, M>(fold), [&*terms], terms.len(), given);
-        total.add(joined, |a, b| fold.join(a, b));
+        if n <= TERMS {
+            return joined;
+        }
+        let blocks = blocks.get_or_insert(Cascade::new(fold.start()));
+        blocks.add(joined, join);
+        from += terms.len();
+        if from == n {
+            return blocks.total(join);
+        }
     }
-    total.total(|a, b| fold.join(a, b))
 }
 
 /// The fold `S` over numbers that already are its terms.
@@ -277,10 +286,12 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
         }
         a
     };
-    let mut total = Cascade::new([fold.start(); W]);
-    for from in (0..rows).step_by(BLOCK) {
+    let mut blocks = None;
+    let mut from = 0;
+    loop {
         let mut block = [fold.start::<L>(); W];
-        for k in from..rows.min(from + BLOCK) {
+        let to = rows.min(from + BLOCK);
+        for k in from..to {
             let row = x.map(|x| &x[k * stride..][..W]);
             if let [x] = row[..] {
                 for ((block, &x), &given) in block.iter_mut().zip(x).zip(&given) {
@@ -293,9 +304,16 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
                 }
             }
         }
-        total.add(block, join);
+        if rows <= BLOCK {
+            return block;
+        }
+        let blocks = blocks.get_or_insert(Cascade::new([fold.start(); W]));
+        blocks.add(block, join);
+        if to == rows {
+            return blocks.total(join);
+        }
+        from = to;
     }
-    total.total(join)
 }
 
 #[inline(always)]

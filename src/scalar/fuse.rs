@@ -7,7 +7,7 @@ use std::iter::{Product, Sum};
 
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
-use crate::slices::LongSum;
+use crate::slices::{BLOCK, Cascade, LongSum};
 use crate::tape::{Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
@@ -199,13 +199,25 @@ pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[inline(always)]
 #[track_caller]
 fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
-    let mut value = LongSum::new();
+    // Not a `LongSum`: the block and the number of terms left in it stay in registers.
+    let (mut blocks, mut block, mut left) = (Cascade::new(F::zero()), F::zero(), BLOCK);
     let mut terms = Terms::new();
     for x in x {
-        value.add(x.value());
+        block += x.value();
         terms.add_node(x);
+        left -= 1;
+        if left == 0 {
+            end_block(&mut blocks, block);
+            (block, left) = (F::zero(), BLOCK);
+        }
     }
-    terms.record(value.total())
+    terms.record(blocks.total(F::add) + block)
+}
+
+#[cold]
+#[inline(never)]
+fn end_block<F: Scalar>(blocks: &mut Cascade<F>, block: F) {
+    blocks.add(block, F::add);
 }
 
 /// The arithmetic mean, as one node. It is NaN for an empty slice, as 0/0 is.

@@ -108,7 +108,7 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
 macro_rules! gemm_scalar {
     ($f:ident, $gemm:ident, columns up to $columns:expr) => {
         impl GemmScalar for $f {
-            /// Every way cuts a sum into blocks of up to 512 terms, which join one after the other.
+            /// Every way cuts a sum into blocks of up to 1024 terms, which join one after the other.
             const LONGEST: usize = 1 << 16;
 
             /// [`matmul`] for shapes that fit, by the first way of this table that applies.
@@ -159,7 +159,15 @@ macro_rules! gemm_scalar {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
                     });
                 } else {
-                    large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
+                    // The kernels' own blocks may be longer; for vectors they have none.
+                    const TERMS: usize = 1024;
+                    let MatMut { data, layout } = c;
+                    for first in (0..k).step_by(TERMS) {
+                        let len = TERMS.min(k - first);
+                        let (c, a, b) = (MatMut { data: &mut *data, layout }, a.part(1, first, len), b.part(0, first, len));
+                        let update = if first == 0 { update } else { Store::Add };
+                        large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
+                    }
                 }
             }
 
