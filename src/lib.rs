@@ -41,6 +41,7 @@
 //! - L-BFGS, Newton-CG and trust regions (feature `argmin`): `optim::Objective`.
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Looking inside: [`record`], [`trace`](fn@trace), [`symbolic`](fn@symbolic), [`inspect`].
+//! - Rounding errors of sums, products and statistics: [`accuracy`].
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function, and the conventions at special points: [`rules`].
 
@@ -96,6 +97,52 @@ pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
 
 pub use ndarray;
+
+/// The rounding errors of sums, products and statistics.
+///
+/// u is the unit roundoff: 2⁻²⁴ ≈ 6.0e-8 for `f32`, 2⁻⁵³ ≈ 1.1e-16 for `f64`. A result is off by at most the bound of its
+/// row times u times the sum of the sizes of all terms, Σ|xᵢ| or Σ|aᵢbᵢ| (Higham, Accuracy and Stability of Numerical
+/// Algorithms, 2nd ed., SIAM 2002, section 4.2). Errors are usually much smaller than their bounds, about the root.
+/// Terms have their own errors: the few ulps of an elementwise function, and a rounding of each product unless the
+/// processor adds it in one step. All bounds hold for dual numbers too, in each tangent, unless the row says otherwise.
+///
+/// | operation | bound for n terms | n = 10⁶ |
+/// |---|---|---|
+/// | all of a tensor or along the last axis: [`sum`](Tensor::sum), [`mean`](Tensor::mean), losses, softmax sums | 300 + n/2²⁰ | 301 |
+/// | along another axis: [`sum_axis`](Tensor::sum_axis), the gradient of a bias of [`affine`](Tensor::affine) | 256 + n/2¹⁴ | 317 |
+/// | the gradient of an operand that is broadcast along the first axis or along all others, and of [`broadcast`](Tensor::broadcast), `keep_where` and losses | 400 + n/2¹⁴ | 461 |
+/// | the gradient of an operand that is broadcast along a middle axis | the length of that axis | |
+/// | products of vectors: [`dot`](Tensor::dot) | 1,100 + n/2²⁰ | 1,101 |
+/// | products of matrices: [`dot`](Tensor::dot), [`matmul`](Tensor::matmul), [`dense`](Tensor::dense), gradients of weights; convolutions | 640 + n/2¹⁶ | 655 |
+/// | products of matrices of dual numbers | 4,096 + n/2¹² | 4,340 |
+/// | gradients of the kernels of convolutions | 1,000 + n/2¹⁴ | 1,061 |
+/// | [`var`](Tensor::var), the square of [`std`](Tensor::std) and of [`norm`](Tensor::norm), in units of themselves | 320 + n/2¹⁴ | 381 |
+/// | functions of variables: [`sum`], [`mean`], [`dot`], [`log_sum_exp`], `iter.sum()` | 256 + n/2¹⁴ | 317 |
+/// | the adjoint of a variable that n operations use; that of an element of a tensor that n views or operations use | n | 10⁶ |
+/// | the gradient of [`gather`](Tensor::gather) and [`select`](Tensor::select) of n indices from a axis of length m | n if n ≤ 128 m, on average 128 + n/(128 m) beyond | |
+/// | pooling of n pixels, factorisations and substitutions of n rows (feature `linalg`) | n | |
+/// | [`metrics`], fits of [`data::Scaling`], [`optim::global_norm`] | in `f64`: 300 + n/2⁴ | |
+///
+/// A long chain of scalar operations on one `f32` variable, such as a loss over 10⁶ records, is therefore the place for
+/// `f64` or for tensors.
+///
+/// **Equal numbers.** The mean inside of [`var`](Tensor::var), [`std`](Tensor::std), [`layer_norm`](Tensor::layer_norm),
+/// [`nn::BatchNorm`], [`data::Scaling::standard`] and [`metrics::r2`] is exact but for its last place where the numbers
+/// differ by less than 1/200 (`f32`) or 1/30,000 (`f64`) of their size. Equal numbers, of whatever size, have the
+/// variance 0, the deviation 0 and the gradient 0.
+///
+/// **Huge and tiny numbers.** These statistics and [`norm`](fn@norm) are computed in units of the largest number where a
+/// square would over- or underflow; the mean is finite where its sum overflows.
+///
+/// ```
+/// use wengert::ndarray::array;
+///
+/// let tape = wengert::Tape::<f32>::new();
+/// let huge = array![[1e30, -1e30, 2e30, 0.0]];
+/// let y = tape.tensor(&huge).layer_norm(1e-5);
+/// assert!((y.value()[[0, 2]] - 3.0 / 5_f32.sqrt()).abs() < 1e-6);
+/// ```
+pub mod accuracy {}
 
 /// The traits of arguments: each lists the types that some methods take.
 ///

@@ -1,5 +1,5 @@
-//! The tests of rules once more, in a binary small enough to be compiled with optimisation, under which a rule
-//! may round otherwise: `cargo test --release --test rules`. (`cargo test` runs them in the binary `all`.)
+//! The tests of rules and of long sums once more, in a binary small enough to be compiled with optimisation, under which a
+//! rule may round otherwise and a sum may have a million terms: `cargo test --release --test rules`. (`cargo test` runs them in the binary `all`.)
 
 #[path = "all/support"]
 mod support {
@@ -9,3 +9,6 @@ mod support {
 
 #[path = "all/number/rules.rs"]
 mod rules;
+
+#[path = "all/tensor/accuracy.rs"]
+mod accuracy;

@@ -7,6 +7,8 @@ use bumpalo::Bump;
 
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
+use crate::kernels::elementwise::take_sums;
+use crate::slices::BLOCK;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
 /// The number of elements in a block's columns. They stay in a core's second-level cache beside the other operands (see
@@ -62,13 +64,21 @@ impl Convolution {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         let size = self.kernel_size();
-        for block in self.blocks() {
+        // Sums over many blocks join blockwise.
+        let many = self.blocks().nth(BLOCK * self.groups).is_some();
+        let part = arena.alloc_slice_fill_copy(if many { dw.len() } else { 0 }, F::zero());
+        for (i, block) in self.blocks().enumerate() {
             let columns = self.gather(&block, x, columns);
             let dy = self.cotangent(&block, dy, dense);
             let at = block.group * self.outputs * size;
-            let dw = MatMut::new(dw, at, [self.outputs, size], [size as isize, 1]);
-            matmul(dw, dy, columns.t(), Store::Add);
+            let to = if many { &mut *part } else { &mut *dw };
+            let to = MatMut::new(to, at, [self.outputs, size], [size as isize, 1]);
+            matmul(to, dy, columns.t(), Store::Add);
+            if many && (i + 1).is_multiple_of(BLOCK * self.groups) {
+                take_sums(part, dw);
+            }
         }
+        take_sums(part, dw);
     }
 
     /// The pullback to the images: dx += dy * wᵀ, the transposed convolution.

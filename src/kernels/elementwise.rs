@@ -2,7 +2,7 @@
 
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::{Kernel, Scalar, Wrap};
-use crate::slices::{Layout, Walk, place};
+use crate::slices::{BLOCK, Cascade, Layout, LongSum, Walk, place};
 
 /// outᵢ = f(outᵢ, xᵢ) for slices of one length. Pass an `#[inline(always)]` closure.
 ///
@@ -265,12 +265,13 @@ pub(crate) struct Zipped<'a, F> {
 ///
 /// `shifts` has a shift for each operand, or `None` if the operand gets no cotangent. `adjoints[shift + p]` is the
 /// adjoint of the operand's element at place p; that of a broadcast element receives the sum. The operands may share
-/// adjoints.
-pub(crate) fn zip_pullback<F: Scalar>(
+/// adjoints. `zeros` gives memory for the sums of blocks.
+pub(crate) fn zip_pullback<'m, F: Scalar>(
     rule: impl BinaryRule<F::Base>,
     zipped: Zipped<'_, F>,
     adjoints: &mut [F],
-    shifts: [Option<usize>; 2],
+    mut shifts: [Option<usize>; 2],
+    zeros: impl Fn(usize) -> &'m mut [F],
 ) {
     struct Pull<'a, F, R> {
         rule: R,
@@ -305,17 +306,25 @@ pub(crate) fn zip_pullback<F: Scalar>(
                 |[i, j]| {
                     let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
                     done += n;
-                    let own = shift + if side == Side::A { i } else { j };
+                    let own = shift.wrapping_add(if side == Side::A { i } else { j });
                     if let Way::Strided = way {
                         let [s, t] = walk.step;
                         let step = if side == Side::A { s } else { t };
-                        for (k, (&z, &dz)) in z.iter().zip(dz).enumerate() {
-                            adjoints[place(own, k, step)] +=
-                                pull::<L, F, R>(&partial, rule, [a[place(i, k, s)], b[place(j, k, t)], z], dz);
+                        let terms = z.iter().zip(dz).enumerate().map(
+                            #[inline(always)]
+                            |(k, (&z, &dz))| {
+                                pull::<L, F, R>(&partial, rule, [a[place(i, k, s)], b[place(j, k, t)], z], dz)
+                            },
+                        );
+                        if step == 0 {
+                            adjoints[own] += LongSum::of(terms);
+                        } else {
+                            terms.enumerate().for_each(|(k, term)| adjoints[place(own, k, step)] += term);
                         }
                         return;
                     }
                     let mut sums = [F::zero(); TILE];
+                    let mut blocks = None;
                     let period = match *way {
                         Way::Repeating { short, period } if short == side => Some(period),
                         _ => None,
@@ -328,6 +337,10 @@ pub(crate) fn zip_pullback<F: Scalar>(
                         #[inline(always)]
                         |k, a, b| {
                             let len = a.len();
+                            if period.is_some() && k > 0 && k.is_multiple_of(BLOCK * len) {
+                                blocks.get_or_insert(Cascade::new([F::zero(); TILE])).add(sums, plus);
+                                sums = [F::zero(); TILE];
+                            }
                             let d = if period.is_some() { &mut sums[..len] } else { &mut adjoints[own + k..][..len] };
                             for_each(
                                 d,
@@ -337,6 +350,9 @@ pub(crate) fn zip_pullback<F: Scalar>(
                             );
                         },
                     );
+                    if let Some(blocks) = blocks {
+                        sums = plus(blocks.total(plus), sums);
+                    }
                     match period {
                         None => {}
                         Some(1) => adjoints[own] += sum(&sums[..n.min(TILE)]),
@@ -354,7 +370,46 @@ pub(crate) fn zip_pullback<F: Scalar>(
         }
     }
     let Zipped { shape, a, b, z, dz } = zipped;
-    F::dispatch(Pull { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z, dz, adjoints, shifts });
+    let (pairs, [a, b], reaches) = (Pairs::new(shape, a, b), [a.data, b.data], [a.layout, b.layout]);
+    let (len, steps) = pairs.walk.outermost();
+    // Runs that go to one place again and again join blockwise.
+    for side in (0..2).filter(|&side| len > BLOCK && steps[side] == 0) {
+        let Some(shift) = shifts[side].take() else { continue };
+        let reach = reaches[side].reach(shape);
+        let (low, high) = zeros(2 * reach.len()).split_at_mut(reach.len());
+        let size = z.len() / len;
+        let mut own = [None; 2];
+        own[side] = Some(0_usize.wrapping_sub(reach.start));
+        for from in (0..len).step_by(BLOCK) {
+            let rows = BLOCK.min(len - from);
+            let [z, dz] = [z, dz].map(|x| &x[from * size..][..rows * size]);
+            let pairs = &Pairs { walk: pairs.walk.part(from, rows), way: pairs.way };
+            F::dispatch(Pull { rule, pairs, a, b, z, dz, adjoints: &mut *low, shifts: own });
+            take_sums(low, high);
+            if (from + rows).is_multiple_of(BLOCK * BLOCK) || from + rows == len {
+                take_sums(high, &mut adjoints[shift + reach.start..][..reach.len()]);
+            }
+        }
+    }
+    if shifts != [None; 2] {
+        F::dispatch(Pull { rule, pairs: &pairs, a, b, z, dz, adjoints, shifts });
+    }
+}
+
+/// Adds the sums `from` to `to` and sets them to 0.
+pub(crate) fn take_sums<F: Scalar>(from: &mut [F], to: &mut [F]) {
+    for (from, to) in from.iter_mut().zip(to) {
+        *to += std::mem::replace(from, F::zero());
+    }
+}
+
+/// The sums of the elements of two tiles.
+#[inline(always)]
+fn plus<F: Scalar>(mut a: [F; TILE], b: [F; TILE]) -> [F; TILE] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += b;
+    }
+    a
 }
 
 /// The value of one element of [`zip`].

@@ -6,7 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
-//! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials |
+//! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
 //! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
 //! | `conv` | convolutions and their pullbacks |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
@@ -25,8 +25,10 @@ mod triangular;
 mod window;
 
 pub(crate) use conv::Convolution;
-pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, zip, zip_pullback};
-pub(crate) use reduce::{Divide, FiberUpdate, Fibers, Fold, Sum, exponentials, fold, folds, update, updates};
+pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, take_sums, zip, zip_pullback};
+pub(crate) use reduce::{
+    Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, exponentials, fold, folds, moments, update, updates,
+};
 pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};
 #[cfg(feature = "linalg")]
 pub(crate) use {

@@ -1,10 +1,13 @@
 //! Loops over fibres: [`fold`] computes one number from each fibre, [`update`] changes each element by numbers of its
 //! fibre.
 //!
-//! Both vectorise along a fibre if its elements are neighbours, and otherwise across fibres. A fold keeps several
-//! accumulators and joins them blockwise, so the rounding error of a sum of n terms grows with n / 4096, not with n.
+//! Both vectorise along a fibre if its elements are neighbours, and otherwise across fibres. A fold joins its terms
+//! blockwise ([`Cascade`]); along a fibre it also keeps several accumulators.
 
-use crate::number::{Kernel, Scalar, Wrap, gap};
+use num_traits::{Float, One, Zero};
+
+use crate::number::{Kernel, Real, Scalar, Wrap, binade, gap};
+use crate::slices::{BLOCK, Cascade};
 
 /// A row-major array seen as `[outer, n, inner]`.
 ///
@@ -31,6 +34,12 @@ impl Fibers {
     /// The number of fibres.
     pub(crate) fn count(self) -> usize {
         self.outer * self.inner
+    }
+
+    /// The places of the elements of a fibre.
+    pub(crate) fn range(self, fiber: usize) -> impl Iterator<Item = usize> + Clone {
+        let first = fiber / self.inner * self.n * self.inner + fiber % self.inner;
+        (0..self.n).map(move |k| first + k * self.inner)
     }
 
     /// The number of elements.
@@ -189,17 +198,26 @@ fn fold_row<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
 /// vectorises. It does not vectorise a single loop of both.
 #[inline(always)]
 fn fold_terms<F: Scalar, L: Wrap<F>, const M: usize>(fold: impl Fold<F, M>, x: [&[F]; M], n: usize, given: L) -> L {
-    const BLOCK: usize = 512;
-    let mut terms = [F::zero(); BLOCK];
-    let mut total = fold.start();
-    for from in (0..n).step_by(BLOCK) {
-        let terms = &mut terms[..BLOCK.min(n - from)];
+    const TERMS: usize = 512;
+    let mut terms = [F::zero(); TERMS];
+    let join = |a, b| fold.join(a, b);
+    let mut blocks = None;
+    let mut from = 0;
+    loop {
+        let terms = &mut terms[..TERMS.min(n - from)];
         let x = x.map(|x| &x[from..][..terms.len()]);
         update_run(terms, x, |_, x, _| fold.term(x, given));
         let joined = fold_row::<F, L, 1, 32>(Joined::<_, M>(fold), [&*terms], terms.len(), given);
-        total = fold.join(total, joined);
+        if n <= TERMS {
+            return joined;
+        }
+        let blocks = blocks.get_or_insert(Cascade::new(fold.start()));
+        blocks.add(joined, join);
+        from += terms.len();
+        if from == n {
+            return blocks.total(join);
+        }
     }
-    total
 }
 
 /// The fold `S` over numbers that already are its terms.
@@ -262,12 +280,18 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
     stride: usize,
     given: [L; W],
 ) -> [L; W] {
-    /// The number of rows that are folded before their results join the total.
-    const BLOCK: usize = 128;
-    let mut total = [fold.start(); W];
-    for from in (0..rows).step_by(BLOCK) {
+    let join = |mut a: [L; W], b: [L; W]| {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a = fold.join(*a, b);
+        }
+        a
+    };
+    let mut blocks = None;
+    let mut from = 0;
+    loop {
         let mut block = [fold.start::<L>(); W];
-        for k in from..rows.min(from + BLOCK) {
+        let to = rows.min(from + BLOCK);
+        for k in from..to {
             let row = x.map(|x| &x[k * stride..][..W]);
             if let [x] = row[..] {
                 for ((block, &x), &given) in block.iter_mut().zip(x).zip(&given) {
@@ -280,11 +304,16 @@ fn fold_lanes<F: Scalar, L: Wrap<F>, const M: usize, const W: usize>(
                 }
             }
         }
-        for (total, block) in total.iter_mut().zip(block) {
-            *total = fold.join(*total, block);
+        if rows <= BLOCK {
+            return block;
         }
+        let blocks = blocks.get_or_insert(Cascade::new([fold.start(); W]));
+        blocks.add(block, join);
+        if to == rows {
+            return blocks.total(join);
+        }
+        from = to;
     }
-    total
 }
 
 #[inline(always)]
@@ -426,6 +455,10 @@ pub(crate) use updates;
 folds! {
     /// The sum Σx.
     pub(crate) struct Sum<1>: plain;
+    /// Σ(x - centre)
+    struct Deviation<1>: term |[x], center| x - center;
+    /// Σx²
+    struct Squares<1>: term |[x], _| x * x;
     /// The largest number; -∞ for an empty fibre.
     struct Largest<1>: plain, from L::neg_infinity(), |a, b| if b > a { b } else { a };
 }
@@ -437,6 +470,52 @@ updates! {
     struct Shift<1, 1>, |_, [x], [m]| gap(x, m);
     /// The exponential e^x.
     struct Exp<0, 0>, |x, [], []| x.exp();
+}
+
+/// The mean of some numbers and Σ(x - mean)², in a unit, a power of two near the largest number: see [`moments`].
+pub(crate) struct Moments<F> {
+    pub(crate) unit: F,
+    pub(crate) mean: F,
+    pub(crate) square: F,
+}
+
+/// The moments of the numbers `x` for which [`are_precise`] says no, and in `x` their distances from the mean, in the
+/// same unit. The mean counts as 0 if the numbers are not `centered`.
+///
+/// The unit keeps squares from over- and underflowing. The mean is computed in two steps, m = Σx/n and m + Σ(x - m)/n
+/// (Chan, Golub and LeVeque, The American Statistician 37, 1983), so it is that of the exact sum but for a last place,
+/// and equal numbers are their own mean.
+#[cold]
+pub(crate) fn moments<F: Scalar>(x: &mut [F], centered: bool) -> Moments<F> {
+    let (whole, n) = (Fibers::whole(x.len()), F::lit(x.len() as f64));
+    let size = x.iter().fold(F::Base::zero(), |size, x| Float::max(size, Float::abs(x.to_base())));
+    // The logarithm of the largest number would round up to that of infinity.
+    let size = Float::min(size, F::Base::max_value() / F::Base::lit(4.0));
+    let unit = F::from_base(if size.is_zero() { F::Base::one() } else { binade(size) });
+    update(Divide, whole, x, [], [&[unit]]);
+    let mut mean = F::zero();
+    if centered {
+        for _ in 0..2 {
+            let mut rest = [F::zero()];
+            fold(Deviation, whole, [x], Some(&[mean]), &mut rest);
+            mean += rest[0] / n;
+        }
+    }
+    x.iter_mut().for_each(|x| *x -= mean);
+    let mut square = [F::zero()];
+    fold(Squares, whole, [x], None, &mut square);
+    Moments { unit, mean, square: square[0] }
+}
+
+/// True if a mean and a variance from plain sums keep their digits: the squares have neither over- nor underflowed, and
+/// the numbers differ by much more than the rounding error of their mean. `epsilon` is added to the variance later on.
+#[inline]
+pub(crate) fn are_precise<F: Scalar>(mean: F, variance: F, epsilon: F::Base) -> bool {
+    let (mean, variance) = (mean.to_base(), variance.to_base());
+    let least = F::Base::min_positive_value() / F::Base::epsilon();
+    let spread = Float::sqrt(F::Base::epsilon()) / F::Base::lit(16.0);
+    let used = variance + epsilon;
+    used >= least && used.is_finite() && variance >= mean * mean * spread
 }
 
 /// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), e^(x - m) for

@@ -19,7 +19,9 @@ use std::fmt;
 
 use ndarray::{ArrayBase, Data, Dimension, Ix2};
 
+use crate::kernels::{Moments, moments};
 use crate::number::BaseFloat;
+use crate::slices::LongSum;
 use crate::text::Table;
 
 /// The index of the largest element of each row: the predicted classes, from logits or probabilities. Of equal elements
@@ -123,14 +125,24 @@ pub fn r2<F: BaseFloat, D: Dimension>(
     predicted: &ArrayBase<impl Data<Elem = F>, D>,
     actual: &ArrayBase<impl Data<Elem = F>, D>,
 ) -> f64 {
-    let residual = mean_of("r2", predicted, actual, |error| error * error);
-    let mean = actual.iter().map(wide).sum::<f64>() / actual.len() as f64;
-    let variance = actual.iter().map(|a| (wide(a) - mean).powi(2)).sum::<f64>() / actual.len() as f64;
-    1.0 - residual / variance
+    let mut deviations: Vec<f64> = actual.iter().map(wide).collect();
+    let Moments { unit, square, .. } = moments(&mut deviations, true);
+    let residual = sum_of("r2", predicted, actual, |error| (error / unit).powi(2));
+    1.0 - residual / square
 }
 
 #[track_caller]
 fn mean_of<F: BaseFloat, D: Dimension>(
+    name: &str,
+    predicted: &ArrayBase<impl Data<Elem = F>, D>,
+    actual: &ArrayBase<impl Data<Elem = F>, D>,
+    f: impl Fn(f64) -> f64,
+) -> f64 {
+    sum_of(name, predicted, actual, f) / actual.len() as f64
+}
+
+#[track_caller]
+fn sum_of<F: BaseFloat, D: Dimension>(
     name: &str,
     predicted: &ArrayBase<impl Data<Elem = F>, D>,
     actual: &ArrayBase<impl Data<Elem = F>, D>,
@@ -142,7 +154,7 @@ fn mean_of<F: BaseFloat, D: Dimension>(
         predicted.shape(),
         actual.shape()
     );
-    predicted.iter().zip(actual).map(|(p, a)| f(wide(p) - wide(a))).sum::<f64>() / actual.len() as f64
+    LongSum::of(predicted.iter().zip(actual).map(|(p, a)| f(wide(p) - wide(a))))
 }
 
 fn wide<F: BaseFloat>(x: &F) -> f64 {

@@ -7,6 +7,7 @@ use std::iter::{Product, Sum};
 
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
+use crate::slices::{BLOCK, Cascade, LongSum};
 use crate::tape::{Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
@@ -198,22 +199,37 @@ pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[inline(always)]
 #[track_caller]
 fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
-    let mut value = F::zero();
+    // Not a `LongSum`: the block and the number of terms left in it stay in registers.
+    let (mut blocks, mut block, mut left) = (Cascade::new(F::zero()), F::zero(), BLOCK);
     let mut terms = Terms::new();
     for x in x {
-        value += x.value();
+        block += x.value();
         terms.add_node(x);
+        left -= 1;
+        if left == 0 {
+            end_block(&mut blocks, block);
+            (block, left) = (F::zero(), BLOCK);
+        }
     }
-    terms.record(value)
+    terms.record(blocks.total(F::add) + block)
+}
+
+#[cold]
+#[inline(never)]
+fn end_block<F: Scalar>(blocks: &mut Cascade<F>, block: F) {
+    blocks.add(block, F::add);
 }
 
 /// The arithmetic mean, as one node. It is NaN for an empty slice, as 0/0 is.
 #[track_caller]
 pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    let share = F::lit(x.len() as f64).recip();
-    let total = x.iter().fold(F::zero(), |sum, x| sum + x.value());
-    let value = total / F::lit(x.len() as f64);
-    node(value, x.iter().map(|&x| (x, share)))
+    let n = F::lit(x.len() as f64);
+    let mut value = LongSum::of(x.iter().map(|x| x.value())) / n;
+    if !value.is_finite() {
+        // The sum may have overflowed.
+        value = LongSum::of(x.iter().map(|x| x.value() / n));
+    }
+    node(value, x.iter().map(|&x| (x, n.recip())))
 }
 
 /// The node with the given value and (operand, partial) pairs. The iterator must not record.
@@ -284,23 +300,23 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
     let tape = a.first().and_then(Var::tape);
-    let (done, mut value) = tape.map_or((0, F::zero()), |tape| record_products(tape, a, b));
+    let (done, mut value) = tape.map_or((0, LongSum::new()), |tape| record_products(tape, a, b));
     let mut cells = CellWriter { tape, count: done as u32 };
     for (&a, &b) in a[done..].iter().zip(&b[done..]) {
-        value += a.value() * b.value();
+        value.add(a.value() * b.value());
         cells.add((a, b.value()), (b, a.value()));
     }
-    cells.record(value)
+    cells.record(value.total())
 }
 
 /// Appends the cells of leading pairs, up to the first with an operand that is not on this tape or has a weight that
 /// needs care. Returns the number of cells and their part of the dot product.
 #[inline(always)]
-fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, F) {
-    let mut value = F::zero();
+fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, LongSum<F>) {
+    let mut value = LongSum::new();
     let count = tape.records().push_each(a, b, |a, b| {
         let (v, w) = (a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?);
-        value += a.value() * b.value();
+        value.add(a.value() * b.value());
         Some(((a.slot(), v), (b.slot(), w)))
     });
     (count, value)
@@ -325,7 +341,7 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let scale = if scale.is_finite() { F::from_base(binade(scale.to_base())) } else { scale };
     // Infinities count as equal to each other, as in `hypot`.
     let scaled = |x: F| if x.is_infinite() { x.signum() } else { x / scale };
-    let length = x.iter().fold(F::zero(), |sum, x| sum + scaled(x.value()).powi(2)).sqrt();
+    let length = LongSum::of(x.iter().map(|x| scaled(x.value()).powi(2))).sqrt();
     node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
 }
 
@@ -369,7 +385,7 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
 /// The largest element m, and the sum Σ e^(xᵢ - m).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
     let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
-    (largest, x.iter().fold(F::zero(), |sum, &x| sum + exp_below(largest, x)))
+    (largest, LongSum::of(x.iter().map(|&x| exp_below(largest, x))))
 }
 
 /// The exponential e^(x - largest). Equal infinities have the difference 0, as in a tie of `max`.

@@ -2,12 +2,14 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | `cascade` | long sums by blocks |
 //! | `gemm` | matrix products and dot products |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
 //! | `factor` | LU and Cholesky factorisations of floats, by nalgebra (feature `linalg`) |
 //!
 //! The room imports nothing of the crate.
 
+pub(crate) mod cascade;
 pub(crate) mod factor;
 pub(crate) mod gemm;
 pub(crate) mod strided;
@@ -18,4 +20,5 @@ pub use {factor::Factor, gemm::GemmScalar};
 
 #[cfg(feature = "linalg")]
 pub(crate) use factor::Defect;
+pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 pub(crate) use strided::{Layout, Walk, for_each_run, gather, place, scatter_add};

@@ -73,6 +73,20 @@ impl<const K: usize> Walk<K> {
         walk
     }
 
+    /// The length of the outermost axis of runs, and the operands' steps along it.
+    pub(crate) fn outermost(&self) -> (usize, [isize; K]) {
+        self.outer.last().map_or((self.rows, self.row_step), |&axis| axis)
+    }
+
+    /// The walk over `len` indices of the outermost axis, starting at index `from`.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
+        let (_, steps) = self.outermost();
+        let first = std::array::from_fn(|k| place(self.first[k], from, steps[k]));
+        let mut part = Self { first, outer: self.outer.clone(), ..*self };
+        *part.outer.last_mut().map_or(&mut part.rows, |(axis, _)| axis) = len;
+        part
+    }
+
     /// Calls `f` for each run, with the places of the operands' first elements.
     ///
     /// The function is inlined together with its one call of `f`, so that a kernel's loop is compiled for the

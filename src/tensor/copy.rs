@@ -1,11 +1,13 @@
 //! Operations that copy elements to other places. A pullback adds each cotangent to the adjoint of the element that was
 //! copied.
 
+use std::ops::Range;
+
 use ndarray::{ArrayBase, Axis, Data, DimMax, Dimension, Ix1, RemoveAxis};
 use smallvec::SmallVec;
 
 use super::elementwise::Operand;
-use super::handle::{Node, Tensor};
+use super::handle::{Node, Tensor, accumulate_at, accumulate_terms};
 use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
 use crate::sealed::Seal;
@@ -33,7 +35,8 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 }
 
 /// The result that consists of these blocks, and of `fill` where there is none. The blocks must be disjoint in the
-/// result. In the operands they may overlap.
+/// result. In the operands they may overlap: `selected` is the range of the adjoints of one operand and the length of
+/// its axis, if each block is an index of that axis.
 #[track_caller]
 fn assemble<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
@@ -42,6 +45,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     strides: &'t [isize],
     fill: F,
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
+    selected: Option<(Range<usize>, usize)>,
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
     let mut constant = true;
@@ -53,15 +57,41 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     let mut sources = blocks.clone().map(|block| OperandInfo { slot: block.slot, shape: block.shape });
     let kind = OperationKind::new(name, [sources.next(), sources.next()]);
     Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
+        if let Some((reach, length)) = &selected {
+            let blocks = &blocks;
+            let pull = |terms: Range<usize>, dy: &[F], adjoints: &mut [F], start| {
+                for block in blocks.clone().skip(terms.start).take(terms.len()) {
+                    block.pull(strides, dy, adjoints, block.place(start));
+                }
+            };
+            return accumulate_terms(cotangents, reach.clone(), blocks.clone().count(), *length, pull);
+        }
         for block in blocks.clone().filter(|block| block.slot != SINK) {
-            let to = Layout { offset: block.to, strides };
-            let from = Layout { offset: block.slot as usize + block.from.offset, ..block.from };
-            let adjoints = cotangents.of_operands.of(from.reach(block.shape));
-            transfer(block.shape, (cotangents.of_result, to), (adjoints, from), |adjoint, cotangent| {
-                *adjoint += cotangent;
-            });
+            let (dy, place) = (cotangents.of_result, block.place(0));
+            if place.strides.contains(&0) {
+                let arena = cotangents.arena;
+                let own = arena.alloc_slice_fill_copy(block.shape.iter().product(), F::zero());
+                let rows = row_major_strides(block.shape);
+                let rows = Layout { offset: 0, strides: &rows };
+                block.pull(strides, dy, own, rows);
+                accumulate_at(cotangents, block.shape, place, own);
+            } else {
+                block.pull(strides, dy, cotangents.of_operands.of(place.reach(block.shape)), place);
+            }
         }
     })
+}
+
+impl<'t, F: Scalar> Block<'t, F> {
+    /// The places of the operand's adjoints in a buffer that begins with the adjoint of slot `start`.
+    fn place(&self, start: usize) -> Layout<'t> {
+        Layout { offset: self.slot as usize + self.from.offset - start, ..self.from }
+    }
+
+    /// Adds the cotangents `dy` of the result, whose layout has these strides, to the block's places in a buffer.
+    fn pull(&self, strides: &[isize], dy: &[F], adjoints: &mut [F], place: Layout<'_>) {
+        transfer(self.shape, (dy, Layout { offset: self.to, strides }), (adjoints, place), |adjoint, dy| *adjoint += dy);
+    }
 }
 
 /// Calls `put(target, source)` for every element of a shape.
@@ -88,7 +118,11 @@ fn transfer<F: Copy>(
 
 /// The row-major strides of this shape, in the tape's arena.
 fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
-    let strides = tape.arena().alloc_slice_fill_copy(shape.len(), 1);
+    tape.arena().alloc_slice_copy(&row_major_strides(shape))
+}
+
+fn row_major_strides(shape: &[usize]) -> SmallVec<[isize; 6]> {
+    let mut strides = SmallVec::from_elem(1, shape.len());
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis] as isize;
     }
@@ -105,7 +139,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let strides = row_major(self.tape, self.shape());
         let whole = self.node.block(0);
-        assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole))
+        assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole), None)
     }
 
     /// The elements at given indices of an axis, with an index for each element of the result: in two dimensions
@@ -157,10 +191,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let values = tape.arena().alloc_slice_fill_with(places.len(), |i| node.storage[places[i]]);
         let kind = OperationKind::unary("gather", node.source());
         Self::result(tape, kind, indices.raw_dim(), values, node.is_constant(), move |cotangents| {
-            let adjoints = &mut cotangents.of_operands.of(node.reach())[node.slot()..];
-            for (&place, &cotangent) in places.iter().zip(cotangents.of_result) {
-                adjoints[place] += cotangent;
-            }
+            accumulate_terms(cotangents, node.reach(), places.len(), node.len(), |terms, dy, adjoints, start| {
+                for (&place, &dy) in places[terms.clone()].iter().zip(&dy[terms]) {
+                    adjoints[node.slot() + place - start] += dy;
+                }
+            });
         })
     }
 
@@ -202,7 +237,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let strides = row_major(self.tape, shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
-        assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner))
+        assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner), None)
     }
 
     /// The elements of the tensor where the mask is true, and those of `other` elsewhere. All three broadcast
@@ -257,13 +292,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let kind = OperationKind::binary("keep_where", a.source(), b.source());
         Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
-                if node.is_constant() {
-                    continue;
-                }
-                let adjoints = &mut cotangents.of_operands.of(node.reach())[node.slot()..];
-                for_each_place(node.shape(), node.layout(), |i, place| {
-                    if mask[i] == taken {
-                        adjoints[place] += cotangents.of_result[i];
+                node.accumulate_with(cotangents, |dy, dx| {
+                    for ((dx, &dy), _) in dx.iter_mut().zip(dy).zip(mask).filter(|(_, mask)| **mask == taken) {
+                        *dx += dy;
                     }
                 });
             }
@@ -319,7 +350,8 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
             to: i * strides[along] as usize,
             ..whole
         });
-        assemble(tape, "select", shape, strides, F::zero(), parts)
+        let selected = Some((self.node.reach(), self.shape()[along]));
+        assemble(tape, "select", shape, strides, F::zero(), parts, selected)
     }
 }
 
@@ -410,7 +442,7 @@ impl<F: Scalar> Tape<F> {
             to += block.shape[axis.index()] * strides[axis.index()] as usize;
             block
         }));
-        assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied())
+        assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied(), None)
     }
 
     /// The first tensor. Panics unless there is one and all tensors are on this tape.

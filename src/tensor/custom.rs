@@ -9,6 +9,7 @@ use crate::number::rules::UnaryRule;
 use crate::number::{BaseFloat, Real, Rule, Scalar, binade};
 use crate::scalar::Var;
 use crate::sealed::Sealed;
+use crate::slices::LongSum;
 use crate::tape::{Adjoints, OperationKind, Tape};
 
 /// A user's rule of one operand, as a row of the table for the elementwise kernels.
@@ -350,7 +351,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             // Scaled by a power of two: cotangents that need clipping may overflow when squared.
             let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
             let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
-            let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
+            let norm = LongSum::of(cotangent.iter().map(|&c| (c / unit).square())).sqrt() * unit;
             let excess = if norm > limit { norm / limit } else { F::one() };
             move |c| c / excess
         })

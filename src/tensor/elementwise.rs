@@ -74,7 +74,8 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
                 node.slot()
             })
         });
-        kernels::zip_pullback(rule, zipped, cotangents.of_operands.slots(), shifts);
+        let zeros = |len| cotangents.arena.alloc_slice_fill_copy(len, F::zero());
+        kernels::zip_pullback(rule, zipped, cotangents.of_operands.slots(), shifts, zeros);
     })
 }
 

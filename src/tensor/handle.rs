@@ -4,12 +4,14 @@ use std::fmt;
 use std::ops::Range;
 
 use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
+use smallvec::SmallVec;
 
 use crate::kernels;
+use crate::kernels::{Fibers, Sum};
 use crate::number::Scalar;
 use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
 use crate::sealed::Seal;
-use crate::slices::{Layout, gather, scatter_add};
+use crate::slices::{BLOCK, Layout, gather, scatter_add};
 use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 
 /// An array on a [`Tape`], of any ndarray dimension: a `Copy` handle of two words.
@@ -154,9 +156,50 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         } else {
             let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
             add(cotangents.of_result, temporary);
-            self.accumulate(&mut cotangents.of_operands, temporary);
+            accumulate_at(cotangents, self.shape(), self.place(), temporary);
         }
     }
+}
+
+/// Adds terms to the adjoints of a range, in blocks if there are more than 128 terms for each adjoint.
+///
+/// `add(terms, cotangent of the result, buffer, start)` adds some terms to a buffer, in which the adjoint of slot s has
+/// the place s - start.
+pub(super) fn accumulate_terms<F: Scalar>(
+    cotangents: &mut Cotangents<'_, F>,
+    reach: Range<usize>,
+    terms: usize,
+    elements: usize,
+    add: impl Fn(Range<usize>, &[F], &mut [F], usize),
+) {
+    let block = BLOCK.saturating_mul(elements.max(1));
+    if terms <= block {
+        return add(0..terms, cotangents.of_result, cotangents.of_operands.of(reach), 0);
+    }
+    let buffer = cotangents.arena.alloc_slice_fill_copy(reach.len(), F::zero());
+    for first in (0..terms).step_by(block) {
+        add(first..terms.min(first + block), cotangents.of_result, buffer, reach.start);
+        kernels::take_sums(buffer, &mut cotangents.of_operands.of(reach.clone())[reach.clone()]);
+    }
+}
+
+/// Adds a cotangent in row-major order to the adjoints at some places, to which broadcast axes lead repeatedly.
+pub(super) fn accumulate_at<'a, F: Scalar>(
+    cotangents: &mut Cotangents<'a, F>,
+    shape: &[usize],
+    place: Layout<'_>,
+    mut cotangent: &'a [F],
+) {
+    let mut lengths: SmallVec<[usize; 6]> = shape.into();
+    for (axis, _) in place.strides.iter().enumerate().filter(|(_, step)| **step == 0) {
+        if lengths[axis] > BLOCK {
+            let fibers = Fibers::along(axis, &lengths);
+            let sums = cotangents.arena.alloc_slice_fill_copy(fibers.count(), F::zero());
+            kernels::fold(Sum, fibers, [cotangent], None, sums);
+            (cotangent, lengths[axis]) = (sums, 1);
+        }
+    }
+    scatter_add(&lengths, cotangent, cotangents.of_operands.of(place.reach(shape)), place);
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {

@@ -7,7 +7,7 @@ use num_traits::Float;
 use super::flat::{Flat, GatedDot, SquaredDistance};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Fibers, Fold, Sum, updates};
+use crate::kernels::{Fibers, Fold, Moments, Sum, updates};
 use crate::number::Scalar;
 use crate::tape::OperationKind;
 
@@ -52,6 +52,11 @@ impl Groups {
             *sum *= scale;
         }
         sums
+    }
+
+    /// The places of the elements of a group.
+    fn places(self, group: usize) -> impl Iterator<Item = usize> {
+        (group..self.fibers.count()).step_by(self.count).flat_map(move |fiber| self.fibers.range(fiber))
     }
 
     /// The number of each fibre's group, from the numbers of the groups.
@@ -147,13 +152,26 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         } else {
             arena.alloc_slice_fill_copy(groups.count, F::zero())
         };
-        let (mean, fibers) = (&*mean, groups.fibers);
-        let variance = &*groups.fold(arena, SquaredDistance, [x], Some(mean), share);
-        let epsilon = F::from_base(epsilon);
-        let r = &*arena.alloc_slice_fill_with(variance.len(), |i| Float::sqrt(variance[i] + epsilon).recip());
+        let fibers = groups.fibers;
+        let variance = groups.fold(arena, SquaredDistance, [x], Some(&*mean), share);
+        let added = F::from_base(epsilon);
+        let r = arena.alloc_slice_fill_with(variance.len(), |i| Float::sqrt(variance[i] + added).recip());
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
-        let y = &*y;
+        for group in 0..variance.len() {
+            if kernels::are_precise(mean[group], variance[group], epsilon) {
+                continue;
+            }
+            let copy = arena.alloc_slice_fill_copy(groups.size(), F::zero());
+            copy.iter_mut().zip(groups.places(group)).for_each(|(copy, place)| *copy = x[place]);
+            let Moments { unit, mean: center, square } = kernels::moments(copy, centered);
+            // The root of variance and ε, in the unit.
+            let spread = Float::hypot(Float::sqrt(square * share), Float::sqrt(added) / unit);
+            groups.places(group).zip(&*copy).for_each(|(place, &distance)| y[place] = distance / spread);
+            (mean[group], variance[group]) = (center * unit, square * share * unit * unit);
+            r[group] = spread.recip() / unit;
+        }
+        let (y, r, mean, variance) = (&*y, &*r, &*mean, &*variance);
         let kind = OperationKind::unary(name, operand.source());
         let result = Self::result(self.tape, kind, self.dim(), y, operand.is_constant(), move |cotangents| {
             let arena = cotangents.arena;

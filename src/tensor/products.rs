@@ -2,12 +2,12 @@
 
 use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
-use super::handle::{Node, Tensor};
+use super::handle::{Node, Tensor, accumulate_at};
 use crate::number::Scalar;
 use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
-use crate::slices::{Layout, scatter_add};
+use crate::slices::Layout;
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 
 /// A matrix of some elements of a node: element (i, j) stands in `storage` at
@@ -51,7 +51,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
             // Broadcast elements share a slot, but a product may write each place only once.
             let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
             matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Store::Set);
-            scatter_add(&self.shape, product, cotangents.of_operands.of(place.reach(&self.shape)), place);
+            accumulate_at(cotangents, &self.shape, place, product);
         } else if rows * columns > 0 {
             let reach = place.reach(&self.shape);
             let gapless = reach.len() == rows * columns;

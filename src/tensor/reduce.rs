@@ -7,7 +7,7 @@ use num_traits::{Float, Zero};
 use super::flat::{Exponentials, Flat, GatedDot, SquaredDistance, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Divide, Fibers, Fold, Sum, folds, updates};
+use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, folds, updates};
 use crate::number::{BaseFloat, Scalar, binade, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
@@ -342,19 +342,48 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn mean(self) -> Tensor<'t, F, E> {
         let (y, fibers) = (self.means(), self.fibers);
+        for (i, y) in y.iter_mut().enumerate().filter(|(_, y)| !y.to_base().is_finite()) {
+            let moments = self.moments_of(i);
+            *y = moments.mean * moments.unit;
+        }
         let share = F::from_base(count::<F::Base>(fibers.n)).recip();
         self.record(y, move |dy, dx, _| {
             kernels::update(SumPullback(share), fibers, dx, [], [dy]);
         })
     }
 
-    fn means(&self) -> &'t [F] {
+    fn means(&self) -> &'t mut [F] {
         let y = self.fold(Sum, None);
         let n = F::from_base(count(self.fibers.n));
         for y in &mut *y {
             *y /= n;
         }
         y
+    }
+
+    /// The mean of each fibre, and Σ(x - mean)² / divisor.
+    fn moments(&self, divisor: F) -> (&'t [F], &'t mut [F]) {
+        let mean = self.means();
+        let square = self.fold(SquaredDistance, Some(mean));
+        let n = F::from_base(count(self.fibers.n));
+        for (i, (mean, square)) in mean.iter_mut().zip(&mut *square).enumerate() {
+            if kernels::are_precise(*mean, *square / n, F::Base::zero()) {
+                *square /= divisor;
+            } else {
+                let Moments { unit, mean: center, square: sum } = self.moments_of(i);
+                (*mean, *square) = (center * unit, sum / divisor * unit * unit);
+            }
+        }
+        (mean, square)
+    }
+
+    /// The careful moments of a fibre.
+    fn moments_of(&self, fiber: usize) -> Moments<F> {
+        let copy = self.operand.zeros(self.fibers.n);
+        for (copy, place) in copy.iter_mut().zip(self.fibers.range(fiber)) {
+            *copy = self.operand.x[place];
+        }
+        kernels::moments(copy, true)
     }
 
     #[track_caller]
@@ -393,11 +422,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn var(self, ddof: F::Base) -> Tensor<'t, F, E> {
         let freedom = self.freedom(ddof);
-        let mean = self.means();
-        let y = self.fold(SquaredDistance, Some(mean));
-        for y in &mut *y {
-            *y /= freedom;
-        }
+        let (mean, y) = self.moments(freedom);
         let (x, fibers, scale) = (self.operand.x, self.fibers, F::lit(2.0) / freedom);
         self.record(y, move |dy, dx, _| {
             kernels::update(VariancePullback(scale), fibers, dx, [x], [dy, mean]);
@@ -407,8 +432,8 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn std(self, ddof: F::Base) -> Tensor<'t, F, E> {
         let root = Float::sqrt(self.freedom(ddof));
-        let mean = self.means();
-        self.distance(mean, root)
+        let (mean, square) = self.moments(F::one());
+        self.distance(mean, square, root)
     }
 
     /// n - ddof.
@@ -427,14 +452,14 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn norm(self) -> Tensor<'t, F, E> {
         let origin = self.operand.zeros(self.fibers.count());
-        self.distance(origin, F::one())
+        let square = self.fold(SquaredDistance, Some(origin));
+        self.distance(origin, square, F::one())
     }
 
-    /// The distance √Σ(x - centre)² / divisor. The pullback ignores that the centre may depend on x: the origin does
+    /// The distance √Σ(x - centre)² / divisor, from the squares Σ(x - centre)². The pullback ignores that the centre may depend on x: the origin does
     /// not, and the terms of a mean cancel.
     #[track_caller]
-    fn distance(self, center: &'t [F], divisor: F) -> Tensor<'t, F, E> {
-        let distance = self.fold(SquaredDistance, Some(center));
+    fn distance(self, center: &'t [F], distance: &'t mut [F], divisor: F) -> Tensor<'t, F, E> {
         let (x, fibers) = (self.operand.x, self.fibers);
         // A sum of squares below this one has lost digits to underflow.
         let least = F::Base::min_positive_value() / F::Base::epsilon();

@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
 
+use crate::kernels::{Moments, moments};
 use crate::number::BaseFloat;
 
 /// An affine map of each column, fitted on the training data and applied to all.
@@ -35,8 +36,8 @@ impl<F: BaseFloat> Scaling<F> {
     pub fn standard(train: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Self {
         Self::fit(train.view(), |column| {
             let n = column.len() as f64;
-            let mean = column.iter().sum::<f64>() / n;
-            (mean, (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt())
+            let Moments { unit, mean, square } = moments(column, true);
+            (mean * unit, (square / n).sqrt() * unit)
         })
     }
 
@@ -77,18 +78,17 @@ impl<F: BaseFloat> Scaling<F> {
     }
 
     #[track_caller]
-    fn fit(train: ArrayView2<'_, F>, measure: impl Fn(&[f64]) -> (f64, f64)) -> Self {
+    fn fit(train: ArrayView2<'_, F>, measure: impl Fn(&mut [f64]) -> (f64, f64)) -> Self {
         assert!(train.nrows() > 0, "Scaling: there is no row to fit {} columns to", train.ncols());
         let mut column = Vec::with_capacity(train.nrows());
         let measures = train.axis_iter(Axis(1)).map(|numbers| {
             column.clear();
             column.extend(numbers.iter().map(|x| x.to_f64().unwrap_or(f64::NAN)));
-            let constant = column.iter().all(|&x| x == column[0]);
-            let (shift, scale) = measure(&column);
-            // The mean of equal numbers is rounded: a division by their deviation would blow up the rounding errors.
-            if constant { (column[0], 1.0) } else { (shift, scale) }
+            let (shift, scale) = measure(&mut column);
+            let scale = F::lit(scale);
+            (F::lit(shift), if scale.is_zero() { F::one() } else { scale })
         });
-        let (shift, scale): (Vec<F>, Vec<F>) = measures.map(|(a, b)| (F::lit(a), F::lit(b))).unzip();
+        let (shift, scale): (Vec<F>, Vec<F>) = measures.unzip();
         Self { shift: shift.into(), scale: scale.into() }
     }
 

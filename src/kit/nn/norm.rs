@@ -168,8 +168,8 @@ impl BatchNorm {
         let epsilon = F::Base::round_from(self.epsilon);
         if !mode.is_training() {
             let scale = gain / (p.get(self.running_var) + F::from_base(epsilon)).sqrt();
-            let shift = bias - p.get(self.running_mean) * scale;
-            return x * by_channel(scale, x) + by_channel(shift, x);
+            // Not x · scale + shift: of large numbers that differ by little, the difference alone is exact.
+            return (x - by_channel(p.get(self.running_mean), x)) * by_channel(scale, x) + by_channel(bias, x);
         }
         let n = x.len() / gain.len().max(1);
         assert!(

@@ -25,9 +25,10 @@ impl Clip {
         match self {
             Self::Value(limit) => Bound { scale: 1.0, limit, norm: None },
             Self::Norm(bound) => {
-                let norm = norm_of(grad, spans.iter().map(|span| span.range.clone()));
-                // Not `min`: a NaN must stay.
-                let scale = if norm > bound || norm.is_nan() { bound / norm } else { 1.0 };
+                let (unit, length) = norm_of(grad, spans.iter().map(|span| span.range.clone()));
+                let norm = unit * length;
+                // Not `min`: a NaN must stay. The norm of finite numbers may overflow, but not its factors.
+                let scale = if norm > bound || norm.is_nan() { bound / length / unit } else { 1.0 };
                 Bound { scale, limit: f64::INFINITY, norm: Some(norm) }
             }
         }
@@ -41,23 +42,25 @@ impl Clip {
 /// assert!((wengert::optim::global_norm(&[3e200, 4e200]) / 5e200 - 1.0).abs() < 1e-15);
 /// ```
 pub fn global_norm<F: Scalar>(grad: &[F]) -> f64 {
-    norm_of(grad, std::iter::once(0..grad.len()))
+    let (unit, length) = norm_of(grad, std::iter::once(0..grad.len()));
+    unit * length
 }
 
-fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<usize>> + Clone) -> f64 {
+/// Two factors of the norm of some ranges of a gradient: a unit, and the norm in that unit.
+fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<usize>> + Clone) -> (f64, f64) {
     let squares = |scale: f64| ranges.clone().map(|range| squares(&grad[range], scale)).sum::<f64>();
     let plain = squares(1.0);
     if plain.is_normal() && plain < f64::MAX || plain.is_nan() {
-        return plain.sqrt();
+        return (1.0, plain.sqrt());
     }
     // The sum is zero, or over- or underflowed: once more, in units of the largest number.
     let size = |x: &F| x.to_base().to_f64().map_or(f64::NAN, f64::abs);
     let largest = ranges.clone().flat_map(|range| &grad[range]).map(size).fold(0.0, f64::max);
     if largest == 0.0 || largest.is_infinite() {
-        return largest;
+        return (1.0, largest);
     }
-    let unit = binade(largest);
-    unit * squares(unit.recip()).sqrt()
+    let unit = binade(largest.min(f64::MAX / 4.0));
+    (unit, squares(unit.recip()).sqrt())
 }
 
 /// Σ (xᵢ · scale)² in `f64`.

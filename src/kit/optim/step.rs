@@ -324,11 +324,15 @@ struct Clipped<S>(S, Bound);
 impl<F: Scalar, R: UpdateRule> Kernel<F> for Clipped<Stretch<'_, F, R>> {
     #[inline(always)]
     fn run<L: Wrap<F>>(self) {
-        let [scale, limit] = [self.1.scale, self.1.limit].map(L::lit);
+        let Bound { scale, limit, .. } = self.1;
+        // A tiny scale in two factors, which an `f32` holds with all digits.
+        let root = scale.sqrt();
+        let [scale, rest] = if scale < 1e-30 { [root, root] } else { [scale, 1.0] }.map(L::lit);
+        let limit = L::lit(limit);
         self.0.each(
             #[inline(always)]
             |g: L| {
-                let g = scale * g;
+                let g = scale * g * rest;
                 // Not min and max: a NaN must stay.
                 let g = if g > limit { limit } else { g };
                 if g < -limit { -limit } else { g }

@@ -94,6 +94,11 @@ impl<'a, F> Mat<'a, F> {
         Self { layout: self.layout.t(), ..self }
     }
 
+    /// `len` rows (axis 0) or columns (axis 1), starting at index `first`.
+    pub(super) fn part(self, axis: usize, first: usize, len: usize) -> Self {
+        Self { layout: self.layout.part(axis, first, len), ..self }
+    }
+
     /// The rest of the slice, from element `(i, j)` on.
     #[inline(always)]
     pub(super) fn from(self, i: usize, j: usize) -> &'a [F] {

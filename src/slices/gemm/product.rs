@@ -1,7 +1,7 @@
 //! The entrance to products, [`matmul`], and the choice of the way that a product of `f32` or `f64` takes.
 
 use std::cell::RefCell;
-use std::ops::Mul;
+use std::ops::{Add, Mul};
 use std::sync::LazyLock;
 
 use num_traits::Zero;
@@ -13,6 +13,7 @@ use super::mat::{Mat, MatMut, Store};
 use super::narrow::{Dots, Flipped};
 use super::simd::Dot;
 use super::tiles::Tiles;
+use crate::slices::{Cascade, LongSum};
 
 /// Computes `c = a·b` or `c += a·b`, for shapes `[m, n]`, `[m, k]` and `[k, n]`. For `k = 0` the product is zero.
 ///
@@ -31,12 +32,38 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
         *c = if update == Store::Set { product } else { *c + product };
         return;
     }
+    if k > F::LONGEST {
+        return in_parts(c, a, b, update);
+    }
     // cᵀ = bᵀ·aᵀ turns the contiguous or only dimension of c into its rows. A single column is better left alone
     // where `Dots` can sum along rows of a.
     if n == 1 && (a.layout.strides[1] != 1 || k < 64 || m < 4) || (row == 1 && col != 1 && m > 1) {
         F::product(c.t(), b.t(), a.t(), update);
     } else {
         F::product(c, a, b, update);
+    }
+}
+
+/// [`matmul`] for long sums: the product of `LONGEST` terms at a time.
+#[cold]
+fn in_parts<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
+    let (MatMut { data, layout }, k) = (c, a.layout.shape[1]);
+    let [m, n] = layout.shape;
+    let mut product = vec![F::zero(); m * n];
+    for first in (0..if product.is_empty() { 0 } else { k }).step_by(F::LONGEST) {
+        let len = F::LONGEST.min(k - first);
+        let (a, b) = (a.part(1, first, len), b.part(0, first, len));
+        if first == 0 {
+            matmul(MatMut { data: &mut *data, layout }, a, b, update);
+            continue;
+        }
+        matmul(MatMut::new(&mut product, 0, [m, n], [n as isize, 1]), a, b, Store::Set);
+        for (i, row) in product.chunks_exact(n).enumerate() {
+            for (j, &x) in row.iter().enumerate() {
+                let c = &mut data[layout.at(i, j)];
+                *c = *c + x;
+            }
+        }
     }
 }
 
@@ -48,8 +75,17 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
 #[inline]
 #[track_caller]
 pub(super) fn dot<F: GemmScalar>(a: &[F], b: &[F]) -> F {
+    /// Longer sums are cut. In the vectors of `Dot` this is a few hundred terms for each lane.
+    const TERMS: usize = 1 << 13;
     assert_eq!(a.len(), b.len(), "dot product of slices of different lengths");
-    F::inner(a, b)
+    if a.len() <= TERMS {
+        return F::inner(a, b);
+    }
+    let mut sum = Cascade::new(F::zero());
+    for (a, b) in a.chunks(TERMS).zip(b.chunks(TERMS)) {
+        sum.add(F::inner(a, b), Add::add);
+    }
+    sum.total(Add::add)
 }
 
 /// A number that matrices can consist of. The provided methods suit every number; `f32` and `f64` have faster ones.
@@ -60,15 +96,21 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
         loops(c, a, b, update);
     }
 
+    /// The longest sums that [`product`](Self::product) takes; the plain loops do not cut sums into blocks.
+    const LONGEST: usize = 1 << 12;
+
     /// [`dot`] for equal lengths.
     fn inner(a: &[Self], b: &[Self]) -> Self {
-        a.iter().zip(b).fold(Self::zero(), |sum, (&x, &y)| sum + x * y)
+        LongSum::of(a.iter().zip(b).map(|(&x, &y)| x * y))
     }
 }
 
 macro_rules! gemm_scalar {
     ($f:ident, $gemm:ident, columns up to $columns:expr) => {
         impl GemmScalar for $f {
+            /// Every way cuts a sum into blocks of up to 1024 terms, which join one after the other.
+            const LONGEST: usize = 1 << 16;
+
             /// [`matmul`] for shapes that fit, by the first way of this table that applies.
             ///
             /// w = m·n·k; lengths in bytes are those times the size of a number; "either" is rows or columns.
@@ -117,7 +159,15 @@ macro_rules! gemm_scalar {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
                     });
                 } else {
-                    large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
+                    // The kernels' own blocks may be longer; for vectors they have none.
+                    const TERMS: usize = 1024;
+                    let MatMut { data, layout } = c;
+                    for first in (0..k).step_by(TERMS) {
+                        let len = TERMS.min(k - first);
+                        let (c, a, b) = (MatMut { data: &mut *data, layout }, a.part(1, first, len), b.part(0, first, len));
+                        let update = if first == 0 { update } else { Store::Add };
+                        large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
+                    }
                 }
             }
 

@@ -1,5 +1,6 @@
 //! Operations on tensors, a module for each family.
 
+mod accuracy;
 mod broadcasting;
 mod constants_of_duals;
 mod copy;
