@@ -8,6 +8,7 @@ macro_rules! base_float {
     ($($F:ident $Bits:ident),+) => { $(
         impl Real for $F {
             type Base = $F;
+            const CARRIES_DERIVATIVES: bool = false;
             #[inline(always)]
             fn from_base(x: $F) -> $F { x }
             #[inline(always)]

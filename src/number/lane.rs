@@ -121,6 +121,7 @@ impl<T: Inner, const FMA: bool> Float for Lane<T, FMA> {
 
 impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
     type Base = T;
+    const CARRIES_DERIVATIVES: bool = false;
     #[inline(always)]
     fn from_base(x: T) -> Self {
         Self(x)

@@ -119,8 +119,15 @@ macro_rules! std_rules_by_apply {
             }
         )+
     };
-    // `Float::clamp` takes bounds of the type itself, unlike the row; its default body is right.
-    (@ clamp($($_p:ident : $_ty:ident),*)) => {};
+    // `Float::clamp` takes bounds of the type itself, unlike the row.
+    (@ clamp($($_p:ident : $_ty:ident),*)) => {
+        #[inline(always)]
+        #[track_caller]
+        fn clamp(self, min: Self, max: Self) -> Self {
+            let y = num_traits::clamp(self, min, max);
+            if y.is_nan() { y * Self::nan() } else { y }
+        }
+    };
     (@ $name:ident($($p:ident : $ty:ident),*)) => {
         #[inline(always)]
         #[track_caller]

@@ -45,6 +45,11 @@ macro_rules! real_trait {
             /// `f32` or `f64`: the float inside all layers of dual numbers and handles.
             type Base: BaseFloat;
 
+            /// True if the derivatives of an expression in this type count, as for dual numbers and handles; false for
+            /// plain floats, for which only the value does.
+            #[doc(hidden)]
+            const CARRIES_DERIVATIVES: bool = true;
+
             /// The constant `x`.
             fn from_base(x: Self::Base) -> Self;
 

@@ -50,9 +50,39 @@ pub(crate) fn sign<R: Real>(x: R) -> R {
 }
 
 /// `partial` if `inside`, the test for the function's domain, is true; otherwise NaN.
+///
+/// The NaN is made of the function's value `y`, which is NaN outside of the domain: a constant NaN would have the
+/// derivative 0.
 #[inline(always)]
-fn within<R: Real>(inside: bool, partial: R) -> R {
-    if inside { partial } else { R::nan() }
+fn within<R: Real>(inside: bool, partial: R, y: R) -> R {
+    if inside { partial } else { y * R::nan() }
+}
+
+/// The partial of a function that is constant around x: 0, or NaN if x is NaN.
+#[inline(always)]
+fn flat<R: Real>(x: R) -> R {
+    if x.is_nan() { x * R::nan() } else { R::zero() }
+}
+
+/// x with 0 for -0, so that 1/x at the end of a domain is the limit from inside. (|x| would have the derivative 0 there.)
+#[inline(always)]
+fn unsigned_zero<R: Real>(x: R) -> R {
+    x + R::zero()
+}
+
+/// True if |x| ≥ `bound`: the question which of two forms of one function is the accurate one.
+///
+/// The base float answers it, so that no recording sees a case, and a number without a value takes the form of `false`,
+/// which is the one for print.
+#[inline(always)]
+fn beyond<R: Real>(x: R, bound: f64) -> bool {
+    Float::abs(x.to_base()) >= R::Base::lit(bound)
+}
+
+/// True if x < `bound`, a question like that of [`beyond`].
+#[inline(always)]
+fn below<R: Real>(x: R, bound: f64) -> bool {
+    x.to_base() < R::Base::lit(bound)
 }
 
 /// The partial of `max` or `min` with respect to the operand `mine`: 1 if the result is `mine`, else 0, and ½ in a tie.
@@ -68,6 +98,18 @@ fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
         R::one()
     } else {
         R::zero()
+    }
+}
+
+/// The partial of `maximum` or `minimum`: [`share`], but NaN if the result is.
+#[inline(always)]
+fn share_or_nan<R: Real>(wins: bool, tie: bool, z: R) -> R {
+    if wins {
+        R::one()
+    } else if tie {
+        R::lit(0.5)
+    } else {
+        flat(z)
     }
 }
 
@@ -108,7 +150,7 @@ macro_rules! rules {
             eval: $oeval:expr, partials: ($opa:expr, $opb:expr), formulas: ($ofa:literal, $ofb:literal), $($_orest:tt)*
         } )+ }
     ) => {
-        $( rules! { @unary $sname, $sx, $sy, [$($sp: $sty),*], Float::$sname($sx $(, lift!($sty, $sp))*), $spartial, $sformula } )+
+        $( rules! { @unary $sname, $sx, $sy, [$($sp: $sty),*], std_value!($sname, $sx $(, lift!($sty, $sp))*), $spartial, $sformula } )+
         $( rules! { @unary $name, $x, $y, [$($p: $ty),*], $x.$name($($p),*), $partial, $formula }
            impl<B> $name<B> {
                /// The row's primal, for numbers that are floats.
@@ -223,10 +265,94 @@ for_each_row!(rules);
 const GELU_SCALE: f64 = 0.797_884_560_802_865_4; // √(2/π)
 const GELU_CUBIC: f64 = 0.044_715;
 
-/// ½(1 + tanh u) = sigmoid(2u), where u is the polynomial √(2/π)(x + 0.044715x³) of the row `gelu_tanh`.
+/// 2u, where u is the polynomial √(2/π)(x + 0.044715x³) of the row `gelu_tanh`; ½(1 + tanh u) is sigmoid(2u).
 #[inline(always)]
-fn gelu_gate<R: Real>(x: R) -> R {
-    (R::lit(2.0 * GELU_SCALE) * (x + R::lit(GELU_CUBIC) * x * x * x)).sigmoid()
+fn gelu_argument<R: Real>(x: R) -> R {
+    R::lit(2.0 * GELU_SCALE) * (x + R::lit(GELU_CUBIC) * x * x * x)
+}
+
+/// 1 - x². The product keeps the digits of the value near 1, the square those of the derivative near 0.
+#[inline(always)]
+fn one_minus_square<R: Real>(x: R) -> R {
+    if beyond(x, 0.5) { (R::one() - x) * (R::one() + x) } else { R::one() - x * x }
+}
+
+/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)².
+#[inline(always)]
+fn tanh_slope<R: Real>(x: R, y: R) -> R {
+    if beyond(x, 0.5) {
+        let a = R::one() + y.abs();
+        Float::exp(R::lit(-2.0) * x.abs()) * (a * a)
+    } else {
+        R::one() - y * y
+    }
+}
+
+/// The partial y (1 - y) of y = sigmoid x; where y rounds to 1, as e^(-x) y². Near 0 the derivative of y (1 - y) would
+/// cancel, so that numbers with derivatives use (1 - tanh²(x/2))/4.
+#[inline(always)]
+fn sigmoid_slope<R: Real>(x: R, y: R) -> R {
+    if below(-x, -1.0) {
+        Float::exp(-x) * (y * y)
+    } else if R::CARRIES_DERIVATIVES && below(x.abs(), 1.0) {
+        let t = Float::tanh(R::lit(0.5) * x);
+        R::lit(0.25) - R::lit(0.25) * (t * t)
+    } else {
+        y * (R::one() - y)
+    }
+}
+
+/// The value of a row of `std`: where the accuracy of std's own function has gaps, another form of it for plain floats.
+/// Other numbers come back here for their primal.
+macro_rules! std_value {
+    (asinh, $x:expr) => {
+        asinh($x)
+    };
+    (acosh, $x:expr) => {
+        acosh($x)
+    };
+    (atanh, $x:expr) => {
+        atanh($x)
+    };
+    ($name:ident, $($x:expr),+) => {
+        Float::$name($($x),+)
+    };
+}
+use std_value;
+
+/// From here on asinh x and acosh x are ln 2x; std's overflow from half of the largest number on.
+const LN_OF_DOUBLE: f64 = 268_435_456.0; // 2²⁸
+
+#[inline(always)]
+fn asinh<R: Real>(x: R) -> R {
+    if !R::CARRIES_DERIVATIVES && beyond(x, LN_OF_DOUBLE) {
+        (Float::ln(x.abs()) + R::LN_2()).copysign(x)
+    } else {
+        Float::asinh(x)
+    }
+}
+
+/// std's is the logarithm of a number near 1 if x is near 1.
+#[inline(always)]
+fn acosh<R: Real>(x: R) -> R {
+    if R::CARRIES_DERIVATIVES || below(x, 1.0) {
+        Float::acosh(x)
+    } else if beyond(x, LN_OF_DOUBLE) {
+        Float::ln(x) + R::LN_2()
+    } else {
+        let t = x - R::one();
+        Float::ln_1p(t + (t * (t + R::lit(2.0))).sqrt())
+    }
+}
+
+/// std's is not odd: near -1 it is the logarithm of a rounded number near 0.
+#[inline(always)]
+fn atanh<R: Real>(x: R) -> R {
+    if R::CARRIES_DERIVATIVES {
+        return Float::atanh(x);
+    }
+    let a = x.abs();
+    (R::lit(0.5) * Float::ln_1p((a + a) / (R::one() - a))).copysign(x)
 }
 
 /// p/(p² + q²) without overflow; 0 at the origin and for infinite p.
@@ -237,22 +363,74 @@ fn turn<R: Real>(p: R, q: R) -> R {
 }
 
 /// p/r for r = hypot(p, q); 0 at the origin. At infinity it is the limit, in which two infinities count as equal (as in
-/// IEEE's `atan2`).
+/// IEEE's `atan2`). If p is the greater one, numbers with derivatives use ±1/√(1 + (q/p)²): the derivative 1/r - p²/r³ of
+/// the quotient would cancel.
 #[inline(always)]
 fn cosine<R: Real>(p: R, q: R, r: R) -> R {
     if r == R::zero() {
         R::zero()
     } else if p.is_infinite() {
         sign(p) * if q.is_infinite() { R::FRAC_1_SQRT_2() } else { R::one() }
+    } else if R::CARRIES_DERIVATIVES && Float::abs(p.to_base()) > Float::abs(q.to_base()) {
+        sign(p) / Float::hypot(R::one(), q / p)
     } else {
         p / r
     }
 }
 
+/// (h, x - h), where h is x rounded to a multiple of 2⁻⁸: few digits, so that its products are exact.
+#[inline(always)]
+fn split<R: Real>(x: R) -> (R, R) {
+    let shift = R::lit(1.5 / 256.0) / R::epsilon();
+    let high = (x + shift) - shift;
+    (high, x - high)
+}
+
+/// e^(-c x²). The rounding error of x², which the exponential would amplify, is computed and taken out.
+#[inline(always)]
+fn gaussian<R: Real>(c: f64, x: R) -> R {
+    let square = x * x;
+    let (high, low) = split(x);
+    let error = (high * high - square) + low * (x + high);
+    let y = Float::exp(R::lit(-c) * square);
+    if y == R::zero() { y } else { y - y * (R::lit(c) * error) }
+}
+
 /// The normal density φ(x) = e^(-x²/2)/√(2π).
 #[inline(always)]
 fn normal_pdf<R: Real>(x: R) -> R {
-    R::lit(0.398_942_280_401_432_7) * Float::exp(R::lit(-0.5) * x * x)
+    R::lit(0.398_942_280_401_432_7) * gaussian(0.5, x)
+}
+
+/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is taken out by erfc'(t).
+#[inline(always)]
+fn normal_cdf_primal<R: Special>(x: R) -> R {
+    const HIGH: f64 = 181.0 / 256.0; // 1/√2 = HIGH + LOW
+    const LOW: f64 = 7.553_118_654_752_44e-5;
+    let t = x * -R::FRAC_1_SQRT_2();
+    let (high, low) = split(x);
+    let error = -((high * R::lit(HIGH) + t) + low * R::lit(HIGH) + x * R::lit(LOW));
+    let (y, slope) = (t.special_erfc(), R::FRAC_2_SQRT_PI() * Float::exp(-(t * t)));
+    R::lit(0.5) * if slope == R::zero() { y } else { y - slope * error }
+}
+
+const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8; // ln √(2π)
+
+/// Below it floats take the continued fraction of [`inverse_mills`].
+const MILLS_TAIL: f64 = -4.0;
+
+/// φ(x)/Φ(x). In the lower tail, where φ and Φ vanish, it is Laplace's continued fraction
+/// t + 1/(t + 2/(t + 3/(t + ...))) with t = -x. The derivative of the quotient φ/Φ loses digits earlier than its value.
+/// The numbers of terms are those after which nothing changes at the ends of the tails.
+#[inline(always)]
+fn inverse_mills<R: Real>(x: R) -> R {
+    let (end, terms) = if R::CARRIES_DERIVATIVES { (-2.0, 124) } else { (MILLS_TAIL, 41) };
+    if below(x, end) {
+        let t = -x;
+        (1..=terms).rev().fold(t, |tail, k| t + R::lit(f64::from(k)) / tail)
+    } else {
+        normal_pdf(x) / x.normal_cdf()
+    }
 }
 
 /// The partial (cos x - y)/x of y = sinc x. For |x| < 1, where the difference cancels, the series

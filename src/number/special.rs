@@ -62,6 +62,9 @@ const BERNOULLI: [f64; 10] = [
     -174_611.0 / 330.0,
 ];
 
+/// From this order on n! overflows.
+const HIGH_ORDER: u32 = 171;
+
 /// The polygamma function ψ⁽ⁿ⁾(x).
 ///
 /// The recurrence (Abramowitz and Stegun 6.4.6) raises x until the asymptotic series (6.3.18, 6.4.11) has converged.
@@ -69,6 +72,9 @@ const BERNOULLI: [f64; 10] = [
 fn polygamma(n: u32, x: f64) -> f64 {
     if x < 0.0 && x == x.floor() {
         return f64::NAN;
+    }
+    if n >= HIGH_ORDER {
+        return high_order(n, x);
     }
     if x < -20.0 {
         return reflected(n, x);
@@ -105,6 +111,50 @@ fn polygamma(n: u32, x: f64) -> f64 {
         tail += b * coefficient * power;
     }
     sum + sign * (lead + tail)
+}
+
+/// ψ⁽ⁿ⁾(x) = (-1)ⁿ⁺¹ n! Σ (x + k)⁻ⁿ⁻¹ for an n from [`HIGH_ORDER`] on and any x but a pole, in a number of steps that n
+/// and x do not change.
+///
+/// The sum is taken relative to the term nearest to a pole, whose size comes from Stirling's series for ln n!. As
+/// (x/f) df/dx is -(n + 1), the error of about n ε is that of rounding x.
+fn high_order(n: u32, x: f64) -> f64 {
+    let order = f64::from(n);
+    let power = |ratio: f64| {
+        let size = ((order + 1.0) * ratio.abs().ln()).exp();
+        if ratio < 0.0 && n.is_multiple_of(2) { -size } else { size }
+    };
+    let (mut z, mut sum) = (x, 1.0);
+    if x <= -0.5 {
+        z = x - x.round();
+        sum += power(z / (z + 1.0)) + power(z / (z - 1.0));
+    } else if x < 2.0 * order {
+        // A term is below e^(-j/3), so this ends.
+        for j in 1.. {
+            let term = power(z / (z + f64::from(j)));
+            sum += term;
+            if !(term.abs() > f64::EPSILON / 16.0) {
+                break;
+            }
+        }
+    } else {
+        // The asymptotic series (6.4.11), each coefficient computed from the previous one.
+        let inverse = z.recip();
+        sum = 0.5 + z / order;
+        let mut coefficient = 1.0 / order * z;
+        for (k, b) in BERNOULLI.iter().enumerate() {
+            let two_k = 2.0 * (k + 1) as f64;
+            coefficient *=
+                (two_k + order - 1.0) * inverse * ((two_k + order - 2.0) * inverse) / (two_k * (two_k - 1.0));
+            sum += b * coefficient;
+        }
+    }
+    let stirling = (1.0 / 12.0 - (1.0 / 360.0 - 1.0 / 1260.0 / (order * order)) / (order * order)) / order;
+    let root = (0.5 * (std::f64::consts::TAU * order).ln() + stirling).exp();
+    let exponent = order * ((order / z.abs()).ln() - 1.0);
+    let lead = exponent.exp() * root / z.abs();
+    let sign = if n.is_multiple_of(2) && z.is_sign_positive() { -1.0 } else { 1.0 };
+    if lead == 0.0 { sign * 0.0 } else { sign * lead * sum }
 }
 
 /// ψ⁽ⁿ⁾(x) by the reflection formula (Abramowitz and Stegun 6.4.7), (-1)ⁿ ψ⁽ⁿ⁾(1-x) = ψ⁽ⁿ⁾(x) + π dⁿ/dxⁿ cot πx.

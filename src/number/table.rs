@@ -36,7 +36,7 @@ macro_rules! for_each_row {
                 }
                 /// Square root.
                 fn sqrt(x) -> y {
-                    partial: R::lit(0.5) / y.abs(), formula: "1/(2y)", sample: (0.2, 4.0),
+                    partial: R::lit(0.5) / unsigned_zero(y), formula: "1/(2y)", sample: (0.2, 4.0),
                     points: [
                         (0.7, 0.8366600265340756, 0.5976143046671969), (2.5, 1.5811388300841898, 0.31622776601683794),
                         (1e-08, 0.0001, 5000.0), (1e+300, 1e+150, 5e-151), (0.0, 0.0, INF), (-0.0, -0.0, INF),
@@ -45,7 +45,7 @@ macro_rules! for_each_row {
                 }
                 /// Cube root.
                 fn cbrt(x) -> y {
-                    partial: R::lit(1.0 / 3.0) / (y * y), formula: "1/(3y²)", sample: (0.2, 4.0),
+                    partial: { let r = y.recip(); R::lit(1.0 / 3.0) * (r * r) }, formula: "1/(3y²)", sample: (0.2, 4.0),
                     points: [
                         (0.7, 0.8879040017426006, 0.42281142940123845), (-1.3, -1.091392883061106, 0.27984432899002715),
                         (1e-08, 0.002154434690031884, 71814.48966772946), (-1e+300, -1e+100, 3.3333333333333335e-201),
@@ -62,10 +62,10 @@ macro_rules! for_each_row {
                 }
                 /// Sign, as `f64::signum` defines it: 1 at 0, -1 at -0.
                 fn signum(x) -> y {
-                    partial: R::zero(), formula: "0", sample: (0.1, 4.0),
+                    partial: flat(x), formula: "0", sample: (0.1, 4.0),
                     points: [
                         (0.7, 1.0, 0.0), (-1.3, -1.0, 0.0), (1e-08, 1.0, 0.0), (-1e+300, -1.0, 0.0), (0.0, 1.0, 0.0),
-                        (-0.0, -1.0, 0.0), (INF, 1.0, 0.0), (-INF, -1.0, 0.0),
+                        (-0.0, -1.0, 0.0), (INF, 1.0, 0.0), (-INF, -1.0, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// Exponential, e^x.
@@ -90,7 +90,7 @@ macro_rules! for_each_row {
                 }
                 /// e^x - 1, accurate near 0.
                 fn exp_m1(x) -> y {
-                    partial: y + R::one(), formula: "y + 1", sample: (-4.0, 4.0),
+                    partial: if below(x, -0.5) { Float::exp(x) } else { y + R::one() }, formula: "y + 1", sample: (-4.0, 4.0),
                     points: [
                         (0.7, 1.0137527074704764, 2.0137527074704766), (-1.3, -0.7274682069659875, 0.2725317930340126),
                         (1e-08, 1.0000000050000001e-08, 1.00000001),
@@ -100,7 +100,7 @@ macro_rules! for_each_row {
                 }
                 /// Natural logarithm.
                 fn ln(x) -> y {
-                    partial: within(!(x < R::zero()), x.abs().recip()), formula: "1/x", sample: (0.2, 4.0),
+                    partial: within(!(x < R::zero()), unsigned_zero(x).recip(), y), formula: "1/x", sample: (0.2, 4.0),
                     points: [
                         (0.7, -0.35667494393873245, 1.4285714285714286), (2.5, 0.9162907318741551, 0.4), (1.0, 0.0, 1.0),
                         (1e-08, -18.420680743952367, 100000000.0), (1e+300, 690.7755278982137, 1e-300), (0.0, -INF, INF),
@@ -109,7 +109,7 @@ macro_rules! for_each_row {
                 }
                 /// Logarithm to base 2.
                 fn log2(x) -> y {
-                    partial: within(!(x < R::zero()), R::LOG2_E() / x.abs()), formula: "1/(x ln 2)", sample: (0.2, 4.0),
+                    partial: within(!(x < R::zero()), R::LOG2_E() / unsigned_zero(x), y), formula: "1/(x ln 2)", sample: (0.2, 4.0),
                     points: [
                         (0.7, -0.5145731728297583, 2.060992915555662), (2.5, 1.3219280948873624, 0.5770780163555853),
                         (8.0, 3.0, 0.18033688011112042), (1e-08, -26.575424759098897, 144269504.08889633),
@@ -119,7 +119,7 @@ macro_rules! for_each_row {
                 }
                 /// Logarithm to base 10.
                 fn log10(x) -> y {
-                    partial: within(!(x < R::zero()), R::LOG10_E() / x.abs()), formula: "1/(x ln 10)", sample: (0.2, 4.0),
+                    partial: within(!(x < R::zero()), R::LOG10_E() / unsigned_zero(x), y), formula: "1/(x ln 10)", sample: (0.2, 4.0),
                     points: [
                         (0.7, -0.1549019599857432, 0.620420688433217), (2.5, 0.3979400086720376, 0.17371779276130073),
                         (1000.0, 3.0, 0.00043429448190325184), (1e-08, -8.0, 43429448.19032518),
@@ -129,7 +129,7 @@ macro_rules! for_each_row {
                 }
                 /// ln(1 + x), accurate near 0.
                 fn ln_1p(x) -> y {
-                    partial: within(!(x < -R::one()), (x + R::one()).recip()), formula: "1/(1 + x)", sample: (-0.8, 4.0),
+                    partial: within(!(x < -R::one()), (x + R::one()).recip(), y), formula: "1/(1 + x)", sample: (-0.8, 4.0),
                     points: [
                         (0.7, 0.5306282510621704, 0.5882352941176471), (-0.3, -0.35667494393873234, 1.4285714285714286),
                         (2.5, 1.252762968495368, 0.2857142857142857), (1e-08, 9.999999950000001e-09, 0.9999999900000001),
@@ -170,7 +170,7 @@ macro_rules! for_each_row {
                 }
                 /// Arc sine, in radians.
                 fn asin(x) -> y {
-                    partial: ((R::one() - x) * (R::one() + x)).sqrt().recip(), formula: "1/√(1 - x²)", sample: (-0.9, 0.9),
+                    partial: one_minus_square(x).sqrt().recip(), formula: "1/√(1 - x²)", sample: (-0.9, 0.9),
                     points: [
                         (0.7, 0.775397496610753, 1.4002800840280096), (-0.3, -0.3046926540153975, 1.0482848367219182),
                         (1e-08, 1e-08, 1.0), (0.99999999, 1.5706549054381862, 7071.067811777938), (0.0, 0.0, 1.0),
@@ -180,7 +180,7 @@ macro_rules! for_each_row {
                 }
                 /// Arc cosine, in radians.
                 fn acos(x) -> y {
-                    partial: -((R::one() - x) * (R::one() + x)).sqrt().recip(), formula: "-1/√(1 - x²)", sample: (-0.9, 0.9),
+                    partial: -one_minus_square(x).sqrt().recip(), formula: "-1/√(1 - x²)", sample: (-0.9, 0.9),
                     points: [
                         (0.7, 0.7953988301841436, -1.4002800840280096), (-0.3, 1.8754889808102941, -1.0482848367219182),
                         (1e-08, 1.5707963167948966, -1.0), (0.99999999, 0.00014142135671046477, -7071.067811777938),
@@ -190,7 +190,13 @@ macro_rules! for_each_row {
                 }
                 /// Arc tangent, in radians.
                 fn atan(x) -> y {
-                    partial: (x * x + R::one()).recip(), formula: "1/(1 + x²)", sample: (-4.0, 4.0),
+                    partial: if beyond(x, 1.0) {
+                        let square = x.recip().square();
+                        square / (R::one() + square)
+                    } else {
+                        (x * x + R::one()).recip()
+                    },
+                    formula: "1/(1 + x²)", sample: (-4.0, 4.0),
                     points: [
                         (0.7, 0.6107259643892086, 0.6711409395973155), (-1.3, -0.9151007005533605, 0.37174721189591076),
                         (1e-08, 1e-08, 0.9999999999999999), (1e+100, 1.5707963267948966, 1e-200),
@@ -218,7 +224,7 @@ macro_rules! for_each_row {
                 }
                 /// Hyperbolic tangent.
                 fn tanh(x) -> y {
-                    partial: (R::one() - y) * (R::one() + y), formula: "1 - y²", sample: (-3.0, 3.0),
+                    partial: tanh_slope(x, y), formula: "1 - y²", sample: (-3.0, 3.0),
                     points: [
                         (0.7, 0.6043677771171635, 0.6347395899824586), (-1.3, -0.8617231593133063, 0.257433196703094),
                         (1e-08, 1e-08, 0.9999999999999999), (20.0, 1.0, 1.6993417021166355e-17), (800.0, 1.0, 0.0),
@@ -231,7 +237,8 @@ macro_rules! for_each_row {
                     points: [
                         (0.7, 0.6526665660823557, 0.8192319205190405), (-1.3, -1.078451058954897, 0.6097107608496923),
                         (1e-08, 1e-08, 1.0), (1e+300, 691.4686750787737, 1e-300), (-1e+300, -691.4686750787737, 1e-300),
-                        (0.0, 0.0, 1.0), (-0.0, -0.0, 1.0), (INF, INF, 0.0), (-INF, -INF, 0.0),
+                        (1.7976931348623157e+308, 710.475860073944, 5.562684646268003e-309), (0.0, 0.0, 1.0),
+                        (-0.0, -0.0, 1.0), (INF, INF, 0.0), (-INF, -INF, 0.0),
                     ],
                 }
                 /// Inverse hyperbolic cosine.
@@ -240,12 +247,13 @@ macro_rules! for_each_row {
                     points: [
                         (1.3, 0.7564329108569596, 1.203858530857692), (2.5, 1.566799236972411, 0.4364357804719848),
                         (1.00000001, 0.0001414213556897163, 7071.067815674911), (1e+300, 691.4686750787737, 1e-300),
-                        (1.0, 0.0, INF), (0.7, NAN, NAN), (-1.3, NAN, NAN), (INF, INF, 0.0),
+                        (1.7976931348623157e+308, 710.475860073944, 5.562684646268003e-309), (1.0, 0.0, INF),
+                        (0.7, NAN, NAN), (-1.3, NAN, NAN), (INF, INF, 0.0),
                     ],
                 }
                 /// Inverse hyperbolic tangent.
                 fn atanh(x) -> y {
-                    partial: within(!(x.abs() > R::one()), ((R::one() - x) * (R::one() + x)).recip()), formula: "1/(1 - x²)", sample: (-0.8, 0.8),
+                    partial: within(!(x.abs() > R::one()), one_minus_square(x).recip(), y), formula: "1/(1 - x²)", sample: (-0.8, 0.8),
                     points: [
                         (0.7, 0.8673005276940531, 1.96078431372549), (-0.3, -0.3095196042031117, 1.098901098901099),
                         (1e-08, 1e-08, 1.0), (0.99999999, 9.556913957243776, 49999999.99876204), (0.0, 0.0, 1.0),
@@ -291,47 +299,48 @@ macro_rules! for_each_row {
                 }
                 /// x limited to the interval from lo to hi.
                 fn clamp(x; lo: B = -1.0; hi: B = 2.0) -> y {
-                    partial: if x >= R::from_base(lo) && x <= R::from_base(hi) { R::one() } else { R::zero() },
+                    partial: if x >= R::from_base(lo) && x <= R::from_base(hi) { R::one() } else { flat(x) },
                     formula: "1 if lo ≤ x ≤ hi, else 0", sample: (-0.9, 1.9),
                     points: [
                         (0.7, 0.7, 1.0), (-1.3, -1.0, 0.0), (2.5, 2.0, 0.0), (1e-08, 1e-08, 1.0), (1e+300, 2.0, 0.0),
                         (-1.0, -1.0, 1.0), (2.0, 2.0, 1.0), (0.0, 0.0, 1.0), (-0.0, -0.0, 1.0), (INF, 2.0, 0.0),
-                        (-INF, -1.0, 0.0),
+                        (-INF, -1.0, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// Greatest integer not above x.
                 fn floor(x) -> y {
-                    partial: R::zero(), formula: "0", sample: (0.1, 0.9),
+                    partial: flat(x), formula: "0", sample: (0.1, 0.9),
                     points: [
                         (0.7, 0.0, 0.0), (-1.3, -2.0, 0.0), (1e-08, 0.0, 0.0), (1e+300, 1e+300, 0.0), (2.0, 2.0, 0.0),
                         (-2.0, -2.0, 0.0), (0.0, 0.0, 0.0), (-0.0, -0.0, 0.0), (INF, INF, 0.0), (-INF, -INF, 0.0),
+                        (NAN, NAN, NAN),
                     ],
                 }
                 /// Least integer not below x.
                 fn ceil(x) -> y {
-                    partial: R::zero(), formula: "0", sample: (0.1, 0.9),
+                    partial: flat(x), formula: "0", sample: (0.1, 0.9),
                     points: [
                         (0.7, 1.0, 0.0), (-1.3, -1.0, 0.0), (1e-08, 1.0, 0.0), (1e+300, 1e+300, 0.0), (2.0, 2.0, 0.0),
                         (-2.0, -2.0, 0.0), (-0.3, -0.0, 0.0), (0.0, 0.0, 0.0), (-0.0, -0.0, 0.0), (INF, INF, 0.0),
-                        (-INF, -INF, 0.0),
+                        (-INF, -INF, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// Nearest integer, halves away from 0.
                 fn round(x) -> y {
-                    partial: R::zero(), formula: "0", sample: (0.6, 1.4),
+                    partial: flat(x), formula: "0", sample: (0.6, 1.4),
                     points: [
                         (0.7, 1.0, 0.0), (-1.3, -1.0, 0.0), (1e-08, 0.0, 0.0), (1e+300, 1e+300, 0.0),
                         (0.49999999999999994, 0.0, 0.0), (2.5, 3.0, 0.0), (-2.5, -3.0, 0.0), (-0.3, -0.0, 0.0),
-                        (0.0, 0.0, 0.0), (-0.0, -0.0, 0.0), (INF, INF, 0.0), (-INF, -INF, 0.0),
+                        (0.0, 0.0, 0.0), (-0.0, -0.0, 0.0), (INF, INF, 0.0), (-INF, -INF, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// Integer part.
                 fn trunc(x) -> y {
-                    partial: R::zero(), formula: "0", sample: (0.1, 0.9),
+                    partial: flat(x), formula: "0", sample: (0.1, 0.9),
                     points: [
                         (0.7, 0.0, 0.0), (-1.3, -1.0, 0.0), (1e-08, 0.0, 0.0), (1e+300, 1e+300, 0.0), (2.0, 2.0, 0.0),
                         (-2.0, -2.0, 0.0), (-0.3, -0.0, 0.0), (0.0, 0.0, 0.0), (-0.0, -0.0, 0.0), (INF, INF, 0.0),
-                        (-INF, -INF, 0.0),
+                        (-INF, -INF, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// Fractional part, x - trunc x.
@@ -356,8 +365,11 @@ macro_rules! for_each_row {
                 }
                 /// Logistic sigmoid, 1/(1 + e^-x).
                 fn sigmoid(x) -> y {
-                    primal: (R::one() + Float::exp(-x)).recip(),
-                    partial: y * (R::one() - y), formula: "y (1 - y)", sample: (-4.0, 4.0),
+                    primal: {
+                        let e = Float::exp(-Float::abs(x));
+                        (if x < R::zero() { e } else { R::one() }) / (R::one() + e)
+                    },
+                    partial: sigmoid_slope(x, y), formula: "y (1 - y)", sample: (-4.0, 4.0),
                     points: [
                         (0.7, 0.668187772168166, 0.22171287329310904), (-1.3, 0.2141650169574414, 0.16829836246906021),
                         (1e-08, 0.5000000025, 0.25), (40.0, 1.0, 4.248354255291589e-18), (800.0, 1.0, 0.0),
@@ -379,27 +391,34 @@ macro_rules! for_each_row {
                 /// Rectified linear unit, max(x, 0).
                 fn relu(x) -> y {
                     primal: if x <= R::zero() { R::zero() } else { x },
-                    partial: if x > R::zero() { R::one() } else { R::zero() },
+                    partial: if x > R::zero() { R::one() } else { flat(x) },
                     formula: "1 if x > 0, else 0", sample: (0.1, 4.0),
                     points: [
                         (0.7, 0.7, 1.0), (-1.3, 0.0, 0.0), (1e-08, 1e-08, 1.0), (-1e-08, 0.0, 0.0), (1e+300, 1e+300, 1.0),
-                        (0.0, 0.0, 0.0), (-0.0, 0.0, 0.0), (INF, INF, 1.0), (-INF, 0.0, 0.0),
+                        (0.0, 0.0, 0.0), (-0.0, 0.0, 0.0), (INF, INF, 1.0), (-INF, 0.0, 0.0), (NAN, NAN, NAN),
                     ],
                 }
                 /// x for x > 0, else slope · x.
                 fn leaky_relu(x; slope: B = 0.01) -> y {
                     primal: if x > R::zero() { x } else { R::from_base(slope) * x },
-                    partial: if x > R::zero() { R::one() } else { R::from_base(slope) },
+                    partial: if x > R::zero() { R::one() } else { R::from_base(slope) + flat(x) },
                     formula: "1 if x > 0, else slope", sample: (0.1, 4.0),
                     points: [
                         (0.7, 0.7, 1.0), (-1.3, -0.013000000000000001, 0.01), (1e-08, 1e-08, 1.0), (-1e-08, -1e-10, 0.01),
                         (1e+300, 1e+300, 1.0), (0.0, 0.0, 0.01), (-0.0, -0.0, 0.01), (INF, INF, 1.0), (-INF, -INF, 0.01),
+                        (NAN, NAN, NAN),
                     ],
                 }
                 /// x for x > 0, else alpha (e^x - 1).
                 fn elu(x; alpha: B = 1.0) -> y {
                     primal: if x > R::zero() { x } else { R::from_base(alpha) * Float::exp_m1(x) },
-                    partial: if x > R::zero() { R::one() } else { y + R::from_base(alpha) },
+                    partial: if x > R::zero() {
+                        R::one()
+                    } else if below(x, -0.5) {
+                        R::from_base(alpha) * Float::exp(x)
+                    } else {
+                        y + R::from_base(alpha)
+                    },
                     formula: "1 if x > 0, else y + alpha", sample: (-4.0, -0.1),
                     points: [
                         (0.7, 0.7, 1.0), (-1.3, -0.7274682069659875, 0.2725317930340126), (1e-08, 1e-08, 1.0),
@@ -423,11 +442,11 @@ macro_rules! for_each_row {
                 }
                 /// Tanh approximation of GELU, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
                 fn gelu_tanh(x) -> y {
-                    primal: gelu_gate(x).gated_mul(x),
+                    primal: gelu_argument(x).sigmoid().gated_mul(x),
                     partial: {
-                        let gate = gelu_gate(x);
+                        let gate = gelu_argument(x).sigmoid();
                         let slope = R::lit(2.0 * GELU_SCALE) * (R::one() + R::lit(3.0 * GELU_CUBIC) * x * x);
-                        gate + (gate * (R::one() - gate)).gated_mul(x * slope)
+                        gate + sigmoid_slope(gelu_argument(x), gate).gated_mul(x * slope)
                     },
                     formula: "g + x g', g = ½(1 + tanh u)", sample: (-4.0, 4.0),
                     points: [
@@ -440,7 +459,7 @@ macro_rules! for_each_row {
                 /// x sigmoid(x), also called swish.
                 fn silu(x) -> y {
                     primal: x.sigmoid().gated_mul(x),
-                    partial: { let s = x.sigmoid(); s + (s * (R::one() - s)).gated_mul(x) },
+                    partial: { let s = x.sigmoid(); s + sigmoid_slope(x, s).gated_mul(x) },
                     formula: "s + x s (1 - s), s = sigmoid x", sample: (-4.0, 4.0),
                     points: [
                         (0.7, 0.46773144051771626, 0.8233867834733424), (-1.3, -0.2784145220446738, -0.004622854252336921),
@@ -452,7 +471,7 @@ macro_rules! for_each_row {
                 /// x/(1 + |x|).
                 fn softsign(x) -> y {
                     primal: { let a = Float::abs(x); if a.is_infinite() { sign(x) } else { x / (R::one() + a) } },
-                    partial: (R::one() + Float::abs(x)).square().recip(),
+                    partial: (R::one() + Float::abs(x)).recip().square(),
                     formula: "1/(1 + |x|)²", sample: (0.1, 4.0),
                     points: [
                         (0.7, 0.4117647058823529, 0.34602076124567477), (-1.3, -0.5652173913043478, 0.1890359168241966),
@@ -474,7 +493,7 @@ macro_rules! for_each_row {
                 /// Error function.
                 fn erf(x) -> y {
                     primal: x.special_erf(),
-                    partial: R::FRAC_2_SQRT_PI() * Float::exp(-(x * x)), formula: "2/√π e^(-x²)", sample: (-2.0, 2.0),
+                    partial: R::FRAC_2_SQRT_PI() * gaussian(1.0, x), formula: "2/√π e^(-x²)", sample: (-2.0, 2.0),
                     points: [
                         (0.7, 0.6778011938374184, 0.6912748604105386), (-1.3, -0.9340079449406524, 0.20820798679606967),
                         (1e-08, 1.1283791670955126e-08, 1.1283791670955126), (6.0, 1.0, 2.617301239249265e-16),
@@ -485,7 +504,7 @@ macro_rules! for_each_row {
                 /// Complementary error function, 1 - erf x.
                 fn erfc(x) -> y {
                     primal: x.special_erfc(),
-                    partial: -R::FRAC_2_SQRT_PI() * Float::exp(-(x * x)), formula: "-2/√π e^(-x²)", sample: (-2.0, 2.0),
+                    partial: -R::FRAC_2_SQRT_PI() * gaussian(1.0, x), formula: "-2/√π e^(-x²)", sample: (-2.0, 2.0),
                     points: [
                         (0.7, 0.32219880616258156, -0.6912748604105386), (-1.3, 1.9340079449406524, -0.20820798679606967),
                         (1e-08, 0.9999999887162083, -1.1283791670955126),
@@ -497,7 +516,7 @@ macro_rules! for_each_row {
                 }
                 /// Standard normal distribution function Φ(x) = ½ erfc(-x/√2).
                 fn normal_cdf(x) -> y {
-                    primal: R::lit(0.5) * (x * -R::FRAC_1_SQRT_2()).special_erfc(),
+                    primal: normal_cdf_primal(x),
                     partial: normal_pdf(x), formula: "φ(x) = e^(-x²/2)/√(2π)", sample: (-3.0, 3.0),
                     points: [
                         (0.7, 0.758036347776927, 0.31225393336676127), (-1.3, 0.09680048458561033, 0.17136859204780736),
@@ -505,6 +524,27 @@ macro_rules! for_each_row {
                         (-8.0, 6.220960574271784e-16, 5.052271083536892e-15),
                         (-37.0, 5.725571222524577e-300, 2.1200065515246056e-298), (0.0, 0.5, 0.3989422804014327),
                         (-0.0, 0.5, 0.3989422804014327), (INF, 1.0, 0.0), (-INF, 0.0, 0.0),
+                    ],
+                }
+                /// ln Φ(x), which is finite where Φ(x) rounds to 0.
+                fn log_normal_cdf(x) -> y {
+                    primal: if below(x, MILLS_TAIL) {
+                        let h = inverse_mills(x);
+                        R::lit(-0.5) * x * x - R::lit(LN_SQRT_TAU) - Float::ln(h)
+                    } else if x > R::zero() {
+                        Float::ln_1p(-(-x).normal_cdf())
+                    } else {
+                        Float::ln(x.normal_cdf())
+                    },
+                    partial: inverse_mills(x), formula: "φ(x)/Φ(x)", sample: (-4.0, 4.0),
+                    points: [
+                        (0.7, -0.2770239422771313, 0.41192475041929066), (-1.3, -2.3351032786624426, 1.7703278323596512),
+                        (1e-08, -0.6931471725810997, 0.7978845544366676),
+                        (9.0, -1.1285884059538405e-19, 1.0279773571668915e-18),
+                        (-8.0, -35.01343715991455, 8.121368112236112), (-40.0, -804.6084420137538, 40.02496884720726),
+                        (-100000000.0, -5000000000000019.0, 100000000.00000001),
+                        (0.0, -0.6931471805599453, 0.7978845608028654), (-0.0, -0.6931471805599453, 0.7978845608028654),
+                        (INF, -0.0, 0.0), (-INF, -INF, INF),
                     ],
                 }
                 /// ln|Γ(x)|.
@@ -533,7 +573,8 @@ macro_rules! for_each_row {
                 }
                 /// The n-th derivative of the digamma function.
                 fn polygamma(x; n: u32 = 1) -> y {
-                    primal: x.special_polygamma(n), partial: x.polygamma(n + 1),
+                    primal: x.special_polygamma(n),
+                    partial: n.checked_add(1).map_or(x * R::nan(), |n| x.polygamma(n)),
                     formula: "polygamma(n + 1, x)", sample: (0.5, 5.0),
                     points: [
                         (0.7, 2.834049156694611, -6.4349928741909235), (2.5, 0.49035775610023485, -0.2362040516417274),
@@ -592,7 +633,7 @@ macro_rules! for_each_row {
                 /// a^b.
                 fn powf(a, b) -> z {
                     partials: (
-                        b.gated_mul(Float::powf(a, b - R::one())),
+                        b.gated_mul(if below(b, 0.5) && z.is_normal() { z / a } else { Float::powf(a, b - R::one()) }),
                         if a == R::zero() && b >= R::zero() { R::zero() } else { z.gated_mul(Float::ln(a)) }
                     ),
                     formulas: ("b a^(b-1)", "z ln a"), sample: ((0.2, 2.0), (-2.0, 2.0)),
@@ -609,7 +650,7 @@ macro_rules! for_each_row {
                 }
                 /// Logarithm of a to base b.
                 fn log(a, b) -> z {
-                    partials: (within(!(a < R::zero()), (a * Float::ln(b)).recip()), -z / (b * Float::ln(b))),
+                    partials: (within(!(a < R::zero()), Float::ln(b).recip() / unsigned_zero(a), z), -(z / b / Float::ln(b))),
                     formulas: ("1/(a ln b)", "-z/(b ln b)"), sample: ((0.2, 4.0), (1.5, 4.0)),
                     points: [
                         (8.0, 2.0, 3.0, 0.18033688011112042, -2.1640425613334453),
@@ -661,7 +702,14 @@ macro_rules! for_each_row {
                 /// a ln b, or 0 if a is 0.
                 fn xlogy(a, b) -> z {
                     primal: if a == R::zero() && !b.is_nan() { a } else { a * Float::ln(b) },
-                    partials: (Float::ln(b), if a == R::zero() && b == R::zero() { a } else { within(a == R::zero() || !(b < R::zero()), a / b) }),
+                    partials: (
+                        within(!(b < R::zero()), Float::ln(b), z),
+                        if a == R::zero() {
+                            a.gated_mul(within(!(b < R::zero()), unsigned_zero(b).recip(), Float::ln(b)))
+                        } else {
+                            within(!(b < R::zero()), a / b, z)
+                        }
+                    ),
                     formulas: ("ln b", "a/b"), sample: ((0.2, 2.0), (0.2, 2.0)),
                     points: [
                         (0.7, 2.5, 0.6414035123119085, 0.9162907318741551, 0.27999999999999997),
@@ -671,6 +719,34 @@ macro_rules! for_each_row {
                         (1e-300, 1e-310, -7.138013788281542e-298, -713.8013788281542, 10000000000.00003),
                         (0.0, 2.5, 0.0, 0.9162907318741551, 0.0), (0.0, 0.0, 0.0, -INF, 0.0), (2.0, 0.0, -INF, -INF, INF),
                         (2.0, -1.3, NAN, NAN, NAN), (2.5, INF, INF, INF, 0.0), (0.0, INF, 0.0, INF, 0.0),
+                    ],
+                }
+                /// The greater operand; NaN if one is NaN, unlike `max`.
+                fn maximum(a, b) -> z {
+                    primal: if a > b || a.is_nan() { a } else { b },
+                    partials: (share_or_nan(a > b, a == b, z), share_or_nan(b > a, a == b, z)),
+                    formulas: ("1 if a > b, ½ if a = b, else 0", "1 if b > a, ½ if a = b, else 0"),
+                    sample: ((1.0, 2.0), (-2.0, 0.5)),
+                    points: [
+                        (0.7, 2.5, 2.5, 0.0, 1.0), (0.7, -1.3, 0.7, 1.0, 0.0), (1e-08, -1e-08, 1e-08, 1.0, 0.0),
+                        (1e+300, 1.0, 1e+300, 1.0, 0.0), (1.0, 1.0, 1.0, 0.5, 0.5), (0.0, -0.0, 0.0, 0.5, 0.5),
+                        (NAN, 1.0, NAN, NAN, NAN), (1.0, NAN, NAN, NAN, NAN), (NAN, NAN, NAN, NAN, NAN),
+                        (INF, 1.0, INF, 1.0, 0.0), (-INF, 1.0, 1.0, 0.0, 1.0), (INF, INF, INF, 0.5, 0.5),
+                        (NAN, INF, NAN, NAN, NAN),
+                    ],
+                }
+                /// The lesser operand; NaN if one is NaN, unlike `min`.
+                fn minimum(a, b) -> z {
+                    primal: if a < b || a.is_nan() { a } else { b },
+                    partials: (share_or_nan(a < b, a == b, z), share_or_nan(b < a, a == b, z)),
+                    formulas: ("1 if a < b, ½ if a = b, else 0", "1 if b < a, ½ if a = b, else 0"),
+                    sample: ((1.0, 2.0), (-2.0, 0.5)),
+                    points: [
+                        (0.7, 2.5, 0.7, 1.0, 0.0), (0.7, -1.3, -1.3, 0.0, 1.0), (1e-08, -1e-08, -1e-08, 0.0, 1.0),
+                        (1e+300, 1.0, 1.0, 0.0, 1.0), (1.0, 1.0, 1.0, 0.5, 0.5), (0.0, -0.0, -0.0, 0.5, 0.5),
+                        (NAN, 1.0, NAN, NAN, NAN), (1.0, NAN, NAN, NAN, NAN), (NAN, NAN, NAN, NAN, NAN),
+                        (INF, 1.0, 1.0, 0.0, 1.0), (-INF, 1.0, -INF, 1.0, 0.0), (-INF, -INF, -INF, 0.5, 0.5),
+                        (NAN, -INF, NAN, NAN, NAN),
                     ],
                 }
                 /// The product a b, or 0 if a factor is exactly 0, even if the other factor is infinite or NaN.

@@ -6,13 +6,23 @@
 //! [`Tensor`], the operations of a [`Recording`](crate::trace::Recording), the tables [`UNARY`] and
 //! [`BINARY`] on this page, and the tests.
 //!
-//! - Outside the domain of a function, its value and its partial are NaN.
+//! - Outside the domain of a function, its value and its derivatives of every order are NaN.
+//! - A NaN operand gives NaN, as value and as partial. Exceptions are partials that are the same everywhere (`add`,
+//!   `fract`), `x^0`, `gated_mul` and `max`.
+//! - At the closed end of a domain, a derivative is the limit from inside: `sqrt` at 0 has the derivatives ∞ and -∞.
+//! - Partials keep their relative accuracy where the value rounds to a constant: `sigmoid'(40)` is 4.2e-18. A function
+//!   that underflows has no logarithm, and nothing is fused: ln Φ(x) in the tail is `log_normal_cdf`, not
+//!   `normal_cdf` and `ln`; ln sigmoid(x) is `log_sigmoid`.
 //! - At a kink the partial is a subgradient: `abs'(0) = 0`, `relu'(0) = 0`, `leaky_relu'(0) = slope`.
 //!   `clamp` passes the cotangent on the closed interval.
+//! - A second derivative through a kink is that of the convention for the first one: `x.abs().powi(2)` and
+//!   `x.hypot(y).powi(2)` have the Hessian 0 at the origin, because both factors of 2|x| sign(x) are 0 there. Write
+//!   `x.square()` and `x.square() + y.square()`, which have no kink.
 //! - At a tie of `max` or `min`, each partial is one half, so the partials sum to one. A NaN operand
-//!   loses to a number, as in `f64::max`.
+//!   loses to a number, as in `f64::max`. In `maximum` and `minimum`, the ones that tensors have too, NaN wins, as in
+//!   IEEE 754-2019, numpy and PyTorch.
 //! - `hypot` and every norm have gradient 0 at the origin. `x^0` is constant, also at 0.
-//! - Step functions (`floor`, `signum`, ...) have partial 0 everywhere.
+//! - Step functions (`floor`, `signum`, ...) have partial 0 everywhere, but NaN at NaN.
 //!
 //! In the source, this room is the public page alone: the rows are in `number::table`.
 
@@ -30,13 +40,13 @@ use crate::tensor::Tensor;
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
-/// The tensor method of a binary row: `maximum` for `max` and `minimum` for `min`, which are reductions of a tensor.
+/// The tensor method of a binary row. As methods of a tensor `max` and `min` are reductions.
 macro_rules! on_tensor {
     (max, $a:ident, $b:ident) => {
-        $a.maximum($b)
+        $a.apply2(rules::max, $b)
     };
     (min, $a:ident, $b:ident) => {
-        $a.minimum($b)
+        $a.apply2(rules::min, $b)
     };
     ($name:ident, $a:ident, $b:ident) => {
         $a.$name($b)
@@ -74,6 +84,9 @@ pub struct UnaryRow {
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on a tape of dual numbers in single precision.
+    #[doc(hidden)]
+    pub on_var_dual_f32: for<'t> fn(Var<'t, Dual<f32>>) -> Var<'t, Dual<f32>>,
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
@@ -116,6 +129,9 @@ pub struct BinaryRow {
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
+    /// The function on a tape of dual numbers in single precision.
+    #[doc(hidden)]
+    pub on_var_dual_f32: for<'t> fn(Var<'t, Dual<f32>>, Var<'t, Dual<f32>>) -> Var<'t, Dual<f32>>,
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
@@ -192,6 +208,7 @@ macro_rules! tables {
             on_var: $method,
             on_var_f32: $method,
             on_var_dual: $method,
+            on_var_dual_f32: $method,
             on_recorded: $method,
             on_tensor: $method,
             on_tensor_f32: $method,
@@ -206,6 +223,7 @@ macro_rules! tables {
             on_var: $method,
             on_var_f32: $method,
             on_var_dual: $method,
+            on_var_dual_f32: $method,
             on_recorded: $method,
             on_tensor: $tensor_method,
             on_tensor_f32: $tensor_method,

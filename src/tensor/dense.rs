@@ -9,10 +9,9 @@ use crate::kernels::{Fibers, Sum};
 use crate::number::rules::UnaryRule;
 use crate::number::{Scalar, rules};
 use crate::slices::gemm::{MatMut, Store, matmul};
-use crate::tape::OperationKind;
+use crate::tape::{OperationKind, Tape};
 
-/// An activation function of [`Tensor::dense`], applied to each element. These are the functions of the
-/// [table](crate::rules) with a derivative that can be computed from the function's value alone.
+/// An activation function of [`Tensor::dense`], applied to each element: functions of the [table](crate::rules).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -28,27 +27,30 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// y = f(z), in place.
-    fn apply<F: Scalar>(self, z: &mut [F]) {
+    /// (z, y) with y = f(z). The identity and relu work in place, and their z is y: z > 0 exactly where y > 0. The tails of
+    /// the others' derivatives need z itself.
+    fn apply<'t, F: Scalar>(self, tape: &'t Tape<F>, z: &'t mut [F]) -> (&'t [F], &'t [F]) {
+        fn map<'t, F: Scalar>(rule: impl UnaryRule<F::Base>, tape: &'t Tape<F>, z: &'t mut [F]) -> (&'t [F], &'t [F]) {
+            let y = tape.arena().alloc_slice_fill_copy(z.len(), F::zero());
+            kernels::map(rule, z, y);
+            (z, y)
+        }
         match self {
             Self::Identity => {}
             Self::Relu => kernels::map_in_place(rules::relu::new(), z),
-            Self::Sigmoid => kernels::map_in_place(rules::sigmoid::new(), z),
-            Self::Tanh => kernels::map_in_place(rules::tanh::new(), z),
+            Self::Sigmoid => return map(rules::sigmoid::new(), tape, z),
+            Self::Tanh => return map(rules::tanh::new(), tape, z),
         }
+        (z, z)
     }
 
-    /// dz = dy f'(z), computed from y = f(z); `dz` must hold zeros.
-    fn pull<F: Scalar>(self, y: &[F], dy: &[F], dz: &mut [F]) {
-        fn pull<F: Scalar>(rule: impl UnaryRule<F::Base>, y: &[F], dy: &[F], dz: &mut [F]) {
-            // y also stands in for z: of these partials only relu's reads z, and z > 0 exactly where y > 0.
-            kernels::map_pullback(rule, y, y, dy, dz);
-        }
+    /// dz = dy f'(z), computed from the pair of `apply`; `dz` must hold zeros.
+    fn pull<F: Scalar>(self, (z, y): (&[F], &[F]), dy: &[F], dz: &mut [F]) {
         match self {
             Self::Identity => dz.copy_from_slice(dy),
-            Self::Relu => pull(rules::relu::new(), y, dy, dz),
-            Self::Sigmoid => pull(rules::sigmoid::new(), y, dy, dz),
-            Self::Tanh => pull(rules::tanh::new(), y, dy, dz),
+            Self::Relu => kernels::map_pullback(rules::relu::new(), z, y, dy, dz),
+            Self::Sigmoid => kernels::map_pullback(rules::sigmoid::new(), z, y, dy, dz),
+            Self::Tanh => kernels::map_pullback(rules::tanh::new(), z, y, dy, dz),
         }
     }
 }
@@ -77,8 +79,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         self.layer(weight, bias, Activation::Identity, "affine")
     }
 
-    /// f(x w + b) as one operation: [`affine`](Self::affine) followed by an [`Activation`], with one buffer
-    /// for values and one for adjoints.
+    /// f(x w + b) as one operation: [`affine`](Self::affine) followed by an [`Activation`], with one buffer for
+    /// adjoints, and one for values or, of sigmoid and tanh, two.
     ///
     /// ```
     /// use wengert::Activation;
@@ -121,16 +123,15 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             let b = b.to_slice(tape);
             values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
             matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Store::Add);
-            activation.apply(values);
         }
-        let y = &*values;
+        let (z, y) = activation.apply(tape, values);
         let constant = x.is_constant() && w.is_constant() && b.is_constant();
         let kind = OperationKind::binary(operation, self.node.source(), weight.node.source());
         Tensor::result(tape, kind, Ix2(m, n), y, constant, move |cotangents| {
             let mut dz = cotangents.of_result;
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
-                activation.pull(y, dz, buffer);
+                activation.pull((z, y), dz, buffer);
                 // If dz is zero throughout, x and w get no cotangent, even where they are infinite or NaN: the sweep
                 // would skip the pullback of a separate product as well.
                 if buffer.iter().all(|d| d.is_exact_zero()) {

@@ -209,17 +209,16 @@ macro_rules! tensor_methods {
             self.apply(rules::$name::new($($p),*))
         }
     };
-    // `max` and `min` name reductions, as in ndarray and numpy, so these are `maximum` and `minimum`.
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] max) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] max as maximum } };
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] min) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] min as minimum } };
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => { tensor_methods! { @binary [$($doc)+] [$fa] [$fb] $name as $name } };
-    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $rule:ident as $name:ident) => {
+    // `max` and `min` name reductions, as in ndarray and numpy; of two tensors there are `maximum` and `minimum`.
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] max) => {};
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] min) => {};
+    (@binary [$($doc:literal)+] [$fa:literal] [$fb:literal] $name:ident) => {
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nPartials: ", $fa, " and ", $fb, ". The other operand is a tensor, a variable, an array or a number; see [`Operand`](crate::args::Operand).")]
         #[doc = "\n\n# Panics\n\nIf the shapes do not broadcast or the tapes differ."]
         #[track_caller]
         pub fn $name<R: Operand<'t, F, D>>(self, other: R) -> Tensor<'t, F, R::Dim> {
-            self.apply2(rules::$rule, other)
+            self.apply2(rules::$name, other)
         }
     };
 }

@@ -23,6 +23,8 @@ Conventions for the points given in full:
   for -0.0 as for 0.0 (sqrt, ln). Outside the domain it is NaN.
 - At a jump or a kink: abs and relu have derivative 0; leaky_relu has the slope of its left side; step functions 0;
   fract 1; clamp 1 on the closed interval; a tie of max or min gives each operand one half.
+- A NaN operand gives the value and the partials NaN. Exceptions: partials that are the same everywhere, powi(x, 0) and
+  gated_mul; max and min, in which the other operand wins, as in C's fmax (maximum and minimum are IEEE 754-2019's).
 - At a pole, the limit if both sides agree (recip); else that of the side the sign of the zero selects (powi_m2,
   digamma); NaN where no zero can select one (digamma at -1).
 - hypot and atan2 have gradient (0, 0) at the origin.
@@ -89,6 +91,16 @@ def ln_gamma(x):
     return mp.re(mp.loggamma(x))
 
 
+def normal_cdf(x):
+    """Φ by erfc, which keeps the digits of the lower tail."""
+    return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+def log_normal_cdf(x):
+    """ln Φ(x); above 0 by the upper tail."""
+    return mp.log1p(-normal_cdf(-x)) if x > 0 else mp.log(normal_cdf(x))
+
+
 def dsinc(x):
     return (x * mp.cos(x) - mp.sin(x)) / x**2
 
@@ -112,7 +124,7 @@ UNARY = {
     "abs": (abs, mp.sign, (-4, -0.1),
         [0.7, -1.3, 1e-8, -1e300, (0.0, 0.0, 0), (-0.0, 0.0, 0), (INF, INF, 1), (-INF, INF, -1)]),
     "signum": (mp.sign, constant(0), (0.1, 4),
-        [0.7, -1.3, 1e-8, -1e300, (0.0, 1, 0), (-0.0, -1, 0), (INF, 1, 0), (-INF, -1, 0)]),
+        [0.7, -1.3, 1e-8, -1e300, (0.0, 1, 0), (-0.0, -1, 0), (INF, 1, 0), (-INF, -1, 0), (NAN, NAN, NAN)]),
     "exp": (mp.exp, mp.exp, (-3, 3),
         [0.7, -1.3, 1e-8, 709.0, 710.0, -745.0, -800.0, 0.0, -0.0, (INF, INF, INF), (-INF, 0, 0)]),
     "exp2": (lambda x: mpf(2) ** x, lambda x: mp.ln2 * mpf(2) ** x, (-3, 3),
@@ -148,9 +160,9 @@ UNARY = {
     "tanh": (mp.tanh, lambda x: mp.sech(x) ** 2, (-3, 3),
         [0.7, -1.3, 1e-8, 20.0, 800.0, -800.0, 0.0, (-0.0, -0.0, 1), (INF, 1, 0), (-INF, -1, 0)]),
     "asinh": (mp.asinh, lambda x: 1 / mp.hypot(x, 1), (-3, 3),
-        [0.7, -1.3, 1e-8, 1e300, -1e300, 0.0, (-0.0, -0.0, 1), (INF, INF, 0), (-INF, -INF, 0)]),
+        [0.7, -1.3, 1e-8, 1e300, -1e300, 1.7976931348623157e308, 0.0, (-0.0, -0.0, 1), (INF, INF, 0), (-INF, -INF, 0)]),
     "acosh": (mp.acosh, lambda x: 1 / mp.sqrt(x**2 - 1), (1.1, 4),
-        [1.3, 2.5, 1.00000001, 1e300, (1.0, 0, INF), (0.7, NAN, NAN), (-1.3, NAN, NAN), (INF, INF, 0)]),
+        [1.3, 2.5, 1.00000001, 1e300, 1.7976931348623157e308, (1.0, 0, INF), (0.7, NAN, NAN), (-1.3, NAN, NAN), (INF, INF, 0)]),
     "atanh": (mp.atanh, lambda x: 1 / (1 - x**2), (-0.9, 0.9),
         [0.7, -0.3, 1e-8, 0.99999999, 0.0, (-0.0, -0.0, 1), (1.0, INF, INF), (-1.0, -INF, INF), (1.5, NAN, NAN),
          (INF, NAN, NAN)]),
@@ -164,10 +176,10 @@ UNARY = {
     "softplus": (softplus, sigmoid, (-3, 3),
         [0.7, -1.3, 1e-8, -40.0, 800.0, -745.0, -800.0, 0.0, -0.0, (INF, INF, 1), (-INF, 0, 0)]),
     "relu": (lambda x: max(x, mpf(0)), lambda x: mpf(x > 0), (0.1, 4),
-        [0.7, -1.3, 1e-8, -1e-8, 1e300, (0.0, 0.0, 0), (-0.0, 0.0, 0), (INF, INF, 1), (-INF, 0, 0)]),
+        [0.7, -1.3, 1e-8, -1e-8, 1e300, (0.0, 0.0, 0), (-0.0, 0.0, 0), (INF, INF, 1), (-INF, 0, 0), (NAN, NAN, NAN)]),
     "leaky_relu": (lambda x: x if x > 0 else LEAKY_SLOPE * x, lambda x: mpf(1) if x > 0 else LEAKY_SLOPE, (-4, -0.1),
         [0.7, -1.3, 1e-8, -1e-8, 1e300, (0.0, 0.0, LEAKY_SLOPE), (-0.0, -0.0, LEAKY_SLOPE), (INF, INF, 1),
-         (-INF, -INF, LEAKY_SLOPE)]),
+         (-INF, -INF, LEAKY_SLOPE), (NAN, NAN, NAN)]),
     "elu": (lambda x: x if x > 0 else mp.expm1(x), lambda x: mpf(1) if x > 0 else mp.exp(x), (-3, -0.1),
         [0.7, -1.3, 1e-8, -1e-8, -50.0, 800.0, -800.0, 0.0, (-0.0, -0.0, 1), (INF, INF, 1), (-INF, -1, 0)]),
     "gelu": (lambda x: x * mp.ncdf(x), lambda x: mp.ncdf(x) + x * mp.npdf(x), (-3, 3),
@@ -186,6 +198,8 @@ UNARY = {
         [0.7, -1.3, 1e-8, 6.0, 26.0, -6.0, 0.0, -0.0, (INF, 0, -0.0), (-INF, 2, -0.0)]),
     "normal_cdf": (mp.ncdf, mp.npdf, (-3, 3),
         [0.7, -1.3, 1e-8, 9.0, -8.0, -37.0, 0.0, -0.0, (INF, 1, 0), (-INF, 0, 0)]),
+    "log_normal_cdf": (log_normal_cdf, lambda x: mp.npdf(x) / normal_cdf(x), (-3, 3),
+        [0.7, -1.3, 1e-8, 9.0, -8.0, -40.0, -1e8, 0.0, -0.0, (INF, -0.0, 0), (-INF, -INF, INF)]),
     "ln_gamma": (ln_gamma, mp.digamma, (0.2, 4),
         [0.7, 2.5, -1.3, -0.5, 1.0, 2.0, 1e-8, 1e100, (0.0, INF, -INF), (-0.0, INF, INF), (-1.0, INF, NAN),
          (INF, INF, INF)]),
@@ -198,16 +212,16 @@ UNARY = {
         [0.7, -1.3, 2.5, 0.2499, 0.2501, 1e-4, 1e-8, 1e22, (0.0, 1, 0), (-0.0, 1, 0), (INF, 0, 0), (-INF, 0, 0)]),
     "floor": (mp.floor, constant(0), (2.1, 2.9),
         [0.7, -1.3, 1e-8, 1e300, (2.0, 2, 0), (-2.0, -2, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0), (INF, INF, 0),
-         (-INF, -INF, 0)]),
+         (-INF, -INF, 0), (NAN, NAN, NAN)]),
     "ceil": (mp.ceil, constant(0), (2.1, 2.9),
         [0.7, -1.3, 1e-8, 1e300, (2.0, 2, 0), (-2.0, -2, 0), (-0.3, -0.0, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0),
-         (INF, INF, 0), (-INF, -INF, 0)]),
+         (INF, INF, 0), (-INF, -INF, 0), (NAN, NAN, NAN)]),
     "round": (round_half_away, constant(0), (1.6, 2.4),
         [0.7, -1.3, 1e-8, 1e300, 0.49999999999999994, (2.5, 3, 0), (-2.5, -3, 0), (-0.3, -0.0, 0), (0.0, 0.0, 0),
-         (-0.0, -0.0, 0), (INF, INF, 0), (-INF, -INF, 0)]),
+         (-0.0, -0.0, 0), (INF, INF, 0), (-INF, -INF, 0), (NAN, NAN, NAN)]),
     "trunc": (trunc, constant(0), (2.1, 2.9),
         [0.7, -1.3, 1e-8, 1e300, (2.0, 2, 0), (-2.0, -2, 0), (-0.3, -0.0, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0),
-         (INF, INF, 0), (-INF, -INF, 0)]),
+         (INF, INF, 0), (-INF, -INF, 0), (NAN, NAN, NAN)]),
     "fract": (lambda x: x - trunc(x), constant(1), (2.1, 2.9),
         [0.7, -1.3, 2.5, 1e-8, 1e300, (2.0, 0.0, 1), (-2.0, 0.0, 1), (0.0, 0.0, 1), (-0.0, 0.0, 1), (INF, NAN, 1)]),
     "powi": (lambda x: x**3, lambda x: 3 * x**2, (-3, 3),
@@ -221,7 +235,7 @@ UNARY = {
     "powf_0": (constant(1), constant(0), (0.1, 4),
         [0.7, -1.3, 1e-8, 1e300, (0.0, 1, 0), (-0.0, 1, 0), (INF, 1, 0), (-INF, 1, 0)]),
     "clamp": (lambda x: min(max(x, mpf(-1)), mpf(2)), lambda x: mpf(-1 <= x <= 2), (-0.9, 1.9),
-        [0.7, -1.3, 2.5, 1e-8, 1e300, (-1.0, -1, 1), (2.0, 2, 1), 0.0, (-0.0, -0.0, 1), (INF, 2, 0), (-INF, -1, 0)]),
+        [0.7, -1.3, 2.5, 1e-8, 1e300, (-1.0, -1, 1), (2.0, 2, 1), 0.0, (-0.0, -0.0, 1), (INF, 2, 0), (-INF, -1, 0), (NAN, NAN, NAN)]),
 }  # fmt: skip
 
 
@@ -264,6 +278,14 @@ BINARY = {
         [(0.7, 2.5), (0.7, -1.3), (1e-8, -1e-8), (1e300, 1.0), (1.0, 1.0, 1, 0.5, 0.5), (0.0, -0.0, -0.0, 0.5, 0.5),
          (NAN, 1.0, 1, 0, 1), (1.0, NAN, 1, 1, 0), (INF, 1.0, 1, 0, 1), (-INF, 1.0, -INF, 1, 0),
          (-INF, -INF, -INF, 0.5, 0.5)]),
+    "maximum": (lambda x, y: max(x, y), lambda x, y: mpf(x > y), lambda x, y: mpf(y > x), (1.1, 3), (-3, 0.9),
+        [(0.7, 2.5), (0.7, -1.3), (1e-8, -1e-8), (1e300, 1.0), (1.0, 1.0, 1, 0.5, 0.5), (0.0, -0.0, 0.0, 0.5, 0.5),
+         (NAN, 1.0, NAN, NAN, NAN), (1.0, NAN, NAN, NAN, NAN), (NAN, NAN, NAN, NAN, NAN), (INF, 1.0, INF, 1, 0),
+         (-INF, 1.0, 1, 0, 1), (INF, INF, INF, 0.5, 0.5), (NAN, INF, NAN, NAN, NAN)]),
+    "minimum": (lambda x, y: min(x, y), lambda x, y: mpf(x < y), lambda x, y: mpf(y < x), (1.1, 3), (-3, 0.9),
+        [(0.7, 2.5), (0.7, -1.3), (1e-8, -1e-8), (1e300, 1.0), (1.0, 1.0, 1, 0.5, 0.5), (0.0, -0.0, -0.0, 0.5, 0.5),
+         (NAN, 1.0, NAN, NAN, NAN), (1.0, NAN, NAN, NAN, NAN), (NAN, NAN, NAN, NAN, NAN), (INF, 1.0, 1, 0, 1),
+         (-INF, 1.0, -INF, 1, 0), (-INF, -INF, -INF, 0.5, 0.5), (NAN, -INF, NAN, NAN, NAN)]),
     "copysign": (lambda x, y: abs(x) * mp.sign(y), lambda x, y: mp.sign(x) * mp.sign(y), constant(0),
         (0.1, 3), (-3, -0.1),
         [(0.7, 2.5), (0.7, -1.3), (-1.3, 2.5), (-1.3, -0.7), (1e-8, -1e300), (0.0, -1.0, -0.0, 0, 0),

@@ -235,8 +235,8 @@ impl Expr {
                 }
             }
         }
-        if number.is_zero() {
-            return Self::from(Number::ZERO);
+        if number.is_zero() || number.to_f64().is_nan() {
+            return Self::from(if number.is_zero() { Number::ZERO } else { number });
         }
         if !number.is_one() || factors.is_empty() {
             factors.insert(0, Self::from(number));
