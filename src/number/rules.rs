@@ -57,12 +57,12 @@ fn within<R: Real>(inside: bool, partial: R) -> R {
 
 /// The partial of `max` or `min` with respect to the operand `mine`: 1 if the result is `mine`, else 0, and ½ in a tie.
 ///
-/// `wins` is true if the comparison prefers `mine`. A number wins over NaN.
+/// `wins` is true if the comparison prefers `mine`. A number wins over NaN, and two NaN tie.
 #[inline(always)]
 fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
     if wins {
         R::one()
-    } else if mine == other {
+    } else if mine == other || mine.is_nan() && other.is_nan() {
         R::lit(0.5)
     } else if other.is_nan() {
         R::one()

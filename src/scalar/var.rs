@@ -61,7 +61,8 @@ pub struct Var<'t, F: Scalar = f64> {
     slot: u32,
     /// True if the handle is a node: it stands for the slot itself, whose adjoint is the handle's own.
     node: bool,
-    /// The pending weight: d(self) = weight · d(slot).
+    /// The pending weight: d(self) = weight · d(slot). It is finite, in value and tangents: an infinite or NaN partial
+    /// has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
     weight: F,
     value: F,
 }
@@ -79,16 +80,24 @@ impl<'t, F: Scalar> Var<'t, F> {
         Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
     }
 
-    /// The primal.
+    /// The primal. On a tape of dual numbers it has its tangents, so that a constant made from it does not stop second
+    /// derivatives; [`detach`](Self::detach) does.
     #[inline(always)]
     pub fn value(self) -> F {
         self.value
     }
 
-    /// A constant with the same value: nothing flows back through it.
+    /// A constant with the same value: no derivative of any order passes through it. On a tape of dual numbers it has no
+    /// tangents.
+    ///
+    /// ```
+    /// // The derivative of x · c is c, and the second derivative 0.
+    /// let product = wengert::hvp(|x| x[0] * x[0].detach(), &[3.0], &[1.0]);
+    /// assert_eq!(product, [0.0]);
+    /// ```
     #[inline(always)]
     pub fn detach(self) -> Self {
-        Self::constant(self.value)
+        Self::constant(F::from_base(self.value.to_base()))
     }
 
     /// True if this is a constant.
@@ -173,7 +182,11 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// no check. Callers pass a constant: see M7 in docs/MEASUREMENTS.md.
     #[inline(always)]
     fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
-        let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.edge(partial) };
+        let weight = if unit { self.weight * partial } else { self.weight.scale_partial(self.node, partial) };
+        if unit || weight.product_is_safe() || (self.node && weight.is_finite_throughout()) {
+            return Self { tape: self.tape, slot: self.slot, node: false, weight, value };
+        }
+        let (slot, weight) = record_weight(self.tape, self.slot, self.weight, partial);
         Self { tape: self.tape, slot, node: false, weight, value }
     }
 
@@ -258,8 +271,8 @@ impl<'t, F: Scalar> Var<'t, F> {
         record(value, [(self, a.value), (a, self.value), (b, F::one())])
     }
 
-    /// The value `f(x)` with the derivative of x itself, so that gradients pass a step function (the straight-through
-    /// estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
+    /// The value `f(x)` with the derivatives of x itself, in every order, so that gradients pass a step function (the
+    /// straight-through estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -269,7 +282,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// ```
     #[inline]
     pub fn straight_through(self, f: impl FnOnce(F) -> F) -> Self {
-        self.chain(F::one(), f(self.value()))
+        self.chain(F::one(), self.value.with_base(f(self.value).to_base()))
     }
 
     /// Sine and cosine, in radians.
@@ -299,6 +312,18 @@ fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial:
     }
 }
 
+/// Slot and pending weight of a value with this partial with respect to a handle, if the product of weight and partial
+/// is 0, subnormal, infinite or NaN.
+#[cold]
+#[inline(never)]
+fn record_weight<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
+    let (slot, weight) = record_edge(tape, slot, weight, partial);
+    match tape {
+        Some(tape) if !weight.is_finite_throughout() => (tape.records().push([slot, SINK], [weight, F::zero()]), F::one()),
+        _ => (slot, weight),
+    }
+}
+
 /// True if the product of a handle's weight and a partial lost something that the sweep would keep.
 #[inline]
 fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
@@ -311,8 +336,14 @@ fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
 #[cold]
 #[inline(never)]
 fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
-    let (s, v) = record_edge(Some(tape), s, v, p);
-    let (t, w) = record_edge(Some(tape), t, w, q);
+    let same = s == t && (v - w).is_exact_zero() && (needs_record(v, p) || needs_record(w, q));
+    let ((s, v), (t, w)) = if same {
+        // One record for both, so that edges that cancel do so before the weight multiplies them.
+        let slot = tape.records().push([s, SINK], [v, F::zero()]);
+        ((slot, p), (slot, q))
+    } else {
+        (record_edge(Some(tape), s, v, p), record_edge(Some(tape), t, w, q))
+    };
     if s == t && (v + w).is_exact_zero() {
         return (s, F::zero(), false);
     }

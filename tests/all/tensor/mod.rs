@@ -1,5 +1,6 @@
 //! Operations on tensors, a module for each family.
 
+mod as_scalars;
 mod broadcasting;
 mod constants_of_duals;
 mod copy;
