@@ -63,7 +63,9 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
         let constant = entry.buffer || entry.training.frozen;
         let store = if entry.buffer { &self.params.buffers[..] } else { self.values };
         let slot = if constant || self.slot == SINK { SINK } else { self.slot + entry.start as u32 };
-        self.weights(slot, entry.dim(), &store[entry.range()])
+        let weight = self.weights(slot, entry.dim(), &store[entry.range()]);
+        // A frozen weight is constant in every order: its direction in a Hessian-vector product does not count.
+        if entry.training.frozen { weight.detach() } else { weight }
     }
 
     /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of

@@ -265,9 +265,13 @@ number_traits! { @uncompared ['r] Recorded<'r>, f64 }
 
 macro_rules! comparisons {
     ($($Right:ty),+) => { $(
+        // With `ne`, whose default would hide the caller's line.
+        #[allow(clippy::partialeq_ne_impl)]
         impl<'r> PartialEq<$Right> for Recorded<'r> {
             #[track_caller]
             fn eq(&self, other: &$Right) -> bool { self.test(Test::Equal, (*other).into()) }
+            #[track_caller]
+            fn ne(&self, other: &$Right) -> bool { !self.test(Test::Equal, (*other).into()) }
         }
         impl<'r> PartialOrd<$Right> for Recorded<'r> {
             #[track_caller]

@@ -61,8 +61,8 @@ pub struct Var<'t, F: Scalar = f64> {
     slot: u32,
     /// True if the handle is a node: it stands for the slot itself, whose adjoint is the handle's own.
     node: bool,
-    /// The pending weight: d(self) = weight · d(slot). It is finite, in value and tangents: an infinite or NaN partial
-    /// has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
+    /// The pending weight: d(self) = weight · d(slot). It is finite, in value and tangents, if the value is: an infinite
+    /// or NaN partial has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
     weight: F,
     value: F,
 }
@@ -169,21 +169,22 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
-        self.chain_by(R::UNIT, rule.partial(self.value, y), y)
+        self.chain_by([R::UNIT, R::FINITE], rule.partial(self.value, y), y)
     }
 
     /// The handle with this value and with derivative `partial` with respect to `self`.
     #[inline(always)]
     pub(crate) fn chain(self, partial: F, value: F) -> Self {
-        self.chain_by(false, partial, value)
+        self.chain_by([false; 2], partial, value)
     }
 
     /// Same as [`chain`](Self::chain), but if `unit`, the partial is 1 or -1, so that the product with the weight needs
-    /// no check. Callers pass a constant: see M7 in docs/MEASUREMENTS.md.
+    /// no check; and if `finite`, the partial is finite unless the value is not, so that it needs none by itself.
+    /// Callers pass constants: see M7 in docs/MEASUREMENTS.md.
     #[inline(always)]
-    fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
+    fn chain_by(self, [unit, finite]: [bool; 2], partial: F, value: F) -> Self {
         let weight = if unit { self.weight * partial } else { self.weight.scale_partial(self.node, partial) };
-        if unit || weight.product_is_safe() || (self.node && weight.is_finite_throughout()) {
+        if unit || (finite && self.node) || weight.product_is_safe() || (self.node && weight.is_finite_throughout()) {
             return Self { tape: self.tape, slot: self.slot, node: false, weight, value };
         }
         let (slot, weight) = record_weight(self.tape, self.slot, self.weight, partial);
@@ -236,8 +237,8 @@ impl<'t, F: Scalar> Var<'t, F> {
                 Self { tape: self.tape, slot, node, weight, value: z }
             }
             (Some(tape), Some(other_tape)) => two_tapes(tape, other_tape),
-            (Some(_), None) => self.chain_by(R::UNIT[0], rule.partial_a(a, b, z), z),
-            (None, Some(_)) => other.chain_by(R::UNIT[1], rule.partial_b(a, b, z), z),
+            (Some(_), None) => self.chain_by([R::UNIT[0], R::FINITE], rule.partial_a(a, b, z), z),
+            (None, Some(_)) => other.chain_by([R::UNIT[1], R::FINITE], rule.partial_b(a, b, z), z),
             (None, None) => Self::constant(z),
         }
     }
@@ -246,14 +247,14 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let z = rule.eval(self.value, c);
-        self.chain_by(R::UNIT[0], rule.partial_a(self.value, c, z), z)
+        self.chain_by([R::UNIT[0], R::FINITE], rule.partial_a(self.value, c, z), z)
     }
 
     /// The value z = rule(c, other) for a plain number c.
     #[inline(always)]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let z = rule.eval(c, other.value);
-        other.chain_by(R::UNIT[1], rule.partial_b(c, other.value, z), z)
+        other.chain_by([R::UNIT[1], R::FINITE], rule.partial_b(c, other.value, z), z)
     }
 
     /// True if [`edge`](Self::edge) would append a record.
@@ -319,7 +320,9 @@ fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial:
 fn record_weight<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
     let (slot, weight) = record_edge(tape, slot, weight, partial);
     match tape {
-        Some(tape) if !weight.is_finite_throughout() => (tape.records().push([slot, SINK], [weight, F::zero()]), F::one()),
+        Some(tape) if !weight.is_finite_throughout() => {
+            (tape.records().push([slot, SINK], [weight, F::zero()]), F::one())
+        }
         _ => (slot, weight),
     }
 }
@@ -514,7 +517,7 @@ impl<F: Scalar> std::ops::Neg for Var<'_, F> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        self.chain_by(true, -F::one(), -self.value)
+        self.chain_by([true; 2], -F::one(), -self.value)
     }
 }
 

@@ -33,7 +33,8 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 }
 
 /// The result that consists of these blocks, and of `fill` where there is none. The blocks must be disjoint in the
-/// result. In the operands they may overlap.
+/// result. In the operands they may overlap. `constant` says that every operand is a constant, which blocks do not show
+/// if there is none.
 #[track_caller]
 fn assemble<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
@@ -41,12 +42,11 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     shape: D,
     strides: &'t [isize],
     fill: F,
+    constant: bool,
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
-    let mut constant = true;
     for block in blocks.clone() {
-        constant &= block.slot == SINK;
         let to = Layout { offset: block.to, strides };
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
     }
@@ -105,7 +105,15 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let strides = row_major(self.tape, self.shape());
         let whole = self.node.block(0);
-        assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole))
+        assemble(
+            self.tape,
+            "as_standard_layout",
+            self.dim(),
+            strides,
+            F::zero(),
+            self.is_constant(),
+            std::iter::once(whole),
+        )
     }
 
     /// The elements at given indices of an axis, with an index for each element of the result: in two dimensions
@@ -202,7 +210,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let strides = row_major(self.tape, shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
-        assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner))
+        assemble(self.tape, "pad", shape, strides, value, self.is_constant(), std::iter::once(inner))
     }
 
     /// The elements of the tensor where the mask is true, and those of `other` elsewhere. All three broadcast
@@ -319,7 +327,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
             to: i * strides[along] as usize,
             ..whole
         });
-        assemble(tape, "select", shape, strides, F::zero(), parts)
+        assemble(tape, "select", shape, strides, F::zero(), self.is_constant(), parts)
     }
 }
 
@@ -410,7 +418,8 @@ impl<F: Scalar> Tape<F> {
             to += block.shape[axis.index()] * strides[axis.index()] as usize;
             block
         }));
-        assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied())
+        let constant = tensors.iter().all(|tensor| tensor.is_constant());
+        assemble(self, operation, shape, strides, F::zero(), constant, blocks.iter().copied())
     }
 
     /// The first tensor. Panics unless there is one and all tensors are on this tape.
@@ -450,7 +459,7 @@ impl<F: Scalar> Tape<F> {
                 _ => {}
             }
         }
-        let constant = vars.iter().all(|var| var.is_constant());
+        let constant = !vars.is_empty() && vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));

@@ -307,7 +307,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// ```
     #[track_caller]
     pub fn straight_through(self, mut f: impl FnMut(F) -> F) -> Self {
-        let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().map(|&x| x.with_base(f(x).to_base())));
+        let values =
+            self.tape().arena().alloc_slice_fill_iter(self.value().iter().map(|&x| x.with_base(f(x).to_base())));
         self.with_mapped_cotangent("straight_through", values, |_| |cotangent| cotangent)
     }
 

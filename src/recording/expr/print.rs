@@ -323,12 +323,7 @@ impl Style {
         let part = |x: &Expr| Piece::Expr(x.clone(), Binding::Sum);
         let [begin, between, next, end] = match self {
             Style::Text => ["", " if ", " else ", ""],
-            Style::Latex => [
-                r"\begin{cases} ",
-                r" & \text{if } ",
-                r" \\ ",
-                r" & \text{otherwise} \end{cases}",
-            ],
+            Style::Latex => [r"\begin{cases} ", r" & \text{if } ", r" \\ ", r" & \text{otherwise} \end{cases}"],
         };
         let mut pieces = vec![Piece::from(begin)];
         while let Kind::Select(s) = e.kind() {

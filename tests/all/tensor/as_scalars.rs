@@ -167,7 +167,8 @@ fn elementary_functions() {
                 for a in $numbers {
                     for b in $numbers {
                         let vars = of_vars(&[a, b], |x| (row.$on_var)(x[0], x[1]));
-                        let tensor = of_tensor(&[a, b], |t| (row.$on_tensor)(t.slice(s![..1]), t.slice(s![1..])).at([0]));
+                        let tensor =
+                            of_tensor(&[a, b], |t| (row.$on_tensor)(t.slice(s![..1]), t.slice(s![1..])).at([0]));
                         compare(&mut faults, row.name, &$parts(&[a, b]), &$parts(&vars), &$parts(&tensor));
                     }
                 }

@@ -6,6 +6,7 @@ mod constants_of_duals;
 mod copy;
 mod custom;
 mod dense;
+mod empty;
 mod linalg;
 mod loss;
 mod operations;
