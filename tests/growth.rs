@@ -192,3 +192,28 @@ fn peak_of_a_large_step() {
     println!("{peak} bytes, {factor:.2} of the {needed} that parameters, activations and their adjoints take");
     assert!(factor <= 1.3, "{factor}");
 }
+
+/// Evaluations of a model in a loop take the memory of one, and no allocation after the first.
+#[test]
+fn evaluations_in_a_loop() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", Array2::from_elem((16, 16), 0.1));
+    let x = Array2::from_elem((8, 16), 0.5);
+    let mut tape = Tape::new();
+    let mut step = || {
+        let y = tape.evaluate(&params, |p| p.constant(&x).dot(p.get(w)).tanh().sum().value());
+        (y, tape.memory(), tape.is_empty())
+    };
+    let first = (step(), step()).1;
+    let before = allocations();
+    for _ in 0..100 {
+        assert_eq!(step(), first);
+    }
+    assert_eq!(allocations(), before);
+    assert!(first.2);
+    // Without `evaluate`, the values stay until `clear`: `frozen_on` says so.
+    let p = params.frozen_on(&tape);
+    let before = tape.memory();
+    let y = p.constant(&x).dot(p.get(w)).tanh();
+    assert!(tape.memory() >= before + y.len() * size_of::<f64>());
+}

@@ -518,8 +518,8 @@ pub(crate) fn are_precise<F: Scalar>(mean: F, variance: F, epsilon: F::Base) -> 
     used >= least && used.is_finite() && variance >= mean * mean * spread
 }
 
-/// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), e^(x - m) for
-/// each element, and the sum of these for each fibre.
+/// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), a constant
+/// shift without tangents; e^(x - m) for each element; and the sum of these for each fibre.
 pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
     struct Run<'a, F> {
         fibers: Fibers,
@@ -542,6 +542,9 @@ pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F]
                 let largest = &mut self.largest[from * inner..][..fibers.count()];
                 let total = &mut self.total[from * inner..][..fibers.count()];
                 run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
+                for m in &mut *largest {
+                    *m = F::from_base(m.to_base());
+                }
                 run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
                 // All elements as one fibre, because fibres are often shorter than a vector register.
                 run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);

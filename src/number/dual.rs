@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 
 use num_traits::{Float, One, Zero};
 
+use super::length::Length;
 use super::macros::{
     base_operands, float_methods, inherent_rules, number_traits, operators, own_rules_by_apply, std_rules_by_apply,
 };
@@ -261,6 +262,25 @@ impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
     fn product_is_safe(self) -> bool {
         self.primal.product_is_safe() && all_finite(&self.tangents)
+    }
+    #[inline(always)]
+    fn with_base(self, value: Self::Base) -> Self {
+        Self::with_parts(self.primal.with_base(value), self.tangents)
+    }
+    #[inline(always)]
+    fn is_finite_throughout(self) -> bool {
+        self.primal.is_finite_throughout() && self.tangents.iter().fold(true, |all, t| all & t.is_finite_throughout())
+    }
+    fn length_at_origin(x: impl Iterator<Item = Self> + Clone) -> Self {
+        let tangent = |i: usize| Length::of(x.clone().map(move |x| x.tangents[i])).value;
+        Self::with_parts(F::zero(), std::array::from_fn(tangent))
+    }
+    fn pull_from_origin(self, x: Self, length: Self) -> Self {
+        let tangent = |i: usize| {
+            let (dy, x, length) = (self.tangents[i], x.tangents[i], length.tangents[i]);
+            if length == F::zero() { dy.pull_from_origin(x, length) } else { dy.gated_mul(x / length) }
+        };
+        Self::with_parts(F::zero(), std::array::from_fn(tangent))
     }
     // The primal decides alone, because `push` takes care of the tangents' products.
     #[inline(always)]

@@ -36,6 +36,14 @@ macro_rules! base_float {
                 (((self.to_bits() >> HALF) as u32) << 1).wrapping_sub(LEAST) < SPAN
             }
             #[inline(always)]
+            fn with_base(self, value: $F) -> $F { value }
+            #[inline(always)]
+            fn is_finite_throughout(self) -> bool { self.is_finite() }
+            #[inline(always)]
+            fn length_at_origin(_: impl Iterator<Item = Self> + Clone) -> Self { 0.0 }
+            #[inline(always)]
+            fn pull_from_origin(self, _: Self, _: Self) -> Self { 0.0 }
+            #[inline(always)]
             fn is_finite_nonzero(self) -> bool {
                 (self.to_bits() << 1).wrapping_sub(1) < $F::MAX.to_bits() << 1
             }

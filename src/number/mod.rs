@@ -7,6 +7,7 @@
 //! | `real` | the traits: [`Real`], [`Scalar`] (a number on a tape), [`Rule`] (a user's function), loops as kernels |
 //! | `float` | `f32` and `f64` as numbers |
 //! | `dual` | [`Dual`] numbers: forward mode |
+//! | `length` | the Euclidean length of a vector, for the norms of scalars and of tensors |
 //! | `lane` | `Lane`, a float inside a vectorised loop, and the choice of the instruction set at run time |
 //! | `vector_math` | branch-free exp, ln, tanh and erf, the functions of a `Lane` |
 //! | `special` | erf, ln Γ and polygamma of `f32` and `f64` |
@@ -18,6 +19,7 @@
 pub(crate) mod dual;
 mod float;
 mod lane;
+mod length;
 pub(crate) mod macros;
 pub(crate) mod real;
 pub(crate) mod rules;
@@ -26,5 +28,6 @@ pub(crate) mod table;
 mod vector_math;
 
 pub use dual::{Brand, Dual};
+pub(crate) use length::{Length, is_accurate};
 pub use real::{BaseFloat, Real, Rule, Scalar, apply};
 pub(crate) use real::{Kernel, Wrap, binade, gap};

@@ -53,7 +53,8 @@ macro_rules! real_trait {
             /// The constant `x`.
             fn from_base(x: Self::Base) -> Self;
 
-            /// The value, without tangents or tape.
+            /// The value, without tangents or tape. `R::from_base(x.to_base())` is x as a constant of every order of
+            /// derivative.
             fn to_base(self) -> Self::Base;
 
             /// The constant `x`, rounded to the base float. Generic functions write their literals with it.
@@ -102,6 +103,24 @@ pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync 
     /// True if the value is finite and not 0, so that a plain product with it respects exact zeros.
     fn is_finite_nonzero(self) -> bool;
 
+    /// The tangents of self with another value.
+    fn with_base(self, value: Self::Base) -> Self;
+
+    /// True if the value and all tangents are finite.
+    fn is_finite_throughout(self) -> bool;
+
+    /// The length √Σxᵢ² of numbers whose primals are all 0, seen from a point that the tangents lead to: its tangent is
+    /// the length of the tangents. 0 for floats.
+    fn length_at_origin(x: impl Iterator<Item = Self> + Clone) -> Self;
+
+    /// The cotangent of `x`, if the length of numbers whose primals are all 0 has the cotangent self. `length` is that
+    /// of [`length_at_origin`](Self::length_at_origin).
+    ///
+    /// The primal is 0, the partial at the origin by convention. Each tangent is the one-sided derivative along its
+    /// direction t, where xᵢ/length is tᵢ/‖t‖. So the Hessian of ‖x‖² is 2I; the length's own infinite curvature
+    /// counts as 0.
+    fn pull_from_origin(self, x: Self, length: Self) -> Self;
+
     /// self · partial, where self is a weight. `unit` promises that the weight is 1.
     #[inline(always)]
     fn scale_partial(self, unit: bool, partial: Self) -> Self {
@@ -116,10 +135,12 @@ pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync 
     }
 }
 
-/// A power of two near the positive number `size`. Scaling by a power of two does not round.
+/// A power of two near the positive, finite number `size`; 1 for 0 and NaN. Scaling by a power of two does not round.
 pub(crate) fn binade<B: BaseFloat>(size: B) -> B {
     let exponent = Float::log2(size).to_i32().unwrap_or(0);
-    Float::max(Float::powi(B::lit(2.0), exponent), B::min_positive_value())
+    // The logarithm of the largest number rounds up to that of infinity.
+    let largest = Float::log2(B::max_value()).to_i32().map_or(0, |exponent| exponent - 1);
+    Float::max(Float::powi(B::lit(2.0), exponent.min(largest)), B::min_positive_value())
 }
 
 /// x - m, or 0 if x and m are the same infinity.

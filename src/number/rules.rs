@@ -17,6 +17,8 @@ pub(crate) trait UnaryRule<B>: Copy + Send + Sync {
     const NAME: &'static str;
     /// True if the partial is 1 or -1 everywhere.
     const UNIT: bool = false;
+    /// True if the partial is finite wherever the value is.
+    const FINITE: bool = false;
     /// The value y, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
@@ -29,6 +31,8 @@ pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
     const NAME: &'static str;
     /// For each partial, true if it is 1 or -1 everywhere.
     const UNIT: [bool; 2];
+    /// True if both partials are finite wherever operands and value are.
+    const FINITE: bool;
     /// The value z.
     fn eval<R: Real<Base = B>>(self, a: R, b: R) -> R;
     /// dz/da.
@@ -87,12 +91,12 @@ fn below<R: Real>(x: R, bound: f64) -> bool {
 
 /// The partial of `max` or `min` with respect to the operand `mine`: 1 if the result is `mine`, else 0, and ½ in a tie.
 ///
-/// `wins` is true if the comparison prefers `mine`. A number wins over NaN.
+/// `wins` is true if the comparison prefers `mine`. A number wins over NaN, and two NaN tie.
 #[inline(always)]
 fn share<R: Real>(wins: bool, mine: R, other: R) -> R {
     if wins {
         R::one()
-    } else if mine == other {
+    } else if mine == other || mine.is_nan() && other.is_nan() {
         R::lit(0.5)
     } else if other.is_nan() {
         R::one()
@@ -116,6 +120,15 @@ fn share_or_nan<R: Real>(wins: bool, tie: bool, z: R) -> R {
 /// True if the formula of a partial is the constant 1 or -1.
 const fn is_unit(formula: &str) -> bool {
     matches!(formula.as_bytes(), b"1" | b"-1")
+}
+
+/// True if the formula of a partial shows that the partial is finite wherever the value is, so that a tape need not
+/// look. Formulas that are not listed here are looked at.
+const fn is_finite(formula: &str) -> bool {
+    matches!(
+        formula.as_bytes(),
+        b"0" | b"1" | b"-1" | b"2x" | b"y" | b"y + 1" | b"cos x" | b"-sin x" | b"sigmoid x" | b"y (1 - y)"
+    ) || matches!(formula.as_bytes(), [b'1', b' ', b'-', b' ', b'y', ..] | [b'1', b' ', b'i', b'f', ..])
 }
 
 /// A parameter as an argument of the function: a base float becomes a number of type `R`.
@@ -231,6 +244,7 @@ macro_rules! rules {
         impl<B: Copy + Send + Sync> UnaryRule<B> for $name<B> {
             const NAME: &'static str = stringify!($name);
             const UNIT: bool = is_unit($formula);
+            const FINITE: bool = is_finite($formula);
             #[inline(always)]
             fn eval<R: Real<Base = B>>(self, $x: R) -> R {
                 let Self { $($p,)* base: _ } = self;
@@ -251,6 +265,8 @@ macro_rules! rules {
         impl<Base: Copy> BinaryRule<Base> for $name {
             const NAME: &'static str = stringify!($name);
             const UNIT: [bool; 2] = [is_unit($fa), is_unit($fb)];
+            // A product is finite only if its factors are, the partials (unless a zero silences the other one).
+            const FINITE: bool = matches!(stringify!($name).as_bytes(), b"mul");
             #[inline(always)]
             fn eval<R: Real<Base = Base>>(self, $a: R, $b: R) -> R { $eval }
             #[inline(always)]

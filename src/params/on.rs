@@ -64,7 +64,9 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
         let constant = entry.buffer || entry.training.frozen;
         let slot = if constant || self.slot == SINK { SINK } else { self.slot + entry.start as u32 };
         let numbers = if entry.buffer { self.params.store(entry) } else { &self.values[entry.range()] };
-        self.weights(slot, entry.dim(), numbers)
+        let weight = self.weights(slot, entry.dim(), numbers);
+        // A frozen weight is constant in every order: its direction in a Hessian-vector product does not count.
+        if entry.training.frozen { weight.detach() } else { weight }
     }
 
     /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of
@@ -185,6 +187,43 @@ impl<F: Scalar> Tape<F> {
         (loss, arena.alloc(ParamsGradient::new(params, &adjoints[1..][..params.len()])))
     }
 
+    /// The result of a model, for the weights as constants: nothing is recorded, and nothing stays on the tape.
+    ///
+    /// The closure returns what outlives the tape's values: a number, or an owned array. The tape is cleared before and
+    /// after, and keeps its memory, so that a loop of evaluations takes no more memory than one.
+    ///
+    /// ```
+    /// use ndarray::{Array1, array};
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", array![2.0, 1.0]);
+    /// let mut tape = Tape::new();
+    /// for batch in [array![[1.0, 2.0]], array![[3.0, 4.0]]] {
+    ///     let y: Array1<f64> = tape.evaluate(&params, |p| p.constant(&batch).dot(p.get(w)).value().to_owned());
+    ///     assert_eq!(y[0], 2.0 * batch[[0, 0]] + batch[[0, 1]]);
+    /// }
+    /// ```
+    ///
+    /// The compiler rejects a handle that leaves the closure:
+    ///
+    /// ```compile_fail
+    /// # let mut params = wengert::Params::new();
+    /// # let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// # let mut tape = wengert::Tape::new();
+    /// let y = tape.evaluate(&params, |p| p.get(w).value());
+    /// ```
+    pub fn evaluate<'env, T>(
+        &mut self,
+        params: &'env Params<F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> T,
+    ) -> T {
+        self.clear();
+        let result = f(params.constants_on(self));
+        self.clear();
+        result
+    }
+
     /// Same as [`value_and_grad`](Self::value_and_grad), but at other values than the parameters' own, as a line search
     /// needs.
     ///
@@ -240,7 +279,14 @@ impl<F: Scalar> Params<F> {
     }
 
     /// The weights as constants of a tape, for evaluating a model without recording it.
+    ///
+    /// The values of an evaluation stay on the tape until [`Tape::clear`], which needs every handle gone. A loop of
+    /// evaluations should use [`Tape::evaluate`], which clears by itself.
     pub fn frozen_on<'t>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 't, F> {
+        self.constants_on(tape)
+    }
+
+    fn constants_on<'t, 'env: 't>(&'env self, tape: &'t Tape<F>) -> ParamsOn<'t, 'env, F> {
         ParamsOn { tape, slot: SINK, params: self, values: self.values(), env: PhantomData }
     }
 }

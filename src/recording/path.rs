@@ -25,17 +25,25 @@ pub(crate) struct Path {
     pub(super) taken: Vec<usize>,
     /// The number of comparisons so far.
     asked: usize,
+    /// The largest number of free decisions: see [`Path::beginning`].
+    limit: usize,
     /// The orders that the answers so far leave possible.
     known: HashMap<[Source; 2], Orders>,
 }
 
 impl Path {
-    /// The path that begins with these answers to its free decisions.
-    pub(super) fn beginning(prescribed: Vec<bool>) -> Self {
-        Self { prescribed, ..Self::default() }
+    /// The path that begins with these answers to its free decisions, and makes no more than `limit` decisions in all.
+    /// A path of n decisions is one of at least n + 1 paths.
+    pub(super) fn beginning(prescribed: Vec<bool>, limit: usize) -> Self {
+        Self { prescribed, limit, ..Self::default() }
     }
 
     /// The outcome of the next comparison.
+    ///
+    /// # Panics
+    ///
+    /// If a free decision exceeds the limit: a loop that the decisions keep going would never end.
+    #[track_caller]
     pub(crate) fn answer(&mut self, test: Test, [a, b]: [Source; 2]) -> bool {
         let place = self.asked;
         self.asked += 1;
@@ -63,6 +71,13 @@ impl Path {
         if wanted == EQUAL && possible == ANY {
             return false;
         }
+        assert!(
+            self.taken.len() < self.limit,
+            "symbolic: a single path through the function makes more than {} decisions, so the function has more paths \
+             than that; a loop that ends when a number says so (`while y > 1.0`) has no end for numbers without values; \
+             record it at a point with `record` and take `.formula()`, which holds on that path",
+            self.limit
+        );
         let answer = self.prescribed.get(self.taken.len()).copied().unwrap_or(true);
         self.taken.push(place);
         self.known.insert(key, if answer { yes } else { possible & !wanted });

@@ -19,17 +19,29 @@ pub(crate) struct TooManyPaths;
 
 /// Runs `f` along every path; more than `limit` paths are an error. `f` makes its inputs on the recorder that it
 /// receives.
-pub(crate) fn explore(limit: usize, f: impl for<'r> Fn(&'r Recorder) -> Recorded<'r>) -> Result<Paths, TooManyPaths> {
-    explore_from(&f, Vec::new(), &mut { limit })
+///
+/// # Panics
+///
+/// If a single path takes more than `decisions` decisions, or more operations than a [`Recorder`] allows: a function of
+/// the user may not end. The panic is at the line in `f`, which runs until then.
+#[track_caller]
+pub(crate) fn explore(
+    limit: usize,
+    decisions: usize,
+    f: impl for<'r> Fn(&'r Recorder) -> Recorded<'r>,
+) -> Result<Paths, TooManyPaths> {
+    explore_from(&f, Vec::new(), &mut { limit }, decisions)
 }
 
+#[track_caller]
 fn explore_from(
     f: &impl for<'r> Fn(&'r Recorder) -> Recorded<'r>,
     prescribed: Vec<bool>,
     budget: &mut usize,
+    limit: usize,
 ) -> Result<Paths, TooManyPaths> {
     let decisions = prescribed.len();
-    let recorder = Recorder::along(Path::beginning(prescribed.clone()));
+    let recorder = Recorder::along(Path::beginning(prescribed.clone(), limit));
     recorder.output(f(&recorder));
     let (recording, path) = recorder.finish_path();
     let Some(&place) = path.taken.get(decisions) else {
@@ -37,8 +49,8 @@ fn explore_from(
         return Ok(Paths::End(recording));
     };
     let side = |answer: bool| [prescribed.as_slice(), &[answer]].concat();
-    let yes = explore_from(f, side(true), budget)?;
-    let no = explore_from(f, side(false), budget)?;
+    let yes = explore_from(f, side(true), budget, limit)?;
+    let no = explore_from(f, side(false), budget, limit)?;
     let comparison = recording.comparisons[place];
     Ok(Paths::Fork(Box::new((recording, comparison, yes, no))))
 }

@@ -19,6 +19,9 @@ use crate::number::macros::{
 use crate::number::rules::{BinaryOp, BinaryRule, UnaryOp, UnaryRule};
 use crate::number::table::for_each_rule;
 
+/// The largest number of operations, and of comparisons, on one path of numbers without values.
+const MAX_STEPS: usize = 1 << 18;
+
 /// The list on which [`Recorded`] numbers write down their operations; [`finish`](Self::finish) turns the list into a
 /// [`Recording`].
 ///
@@ -139,13 +142,27 @@ impl Recorder {
         );
     }
 
+    /// Panics if a function of numbers without values goes on and on: a loop may wait for a value.
+    #[track_caller]
+    fn assert_ends(&self, draft: &Draft) {
+        let count = draft.recording.steps.len().max(draft.recording.comparisons.len());
+        assert!(
+            self.path.is_none() || count < MAX_STEPS,
+            "symbolic: a single path through the function takes more than {MAX_STEPS} operations or comparisons; a loop \
+             that waits for a value (`while y != 0.0`) has no end for numbers without values; record the function at a \
+             point with `record` and take `.formula()`"
+        );
+    }
+
     #[track_caller]
     fn step(&self, value: f64, step: impl FnOnce(&mut Draft) -> Step) -> Recorded<'_> {
         let mut draft = self.draft.borrow_mut();
+        self.assert_ends(&draft);
         let step = step(&mut draft);
         Recorded { recorder: Some(self), step: draft.push(step, value), value }
     }
 
+    #[track_caller]
     fn test(&self, test: Test, a: Recorded<'_>, b: Recorded<'_>) -> bool {
         let (test, b, sought) = match test {
             // A number without a value has no sign bit: a test of its sign is answered by its order against 0.
@@ -154,6 +171,7 @@ impl Recorder {
             _ => (test, b, true),
         };
         let mut draft = self.draft.borrow_mut();
+        self.assert_ends(&draft);
         let operands = [draft.operand(a), draft.operand(b)];
         let outcome = match &self.path {
             None => test.holds(a.value, b.value),
@@ -247,9 +265,13 @@ number_traits! { @uncompared ['r] Recorded<'r>, f64 }
 
 macro_rules! comparisons {
     ($($Right:ty),+) => { $(
+        // With `ne`, whose default would hide the caller's line.
+        #[allow(clippy::partialeq_ne_impl)]
         impl<'r> PartialEq<$Right> for Recorded<'r> {
             #[track_caller]
             fn eq(&self, other: &$Right) -> bool { self.test(Test::Equal, (*other).into()) }
+            #[track_caller]
+            fn ne(&self, other: &$Right) -> bool { !self.test(Test::Equal, (*other).into()) }
         }
         impl<'r> PartialOrd<$Right> for Recorded<'r> {
             #[track_caller]
@@ -276,6 +298,7 @@ comparisons! { Recorded<'r>, f64 }
 
 macro_rules! value_tests {
     ($($method:ident $Test:ident),+) => { $(
+        #[track_caller]
         fn $method(self) -> bool { self.test(Test::$Test, self) }
     )+ };
 }

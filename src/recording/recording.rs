@@ -110,7 +110,7 @@ impl Recording {
                 let [a, b] = comparison.operands.map(value);
                 if comparison.test.holds(a, b) != comparison.outcome {
                     return Err(BranchChanged {
-                        comparison: self.comparison_text(comparison),
+                        comparison: self.comparison_text(comparison, &self.expressions(&self.symbols())),
                         recorded: comparison.outcome,
                     });
                 }
@@ -136,11 +136,13 @@ impl Recording {
     /// assert_eq!(f.comparisons().collect::<Vec<_>>(), ["a*b > 0: false"]);
     /// ```
     pub fn comparisons(&self) -> impl Iterator<Item = String> {
-        self.comparisons.iter().map(|c| format!("{}: {}", self.comparison_text(c), c.outcome))
+        let formulas = self.expressions(&self.symbols());
+        self.comparisons.iter().map(move |c| format!("{}: {}", self.comparison_text(c, &formulas), c.outcome))
     }
 
-    fn comparison_text(&self, comparison: &Comparison) -> String {
-        let [a, b] = comparison.operands.map(|x| self.expression(x).to_string());
+    /// A comparison as text, from the formulas of the steps.
+    fn comparison_text(&self, comparison: &Comparison, formulas: &[Expr]) -> String {
+        let [a, b] = comparison.operands.map(|x| self.formula_of(x, formulas).to_string());
         comparison.test.text(&a, &b)
     }
 

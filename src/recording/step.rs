@@ -102,21 +102,32 @@ impl Test {
         }
     }
 
+    /// The sign between the operands; `None` for a test of one operand.
+    pub(crate) fn sign(self) -> Option<&'static str> {
+        Some(match self {
+            Test::Less => "<",
+            Test::LessEqual => "<=",
+            Test::Greater => ">",
+            Test::GreaterEqual => ">=",
+            Test::Equal => "==",
+            _ => return None,
+        })
+    }
+
     /// The test as text, from the texts of the operands.
     pub(crate) fn text(self, a: &str, b: &str) -> String {
-        match self {
-            Test::Less => format!("{a} < {b}"),
-            Test::LessEqual => format!("{a} <= {b}"),
-            Test::Greater => format!("{a} > {b}"),
-            Test::GreaterEqual => format!("{a} >= {b}"),
-            Test::Equal => format!("{a} == {b}"),
-            Test::IsNan => format!("{a} is NaN"),
-            Test::IsInfinite => format!("{a} is infinite"),
-            Test::IsFinite => format!("{a} is finite"),
-            Test::IsNormal => format!("{a} is normal"),
-            Test::IsSignPositive => format!("{a} has a positive sign"),
-            Test::IsSignNegative => format!("{a} has a negative sign"),
+        if let Some(sign) = self.sign() {
+            return format!("{a} {sign} {b}");
         }
+        let property = match self {
+            Test::IsNan => "is NaN",
+            Test::IsInfinite => "is infinite",
+            Test::IsFinite => "is finite",
+            Test::IsNormal => "is normal",
+            Test::IsSignPositive => "has a positive sign",
+            _ => "has a negative sign",
+        };
+        format!("{a} {property}")
     }
 }
 

@@ -96,6 +96,9 @@ pub struct UnaryRow {
     /// The function on the elements of a tensor in single precision.
     #[doc(hidden)]
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>) -> TensorOf<'t, f32>,
+    /// The function on the elements of a tensor of dual numbers.
+    #[doc(hidden)]
+    pub on_tensor_dual: for<'t> fn(TensorOf<'t, Dual<f64>>) -> TensorOf<'t, Dual<f64>>,
 }
 
 /// One row of [`BINARY`].
@@ -141,6 +144,9 @@ pub struct BinaryRow {
     /// The function on the elements of two tensors in single precision.
     #[doc(hidden)]
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>, TensorOf<'t, f32>) -> TensorOf<'t, f32>,
+    /// The function on the elements of two tensors of dual numbers.
+    #[doc(hidden)]
+    pub on_tensor_dual: for<'t> fn(TensorOf<'t, Dual<f64>>, TensorOf<'t, Dual<f64>>) -> TensorOf<'t, Dual<f64>>,
 }
 
 /// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
@@ -212,6 +218,7 @@ macro_rules! tables {
             on_recorded: $method,
             on_tensor: $method,
             on_tensor_f32: $method,
+            on_tensor_dual: $method,
         }
     };
     (@binary_row $name:ident, $fa:expr, $fb:expr, $sample:expr, $points:expr, $method:expr, $tensor_method:expr) => {
@@ -227,6 +234,7 @@ macro_rules! tables {
             on_recorded: $method,
             on_tensor: $tensor_method,
             on_tensor_f32: $tensor_method,
+            on_tensor_dual: $tensor_method,
         }
     };
 }

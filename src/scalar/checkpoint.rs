@@ -69,14 +69,14 @@ fn advance(n: usize, c: usize) -> usize {
 
 /// Variables as a pullback keeps them: slots (the sink for constants) and values.
 #[derive(Clone, Copy)]
-struct KeptVars<'t, F> {
+pub(super) struct KeptVars<'t, F> {
     slots: &'t [u32],
-    values: &'t [F],
+    pub(super) values: &'t [F],
 }
 
 impl<'t, F: Scalar> KeptVars<'t, F> {
     #[track_caller]
-    fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> Self {
+    pub(super) fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> Self {
         let slots = tape.arena().alloc_slice_fill_copy(vars.len(), SINK);
         for (slot, var) in slots.iter_mut().zip(vars) {
             if let Some(own) = var.tape() {
@@ -95,8 +95,8 @@ impl<'t, F: Scalar> KeptVars<'t, F> {
     }
 
     /// Adds cotangents to the adjoints of the variables.
-    fn add(self, adjoints: &mut Adjoints<'_, F>, cotangents: &[F]) {
-        for (&slot, &cotangent) in self.slots.iter().zip(cotangents) {
+    pub(super) fn add(self, adjoints: &mut Adjoints<'_, F>, cotangents: impl IntoIterator<Item = F>) {
+        for (&slot, cotangent) in self.slots.iter().zip(cotangents) {
             if slot != SINK {
                 *adjoints.at(slot as usize) += cotangent;
             }
@@ -187,7 +187,7 @@ impl<F: Scalar> Tape<F> {
                 let x = tape.vars_from(inputs.values);
                 let y = f(x);
                 assert_same(values, y.iter().map(|y| y.value()));
-                inputs.add(&mut cotangents.of_operands, &sweep(tape, &y, cotangents.of_result).wrt(x));
+                inputs.add(&mut cotangents.of_operands, sweep(tape, &y, cotangents.of_result).wrt(x));
             });
         })
     }
@@ -283,8 +283,8 @@ impl<F: Scalar> Tape<F> {
                     stack.pop();
                 }
             }
-            state.add(&mut cotangents.of_operands, &lambda);
-            inputs.add(&mut cotangents.of_operands, &of_inputs);
+            state.add(&mut cotangents.of_operands, lambda);
+            inputs.add(&mut cotangents.of_operands, of_inputs);
         })
     }
 

@@ -5,10 +5,13 @@
 
 use std::iter::{Product, Sum};
 
+use num_traits::Float;
+
+use super::checkpoint::KeptVars;
 use super::var::{Var, common_tape, record};
-use crate::number::{Dual, Scalar, binade, gap};
+use crate::number::{Dual, Length, Scalar, gap};
 use crate::slices::{BLOCK, Cascade, LongSum};
-use crate::tape::{Progression, SINK, Tape};
+use crate::tape::{OperationKind, Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -323,7 +326,7 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
 }
 
 /// The Euclidean norm √Σxᵢ², as one node. The sum is scaled, so that it neither over- nor underflows. The gradient
-/// x/‖x‖ is 0 at the origin.
+/// x/‖x‖ is 0 at the origin, where second derivatives are one-sided: the Hessian of ‖x‖² is 2I there too.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -334,15 +337,25 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
 /// ```
 #[track_caller]
 pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
-    let scale = x.iter().fold(F::zero(), |m, x| if x.value().is_nan() { x.value() } else { m.max(x.value().abs()) });
-    if scale == F::zero() {
-        return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
+    let length = Length::of(x.iter().map(|x| x.value()));
+    if length.leaves_origin() {
+        return norm_at_origin(x, length.value);
     }
-    let scale = if scale.is_finite() { F::from_base(binade(scale.to_base())) } else { scale };
-    // Infinities count as equal to each other, as in `hypot`.
-    let scaled = |x: F| if x.is_infinite() { x.signum() } else { x / scale };
-    let length = LongSum::of(x.iter().map(|x| scaled(x.value()).powi(2))).sqrt();
-    node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
+    node(length.value, x.iter().map(|&x| (x, length.partial(x.value()))))
+}
+
+/// The norm at the origin, on dual numbers. A record multiplies by one partial for all tangents, but here the partial
+/// of each tangent is another one.
+#[cold]
+#[track_caller]
+fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
+    let Some(tape) = x.iter().fold(None, |tape, x| common_tape(tape, x.tape())) else { return Var::constant(value) };
+    let (x, values) = (KeptVars::new(tape, x), std::slice::from_ref(tape.alloc(value)));
+    let slot = tape.push_op(OperationKind::new("norm", [None; 2]), &[1], values, move |cotangents| {
+        let dy = cotangents.of_result[0];
+        x.add(&mut cotangents.of_operands, x.values.iter().map(|x| dy.pull_from_origin(*x, value)));
+    });
+    Var::on(tape, slot, value)
 }
 
 /// The logarithm ln Σ e^xᵢ without overflow, as one node. The gradient is the [`softmax`]. The value for an empty
@@ -382,9 +395,10 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     rows
 }
 
-/// The largest element m, and the sum Σ e^(xᵢ - m).
+/// The largest element m, as a constant shift without tangents, and the sum Σ e^(xᵢ - m).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
-    let largest = x.iter().fold(F::neg_infinity(), |m, x| m.max(x.value()));
+    let largest = x.iter().fold(<F::Base as Float>::neg_infinity(), |m, x| Float::max(m, x.value().to_base()));
+    let largest = F::from_base(largest);
     (largest, LongSum::of(x.iter().map(|&x| exp_below(largest, x))))
 }
 

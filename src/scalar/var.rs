@@ -61,7 +61,8 @@ pub struct Var<'t, F: Scalar = f64> {
     slot: u32,
     /// True if the handle is a node: it stands for the slot itself, whose adjoint is the handle's own.
     node: bool,
-    /// The pending weight: d(self) = weight · d(slot).
+    /// The pending weight: d(self) = weight · d(slot). It is finite, in value and tangents, if the value is: an infinite
+    /// or NaN partial has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
     weight: F,
     value: F,
 }
@@ -79,16 +80,24 @@ impl<'t, F: Scalar> Var<'t, F> {
         Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
     }
 
-    /// The primal.
+    /// The primal. On a tape of dual numbers it has its tangents, so that a constant made from it does not stop second
+    /// derivatives; [`detach`](Self::detach) does.
     #[inline(always)]
     pub fn value(self) -> F {
         self.value
     }
 
-    /// A constant with the same value: nothing flows back through it.
+    /// A constant with the same value: no derivative of any order passes through it. On a tape of dual numbers it has no
+    /// tangents.
+    ///
+    /// ```
+    /// // The derivative of x · c is c, and the second derivative 0.
+    /// let product = wengert::hvp(|x| x[0] * x[0].detach(), &[3.0], &[1.0]);
+    /// assert_eq!(product, [0.0]);
+    /// ```
     #[inline(always)]
     pub fn detach(self) -> Self {
-        Self::constant(self.value)
+        Self::constant(F::from_base(self.value.to_base()))
     }
 
     /// True if this is a constant.
@@ -160,20 +169,25 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
-        self.chain_by(R::UNIT, rule.partial(self.value, y), y)
+        self.chain_by([R::UNIT, R::FINITE], rule.partial(self.value, y), y)
     }
 
     /// The handle with this value and with derivative `partial` with respect to `self`.
     #[inline(always)]
     pub(crate) fn chain(self, partial: F, value: F) -> Self {
-        self.chain_by(false, partial, value)
+        self.chain_by([false; 2], partial, value)
     }
 
     /// Same as [`chain`](Self::chain), but if `unit`, the partial is 1 or -1, so that the product with the weight needs
-    /// no check. Callers pass a constant: see M7 in docs/MEASUREMENTS.md.
+    /// no check; and if `finite`, the partial is finite unless the value is not, so that it needs none by itself.
+    /// Callers pass constants: see M7 in docs/MEASUREMENTS.md.
     #[inline(always)]
-    fn chain_by(self, unit: bool, partial: F, value: F) -> Self {
-        let (slot, weight) = if unit { (self.slot, self.weight * partial) } else { self.edge(partial) };
+    fn chain_by(self, [unit, finite]: [bool; 2], partial: F, value: F) -> Self {
+        let weight = if unit { self.weight * partial } else { self.weight.scale_partial(self.node, partial) };
+        if unit || (finite && self.node) || weight.product_is_safe() || (self.node && weight.is_finite_throughout()) {
+            return Self { tape: self.tape, slot: self.slot, node: false, weight, value };
+        }
+        let (slot, weight) = record_weight(self.tape, self.slot, self.weight, partial);
         Self { tape: self.tape, slot, node: false, weight, value }
     }
 
@@ -223,8 +237,8 @@ impl<'t, F: Scalar> Var<'t, F> {
                 Self { tape: self.tape, slot, node, weight, value: z }
             }
             (Some(tape), Some(other_tape)) => two_tapes(tape, other_tape),
-            (Some(_), None) => self.chain_by(R::UNIT[0], rule.partial_a(a, b, z), z),
-            (None, Some(_)) => other.chain_by(R::UNIT[1], rule.partial_b(a, b, z), z),
+            (Some(_), None) => self.chain_by([R::UNIT[0], R::FINITE], rule.partial_a(a, b, z), z),
+            (None, Some(_)) => other.chain_by([R::UNIT[1], R::FINITE], rule.partial_b(a, b, z), z),
             (None, None) => Self::constant(z),
         }
     }
@@ -233,14 +247,14 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let z = rule.eval(self.value, c);
-        self.chain_by(R::UNIT[0], rule.partial_a(self.value, c, z), z)
+        self.chain_by([R::UNIT[0], R::FINITE], rule.partial_a(self.value, c, z), z)
     }
 
     /// The value z = rule(c, other) for a plain number c.
     #[inline(always)]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let z = rule.eval(c, other.value);
-        other.chain_by(R::UNIT[1], rule.partial_b(c, other.value, z), z)
+        other.chain_by([R::UNIT[1], R::FINITE], rule.partial_b(c, other.value, z), z)
     }
 
     /// True if [`edge`](Self::edge) would append a record.
@@ -258,8 +272,8 @@ impl<'t, F: Scalar> Var<'t, F> {
         record(value, [(self, a.value), (a, self.value), (b, F::one())])
     }
 
-    /// The value `f(x)` with the derivative of x itself, so that gradients pass a step function (the straight-through
-    /// estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
+    /// The value `f(x)` with the derivatives of x itself, in every order, so that gradients pass a step function (the
+    /// straight-through estimator of Bengio, Léonard and Courville 2013, arXiv:1308.3432).
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -269,7 +283,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// ```
     #[inline]
     pub fn straight_through(self, f: impl FnOnce(F) -> F) -> Self {
-        self.chain(F::one(), f(self.value()))
+        self.chain(F::one(), self.value.with_base(f(self.value).to_base()))
     }
 
     /// Sine and cosine, in radians.
@@ -299,6 +313,20 @@ fn record_edge<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial:
     }
 }
 
+/// Slot and pending weight of a value with this partial with respect to a handle, if the product of weight and partial
+/// is 0, subnormal, infinite or NaN.
+#[cold]
+#[inline(never)]
+fn record_weight<F: Scalar>(tape: Option<&Tape<F>>, slot: u32, weight: F, partial: F) -> (u32, F) {
+    let (slot, weight) = record_edge(tape, slot, weight, partial);
+    match tape {
+        Some(tape) if !weight.is_finite_throughout() => {
+            (tape.records().push([slot, SINK], [weight, F::zero()]), F::one())
+        }
+        _ => (slot, weight),
+    }
+}
+
 /// True if the product of a handle's weight and a partial lost something that the sweep would keep.
 #[inline]
 fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
@@ -311,8 +339,14 @@ fn needs_record<F: Scalar>(weight: F, partial: F) -> bool {
 #[cold]
 #[inline(never)]
 fn record_pair<F: Scalar>((s, v, p): (u32, F, F), (t, w, q): (u32, F, F), tape: &Tape<F>) -> (u32, F, bool) {
-    let (s, v) = record_edge(Some(tape), s, v, p);
-    let (t, w) = record_edge(Some(tape), t, w, q);
+    let same = s == t && (v - w).is_exact_zero() && (needs_record(v, p) || needs_record(w, q));
+    let ((s, v), (t, w)) = if same {
+        // One record for both, so that edges that cancel do so before the weight multiplies them.
+        let slot = tape.records().push([s, SINK], [v, F::zero()]);
+        ((slot, p), (slot, q))
+    } else {
+        (record_edge(Some(tape), s, v, p), record_edge(Some(tape), t, w, q))
+    };
     if s == t && (v + w).is_exact_zero() {
         return (s, F::zero(), false);
     }
@@ -483,7 +517,7 @@ impl<F: Scalar> std::ops::Neg for Var<'_, F> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        self.chain_by(true, -F::one(), -self.value)
+        self.chain_by([true; 2], -F::one(), -self.value)
     }
 }
 

@@ -22,6 +22,14 @@
 //! wherever both are defined, as in [SymPy](https://www.sympy.org): `x/x` is 1, `e^(ln x)` is x, `sqrt(x)^2` is x,
 //! while `sqrt(x^2)` is |x|.
 //!
+//! # Size
+//!
+//! A formula shares the parts that its function computes once, and so do its derivatives. So its size in memory grows
+//! with the number of operations, and its depth is not limited. Where it would be very long in print, parts that occur
+//! several times are printed once, by name: `t2*t2 where t1 = .., t2 = ..`.
+//!
+//! # Cases
+//!
 //! A function that branches has a formula with cases. A case that is NaN lies outside the domain and is left out. A
 //! test for a single point (`x == 0`) makes no case: the formula holds at the points around it.
 //!
@@ -30,7 +38,6 @@
 
 mod derive;
 
-use std::collections::HashMap;
 use std::fmt;
 
 use crate::number::Real;
@@ -72,8 +79,9 @@ pub struct Formula {
 ///
 /// # Panics
 ///
-/// If two names are equal, or if the function has more than 64 paths. Such a function can be
-/// [recorded](fn@crate::record) at a point; the [formula of the recording](Recording::formula) holds on that path.
+/// If two names are equal, or if the function has more than 64 paths, as has a loop whose end depends on the numbers
+/// (`while x > 1.0`). Such a function can be [recorded](fn@crate::record) at a point; the
+/// [formula of the recording](Recording::formula) holds on that path.
 #[track_caller]
 pub fn symbolic<const N: usize>(names: [&str; N], f: impl for<'r> Fn([Recorded<'r>; N]) -> Recorded<'r>) -> Formula {
     symbolic_of(&names, |x| f(std::array::from_fn(|i| x[i])))
@@ -169,7 +177,7 @@ impl Formula {
             }
         }
         let symbol = Expr::symbol(name);
-        let expr = self.expr.rebuilt(&mut HashMap::new(), &|e| (*e == symbol).then(|| by.expr.clone()));
+        let expr = self.expr.rebuilt(|e| (*e == symbol).then(|| by.expr.clone()));
         Self { names, expr }
     }
 
@@ -199,7 +207,7 @@ impl Formula {
             self.names.join(", ")
         );
         let symbol = |name: &str| values[self.names.iter().position(|n| n == name).expect("names cover the symbols")];
-        self.expr.eval(&mut HashMap::new(), &symbol)
+        self.expr.eval(symbol)
     }
 
     /// The shortest equal formula that the [rewritings](self#equality-of-expressions) find.

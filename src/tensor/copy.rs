@@ -36,7 +36,8 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
 /// The result that consists of these blocks, and of `fill` where there is none. The blocks must be disjoint in the
 /// result. In the operands they may overlap: `selected` is the range of the adjoints of one operand and the length of
-/// its axis, if each block is an index of that axis.
+/// its axis, if each block is an index of that axis. `constant` says that every operand is a constant, which blocks do
+/// not show if there is none.
 #[track_caller]
 fn assemble<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
@@ -44,13 +45,12 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     shape: D,
     strides: &'t [isize],
     fill: F,
+    constant: bool,
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
     selected: Option<(Range<usize>, usize)>,
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
-    let mut constant = true;
     for block in blocks.clone() {
-        constant &= block.slot == SINK;
         let to = Layout { offset: block.to, strides };
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
     }
@@ -139,7 +139,16 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let strides = row_major(self.tape, self.shape());
         let whole = self.node.block(0);
-        assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole), None)
+        assemble(
+            self.tape,
+            "as_standard_layout",
+            self.dim(),
+            strides,
+            F::zero(),
+            self.is_constant(),
+            std::iter::once(whole),
+            None,
+        )
     }
 
     /// The elements at given indices of an axis, with an index for each element of the result: in two dimensions
@@ -237,7 +246,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let strides = row_major(self.tape, shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
-        assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner), None)
+        assemble(self.tape, "pad", shape, strides, value, self.is_constant(), std::iter::once(inner), None)
     }
 
     /// The elements of the tensor where the mask is true, and those of `other` elsewhere. All three broadcast
@@ -351,7 +360,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
             ..whole
         });
         let selected = Some((self.node.reach(), self.shape()[along]));
-        assemble(tape, "select", shape, strides, F::zero(), parts, selected)
+        assemble(tape, "select", shape, strides, F::zero(), self.is_constant(), parts, selected)
     }
 }
 
@@ -442,7 +451,8 @@ impl<F: Scalar> Tape<F> {
             to += block.shape[axis.index()] * strides[axis.index()] as usize;
             block
         }));
-        assemble(self, operation, shape, strides, F::zero(), blocks.iter().copied(), None)
+        let constant = tensors.iter().all(|tensor| tensor.is_constant());
+        assemble(self, operation, shape, strides, F::zero(), constant, blocks.iter().copied(), None)
     }
 
     /// The first tensor. Panics unless there is one and all tensors are on this tape.
@@ -482,7 +492,7 @@ impl<F: Scalar> Tape<F> {
                 _ => {}
             }
         }
-        let constant = vars.iter().all(|var| var.is_constant());
+        let constant = !vars.is_empty() && vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));

@@ -296,7 +296,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         self.apply(Elementwise(rule))
     }
 
-    /// The values `f(xᵢ)`, with the derivative of the identity: see [`Var::straight_through`].
+    /// The values `f(xᵢ)`, with the derivatives of the identity: see [`Var::straight_through`].
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -307,8 +307,9 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// assert_eq!(bits.square().sum().backward().wrt(x), ndarray::array![0.0, 2.0]);
     /// ```
     #[track_caller]
-    pub fn straight_through(self, f: impl FnMut(F) -> F) -> Self {
-        let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().copied().map(f));
+    pub fn straight_through(self, mut f: impl FnMut(F) -> F) -> Self {
+        let values =
+            self.tape().arena().alloc_slice_fill_iter(self.value().iter().map(|&x| x.with_base(f(x).to_base())));
         self.with_mapped_cotangent("straight_through", values, |_| |cotangent| cotangent)
     }
 

@@ -215,7 +215,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The result of an operation, recorded with its pullback. The values stand in row-major order in the tape's
     /// arena. The pullback adds to the adjoints of the operands. Nothing is recorded if `constant` is true, that is, if
-    /// all operands are constants.
+    /// all operands are constants, or if there is no element.
     #[track_caller]
     pub(crate) fn result(
         tape: &'t Tape<F>,
@@ -226,10 +226,14 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
     ) -> Self {
         let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
-        if constant || values.is_empty() {
+        if constant {
             return Self::view(tape, view, values, SINK);
         }
         let result = Self::view(tape, view, values, tape.slots() as u32);
+        // Nothing flows back through a result without elements, but what is computed from it is no constant.
+        if values.is_empty() {
+            return result;
+        }
         tape.push_op(kind, result.shape(), values, pullback);
         result
     }
@@ -243,7 +247,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.tape
     }
 
-    /// The values.
+    /// The values. On a tape of dual numbers they have their tangents: see [`Var::value`].
     pub fn value(self) -> ArrayView<'t, F, D> {
         self.node.values.clone()
     }
@@ -278,8 +282,20 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.node.is_constant()
     }
 
-    /// The same values as a constant: no derivative flows back through the result.
+    /// The same values as a constant: no derivative of any order passes through it. On a tape of dual numbers it is a
+    /// copy without tangents.
     pub fn detach(self) -> Self {
+        if size_of::<F>() == size_of::<F::Base>() {
+            return self.as_constant(); // floats, which have no tangents
+        }
+        let values = self.value();
+        let copy = &*self.tape.arena().alloc_slice_fill_iter(values.iter().map(|x| F::from_base(x.to_base())));
+        let values = ArrayView::from_shape(self.dim(), copy).expect("as many elements");
+        Self::view(self.tape, values, copy, SINK)
+    }
+
+    /// The same numbers, tangents included, as a constant.
+    pub(crate) fn as_constant(self) -> Self {
         Self::view(self.tape, self.value(), self.node.storage, SINK)
     }
 

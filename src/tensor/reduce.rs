@@ -8,7 +8,7 @@ use super::flat::{Exponentials, Flat, GatedDot, SquaredDistance, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
 use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, folds, updates};
-use crate::number::{BaseFloat, Scalar, binade, rules};
+use crate::number::{BaseFloat, Length, Scalar, binade, is_accurate, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
 
@@ -461,17 +461,15 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn distance(self, center: &'t [F], distance: &'t mut [F], divisor: F) -> Tensor<'t, F, E> {
         let (x, fibers) = (self.operand.x, self.fibers);
-        // A sum of squares below this one has lost digits to underflow.
-        let least = F::Base::min_positive_value() / F::Base::epsilon();
+        let length = move |i: usize| {
+            let fiber = fibers.range(i).map(move |k| x[k] - center[i]);
+            Length::of(fiber)
+        };
+        let mut careful = false;
         for (i, d) in distance.iter_mut().enumerate() {
-            let square = d.to_base();
-            *d = if square >= least && square.is_finite() {
-                Float::sqrt(*d)
-            } else {
-                let first = i / fibers.inner * fibers.n * fibers.inner + i % fibers.inner;
-                let fiber = x[first.min(x.len())..].iter().step_by(fibers.inner);
-                scaled_distance(fiber.take(fibers.n), center[i])
-            };
+            *d = if is_accurate(*d) { Float::sqrt(*d) } else { length(i).value };
+            // A distance that is subnormal or infinite is no divisor.
+            careful |= !(d.is_exact_zero() || d.to_base().is_normal());
         }
         let distance = &*distance;
         let y = self.operand.zeros(distance.len());
@@ -480,7 +478,15 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         }
         let scale = divisor.recip();
         self.record(y, move |dy, dx, _| {
-            kernels::update(DistancePullback(scale), fibers, dx, [x], [dy, center, distance]);
+            if !careful {
+                return kernels::update(DistancePullback(scale), fibers, dx, [x], [dy, center, distance]);
+            }
+            for (i, &dy) in dy.iter().enumerate() {
+                let length = length(i);
+                for k in fibers.range(i) {
+                    dx[k] += length.pull(dy * scale, x[k] - center[i]);
+                }
+            }
         })
     }
 
@@ -529,28 +535,6 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     }
 }
 
-/// √Σ(x - centre)² if the squares overflow or underflow.
-#[cold]
-fn scaled_distance<'a, F: Scalar>(fiber: impl Iterator<Item = &'a F> + Clone, center: F) -> F {
-    let mut scale = F::Base::zero();
-    for &x in fiber.clone() {
-        let size = Float::abs((x - center).to_base());
-        if size.is_nan() {
-            return F::nan();
-        }
-        scale = Float::max(scale, size);
-    }
-    if scale.is_zero() || scale.is_infinite() {
-        return F::from_base(scale);
-    }
-    let scale = F::from_base(binade(scale));
-    let square = fiber.fold(F::zero(), |sum, &x| {
-        let part = (x - center) / scale;
-        sum + part * part
-    });
-    scale * Float::sqrt(square)
-}
-
 /// dxᵢ += dy · Πⱼ≠ᵢ xⱼ, by products of the elements before and after xᵢ: no division, so exact even if factors are 0.
 fn product_pullback<F: Scalar>(
     Fibers { n, inner, .. }: Fibers,
@@ -570,8 +554,9 @@ fn product_pullback<F: Scalar>(
         for row in (0..n).rev() {
             for (j, after) in after.iter_mut().enumerate() {
                 let k = row * inner + j;
-                dx[k] += dy[j].gated_mul(before[k] * *after);
-                *after *= x[k];
+                // Gated one by one, as the sweep over a chain of multiplications does.
+                dx[k] += dy[j].gated_mul(*after).gated_mul(before[k]);
+                *after = after.gated_mul(x[k]);
             }
         }
     }

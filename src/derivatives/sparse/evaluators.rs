@@ -18,8 +18,8 @@ use crate::tape::{MultiSweep, SEEDS, Tape};
 /// A variable with eight tangents, the argument of a function for its Hessian.
 type SeededVar<'t, F> = Var<'t, Dual<F, SEEDS>>;
 
-const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, or \
-    a checkpoint), so the pattern is unknown; write the function on scalars, or take the dense derivative";
+const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, a \
+    checkpoint, or the norm of numbers that are all 0), so the pattern is unknown; write the function on scalars, or take the dense derivative";
 
 /// The sparse Jacobian of a function of many variables, where each output depends on a few of them. The pattern comes
 /// from the tape; by a colouring, a few sweeps give all entries.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::expr::{Expr, Kind};
+use super::expr::{Expr, Fingerprint, Kind};
 use super::number::Number;
 use crate::number::rules::UnaryOp;
 
@@ -18,33 +18,40 @@ pub(crate) fn simplify(e: &Expr) -> Expr {
     simplified(e, &mut HashMap::new())
 }
 
-/// The simplified form of `e`. `done` maps addresses to the finished forms; it also holds the originals, so that no
-/// address in it is used again for another expression.
-fn simplified(e: &Expr, done: &mut HashMap<usize, (Expr, Expr)>) -> Expr {
-    if let Some((_, known)) = done.get(&e.address()) {
-        return known.clone();
-    }
-    let mut best = e.map_children(&mut |part| simplified(part, done));
-    if best.size() <= MAX_SIZE {
-        const FORMS: [Form; 4] = [expanded, with_one_divisor, squares_of_sine_and_cosine, factored];
-        let length = |e: &Expr| e.to_string().len();
-        let before = length(&best);
-        let mut shortest = before;
-        for form in FORMS {
-            let Some(other) = form(&best) else { continue };
-            // Factors are easier to read than terms: a product is multiplied out only if that saves a quarter.
-            let to_sum = matches!((best.kind(), other.kind()), (Kind::Product(_), Kind::Sum(_)));
-            let limit = if to_sum { shortest * 3 / 4 + 1 } else { shortest };
-            if length(&other) < limit {
-                shortest = length(&other);
-                best = other;
-            }
+/// The simplified form of `e`. `done` holds the finished forms.
+fn simplified(e: &Expr, done: &mut HashMap<Fingerprint, Expr>) -> Expr {
+    e.bottom_up(done, |e, done| {
+        let missing = e.missing(done);
+        if !missing.is_empty() {
+            return Err(missing);
         }
-        if shortest < before {
-            best = simplified(&best, done);
+        let simple = e.map_children(&mut |part| done[&part.fingerprint()].clone());
+        if simple.size() > MAX_SIZE {
+            return Ok(simple);
+        }
+        let (before, best) = (length(&simple), shortest_form(simple));
+        Ok(if length(&best) < before { simplified(&best, done) } else { best })
+    })
+}
+
+fn length(e: &Expr) -> usize {
+    e.to_string().len()
+}
+
+/// The shortest of the forms that single rewritings give, one after the other.
+fn shortest_form(mut best: Expr) -> Expr {
+    const FORMS: [Form; 4] = [expanded, with_one_divisor, squares_of_sine_and_cosine, factored];
+    let mut shortest = length(&best);
+    for form in FORMS {
+        let Some(other) = form(&best) else { continue };
+        // Factors are easier to read than terms: a product is multiplied out only if that saves a quarter.
+        let to_sum = matches!((best.kind(), other.kind()), (Kind::Product(_), Kind::Sum(_)));
+        let limit = if to_sum { shortest * 3 / 4 + 1 } else { shortest };
+        if length(&other) < limit {
+            shortest = length(&other);
+            best = other;
         }
     }
-    done.insert(e.address(), (e.clone(), best.clone()));
     best
 }
 

@@ -52,10 +52,13 @@ fn special_points_at_second_order() {
         [-1.0, 3.0], |x| if x[0] > 0.0 { x[0].ln() * x[1] } else { x[1].square() } => 9.0, [0.0, 6.0], [[0.0, 0.0], [0.0, 2.0]];
         // A zero factor that varies does not silence them: ∂²(√x y)/∂x∂y = 1/(2√x).
         [0.0, 0.0], |x| x[0].sqrt() * x[1] => 0.0, [0.0, 0.0], [[0.0, inf], [inf, 0.0]];
-        // The norm at the origin is flat to every order.
+        // The norm at the origin has gradient 0, and its own curvature counts as 0; that of ‖x‖² is 2I.
         [0.0, 0.0], |x| norm(x) => 0.0, [0.0, 0.0], ZERO;
         [0.0, 0.0], |x| x[0].hypot(x[1]) => 0.0, [0.0, 0.0], ZERO;
-        [0.0, 0.0], |x| norm(x).square() => 0.0, [0.0, 0.0], ZERO;
+        [0.0, 0.0], |x| norm(x).square() => 0.0, [0.0, 0.0], [[2.0, 0.0], [0.0, 2.0]];
+        [0.0, 0.0], |x| norm(x).powi(2) + 3.0 * norm(x) + x[0] => 0.0, [1.0, 0.0], [[2.0, 0.0], [0.0, 2.0]];
+        [0.0, 0.0], |x| norm(x).cosh() => 1.0, [0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]];
+        [0.0, 1.0], |x| norm(&[x[0], 2.0 * x[0]]).square() * x[1] => 0.0, [0.0, 0.0], [[10.0, 0.0], [0.0, 0.0]];
         // Powers at 0.
         [0.0, 1.0], |x| x[0].powi(0) * x[1] => 1.0, [0.0, 1.0], ZERO;
         [0.0, 1.0], |x| x[0].powi(1) * x[1] => 0.0, [1.0, 0.0], [[0.0, 1.0], [1.0, 0.0]];

@@ -7,3 +7,4 @@ mod grad;
 mod hessian;
 mod jacobian;
 mod sparse;
+mod stops;

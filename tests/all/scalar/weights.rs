@@ -3,7 +3,7 @@
 
 use std::f64::consts::LN_2;
 
-use wengert::{Dual, Tape, Var, dot, fuse, norm, sum};
+use wengert::{Dual, Tape, Var, dot, fuse, norm, sum, with_partials};
 
 use crate::support::close::{assert_all_rounded, assert_rounded};
 
@@ -167,4 +167,36 @@ fn duals_in_pending_weights() {
     assert_eq!(cubic[x].tangents()[0], 10.0);
     assert_eq!((x * x * x).backward()[x].tangents()[0], 0.0);
     assert_eq!((x.square() * Dual::constant(3.0) + y).backward()[x].tangents()[0], 6.0);
+}
+
+/// Cotangents that cancel stay zero, however the variable's infinite derivative is joined with itself: as with
+/// `retain`, and as with tensors.
+#[test]
+fn infinite_weights_that_cancel() {
+    let tape: Tape = Tape::new();
+    let [zero, minus, x] = tape.vars([0.0, -1.0, 2.0]);
+    let silent = |y: Var<'_>| assert_eq!(y.backward().wrt([zero, minus])[..2], [0.0, 0.0], "{y:?}");
+    for r in [zero.sqrt(), zero.ln().gated_mul(x), zero.recip(), (2.0 * zero).cbrt(), (-zero).sqrt() * 3.0, minus.ln()]
+    {
+        silent(r - r);
+        silent(2.0 * r - r - r);
+        silent(r * x - r * x);
+        silent((r + x) - r);
+        silent(sum(&[r, x, -r]));
+        silent(dot(&[r, r], &[x, -x]));
+        silent(with_partials(0.0, [(r, 1.0), (r, -1.0)]));
+        silent(fuse([r, x], |[a, b]| a * b - b * a));
+        silent((r - 0.5 * r) * 0.0);
+    }
+    // What does not cancel is infinite.
+    let r = zero.sqrt();
+    assert_eq!((2.0 * r - r).backward()[zero], INF);
+    assert_eq!((r - 3.0 * r).backward()[zero], -INF);
+    // An infinite tangent of a partial whose value is 0.
+    let tape = Tape::<Dual<f64>>::default();
+    let v = tape.var(Dual::new(0.0, [1.0]));
+    let r = v.powf(Dual::constant(1.5));
+    let (one, none) = (r.backward()[v], (r - r + v).backward()[v]);
+    assert_eq!((one.primal(), one.tangents()[0]), (0.0, INF));
+    assert_eq!((none.primal(), none.tangents()[0]), (1.0, 0.0));
 }

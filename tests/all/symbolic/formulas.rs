@@ -143,3 +143,134 @@ fn fifty_functions_against_sympy() {
 fn length(formula: &str) -> usize {
     formula.chars().filter(|c| *c != ' ').count()
 }
+
+/// A formula of 10,000 operations: every pass over it works without recursion. A chain has the derivative
+/// Π cos(sin(.. x)), whose value is the product of cosines of the iterates.
+#[test]
+fn ten_thousand_operations_deep() {
+    const DEPTH: usize = 10_000;
+    let chain = |depth: usize| {
+        symbolic(["x"], |[x]| {
+            let mut y = x;
+            for _ in 0..depth {
+                y = y.sin();
+            }
+            y
+        })
+    };
+    let f = chain(DEPTH);
+    let text = f.to_string();
+    assert_eq!(text.len(), "sin()".len() * DEPTH + 1);
+    assert!(text.starts_with("sin(sin(") && text.contains("sin(x))"));
+    assert!(f.to_latex().len() > text.len() && format!("{f:?}").contains(&text));
+    assert!(f == chain(DEPTH) && f != chain(DEPTH - 1));
+    let (mut y, mut slope) = (1.0_f64, 1.0);
+    for _ in 0..DEPTH {
+        (y, slope) = (y.sin(), slope * y.cos());
+    }
+    assert_eq!(f.evaluate(&[1.0]), y);
+    assert_eq!(f.subs("x", 0.0).to_string(), "0");
+    assert!(f.clone().simplify() == f);
+    let d = f.diff("x");
+    let got = d.evaluate(&[1.0]);
+    assert!((got - slope).abs() <= 1e-12 * slope, "{got} {slope}");
+}
+
+/// A formula in which every step uses the one before it several times, written out, would be of exponential size.
+#[test]
+fn shared_parts_are_printed_once() {
+    let iterate = |n: usize| {
+        symbolic(["x", "t1"], |[x, t]| {
+            let mut y = x + t;
+            for _ in 0..n {
+                y = y * y.sin() + y.exp();
+            }
+            y
+        })
+    };
+    assert_eq!(iterate(1).to_string(), "sin(x + t1)*(x + t1) + exp(x + t1)");
+    let f = iterate(30);
+    let text = f.to_string();
+    assert!(text.starts_with("sin(t31)*t31 + exp(t31) where t2 = x + t1, t3 = sin(t2)*t2 + exp(t2), t4 = "), "{text}");
+    assert!(text.len() < 1_500);
+    assert!(f.to_latex().contains(r" \quad\text{where } t_{2} = x + t_{1},\; t_{3} = "), "{}", f.to_latex());
+    // The derivative of the recurrence, by the product rule. The point keeps the iterates small.
+    let g = iterate(4).diff("x");
+    let (mut y, mut dy) = (-3.0_f64, 1.0);
+    for _ in 0..4 {
+        (y, dy) = (y * y.sin() + y.exp(), dy * (y.sin() + y * y.cos() + y.exp()));
+    }
+    let got = g.evaluate(&[-4.0, 1.0]);
+    assert!((got - dy).abs() <= 1e-12 * dy.abs(), "{got} {dy}");
+    // 300 steps: the second derivative too is of polynomial size.
+    assert!(iterate(300).diff("x").to_string().len() < 100_000);
+    assert!(iterate(60).diff("x").diff("t1").to_string().len() < 100_000);
+}
+
+/// A loop that a number without a value would have to end is refused, at its line.
+#[test]
+fn loops_that_depend_on_numbers() {
+    type F = for<'r> fn(Recorded<'r>) -> Recorded<'r>;
+    let loops: [(F, &str); 5] = [
+        (
+            |mut y| {
+                while y > 1.0 {
+                    y = y / 2.0;
+                }
+                y
+            },
+            "makes more than 64 decisions",
+        ),
+        (
+            |mut y| {
+                while y.abs() >= 1e-9 {
+                    y = y - y.sin();
+                }
+                y
+            },
+            "makes more than 64 decisions",
+        ),
+        (
+            |mut y| {
+                while y != 0.0 {
+                    y = y / 2.0;
+                }
+                y
+            },
+            "takes more than 262144 operations",
+        ),
+        (
+            |mut y| {
+                while num_traits::Float::is_finite(y) {
+                    y *= 2.0;
+                }
+                y
+            },
+            "takes more than 262144 operations",
+        ),
+        (
+            |y| {
+                loop {
+                    if y == 1.0 {
+                        return y;
+                    }
+                }
+            },
+            "takes more than 262144 operations or comparisons",
+        ),
+    ];
+    for (f, message) in loops {
+        let panic = crate::support::panics::panic_of(|| _ = symbolic(["y"], |[y]| f(y)));
+        assert!(panic.message.contains(message) && panic.message.contains("`record`"), "{panic}");
+        assert_eq!(panic.file, file!(), "{panic}");
+    }
+    // A loop of a fixed number of steps is none, and 64 paths are allowed.
+    let relus = symbolic_of_relus(5);
+    assert_eq!(relus.evaluate(&[1.0; 5]), 5.0);
+}
+
+fn symbolic_of_relus(n: usize) -> wengert::symbolic::Formula {
+    let names: Vec<String> = (0..n).map(|i| format!("x{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    wengert::symbolic::symbolic_of(&names, |x| x.iter().map(|&x| if x > 0.0 { x } else { 0.0 * x }).sum())
+}

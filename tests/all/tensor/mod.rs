@@ -1,11 +1,13 @@
 //! Operations on tensors, a module for each family.
 
 mod accuracy;
+mod as_scalars;
 mod broadcasting;
 mod constants_of_duals;
 mod copy;
 mod custom;
 mod dense;
+mod empty;
 mod linalg;
 mod loss;
 mod operations;

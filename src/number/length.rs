@@ -1,0 +1,75 @@
+//! The Euclidean length of a vector and its partials, on every number that a tape holds.
+
+use num_traits::{Float, Zero};
+
+use super::real::{Scalar, binade};
+use crate::slices::LongSum;
+
+/// The length √Σxᵢ² of a vector, with its partials xᵢ/length. The numbers are scaled if their squares over- or
+/// underflow.
+///
+/// Infinite numbers count as equal to each other, as in `hypot`. At the origin every partial is 0 by convention; see
+/// [`Scalar::pull_from_origin`] for second derivatives there.
+#[derive(Clone, Copy)]
+pub(crate) struct Length<F: Scalar> {
+    pub(crate) value: F,
+    /// The factor of the numbers: a power of two, or 0 if one of the numbers is infinite.
+    factor: F,
+    /// The length of the scaled numbers.
+    scaled: F,
+}
+
+impl<F: Scalar> Length<F> {
+    #[inline]
+    pub(crate) fn of(x: impl Iterator<Item = F> + Clone) -> Self {
+        let square = LongSum::of(x.clone().map(|x| x * x));
+        if is_accurate(square) {
+            let value = Float::sqrt(square);
+            return Self { value, factor: F::one(), scaled: value };
+        }
+        Self::of_extremes(x)
+    }
+
+    #[cold]
+    fn of_extremes(x: impl Iterator<Item = F> + Clone) -> Self {
+        let size = x.clone().fold(F::Base::zero(), |size, x| Float::max(size, Float::abs(x.to_base())));
+        if size.is_zero() && !x.clone().any(Float::is_nan) {
+            return Self { value: F::length_at_origin(x), factor: F::one(), scaled: F::zero() };
+        }
+        let scale = F::from_base(if size.is_infinite() { size } else { binade(size) });
+        let length = Self { value: F::zero(), factor: scale.recip(), scaled: F::zero() };
+        // A NaN stays in the sum: it makes the length NaN, in value and tangents.
+        let scaled = Float::sqrt(LongSum::of(x.map(|x| length.scale(x)).map(|x| x * x)));
+        Self { value: scale * scaled, scaled, ..length }
+    }
+
+    #[inline]
+    fn scale(&self, x: F) -> F {
+        if Float::is_infinite(x) { Float::signum(x) } else { x * self.factor }
+    }
+
+    /// True if every number is 0, and some of their tangents are not.
+    #[inline]
+    pub(crate) fn leaves_origin(&self) -> bool {
+        self.value.to_base().is_zero() && !self.value.is_exact_zero()
+    }
+
+    /// The partial with respect to the number `x`.
+    #[inline]
+    pub(crate) fn partial(&self, x: F) -> F {
+        if self.scaled == F::zero() { F::zero() } else { self.scale(x) / self.scaled }
+    }
+
+    /// The cotangent of the number `x`, from the cotangent `dy` of the length.
+    #[inline]
+    pub(crate) fn pull(&self, dy: F, x: F) -> F {
+        if self.leaves_origin() { dy.pull_from_origin(x, self.value) } else { dy.gated_mul(self.partial(x)) }
+    }
+}
+
+/// True if a sum of squares neither overflowed nor lost digits to underflow.
+#[inline]
+pub(crate) fn is_accurate<F: Scalar>(square: F) -> bool {
+    let square = square.to_base();
+    square >= F::Base::min_positive_value() / F::Base::epsilon() && square.is_finite()
+}
