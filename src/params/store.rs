@@ -414,11 +414,9 @@ impl<F: Scalar> Params<F> {
 
     /// Makes the weights the next inputs of a tape and returns the slot of the first number. Each weight is an input of
     /// its own, so that a large one gets a section of its own (see [`Tape::input_slots`]).
+    #[track_caller]
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
-        let mut weights = self.entries.iter().filter(|entry| !entry.buffer).map(|entry| tape.input_slots(entry.len));
-        let first = weights.next().unwrap_or_else(|| tape.input_slots(0));
-        weights.for_each(drop);
-        first
+        tape.input_runs(self.entries.iter().filter(|entry| !entry.buffer).map(|entry| entry.len))
     }
 
     /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.

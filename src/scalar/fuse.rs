@@ -7,7 +7,7 @@ use std::iter::{Product, Sum};
 
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
-use crate::tape::{Progression, SINK, Tape};
+use crate::tape::{Attempt, Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -213,18 +213,26 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let share = F::lit(x.len() as f64).recip();
     let total = x.iter().fold(F::zero(), |sum, x| sum + x.value());
     let value = total / F::lit(x.len() as f64);
-    node(value, x.iter().map(|&x| (x, share)))
+    node(x, value, x.iter().map(|&x| (x, share)))
 }
 
-/// The node with the given value and (operand, partial) pairs. The iterator must not record.
+/// The node with the given value and (operand, partial) pairs, whose operands are those of `x`. The iterator must not
+/// record.
 #[track_caller]
 #[inline]
-fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+fn node<'t, F: Scalar>(
+    x: &[Var<'t, F>],
+    value: F,
+    mut operands: impl Iterator<Item = (Var<'t, F>, F)>,
+) -> Var<'t, F> {
+    let attempt = x.iter().find_map(Var::tape).map(|tape| tape.records().attempt());
     let mut cells = CellWriter::new();
     while let Some(first) = operands.next() {
         cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
-    cells.record(value)
+    let node = cells.record(value);
+    attempt.map(Attempt::keep);
+    node
 }
 
 /// A wide record under construction, which appends cells to the tape as they come.
@@ -283,6 +291,7 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 #[track_caller]
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
+    let attempt = a.iter().chain(b).find_map(Var::tape).map(|tape| tape.records().attempt());
     let tape = a.first().and_then(Var::tape);
     let (done, mut value) = tape.map_or((0, F::zero()), |tape| record_products(tape, a, b));
     let mut cells = CellWriter { tape, count: done as u32 };
@@ -290,7 +299,9 @@ pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
         value += a.value() * b.value();
         cells.add((a, b.value()), (b, a.value()));
     }
-    cells.record(value)
+    let node = cells.record(value);
+    attempt.map(Attempt::keep);
+    node
 }
 
 /// Appends the cells of leading pairs, up to the first with an operand that is not on this tape or has a weight that
@@ -320,13 +331,13 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
 pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let scale = x.iter().fold(F::zero(), |m, x| if x.value().is_nan() { x.value() } else { m.max(x.value().abs()) });
     if scale == F::zero() {
-        return node(F::zero(), x.iter().map(|&x| (x, F::zero())));
+        return node(x, F::zero(), x.iter().map(|&x| (x, F::zero())));
     }
     let scale = if scale.is_finite() { F::from_base(binade(scale.to_base())) } else { scale };
     // Infinities count as equal to each other, as in `hypot`.
     let scaled = |x: F| if x.is_infinite() { x.signum() } else { x / scale };
     let length = x.iter().fold(F::zero(), |sum, x| sum + scaled(x.value()).powi(2)).sqrt();
-    node(scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
+    node(x, scale * length, x.iter().map(|&x| (x, scaled(x.value()) / length)))
 }
 
 /// The logarithm ln Σ e^xᵢ without overflow, as one node. The gradient is the [`softmax`]. The value for an empty
@@ -342,7 +353,7 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let (largest, total) = exp_sum(x);
-    node(largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
+    node(x, largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
 }
 
 /// The probabilities e^xᵢ/Σe^xⱼ, each a node of n operands.
@@ -361,7 +372,7 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     let mut rows = Vec::with_capacity(x.len());
     for (i, &pi) in p.iter().enumerate() {
         let partial = |j: usize| if i == j { pi * (F::one() - pi) } else { -pi * p[j] };
-        rows.push(node(pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
+        rows.push(node(x, pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
     }
     rows
 }

@@ -235,6 +235,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         R::Dim: DimMax<M, Output: 't>,
     {
         let tape = self.tape;
+        let attempt = tape.records().attempt();
         let (a, b) = other.pair(self, "keep_where", Seal);
         let shape: <R::Dim as DimMax<M>>::Output =
             common_shape(a.shape(), mask.shape(), "keep_where (operands and mask)");
@@ -255,7 +256,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let constant = a.is_constant() && b.is_constant();
         let kind = OperationKind::binary("keep_where", a.source(), b.source());
-        Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
+        let result = Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
                 if node.is_constant() {
                     continue;
@@ -267,7 +268,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
                     }
                 });
             }
-        })
+        });
+        attempt.keep();
+        result
     }
 }
 
@@ -452,14 +455,17 @@ impl<F: Scalar> Tape<F> {
         }
         let constant = vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
+        let attempt = self.records().attempt();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));
         let kind = OperationKind::new("stack_vars", [None; 2]);
-        Tensor::result(self, kind, Ix1(vars.len()), values, constant, move |cotangents| {
+        let result = Tensor::result(self, kind, Ix1(vars.len()), values, constant, move |cotangents| {
             for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.of_result) {
                 *cotangents.of_operands.at(slot as usize) += cotangent.gated_mul(weight);
             }
-        })
+        });
+        attempt.keep();
+        result
     }
 }
 

@@ -245,13 +245,14 @@ impl<F: Scalar> Tape<F> {
         value: Array<F, E>,
         pullback: impl Fn(ArrayView<'_, F, E>, I::Values, ArrayView<'t, F, E>) -> I::Cotangents + Send + 'static,
     ) -> Tensor<'t, F, E> {
+        let attempt = self.records().attempt();
         let kept = operands.keep(self, operation);
         let dim = value.raw_dim();
         let value =
             self.alloc(if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() });
         let values = value.as_slice().expect("standard layout is contiguous");
         let shape = self.alloc(dim.clone());
-        Tensor::result(
+        let result = Tensor::result(
             self,
             OperationKind::new(operation, [None; 2]),
             dim,
@@ -261,7 +262,9 @@ impl<F: Scalar> Tape<F> {
                 let result = pullback(shaped(shape, cotangents.of_result), I::values(kept), shaped(shape, values));
                 I::add(kept, &mut cotangents.of_operands, result, operation);
             },
-        )
+        );
+        attempt.keep();
+        result
     }
 }
 
@@ -282,7 +285,12 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent", limit);
         match self.tape() {
-            Some(tape) => self.to_tensor(tape).clip_cotangent(limit).into_var(),
+            Some(tape) => {
+                let attempt = tape.records().attempt();
+                let clipped = self.to_tensor(tape).clip_cotangent(limit).into_var();
+                attempt.keep();
+                clipped
+            }
             None => self,
         }
     }

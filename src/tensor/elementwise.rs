@@ -36,8 +36,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         rule: impl BinaryRule<F::Base> + 't,
         other: R,
     ) -> Tensor<'t, F, R::Dim> {
+        // A variable among the operands may take a record of its own.
+        let attempt = self.tape.records().attempt();
         let (a, b) = other.pair(self, name(&rule), Seal);
-        zip(self.tape, rule, a, b)
+        let result = zip(self.tape, rule, a, b);
+        attempt.keep();
+        result
     }
 
     /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1.
@@ -266,7 +270,20 @@ fn apply_right<'t, F: Scalar, D: Dimension>(
     zip(right.tape, rule, left.stretched(right.dim()), right.node)
 }
 
-operators! { ['t, F: Scalar, D: Dimension] Var<'t, F>, Tensor<'t, F, D> => Tensor<'t, F, D>, |rule, a, b| apply_right(rule, a.to_tensor(b.tape), b) }
+/// zᵢ = rule(x, bᵢ), where the left operand x is a variable.
+#[track_caller]
+fn apply_var<'t, F: Scalar, D: Dimension>(
+    rule: impl BinaryRule<F::Base> + 't,
+    left: Var<'t, F>,
+    right: Tensor<'t, F, D>,
+) -> Tensor<'t, F, D> {
+    let attempt = right.tape.records().attempt();
+    let result = apply_right(rule, left.to_tensor(right.tape), right);
+    attempt.keep();
+    result
+}
+
+operators! { ['t, F: Scalar, D: Dimension] Var<'t, F>, Tensor<'t, F, D> => Tensor<'t, F, D>, |rule, a, b| apply_var(rule, a, b) }
 operators! { ['t, D: Dimension] f64, Tensor<'t, f64, D> => Tensor<'t, f64, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
 operators! { ['t, D: Dimension] f32, Tensor<'t, f32, D> => Tensor<'t, f32, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
 operators! { ['t, F: Scalar, const N: usize, D: Dimension] Dual<F, N>, Tensor<'t, Dual<F, N>, D> => Tensor<'t, Dual<F, N>, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }

@@ -186,8 +186,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if constant || values.is_empty() {
             return Self::view(tape, view, values, SINK);
         }
+        // The slots come last: memory for the handle may be refused.
         let result = Self::view(tape, view, values, tape.slots() as u32);
-        tape.push_op(kind, result.shape(), values, pullback);
+        let slot = tape.push_op(kind, result.shape(), values, pullback);
+        debug_assert!(slot == result.node.slot, "nothing took slots in between");
         result
     }
 

@@ -1,6 +1,6 @@
 //! Reductions of all elements or along one axis: sums, products, extremes, variances, norms; and softmax.
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
 use num_traits::{Float, Zero};
 
@@ -319,7 +319,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
 
     /// Records the result `y` with the pullback `pull(dy, dx, arena)`, which adds to `dx`.
     #[track_caller]
-    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Bump) + 't) -> Tensor<'t, F, E> {
+    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
         let pullback = move |cotangents: &mut Cotangents<'_, F>| {
             let arena = cotangents.arena;
