@@ -113,18 +113,31 @@ impl Arena {
     }
 }
 
-/// The number of elements of a shape. Panics at the caller's line if it is too large for an address.
+/// The number of elements of a shape. Panics at the caller's line if there is no array of this shape.
 #[track_caller]
 pub(crate) fn count(operation: &str, shape: &[usize]) -> usize {
-    // Not a product of all lengths: with a length of 0 there is no element, however large the others are.
-    let elements = || shape.iter().try_fold(1_usize, |n, &len| n.checked_mul(len)).filter(|n| *n <= isize::MAX as usize);
-    match if shape.contains(&0) { Some(0) } else { elements() } {
+    // The limit of ndarray: the strides must not overflow, even if another axis has length 0.
+    let product = shape.iter().filter(|len| **len > 0).try_fold(1_usize, |n, &len| n.checked_mul(len));
+    match product.filter(|n| *n <= isize::MAX as usize) {
+        Some(_) if shape.contains(&0) => 0,
         Some(count) => count,
         None => panic!(
-            "{operation}: an array of shape {shape:?} has more elements than memory can hold; \
-             work on parts of it, such as batches or slices"
+            "{operation}: an array of shape {shape:?} is too large: the lengths of its axes, but for zeros, have a product \
+             above {}; work on parts of it, such as batches or slices",
+            isize::MAX
         ),
     }
+}
+
+/// An empty vector with room for the elements of an array of this shape. Panics at the caller's line if there is no
+/// memory for them.
+#[track_caller]
+pub(crate) fn room<T>(operation: &str, shape: &[usize]) -> Vec<T> {
+    let (mut room, len) = (Vec::new(), count(operation, shape));
+    if room.try_reserve_exact(len).is_err() {
+        refuse(format_args!("{operation}: an array of shape {shape:?}"), len, size_of::<T>());
+    }
+    room
 }
 
 /// Panics because there is no memory.

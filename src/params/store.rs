@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
 use smallvec::SmallVec;
 
+use crate::arena::refuse;
 use crate::number::{Dual, Scalar};
 use crate::tape::Tape;
 use crate::text::Table;
@@ -212,7 +213,14 @@ impl<F: Scalar> Params<F> {
         let start = store.len();
         if array.len() > store.capacity() - start {
             // An eighth of spare room, not the factor of two of `Vec`: the vector is as large as the model.
-            store.reserve_exact(array.len() + start / 8);
+            let room = store.try_reserve_exact(array.len().saturating_add(start / 8));
+            if room.is_err() {
+                refuse(
+                    format_args!("Params::add: an array of shape {:?} beside {start} numbers", array.shape()),
+                    array.len(),
+                    size_of::<F>(),
+                );
+            }
         }
         match array.as_slice() {
             Some(values) => store.extend_from_slice(values),

@@ -110,17 +110,16 @@ impl<F: Scalar> MultiSweep<F> {
     }
 
     /// Pushes the seeds forward: the numbers become tangents. The partials of a recording are a linear program, which
-    /// runs either way.
-    ///
-    /// # Panics
-    ///
-    /// If the recording has tensor operations, of which the tape has only the pullbacks.
+    /// runs either way. Of a tensor operation the tape has only the pullback, so that the tangents of its result, and of
+    /// what depends on that, are NaN.
     pub(crate) fn forward(&mut self, tape: &Tape<F>) {
         let numbers = &mut self.numbers;
         assert!(numbers.len() == tape.slots(), "cleared for another recording");
         tape.with_records(|records, ops| {
             for section in sections(records, ops) {
-                assert!(section.op.pullback.is_none(), "forward over a tensor operation");
+                if section.op.pullback.is_some() {
+                    numbers[section.op.first..section.first].fill([F::nan(); SEEDS]);
+                }
                 F::dispatch(Forward { records: section.records, tangents: numbers, first: section.first });
             }
         });

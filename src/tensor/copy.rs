@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::elementwise::Operand;
 use super::handle::{Node, Tensor};
+use crate::arena::count;
 use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
 use crate::sealed::Seal;
@@ -43,7 +44,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     fill: F,
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
 ) -> Tensor<'t, F, D> {
-    let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
+    let values = tape.arena().values(name, shape.slice(), fill);
     let mut constant = true;
     for block in blocks.clone() {
         constant &= block.slot == SINK;
@@ -86,8 +87,10 @@ fn transfer<F: Copy>(
     });
 }
 
-/// The row-major strides of this shape, in the tape's arena.
-fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
+/// The row-major strides of this shape of a result, in the tape's arena.
+#[track_caller]
+fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, operation: &str, shape: &[usize]) -> &'t [isize] {
+    count(operation, shape);
     let strides = tape.arena().alloc_slice_fill_copy(shape.len(), 1);
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis] as isize;
@@ -103,7 +106,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if self.node.as_slice().is_some() {
             return self;
         }
-        let strides = row_major(self.tape, self.shape());
+        let strides = row_major(self.tape, "as_standard_layout", self.shape());
         let whole = self.node.block(0);
         assemble(self.tape, "as_standard_layout", self.dim(), strides, F::zero(), std::iter::once(whole))
     }
@@ -142,7 +145,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             check_index("gather", axis, index, shape);
         }
         // For each element of the result, the place of its source in the storage.
-        let places = tape.arena().alloc_slice_fill_copy(indices.len(), 0);
+        let places = tape.arena().values("gather", indices.shape(), 0);
         let layout = node.layout();
         let mut others: SmallVec<[isize; 6]> = layout.strides.into();
         let step = std::mem::take(&mut others[along]);
@@ -194,12 +197,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         for (len, &(before, after)) in shape.slice_mut().iter_mut().zip(widths) {
             *len = len.saturating_add(before).saturating_add(after);
         }
-        assert!(
-            shape.size_checked().is_some(),
-            "pad: shape {:?} with widths {widths:?} is too large for memory",
-            self.shape()
-        );
-        let strides = row_major(self.tape, shape.slice());
+        let strides = row_major(self.tape, "pad", shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
         assemble(self.tape, "pad", shape, strides, value, std::iter::once(inner))
@@ -245,8 +243,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             unreachable!("the common shape fits the mask too");
         };
         let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
-
-        let values = tape.arena().alloc_slice_fill_copy(mask.len(), F::zero());
+        let values = tape.arena().values("keep_where", shape.slice(), F::zero());
         for (node, taken) in [(a, true), (b, false)] {
             for_each_place(node.shape(), node.layout(), |i, place| {
                 if mask[i] == taken {
@@ -313,7 +310,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
         }
         let mut shape = self.dim();
         shape[along] = indices.len();
-        let strides = row_major(tape, shape.slice());
+        let strides = row_major(tape, "select", shape.slice());
         let part = tape.arena().alloc_slice_copy(self.shape());
         part[along] = 1;
         let whole = Block { shape: part, ..self.node.block(0) };
@@ -354,7 +351,7 @@ impl<F: Scalar> Tape<F> {
                 first.shape()
             );
         }
-        shape[along] = tensors.iter().map(|tensor| tensor.shape()[along]).sum();
+        shape[along] = tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.shape()[along]));
         self.join("concatenate", axis, shape, tensors)
     }
 
@@ -406,7 +403,7 @@ impl<F: Scalar> Tape<F> {
         shape: D,
         tensors: &[Tensor<'t, F, D>],
     ) -> Tensor<'t, F, D> {
-        let strides = row_major(self, shape.slice());
+        let strides = row_major(self, operation, shape.slice());
         let mut to = 0;
         let blocks = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| {
             let block = tensor.node.block(to);

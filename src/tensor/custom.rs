@@ -314,8 +314,11 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// assert_eq!(bits.square().sum().backward().wrt(x), ndarray::array![0.0, 2.0]);
     /// ```
     #[track_caller]
-    pub fn straight_through(self, f: impl FnMut(F) -> F) -> Self {
-        let values = self.tape().arena().alloc_slice_fill_iter(self.value().iter().copied().map(f));
+    pub fn straight_through(self, mut f: impl FnMut(F) -> F) -> Self {
+        let values = self.tape().arena().values("straight_through", self.shape(), F::zero());
+        for (y, x) in values.iter_mut().zip(self.value()) {
+            *y = f(*x);
+        }
         self.with_mapped_cotangent("straight_through", values, |_| |cotangent| cotangent)
     }
 
@@ -328,7 +331,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent", limit);
         let limit = F::from_base(limit);
-        self.with_mapped_cotangent("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
+        self.with_mapped_cotangent("clip_cotangent", self.node().to_slice(self.tape(), "clip_cotangent"), move |_| {
             move |cotangent| match cotangent {
                 c if c > limit => limit,
                 c if c < -limit => -limit,
@@ -354,7 +357,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent_norm", limit);
         let limit = F::from_base(limit);
-        self.with_mapped_cotangent("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
+        self.with_mapped_cotangent("clip_cotangent_norm", self.node().to_slice(self.tape(), "clip_cotangent_norm"), move |cotangent| {
             // Scaled by a power of two: cotangents that need clipping may overflow when squared.
             let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
             let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });

@@ -4,6 +4,7 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
 use super::constant::Embed;
 use super::handle::{Node, Tensor};
+use crate::arena::count;
 use crate::kernels;
 use crate::kernels::Zipped;
 use crate::number::macros::{for_each_dual, operators};
@@ -19,8 +20,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub(crate) fn apply<R: UnaryRule<F::Base> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
-        let x = node.to_slice(tape);
-        let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
+        let x = node.to_slice(tape, R::NAME);
+        let y = tape.arena().values(R::NAME, node.shape(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
         let kind = OperationKind::unary(R::NAME, node.source());
@@ -65,7 +66,7 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
-    let z = tape.arena().alloc_slice_fill_copy(a.len(), F::zero());
+    let z = tape.arena().values(R::NAME, a.shape(), F::zero());
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
@@ -184,6 +185,7 @@ pub(super) fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &s
             ),
         };
     }
+    count(operation, shape.slice());
     shape
 }
 

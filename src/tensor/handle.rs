@@ -118,13 +118,16 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.values.to_slice()
     }
 
-    /// The elements as a slice in row-major order; a copy in the arena if the elements are in another order.
-    pub(crate) fn to_slice(&self, tape: &'t Tape<F>) -> &'t [F] {
-        self.as_slice().unwrap_or_else(|| {
-            let out = tape.arena().alloc_slice_fill_copy(self.len(), F::zero());
+    /// The elements as a slice in row-major order; a copy in the arena, made for an operation, if the elements are in
+    /// another order.
+    #[track_caller]
+    pub(crate) fn to_slice(&self, tape: &'t Tape<F>, operation: &str) -> &'t [F] {
+        let Some(slice) = self.as_slice() else {
+            let out = tape.arena().values(operation, self.shape(), F::zero());
             gather(self.shape(), self.storage, self.layout(), out);
-            out
-        })
+            return out;
+        };
+        slice
     }
 
     /// The adjoints of the node, if its elements are contiguous in row-major order.

@@ -139,7 +139,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     #[track_caller]
     fn normalized(self, name: &'static str, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
-        let operand = Flat::new(self);
+        let operand = Flat::new(self, name);
         let (x, arena) = (operand.x, self.tape.arena());
         let share = F::lit(groups.size() as f64).recip();
         let mean = if centered {

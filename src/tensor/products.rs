@@ -76,7 +76,7 @@ fn product<'t, F: Scalar, D: Dimension>(
     shape: D,
     pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
 ) -> Tensor<'t, F, D> {
-    let values = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    let values = tape.arena().values(kind.name, shape.slice(), F::zero());
     let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
     let Some((a, b)) = pairs.first() else {
         return Tensor::result(tape, kind, shape, values, true, |_| {});

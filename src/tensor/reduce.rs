@@ -267,7 +267,7 @@ struct Reduction<'t, F: Scalar, D, E> {
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The reduction of all elements, as one fibre in the order of memory.
     fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
-        Reduction { operation, operand: Flat::unordered(self), fibers: Fibers::whole(self.len()), shape: Ix0() }
+        Reduction { operation, operand: Flat::unordered(self, operation), fibers: Fibers::whole(self.len()), shape: Ix0() }
     }
 
     /// The reduction of each fibre along an axis, which is removed from the shape.
@@ -286,7 +286,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.check_axis(axis, operation);
         Reduction {
             operation,
-            operand: Flat::new(self),
+            operand: Flat::new(self, operation),
             fibers: Fibers::along(axis.index(), self.shape()),
             shape: self.dim(),
         }
