@@ -32,10 +32,17 @@ impl Arena {
 
     /// The numbers of an array of this shape, all `fill`, for an operation, which the message names if there is no
     /// memory for them.
+    #[inline]
     #[track_caller]
     pub(crate) fn values<T: Copy>(&self, operation: &str, shape: &[usize], fill: T) -> &mut [T] {
+        self.filled(operation, shape, count(operation, shape), fill)
+    }
+
+    /// Same as [`values`](Self::values), but of a shape with this [`count`].
+    #[inline]
+    #[track_caller]
+    pub(crate) fn filled<T: Copy>(&self, operation: &str, shape: &[usize], len: usize, fill: T) -> &mut [T] {
         request();
-        let len = count(operation, shape);
         match self.bump.try_alloc_slice_fill_copy(len, fill) {
             Ok(values) => values,
             Err(_) => refuse(format_args!("{operation}: an array of shape {shape:?}"), len, size_of::<T>()),
@@ -114,19 +121,28 @@ impl Arena {
 }
 
 /// The number of elements of a shape. Panics at the caller's line if there is no array of this shape.
+#[inline]
 #[track_caller]
 pub(crate) fn count(operation: &str, shape: &[usize]) -> usize {
-    // The limit of ndarray: the strides must not overflow, even if another axis has length 0.
-    let product = shape.iter().filter(|len| **len > 0).try_fold(1_usize, |n, &len| n.checked_mul(len));
-    match product.filter(|n| *n <= isize::MAX as usize) {
-        Some(_) if shape.contains(&0) => 0,
-        Some(count) => count,
-        None => panic!(
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn too_large(operation: &str, shape: &[usize]) -> ! {
+        panic!(
             "{operation}: an array of shape {shape:?} is too large: the lengths of its axes, but for zeros, have a product \
              above {}; work on parts of it, such as batches or slices",
             isize::MAX
-        ),
+        )
     }
+    // The limit of ndarray: the strides must not overflow, even if another axis has length 0.
+    let (mut count, mut span) = (1_usize, 1_usize);
+    for &len in shape {
+        (count, span) = (count.wrapping_mul(len), span.saturating_mul(len.max(1)));
+    }
+    if span > isize::MAX as usize {
+        too_large(operation, shape);
+    }
+    count
 }
 
 /// An empty vector with room for the elements of an array of this shape. Panics at the caller's line if there is no

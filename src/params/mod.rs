@@ -10,6 +10,8 @@
 mod checkpoint;
 mod group;
 mod on;
+#[cfg(test)]
+mod refusals;
 mod store;
 
 pub use group::Group;

@@ -424,7 +424,8 @@ impl<F: Scalar> Params<F> {
     /// its own, so that a large one gets a section of its own (see [`Tape::input_slots`]).
     #[track_caller]
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
-        tape.input_runs(self.entries.iter().filter(|entry| !entry.buffer).map(|entry| entry.len))
+        let weights = self.entries.iter().filter(|entry| !entry.buffer);
+        tape.input_runs(self.entries.len(), self.values.len(), weights.map(|entry| entry.len))
     }
 
     /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.

@@ -261,45 +261,46 @@ impl<F: Scalar> Tape<F> {
 
         let attempt = self.records().attempt();
         let (inputs, state) = (KeptVars::new(self, inputs, of_inputs), KeptVars::new(self, state, of_state));
-        let results = self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
-            let mut lambda = cotangents.of_result.to_vec();
-            let mut sums = vec![F::zero(); of_inputs.len()];
-            // The snapshots: step, state, and the number of further snapshots that can be put after each.
-            let mut stack: Vec<(usize, Vec<F>, usize)> =
-                snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
-            let (mut end, mut end_state) = (steps, values.to_vec());
-            while let Some((at, start, more)) = stack.last() {
-                let (at, more) = (*at, *more);
-                if let Some(next) = schedule.next(steps, end - at, more) {
-                    let state = run(step, of_inputs, at..at + next, start);
-                    stack.push((at + next, state, more - 1));
-                    continue;
-                }
-                // Record the last steps. If no snapshot is left, they start from a state that is not kept.
-                let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
-                let start = if end == steps { last_state.to_vec() } else { run(step, of_inputs, at..from, start) };
-                self.with_spare(|tape| {
-                    let (u, first) = (tape.vars_from(of_inputs), tape.vars_from(&start));
-                    let mut x = first.to_vec();
-                    for i in from..end {
-                        x = step(i, u, &x);
-                        assert_width(width, x.len(), i);
+        let results =
+            self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
+                let mut lambda = cotangents.of_result.to_vec();
+                let mut sums = vec![F::zero(); of_inputs.len()];
+                // The snapshots: step, state, and the number of further snapshots that can be put after each.
+                let mut stack: Vec<(usize, Vec<F>, usize)> =
+                    snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
+                let (mut end, mut end_state) = (steps, values.to_vec());
+                while let Some((at, start, more)) = stack.last() {
+                    let (at, more) = (*at, *more);
+                    if let Some(next) = schedule.next(steps, end - at, more) {
+                        let state = run(step, of_inputs, at..at + next, start);
+                        stack.push((at + next, state, more - 1));
+                        continue;
                     }
-                    assert_same(&end_state, x.iter().map(|x| x.value()));
-                    let gradient = sweep(tape, &x, &lambda);
-                    lambda = gradient.wrt(first);
-                    for (sum, term) in sums.iter_mut().zip(gradient.wrt(u)) {
-                        *sum += term;
+                    // Record the last steps. If no snapshot is left, they start from a state that is not kept.
+                    let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
+                    let start = if end == steps { last_state.to_vec() } else { run(step, of_inputs, at..from, start) };
+                    self.with_spare(|tape| {
+                        let (u, first) = (tape.vars_from(of_inputs), tape.vars_from(&start));
+                        let mut x = first.to_vec();
+                        for i in from..end {
+                            x = step(i, u, &x);
+                            assert_width(width, x.len(), i);
+                        }
+                        assert_same(&end_state, x.iter().map(|x| x.value()));
+                        let gradient = sweep(tape, &x, &lambda);
+                        lambda = gradient.wrt(first);
+                        for (sum, term) in sums.iter_mut().zip(gradient.wrt(u)) {
+                            *sum += term;
+                        }
+                    });
+                    (end, end_state) = (from, start);
+                    if end == at {
+                        stack.pop();
                     }
-                });
-                (end, end_state) = (from, start);
-                if end == at {
-                    stack.pop();
                 }
-            }
-            state.add(&mut cotangents.of_operands, &lambda);
-            inputs.add(&mut cotangents.of_operands, &sums);
-        });
+                state.add(&mut cotangents.of_operands, &lambda);
+                inputs.add(&mut cotangents.of_operands, &sums);
+            });
         attempt.keep();
         results
     }

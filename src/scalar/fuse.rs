@@ -220,11 +220,7 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 /// record.
 #[track_caller]
 #[inline]
-fn node<'t, F: Scalar>(
-    x: &[Var<'t, F>],
-    value: F,
-    mut operands: impl Iterator<Item = (Var<'t, F>, F)>,
-) -> Var<'t, F> {
+fn node<'t, F: Scalar>(x: &[Var<'t, F>], value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
     let attempt = x.iter().find_map(Var::tape).map(|tape| tape.records().attempt());
     let mut cells = CellWriter::new();
     while let Some(first) = operands.next() {
@@ -291,11 +287,33 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 #[track_caller]
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
+    let Some(tape) = a.first().and_then(Var::tape) else { return dot_apart(None, (0, F::zero()), a, b) };
+    let attempt = tape.records().attempt();
+    let (done, value) = record_products(tape, a, b);
+    let node = if done == a.len() {
+        CellWriter { tape: Some(tape), count: done as u32 }.record(value)
+    } else {
+        dot_apart(Some(tape), (done, value), a, b)
+    };
+    attempt.keep();
+    node
+}
+
+/// The dot product, of which the first cells stand on the tape, with their part of the value: operands that are
+/// constants, or have weights that need care.
+#[inline(never)]
+#[track_caller]
+fn dot_apart<'t, F: Scalar>(
+    tape: Option<&'t Tape<F>>,
+    (done, mut value): (usize, F),
+    a: &[Var<'t, F>],
+    b: &[Var<'t, F>],
+) -> Var<'t, F> {
+    let (a, b) = (&a[done..], &b[done..]);
+    // Of cells from before, the caller takes care.
     let attempt = a.iter().chain(b).find_map(Var::tape).map(|tape| tape.records().attempt());
-    let tape = a.first().and_then(Var::tape);
-    let (done, mut value) = tape.map_or((0, F::zero()), |tape| record_products(tape, a, b));
     let mut cells = CellWriter { tape, count: done as u32 };
-    for (&a, &b) in a[done..].iter().zip(&b[done..]) {
+    for (&a, &b) in a.iter().zip(b) {
         value += a.value() * b.value();
         cells.add((a, b.value()), (b, a.value()));
     }

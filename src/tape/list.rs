@@ -193,7 +193,10 @@ impl<F: Scalar> Tape<F> {
     pub fn memory(&self) -> usize {
         let ops = self.ops.borrow();
         let adjoints = self.lent.get() * size_of::<F>();
-        self.records.len() * size_of::<Record<F>>() + ops.len() * size_of::<Op<F>>() + self.arena.used_bytes() + adjoints
+        self.records.len() * size_of::<Record<F>>()
+            + ops.len() * size_of::<Op<F>>()
+            + self.arena.used_bytes()
+            + adjoints
     }
 
     #[inline(always)]
@@ -220,17 +223,17 @@ impl<F: Scalar> Tape<F> {
     /// one has its own, so that a sweep can write the adjoints of a whole matrix instead of adding to them.
     #[track_caller]
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
-        self.input_runs(std::iter::once(len))
+        self.input_runs(1, len, std::iter::once(len))
     }
 
-    /// Takes slots for several inputs in a row and returns the first.
+    /// Takes slots for inputs in a row, at most `most` and of these lengths, and returns the first.
     #[inline]
     #[track_caller]
-    pub(crate) fn input_runs(&self, lens: impl Iterator<Item = usize> + Clone) -> u32 {
+    pub(crate) fn input_runs(&self, most: usize, total: usize, lens: impl Iterator<Item = usize>) -> u32 {
         let mut ops = self.ops_mut();
         // Slots may be refused, and memory: both come before the first change.
-        reserve(&mut ops, lens.clone().count());
-        self.records.check_slots(lens.clone().fold(0, usize::saturating_add), None);
+        reserve(&mut ops, most);
+        self.records.check_slots(total, None);
         let first = self.slots() as u32;
         for len in lens {
             self.push_inputs(&mut ops, len);
@@ -239,6 +242,7 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// Lists `len` inputs, for which there must be room.
+    #[inline]
     fn push_inputs(&self, ops: &mut Vec<Op<F>>, len: usize) {
         const SMALL: usize = 64;
         let records = self.records.len();
@@ -364,7 +368,7 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// Lends an empty arena for the temporaries of a sweep. (A sweep within a pullback of another gets one of its own.)
-    #[inline(always)]
+    #[inline]
     pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&Arena) -> T) -> T {
         let mut arena = self.scratch.take();
         let result = work(&arena);

@@ -141,6 +141,10 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
 
 /// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
 fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
+    if ops.len() == 1 {
+        // Scalar records alone: no pullback needs memory.
+        return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
+    }
     tape.with_scratch(|arena| {
         for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
             run_section(arena, &section, output, adjoints);

@@ -232,18 +232,21 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         R: Operand<'t, F, D>,
         R::Dim: DimMax<M, Output: 't>,
     {
+        const NAME: &str = "keep_where";
         let tape = self.tape;
         let attempt = tape.records().attempt();
-        let (a, b) = other.pair(self, "keep_where", Seal);
+        let (a, b) = other.pair(self, NAME, Seal);
         let shape: <R::Dim as DimMax<M>>::Output =
             common_shape(a.shape(), mask.shape(), "keep_where (operands and mask)");
-        let (a, b) =
-            (Tensor { tape, node: a }.stretched(shape.clone()), Tensor { tape, node: b }.stretched(shape.clone()));
+        let (a, b) = (
+            Tensor { tape, node: a }.stretched(shape.clone(), NAME),
+            Tensor { tape, node: b }.stretched(shape.clone(), NAME),
+        );
         let Some(mask) = mask.broadcast(shape.clone()) else {
             unreachable!("the common shape fits the mask too");
         };
         let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
-        let values = tape.arena().values("keep_where", shape.slice(), F::zero());
+        let values = tape.arena().filled(NAME, shape.slice(), mask.len(), F::zero());
         for (node, taken) in [(a, true), (b, false)] {
             for_each_place(node.shape(), node.layout(), |i, place| {
                 if mask[i] == taken {

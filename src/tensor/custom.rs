@@ -357,14 +357,18 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent_norm", limit);
         let limit = F::from_base(limit);
-        self.with_mapped_cotangent("clip_cotangent_norm", self.node().to_slice(self.tape(), "clip_cotangent_norm"), move |cotangent| {
-            // Scaled by a power of two: cotangents that need clipping may overflow when squared.
-            let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
-            let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
-            let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
-            let excess = if norm > limit { norm / limit } else { F::one() };
-            move |c| c / excess
-        })
+        self.with_mapped_cotangent(
+            "clip_cotangent_norm",
+            self.node().to_slice(self.tape(), "clip_cotangent_norm"),
+            move |cotangent| {
+                // Scaled by a power of two: cotangents that need clipping may overflow when squared.
+                let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
+                let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
+                let norm = cotangent.iter().fold(F::zero(), |sum, &c| sum + (c / unit).square()).sqrt() * unit;
+                let excess = if norm > limit { norm / limit } else { F::one() };
+                move |c| c / excess
+            },
+        )
     }
 
     /// Records an operation with these values and the pullback dx += g(dy), element by element. In a sweep, `map` makes

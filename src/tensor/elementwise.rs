@@ -21,7 +21,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     pub(crate) fn apply<R: UnaryRule<F::Base> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
         let x = node.to_slice(tape, R::NAME);
-        let y = tape.arena().values(R::NAME, node.shape(), F::zero());
+        let y = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
         let kind = OperationKind::unary(R::NAME, node.source());
@@ -45,10 +45,13 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         result
     }
 
-    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1.
-    pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
+    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1. Panics if
+    /// there is no array of this shape.
+    #[track_caller]
+    pub(super) fn stretched<E: Dimension>(self, shape: E, operation: &str) -> &'t Node<'t, F, E> {
         let node = self.node;
-        let Some(values) = node.values.broadcast(shape) else {
+        let Some(values) = node.values.broadcast(shape.clone()) else {
+            count(operation, shape.slice());
             unreachable!("the common shape of two operands fits both");
         };
         self.tape.alloc(Node { values, storage: node.storage, slot: node.slot })
@@ -66,7 +69,7 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
-    let z = tape.arena().values(R::NAME, a.shape(), F::zero());
+    let z = tape.arena().filled(R::NAME, a.shape(), a.len(), F::zero());
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
@@ -107,15 +110,15 @@ where
     fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim> {
         left.assert_same_tape(self);
         let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
-        (left.stretched(shape.clone()), self.stretched(shape))
+        (left.stretched(shape.clone(), operation), self.stretched(shape, operation))
     }
 }
 
 impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
     type Dim = D;
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
-        (left.node, constant(left.tape, self).stretched(left.dim()))
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, D> {
+        (left.node, constant(left.tape, self).stretched(left.dim(), operation))
     }
 }
 
@@ -123,8 +126,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     type Dim = D;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
-        (left.node, self.to_tensor(left.tape).stretched(left.dim()))
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, D> {
+        (left.node, self.to_tensor(left.tape).stretched(left.dim(), operation))
     }
 }
 
@@ -185,7 +188,6 @@ pub(super) fn common_shape<E: Dimension>(a: &[usize], b: &[usize], operation: &s
             ),
         };
     }
-    count(operation, shape.slice());
     shape
 }
 
@@ -269,7 +271,8 @@ fn apply_right<'t, F: Scalar, D: Dimension>(
     left: Tensor<'t, F, ndarray::Ix0>,
     right: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {
-    zip(right.tape, rule, left.stretched(right.dim()), right.node)
+    let left = left.stretched(right.dim(), name(&rule));
+    zip(right.tape, rule, left, right.node)
 }
 
 /// zᵢ = rule(x, bᵢ), where the left operand x is a variable.

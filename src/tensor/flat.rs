@@ -61,7 +61,7 @@ impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
     /// `len` zeros in the tape's arena.
     #[track_caller]
     pub(super) fn zeros(self, len: usize) -> &'t mut [F] {
-        self.tape.arena().values(self.operation, &[len], F::zero())
+        self.tape.arena().filled(self.operation, &[len], len, F::zero())
     }
 
     /// Calls `add(cotangent of the result, buffer)`, which adds the operand's cotangent to the buffer, in the order of

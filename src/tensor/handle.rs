@@ -123,7 +123,7 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     #[track_caller]
     pub(crate) fn to_slice(&self, tape: &'t Tape<F>, operation: &str) -> &'t [F] {
         let Some(slice) = self.as_slice() else {
-            let out = tape.arena().values(operation, self.shape(), F::zero());
+            let out = tape.arena().filled(operation, self.shape(), self.len(), F::zero());
             gather(self.shape(), self.storage, self.layout(), out);
             return out;
         };

@@ -267,7 +267,12 @@ struct Reduction<'t, F: Scalar, D, E> {
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The reduction of all elements, as one fibre in the order of memory.
     fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
-        Reduction { operation, operand: Flat::unordered(self, operation), fibers: Fibers::whole(self.len()), shape: Ix0() }
+        Reduction {
+            operation,
+            operand: Flat::unordered(self, operation),
+            fibers: Fibers::whole(self.len()),
+            shape: Ix0(),
+        }
     }
 
     /// The reduction of each fibre along an axis, which is removed from the shape.

@@ -10,6 +10,8 @@ use crate::number::Scalar;
 pub struct State<F> {
     steps: u64,
     vectors: Vec<(&'static str, Vec<F>)>,
+    /// True from the first change of a step until it is counted: a rule may panic in between.
+    torn: bool,
 }
 
 impl<F: Scalar> State<F> {
@@ -26,7 +28,7 @@ impl<F: Scalar> State<F> {
                 "State: {name:?} cannot name a state vector; a name is unique, not empty and has no slash"
             );
         }
-        Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect() }
+        Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect(), torn: false }
     }
 
     /// The number of steps taken.
@@ -58,6 +60,7 @@ impl<F: Scalar> State<F> {
             vectors.iter().map(Vec::len).collect::<Vec<_>>()
         );
         self.steps = steps;
+        self.torn = false;
         for ((_, own), vector) in self.vectors.iter_mut().zip(vectors) {
             *own = vector;
         }
@@ -66,11 +69,27 @@ impl<F: Scalar> State<F> {
     /// Counts a step.
     pub(super) fn advance(&mut self) {
         self.steps += 1;
+        self.torn = false;
     }
 
-    /// The vectors of a rule by their names; those not used before begin at the rule's initial state.
+    /// Notes that weights and state change from here on, until the step is counted.
+    pub(super) fn begin(&mut self) {
+        self.torn = true;
+    }
+
+    /// Panics if an earlier step panicked when it had moved some of the weights.
     #[track_caller]
-    pub(super) fn vectors_of<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) -> R::State<&mut Vec<F>> {
+    pub(super) fn assert_whole(&self, rule: &str) {
+        assert!(
+            !self.torn,
+            "step: an earlier step of {rule} was broken off by a panic, with some of the weights moved; restore the weights \
+             and the state of a step before (`State::restore`), or make a new optimizer"
+        );
+    }
+
+    /// Looks for the vectors of a rule by their names; those not used before begin at the rule's initial state.
+    #[track_caller]
+    pub(super) fn check_vectors<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) {
         let mut vectors = self.vectors.iter_mut();
         for (k, name) in R::STATE.as_ref().iter().enumerate() {
             let Some((_, vector)) = vectors.find(|(own, _)| own == name) else {
@@ -80,7 +99,8 @@ impl<F: Scalar> State<F> {
                 );
             };
             if vector.is_empty() {
-                vector.extend(theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]));
+                // Collected first, because a rule may panic.
+                *vector = theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]).collect();
             }
             assert!(
                 vector.len() == theta.len(),
@@ -90,10 +110,14 @@ impl<F: Scalar> State<F> {
                 theta.len()
             );
         }
+    }
+
+    /// The vectors of a rule, for which [`check_vectors`](Self::check_vectors) has looked.
+    pub(super) fn vectors_of<R: UpdateRule>(&mut self, _: &R) -> R::State<&mut Vec<F>> {
         let mut vectors = self.vectors.iter_mut();
         R::State::from_fn(|k| {
             let found = vectors.find(|(own, _)| *own == R::STATE.as_ref()[k]);
-            found.map(|(_, vector)| vector).expect("a vector that was just found")
+            found.map(|(_, vector)| vector).expect("`check_vectors` found it")
         })
     }
 }

@@ -16,7 +16,8 @@ pub trait Optimizer<F: Scalar> {
     ///
     /// # Panics
     ///
-    /// If `grad` and the parameters differ in length, or parameters were added since the first step.
+    /// If `grad` and the parameters differ in length, parameters were added since the first step, or an earlier step
+    /// was broken off by a panic of the update rule, with some of the weights moved.
     #[track_caller]
     fn step(&mut self, params: &mut Params<F>, grad: &[F]) -> StepReport;
 
@@ -148,6 +149,7 @@ impl<F: Scalar, R: UpdateRule> Optimizer<F> for Optim<F, R> {
             grad.len(),
             params.len()
         );
+        self.state.assert_whole(R::NAME);
         let bound = self.clip.map(|clip| clip.bound(grad, params.spans()));
         let (theta, spans) = params.values_and_spans();
         let (lr, weight_decay) = (self.lr, self.weight_decay);
@@ -213,7 +215,9 @@ impl<F: Scalar> Pass<'_, F> {
     #[track_caller]
     pub fn run<R: UpdateRule>(self, rule: R) {
         let Self { theta, spans, grad, state, lr, weight_decay, bound } = self;
-        let mut vectors = state.vectors_of(&rule, theta);
+        state.check_vectors(&rule, theta);
+        state.begin();
+        let mut vectors = state.vectors_of(&rule);
         for TrainedRange { range, rate, decay } in spans {
             let stretch = Stretch {
                 rule,

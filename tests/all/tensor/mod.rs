@@ -5,6 +5,7 @@ mod constants_of_duals;
 mod copy;
 mod custom;
 mod dense;
+mod huge;
 mod linalg;
 mod loss;
 mod operations;
