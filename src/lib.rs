@@ -49,6 +49,7 @@
 // same. Safe code of other rooms has to keep the promises listed in `tape/mod.rs`.
 #![deny(unsafe_code)]
 
+mod arena;
 mod derivatives;
 pub mod gradcheck;
 pub mod inspect;

@@ -315,3 +315,56 @@ fn optimizers_and_averages() {
     });
     assert_eq!(params.values()[..10], [1.0; 10]);
 }
+
+/// Sweeps over one recording, again and again, take no more memory: neither the temporaries of pullbacks nor outputs
+/// that need adjoints of different lengths, in turn.
+#[test]
+fn sweeps_of_one_recording() {
+    let (a, b) =
+        (Array2::from_shape_fn((30, 30), |(i, j)| ((i * 31 + j) as f64).sin()), Array1::linspace(0.1, 0.9, 30));
+    let images = Array4::from_shape_fn((2, 2, 8, 8), |(i, j, k, l)| ((i + 2 * j + 5 * k + 7 * l) as f64).cos());
+    let kernel = Array4::from_elem((3, 2, 3, 3), 0.1);
+    let tape = Tape::new();
+    let (x, v) = (tape.tensor(&a), tape.tensor(&b));
+    let (images, kernel) = (tape.tensor(&images), tape.tensor(&kernel));
+    let square = x.t().dot(x.slice(s![.., ..;-1]));
+    let outputs = [
+        x.t().std(1.0) + x.product_axis(Axis(0)).sum() + square.max_axis(Axis(1)).sum(),
+        (x.dense(x, v, Activation::Tanh) * v.broadcast((30, 30)).dot(x)).sum(),
+        images.conv2d(kernel, Conv::new().padding(1)).max_pool2d(2).square().sum(),
+        images.avg_pool2d(2).layer_norm(1e-3).square().mean(),
+        x.t().softmax(Axis(1)).log_sum_exp()
+            + x.insert_axis(Axis(0)).broadcast((3, 30, 30)).matmul(x.insert_axis(Axis(0))).sum(),
+        v.at([3]) * v.at([4]),
+    ];
+    let mut gradient = outputs[0].backward();
+    let mut sweep = || {
+        for output in &outputs {
+            output.backward_into(&mut gradient);
+        }
+        gradient[v.at([3])]
+    };
+    assert_eq!(sweep(), b[4]);
+    let memory = tape.memory();
+    assert_allocates_nothing(|| assert_eq!(sweep(), b[4]));
+    assert_eq!(tape.memory(), memory);
+
+    // With checkpoints and other work that allocates for the time of a pullback: nothing is kept.
+    let checkpoint = x.checkpoint(|x| x.dot(x).tanh()).sum();
+    let [k, start] = [v.at([0]), v.at([1])];
+    let looped =
+        tape.checkpoint_loop(20, SnapshotSchedule::Sqrt, &[k], &[start], |_, k, y| vec![y[0] - k[0] * y[0] * 0.1]);
+    let (_, pullback) = wengert::arrays::vjp(|x| x.t().std(1.0) + x.product_axis(Axis(0)), &a);
+    let mut kept = Vec::new();
+    for _ in 0..30 {
+        for output in [checkpoint, looped[0]] {
+            output.backward_into(&mut gradient);
+        }
+        drop(pullback.call(&b));
+        kept.push((tape.memory(), held()));
+    }
+    let last = kept.len() - 1;
+    assert_eq!(kept[last].0, kept[3].0);
+    // The list of these numbers itself grows.
+    assert!((kept[last].1 - kept[3].1).abs() < 4096, "{kept:?}");
+}

@@ -298,7 +298,9 @@ fn record<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
 fn input<'t, F: Scalar, D: Dimension>(tape: &'t Tape<F>, dim: D, values: &[F]) -> Tensor<'t, F, D> {
     let storage = &*tape.arena().alloc_slice_copy(values);
     let view = ArrayView::from_shape(dim, storage).expect("as many elements as the shape has");
-    Tensor::view(tape, view, storage, tape.input_slots(values.len()))
+    let input = Tensor::view(tape, view, storage, tape.slots() as u32);
+    tape.input_slots(values.len());
+    input
 }
 
 /// The elements of an array in row-major order.

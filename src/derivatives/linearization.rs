@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use bumpalo::Bump;
 use ndarray::Array2;
 
 use crate::number::Scalar;
@@ -24,8 +23,8 @@ pub(crate) struct Linearization<F: Scalar> {
     inputs: usize,
     /// The edge (slot, weight) of each output: d(output) = weight · d(slot). The slot of a constant is the sink.
     outputs: Vec<(u32, F)>,
-    /// Memory for single sweeps: adjoints, and temporaries of pullbacks.
-    room: RefCell<(Vec<F>, Bump)>,
+    /// The adjoints of single sweeps.
+    adjoints: RefCell<Vec<F>>,
 }
 
 impl<F: Scalar> Linearization<F> {
@@ -58,7 +57,7 @@ impl<F: Scalar> Linearization<F> {
     /// The recording on a tape with the inputs in its first slots. The outputs must be edges of handles that a closure
     /// returned which works for handles of any lifetime.
     pub(super) fn of(tape: Rc<Tape<F>>, inputs: usize, outputs: Vec<(u32, F)>) -> Self {
-        Self { tape, inputs, outputs, room: RefCell::default() }
+        Self { tape, inputs, outputs, adjoints: RefCell::default() }
     }
 
     /// The tape, cleared.
@@ -185,16 +184,15 @@ impl<F: Scalar> Linearization<F> {
 
     /// The product Jᵀ · cotangent, by one sweep.
     pub(crate) fn pull(&self, cotangents: impl IntoIterator<Item = F>) -> Vec<F> {
-        let (adjoints, arena) = &mut *self.room.borrow_mut();
+        let adjoints = &mut *self.adjoints.borrow_mut();
         adjoints.clear();
         adjoints.resize(self.tape.slots(), F::zero());
-        arena.reset();
         for (&(slot, weight), cotangent) in self.outputs.iter().zip(cotangents) {
             if slot != SINK {
                 adjoints[slot as usize] += weight.gated_mul(cotangent);
             }
         }
-        sweep::backward_from(&self.tape, adjoints, arena);
+        sweep::backward_from(&self.tape, adjoints);
         adjoints[1..=self.inputs].to_vec()
     }
 }

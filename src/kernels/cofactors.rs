@@ -1,7 +1,7 @@
 //! Square matrices of any rank and of dual numbers: determinants with cofactors, and the factorisations of dual
 //! matrices.
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 use num_traits::{Float, Zero};
 
 use crate::kernels::triangular::Triangle;
@@ -61,7 +61,7 @@ fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k: usize) {
 /// adj A = σ det U · Q · [U⁻¹(det S E₁ − B adj(S) E₂); adj(S) E₂],
 ///
 /// which divides by the pivots in U alone, none of them zero. The cofactors are the transpose of the adjugate.
-pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Bump) -> (F, &'a mut [F]) {
+pub(crate) fn cofactors<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Arena) -> (F, &'a mut [F]) {
     let size = |x: F| Float::abs(x.to_base());
     // Each row is a row of PAQ followed by a row of E.
     let width = 2 * n;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
@@ -41,7 +41,7 @@ struct Block {
 
 impl Convolution {
     /// The convolution y = x * w of images and kernels.
-    pub(crate) fn forward<F: Scalar>(self, arena: &Bump, x: &[F], w: &[F], y: &mut [F]) {
+    pub(crate) fn forward<F: Scalar>(self, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         for block in self.blocks() {
@@ -60,7 +60,7 @@ impl Convolution {
     }
 
     /// The pullback to the kernels: dw += the correlation of x with dy.
-    pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Bump, x: &[F], dy: &[F], dw: &mut [F]) {
+    pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Arena, x: &[F], dy: &[F], dw: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         let size = self.kernel_size();
@@ -82,7 +82,7 @@ impl Convolution {
     }
 
     /// The pullback to the images: dx += dy * wᵀ, the transposed convolution.
-    pub(crate) fn pull_image<F: Scalar>(self, arena: &Bump, w: &[F], dy: &[F], dx: &mut [F]) {
+    pub(crate) fn pull_image<F: Scalar>(self, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         for block in self.blocks() {
@@ -132,7 +132,7 @@ impl Convolution {
     }
 
     /// Memory for the columns of a block.
-    fn columns_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
+    fn columns_room<F: Scalar>(self, arena: &Arena) -> &mut [F] {
         let [samples, rows] = self.block_size();
         let len =
             if self.windows.is_identity() { 0 } else { self.kernel_size() * samples * rows * self.windows.out[1] };
@@ -140,7 +140,7 @@ impl Convolution {
     }
 
     /// Memory for a block's outputs as a matrix, if they are not one [in place](Self::in_place).
-    fn dense_room<F: Scalar>(self, arena: &Bump) -> &mut [F] {
+    fn dense_room<F: Scalar>(self, arena: &Arena) -> &mut [F] {
         let [samples, _] = self.block_size();
         let len = if samples == 1 { 0 } else { self.outputs * samples * self.windows.count() };
         arena.alloc_slice_fill_copy(len, F::zero())

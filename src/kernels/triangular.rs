@@ -1,6 +1,6 @@
 //! Substitution with triangular matrices, by halves, so that most of the work is matrix products.
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 
 use crate::number::Scalar;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
@@ -33,7 +33,7 @@ impl<'a, F: Scalar> Triangle<'a, F> {
     }
 
     /// Overwrites X with T⁻¹X. X has `columns` columns, in row-major order.
-    pub(crate) fn solve(self, x: &mut [F], columns: usize, arena: &Bump) {
+    pub(crate) fn solve(self, x: &mut [F], columns: usize, arena: &Arena) {
         debug_assert_eq!(x.len(), self.order * columns);
         if columns > 0 {
             let halves = if self.order > SMALL { self.order.div_ceil(2) * columns } else { 0 };

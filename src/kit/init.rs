@@ -24,9 +24,11 @@ use ndarray::{Array, Dimension, IntoDimension};
 use rand::Rng;
 use rand_distr::StandardNormal;
 
+use crate::arena::room;
 use crate::number::Scalar;
 
 /// Numbers that are uniform on [low, high].
+#[track_caller]
 pub fn uniform<F: Scalar, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     low: f64,
@@ -37,6 +39,7 @@ pub fn uniform<F: Scalar, D: Dimension>(
 }
 
 /// Normal numbers with a mean and a standard deviation.
+#[track_caller]
 pub fn normal<F: Scalar, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     mean: f64,
@@ -116,8 +119,11 @@ pub fn he_normal<F: Scalar, D: Dimension>(
     normal(shape, 0.0, std, rng)
 }
 
+#[track_caller]
 fn draw<F: Scalar, D: Dimension>(shape: D, mut next: impl FnMut() -> f64) -> Array<F, D> {
-    Array::from_shape_simple_fn(shape, || F::lit(next()))
+    let mut numbers = room("init", shape.slice());
+    numbers.extend((0..shape.size()).map(|_| F::lit(next())));
+    Array::from_shape_vec(shape, numbers).expect("as many numbers as the shape has")
 }
 
 /// The pair (`fan_in`, `fan_out`) of a shape, by the table of this module.
@@ -126,8 +132,8 @@ fn fans(shape: &[usize]) -> (f64, f64) {
     match *shape {
         [inputs, outputs] => (inputs as f64, outputs as f64),
         [outputs, inputs, ref kernel @ ..] => {
-            let size: usize = kernel.iter().product();
-            ((inputs * size) as f64, (outputs * size) as f64)
+            let size: f64 = kernel.iter().map(|len| *len as f64).product();
+            (inputs as f64 * size, outputs as f64 * size)
         }
         _ => panic!(
             "init: the shape {shape:?} has no inputs and outputs; a weight needs two axes or more, \

@@ -19,6 +19,7 @@ use std::fmt;
 
 use ndarray::{ArrayBase, Data, Dimension, Ix2};
 
+use crate::arena::room;
 use crate::kernels::{Moments, moments};
 use crate::number::BaseFloat;
 use crate::slices::LongSum;
@@ -185,8 +186,10 @@ impl Confusion {
     /// If `predicted` and `actual` differ in length, or a class is not below `classes`.
     #[track_caller]
     pub fn new(classes: usize, predicted: &[usize], actual: &[usize]) -> Self {
+        let mut counts = room("Confusion::new", &[classes, classes]);
+        counts.resize(classes * classes, 0);
         let names = (0..classes).map(|class| class.to_string()).collect();
-        let mut confusion = Self { counts: vec![0; classes * classes], names };
+        let mut confusion = Self { counts, names };
         confusion.add(predicted, actual);
         confusion
     }

@@ -14,6 +14,8 @@ mod gradient;
 mod group;
 mod identity;
 mod on;
+#[cfg(test)]
+mod refusals;
 mod store;
 
 pub use gradient::ParamsGradient;

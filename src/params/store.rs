@@ -9,6 +9,7 @@ use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
 use smallvec::SmallVec;
 
 use super::identity::{self, Identity, Owner};
+use crate::arena::refuse;
 use crate::number::{Dual, Scalar};
 use crate::tape::Tape;
 use crate::text::Table;
@@ -229,7 +230,14 @@ impl<F: Scalar> Params<F> {
         let len = self.state.len();
         if array.len() > self.state.capacity() - len {
             // An eighth of spare room, not the factor of two of `Vec`: the vector is as large as the model.
-            self.state.reserve_exact(array.len() + len / 8);
+            let room = self.state.try_reserve_exact(array.len().saturating_add(len / 8));
+            if room.is_err() {
+                refuse(
+                    format_args!("Params::add: an array of shape {:?} beside {len} numbers", array.shape()),
+                    array.len(),
+                    size_of::<F>(),
+                );
+            }
         }
         match array.as_slice() {
             Some(values) => self.state.extend_from_slice(values),
@@ -532,11 +540,10 @@ impl<F: Scalar> Params<F> {
 
     /// Makes the weights the next inputs of a tape and returns the slot of the first number. Each weight is an input of
     /// its own, so that a large one gets a section of its own (see [`Tape::input_slots`]).
+    #[track_caller]
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
-        let mut weights = self.entries.iter().filter(|entry| !entry.buffer).map(|entry| tape.input_slots(entry.len));
-        let first = weights.next().unwrap_or_else(|| tape.input_slots(0));
-        weights.for_each(drop);
-        first
+        let weights = self.entries.iter().filter(|entry| !entry.buffer);
+        tape.input_runs(self.entries.len(), self.len(), weights.map(|entry| entry.len))
     }
 
     /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.

@@ -75,19 +75,14 @@ pub(super) struct KeptVars<'t, F> {
 }
 
 impl<'t, F: Scalar> KeptVars<'t, F> {
+    /// The variables with their [values](values_on), retained.
     #[track_caller]
-    pub(super) fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> Self {
+    pub(super) fn new(tape: &'t Tape<F>, vars: &[Var<'t, F>], values: &'t [F]) -> Self {
         let slots = tape.arena().alloc_slice_fill_copy(vars.len(), SINK);
         for (slot, var) in slots.iter_mut().zip(vars) {
-            if let Some(own) = var.tape() {
-                assert!(
-                    std::ptr::eq(own, tape),
-                    "checkpoint: an input belongs to tape {own:p}, the checkpoint is recorded on tape {tape:p}"
-                );
-            }
             *slot = var.retain().slot();
         }
-        Self { slots, values: tape.arena().alloc_slice_fill_iter(vars.iter().map(|var| var.value())) }
+        Self { slots, values }
     }
 
     fn is_constant(self) -> bool {
@@ -102,6 +97,18 @@ impl<'t, F: Scalar> KeptVars<'t, F> {
             }
         }
     }
+}
+
+/// The values of some variables, in the arena. Panics unless all are on this tape.
+#[track_caller]
+fn values_on<'t, F: Scalar>(tape: &'t Tape<F>, vars: &[Var<'t, F>]) -> &'t [F] {
+    for own in vars.iter().filter_map(Var::tape) {
+        assert!(
+            std::ptr::eq(own, tape),
+            "checkpoint: an input belongs to tape {own:p}, the checkpoint is recorded on tape {tape:p}"
+        );
+    }
+    tape.arena().alloc_slice_fill_iter(vars.iter().map(|var| var.value()))
 }
 
 fn constants<'s, F: Scalar>(values: &[F]) -> Vec<Var<'s, F>> {
@@ -178,18 +185,23 @@ impl<F: Scalar> Tape<F> {
         inputs: &[Var<'t, F>],
         f: impl for<'s> Fn(&[Var<'s, F>]) -> Vec<Var<'s, F>> + Copy + 't,
     ) -> Vec<Var<'t, F>> {
-        let inputs = KeptVars::new(self, inputs);
-        let outputs = f(&constants(inputs.values));
+        let of_inputs = values_on(self, inputs);
+        let outputs = f(&constants(of_inputs));
         assert_captures_nothing(&outputs);
         let values = &*self.arena().alloc_slice_fill_iter(outputs.iter().map(|output| output.value()));
-        self.results("checkpoint", values, inputs.is_constant(), move |cotangents| {
+        // The closure may have recorded on this tape, so that the attempt begins here.
+        let attempt = self.records().attempt();
+        let inputs = KeptVars::new(self, inputs, of_inputs);
+        let results = self.results("checkpoint", values, inputs.is_constant(), move |cotangents| {
             self.with_spare(|tape| {
                 let x = tape.vars_from(inputs.values);
                 let y = f(x);
                 assert_same(values, y.iter().map(|y| y.value()));
                 inputs.add(&mut cotangents.of_operands, sweep(tape, &y, cotangents.of_result).wrt(x));
             });
-        })
+        });
+        attempt.keep();
+        results
     }
 
     /// The state after `steps` times `state = step(i, inputs, state)`, i = 0, 1, .... The tape keeps a few snapshots of
@@ -230,62 +242,67 @@ impl<F: Scalar> Tape<F> {
         let width = state.len();
         let first_more = schedule.snapshots(steps).checked_sub(1);
         let first_more = first_more.expect("checkpoint_loop: the schedule needs at least one snapshot");
-        let (inputs, state) = (KeptVars::new(self, inputs), KeptVars::new(self, state));
-        let (mut at, mut values, mut more) = (0, state.values.to_vec(), first_more);
-        let snapshots = self.arena().alloc_slice_fill_default::<(usize, &[F])>(first_more + 1);
+        let (of_inputs, of_state) = (values_on(self, inputs), values_on(self, state));
+        let (mut at, mut values, mut more) = (0, of_state.to_vec(), first_more);
+        let snapshots = self.arena().alloc_slice_fill_copy::<(usize, &[F])>(first_more + 1, (0, &[]));
         let mut count = 0;
         loop {
             snapshots[count] = (at, self.arena().alloc_slice_copy(&values));
             count += 1;
             let Some(next) = schedule.next(steps, steps - at, more) else { break };
-            values = run(step, inputs, at..at + next, &values);
+            values = run(step, of_inputs, at..at + next, &values);
             (at, more) = (at + next, more - 1);
         }
         // The sweep starts from here.
         let last = at.max(steps.saturating_sub(schedule.leaf(steps)));
-        let last_state = &*self.arena().alloc_slice_copy(&run(step, inputs, at..last, &values));
-        let values = &*self.arena().alloc_slice_copy(&run(step, inputs, last..steps, last_state));
+        let last_state = &*self.arena().alloc_slice_copy(&run(step, of_inputs, at..last, &values));
+        let values = &*self.arena().alloc_slice_copy(&run(step, of_inputs, last..steps, last_state));
         let snapshots = &snapshots[..count];
 
-        self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
-            let mut lambda = cotangents.of_result.to_vec();
-            let mut of_inputs = vec![F::zero(); inputs.values.len()];
-            // The snapshots: step, state, and the number of further snapshots that can be put after each.
-            let mut stack: Vec<(usize, Vec<F>, usize)> =
-                snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
-            let (mut end, mut end_state) = (steps, values.to_vec());
-            while let Some((at, start, more)) = stack.last() {
-                let (at, more) = (*at, *more);
-                if let Some(next) = schedule.next(steps, end - at, more) {
-                    let state = run(step, inputs, at..at + next, start);
-                    stack.push((at + next, state, more - 1));
-                    continue;
-                }
-                // Record the last steps. If no snapshot is left, they start from a state that is not kept.
-                let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
-                let start = if end == steps { last_state.to_vec() } else { run(step, inputs, at..from, start) };
-                self.with_spare(|tape| {
-                    let (u, first) = (tape.vars_from(inputs.values), tape.vars_from(&start));
-                    let mut x = first.to_vec();
-                    for i in from..end {
-                        x = step(i, u, &x);
-                        assert_width(width, x.len(), i);
+        let attempt = self.records().attempt();
+        let (inputs, state) = (KeptVars::new(self, inputs, of_inputs), KeptVars::new(self, state, of_state));
+        let results =
+            self.results("checkpoint_loop", values, inputs.is_constant() && state.is_constant(), move |cotangents| {
+                let mut lambda = cotangents.of_result.to_vec();
+                let mut sums = vec![F::zero(); of_inputs.len()];
+                // The snapshots: step, state, and the number of further snapshots that can be put after each.
+                let mut stack: Vec<(usize, Vec<F>, usize)> =
+                    snapshots.iter().enumerate().map(|(i, (at, x))| (*at, x.to_vec(), first_more - i)).collect();
+                let (mut end, mut end_state) = (steps, values.to_vec());
+                while let Some((at, start, more)) = stack.last() {
+                    let (at, more) = (*at, *more);
+                    if let Some(next) = schedule.next(steps, end - at, more) {
+                        let state = run(step, of_inputs, at..at + next, start);
+                        stack.push((at + next, state, more - 1));
+                        continue;
                     }
-                    assert_same(&end_state, x.iter().map(|x| x.value()));
-                    let gradient = sweep(tape, &x, &lambda);
-                    lambda = gradient.wrt(first);
-                    for (sum, term) in of_inputs.iter_mut().zip(gradient.wrt(u)) {
-                        *sum += term;
+                    // Record the last steps. If no snapshot is left, they start from a state that is not kept.
+                    let from = if end == steps { last } else { at.max(end.saturating_sub(schedule.leaf(steps))) };
+                    let start = if end == steps { last_state.to_vec() } else { run(step, of_inputs, at..from, start) };
+                    self.with_spare(|tape| {
+                        let (u, first) = (tape.vars_from(of_inputs), tape.vars_from(&start));
+                        let mut x = first.to_vec();
+                        for i in from..end {
+                            x = step(i, u, &x);
+                            assert_width(width, x.len(), i);
+                        }
+                        assert_same(&end_state, x.iter().map(|x| x.value()));
+                        let gradient = sweep(tape, &x, &lambda);
+                        lambda = gradient.wrt(first);
+                        for (sum, term) in sums.iter_mut().zip(gradient.wrt(u)) {
+                            *sum += term;
+                        }
+                    });
+                    (end, end_state) = (from, start);
+                    if end == at {
+                        stack.pop();
                     }
-                });
-                (end, end_state) = (from, start);
-                if end == at {
-                    stack.pop();
                 }
-            }
-            state.add(&mut cotangents.of_operands, lambda);
-            inputs.add(&mut cotangents.of_operands, of_inputs);
-        })
+                state.add(&mut cotangents.of_operands, lambda);
+                inputs.add(&mut cotangents.of_operands, sums);
+            });
+        attempt.keep();
+        results
     }
 
     /// Records a checkpoint and returns the variables of its result; constants if its inputs are constants.
@@ -310,11 +327,11 @@ impl<F: Scalar> Tape<F> {
 #[track_caller]
 fn run<F: Scalar>(
     step: impl for<'s> Fn(usize, &[Var<'s, F>], &[Var<'s, F>]) -> Vec<Var<'s, F>>,
-    inputs: KeptVars<'_, F>,
+    inputs: &[F],
     range: Range<usize>,
     state: &[F],
 ) -> Vec<F> {
-    let inputs = constants(inputs.values);
+    let inputs = constants(inputs);
     let mut state = constants(state);
     let width = state.len();
     for i in range {

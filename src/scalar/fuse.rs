@@ -11,7 +11,7 @@ use super::checkpoint::KeptVars;
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Length, Scalar, gap};
 use crate::slices::{BLOCK, Cascade, LongSum};
-use crate::tape::{OperationKind, Progression, SINK, Tape};
+use crate::tape::{Attempt, OperationKind, Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -232,18 +232,23 @@ pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
         // The sum may have overflowed.
         value = LongSum::of(x.iter().map(|x| x.value() / n));
     }
-    node(value, x.iter().map(|&x| (x, n.recip())))
+    let share = n.recip();
+    node(x, value, x.iter().map(|&x| (x, share)))
 }
 
-/// The node with the given value and (operand, partial) pairs. The iterator must not record.
+/// The node with the given value and (operand, partial) pairs, whose operands are those of `x`. The iterator must not
+/// record.
 #[track_caller]
 #[inline]
-fn node<'t, F: Scalar>(value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+fn node<'t, F: Scalar>(x: &[Var<'t, F>], value: F, mut operands: impl Iterator<Item = (Var<'t, F>, F)>) -> Var<'t, F> {
+    let attempt = x.iter().find_map(Var::tape).map(|tape| tape.records().attempt());
     let mut cells = CellWriter::new();
     while let Some(first) = operands.next() {
         cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
-    cells.record(value)
+    let node = cells.record(value);
+    attempt.map(Attempt::keep);
+    node
 }
 
 /// A wide record under construction, which appends cells to the tape as they come.
@@ -302,14 +307,39 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 #[track_caller]
 pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
-    let tape = a.first().and_then(Var::tape);
-    let (done, mut value) = tape.map_or((0, LongSum::new()), |tape| record_products(tape, a, b));
+    let Some(tape) = a.first().and_then(Var::tape) else { return dot_apart(None, (0, LongSum::new()), a, b) };
+    let attempt = tape.records().attempt();
+    let (done, value) = record_products(tape, a, b);
+    let node = if done == a.len() {
+        CellWriter { tape: Some(tape), count: done as u32 }.record(value.total())
+    } else {
+        dot_apart(Some(tape), (done, value), a, b)
+    };
+    attempt.keep();
+    node
+}
+
+/// The dot product, of which the first cells stand on the tape, with their part of the value: operands that are
+/// constants, or have weights that need care.
+#[inline(never)]
+#[track_caller]
+fn dot_apart<'t, F: Scalar>(
+    tape: Option<&'t Tape<F>>,
+    (done, mut value): (usize, LongSum<F>),
+    a: &[Var<'t, F>],
+    b: &[Var<'t, F>],
+) -> Var<'t, F> {
+    let (a, b) = (&a[done..], &b[done..]);
+    // Of cells from before, the caller takes care.
+    let attempt = a.iter().chain(b).find_map(Var::tape).map(|tape| tape.records().attempt());
     let mut cells = CellWriter { tape, count: done as u32 };
-    for (&a, &b) in a[done..].iter().zip(&b[done..]) {
+    for (&a, &b) in a.iter().zip(b) {
         value.add(a.value() * b.value());
         cells.add((a, b.value()), (b, a.value()));
     }
-    cells.record(value.total())
+    let node = cells.record(value.total());
+    attempt.map(Attempt::keep);
+    node
 }
 
 /// Appends the cells of leading pairs, up to the first with an operand that is not on this tape or has a weight that
@@ -341,7 +371,7 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     if length.leaves_origin() {
         return norm_at_origin(x, length.value);
     }
-    node(length.value, x.iter().map(|&x| (x, length.partial(x.value()))))
+    node(x, length.value, x.iter().map(|&x| (x, length.partial(x.value()))))
 }
 
 /// The norm at the origin, on dual numbers. A record multiplies by one partial for all tangents, but here the partial
@@ -350,11 +380,14 @@ pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
     let Some(tape) = x.iter().fold(None, |tape, x| common_tape(tape, x.tape())) else { return Var::constant(value) };
-    let (x, values) = (KeptVars::new(tape, x), std::slice::from_ref(tape.alloc(value)));
+    let attempt = tape.records().attempt();
+    let of_x = tape.arena().alloc_slice_fill_iter(x.iter().map(|x| x.value()));
+    let (x, values) = (KeptVars::new(tape, x, of_x), std::slice::from_ref(tape.alloc(value)));
     let slot = tape.push_op(OperationKind::new("norm", [None; 2]), &[1], values, move |cotangents| {
         let dy = cotangents.of_result[0];
         x.add(&mut cotangents.of_operands, x.values.iter().map(|x| dy.pull_from_origin(*x, value)));
     });
+    attempt.keep();
     Var::on(tape, slot, value)
 }
 
@@ -371,7 +404,7 @@ fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
 #[track_caller]
 pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let (largest, total) = exp_sum(x);
-    node(largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
+    node(x, largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
 }
 
 /// The probabilities e^xᵢ/Σe^xⱼ, each a node of n operands.
@@ -390,7 +423,7 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     let mut rows = Vec::with_capacity(x.len());
     for (i, &pi) in p.iter().enumerate() {
         let partial = |j: usize| if i == j { pi * (F::one() - pi) } else { -pi * p[j] };
-        rows.push(node(pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
+        rows.push(node(x, pi, x.iter().enumerate().map(|(j, &x)| (x, partial(j)))));
     }
     rows
 }

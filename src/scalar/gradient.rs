@@ -224,6 +224,9 @@ impl<'t, F: Scalar> Var<'t, F> {
 
     /// Same as [`backward`](Self::backward), but into the memory of a gradient of the same tape.
     ///
+    /// Any number of such sweeps takes no more memory than a few. The gradient keeps its length, so that derivatives with
+    /// respect to what was recorded after this value are 0. If a pullback panics, every number of the gradient is NaN.
+    ///
     /// ```
     /// let tape = wengert::Tape::new();
     /// let [x, y] = tape.vars([2.0, 3.0]);
@@ -243,9 +246,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
         let tape = self.expect_tape();
         gradient.assert_same_tape(tape);
-        if !sweep::backward_into(tape, gradient.adjoints, self.slot() as usize, self.weight()) {
-            gradient.adjoints = sweep::backward(tape, self.slot() as usize, self.weight());
-        }
+        sweep::backward_into(tape, &mut gradient.adjoints, self.slot() as usize, self.weight());
     }
 
     /// The tape of the value. Panics for a constant.
@@ -310,7 +311,7 @@ impl<F: Scalar> Tape<F> {
             );
             scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
         }
-        sweep::backward_from(self, adjoints, self.arena());
+        sweep::backward_from(self, adjoints);
         Gradient { tape: self, adjoints }
     }
 }

@@ -156,6 +156,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// assert_eq!((gradient[h], gradient[x]), (3.0, 12.0));
     /// ```
     #[inline]
+    #[track_caller]
     pub fn retain(self) -> Self {
         match self.tape {
             Some(tape) if !self.node => {
@@ -421,6 +422,7 @@ impl<F: Scalar> Tape<F> {
     /// let x = tape.var(0.5);
     /// assert_eq!(x.sin().backward()[x], 0.5_f64.cos());
     /// ```
+    #[track_caller]
     pub fn var(&self, x: F) -> Var<'_, F> {
         Var::on(self, self.input_slots(1), x)
     }
@@ -432,6 +434,7 @@ impl<F: Scalar> Tape<F> {
     /// let [x, y] = tape.vars([3.0, 4.0]);
     /// assert_eq!(x.hypot(y).backward().wrt([x, y]), [0.6, 0.8]);
     /// ```
+    #[track_caller]
     pub fn vars<const N: usize>(&self, values: [F; N]) -> [Var<'_, F>; N] {
         let first = self.input_slots(N);
         std::array::from_fn(|i| Var::on(self, first + i as u32, values[i]))
@@ -445,9 +448,14 @@ impl<F: Scalar> Tape<F> {
     /// let loss = wengert::dot(x, x);
     /// assert_eq!(loss.backward().wrt(x), [2.0, 4.0, 6.0]);
     /// ```
+    #[track_caller]
     pub fn vars_from(&self, values: &[F]) -> &[Var<'_, F>] {
-        let first = self.input_slots(values.len());
-        self.arena().alloc_slice_fill_with(values.len(), |i| Var::on(self, first + i as u32, values[i]))
+        // The slots come last: memory for the handles may be refused.
+        let first = self.slots() as u32;
+        let vars = |i: usize| Var::on(self, first.wrapping_add(i as u32), values[i]);
+        let vars = self.arena().alloc_slice_fill_with(values.len(), vars);
+        self.input_slots(values.len());
+        vars
     }
 }
 

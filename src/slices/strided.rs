@@ -18,12 +18,15 @@ pub(crate) struct Layout<'a> {
 impl Layout<'_> {
     /// The range from the lowest to the highest place of the elements of a shape. It is empty for an empty shape.
     pub(crate) fn reach(self, shape: &[usize]) -> Range<usize> {
+        if shape.contains(&0) {
+            return 0..0;
+        }
         let (mut first, mut last) = (self.offset as isize, self.offset as isize);
         for (&len, &step) in shape.iter().zip(self.strides) {
             let reach = (len as isize - 1) * step;
             *(if step < 0 { &mut first } else { &mut last }) += reach;
         }
-        if shape.contains(&0) { 0..0 } else { first as usize..last as usize + 1 }
+        first as usize..last as usize + 1
     }
 }
 

@@ -5,10 +5,9 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
 
-use bumpalo::Bump;
-
 use super::operation::{Cotangents, Op, OperationInfo, OperationKind, PullbackFn};
 use super::record::{Record, Records};
+use crate::arena::{Arena, refuse, request};
 use crate::number::Scalar;
 
 /// The check of a sweep's value and adjoints that [`Tape::check_finite`] turns on; returns a complaint, if any.
@@ -46,9 +45,9 @@ pub struct Tape<F: Scalar = f64> {
     records: Records<F>,
     ops: RefCell<Vec<Op<F>>>,
     /// Values, pullbacks and adjoints. The arena never moves its contents.
-    arena: Bump,
-    /// The size of the arena after the last clear, in one chunk.
-    chunk: usize,
+    arena: Arena,
+    /// Memory for the temporaries of a sweep's pullbacks, empty between sweeps.
+    scratch: Cell<Arena>,
     /// The values in the arena that have a destructor.
     drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
     /// A spare vector for the terms of a sum.
@@ -104,12 +103,17 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// An empty tape with room for `operations` scalar operations.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for them.
+    #[track_caller]
     pub fn with_capacity(operations: usize) -> Self {
         let tape = Self {
             records: Records::with_capacity(operations),
             ops: RefCell::default(),
-            arena: Bump::new(),
-            chunk: 0,
+            arena: Arena::new(),
+            scratch: Cell::default(),
             drops: RefCell::default(),
             terms: Cell::default(),
             check: None,
@@ -126,25 +130,7 @@ impl<F: Scalar> Tape<F> {
         // SAFETY: handles borrow the tape, which is borrowed mutably here, so none is left.
         unsafe { self.forget() };
         self.lent.set(0);
-        if self.arena.allocated_bytes() == self.chunk {
-            self.arena.reset();
-        } else {
-            self.clear_arena();
-        }
-    }
-
-    #[cold]
-    fn clear_arena(&mut self) {
-        if self.arena.iter_allocated_chunks().nth(1).is_none() {
-            self.arena.reset();
-        } else {
-            // One chunk for the contents of several. `reset` would keep the last chunk, and the next one would be
-            // twice its size: see M12 in docs/MEASUREMENTS.md.
-            let used = self.arena.allocated_bytes() - self.arena.chunk_capacity();
-            self.arena = Bump::new(); // frees the old chunks before the new one is allocated
-            self.arena = Bump::with_capacity(used + used / 16);
-        }
-        self.chunk = self.arena.allocated_bytes();
+        self.arena.clear();
     }
 
     /// Forgets every operation. Values in the arena that need no drop stay; `clear` reclaims their memory.
@@ -201,14 +187,16 @@ impl<F: Scalar> Tape<F> {
         self.len() == 0
     }
 
-    /// The number of bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps. The spare tapes
-    /// of [checkpoints](Self::checkpoint), which are empty between sweeps, are not counted.
+    /// The number of bytes in use: records, tensor values, pullbacks and the adjoints of past sweeps. The memory for
+    /// temporaries of a sweep and the spare tapes of [checkpoints](Self::checkpoint), which are empty between sweeps, are
+    /// not counted.
     pub fn memory(&self) -> usize {
         let ops = self.ops.borrow();
-        // Free room at the end of the arena's current chunk is not in use.
-        let arena = self.arena.allocated_bytes() - self.arena.chunk_capacity();
         let adjoints = self.lent.get() * size_of::<F>();
-        self.records.len() * size_of::<Record<F>>() + ops.len() * size_of::<Op<F>>() + arena + adjoints
+        self.records.len() * size_of::<Record<F>>()
+            + ops.len() * size_of::<Op<F>>()
+            + self.arena.used_bytes()
+            + adjoints
     }
 
     #[inline(always)]
@@ -233,12 +221,31 @@ impl<F: Scalar> Tape<F> {
 
     /// Takes `len` slots for inputs and returns the first. Small inputs next to each other share an operation; a large
     /// one has its own, so that a sweep can write the adjoints of a whole matrix instead of adding to them.
+    #[track_caller]
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
-        const SMALL: usize = 64;
+        self.input_runs(1, len, std::iter::once(len))
+    }
+
+    /// Takes slots for inputs in a row, at most `most` and of these lengths, and returns the first.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn input_runs(&self, most: usize, total: usize, lens: impl Iterator<Item = usize>) -> u32 {
         let mut ops = self.ops_mut();
-        let records = self.records.len();
         // Slots may be refused, and memory: both come before the first change.
-        ops.reserve(1);
+        reserve(&mut ops, most);
+        self.records.check_slots(total, None);
+        let first = self.slots() as u32;
+        for len in lens {
+            self.push_inputs(&mut ops, len);
+        }
+        first
+    }
+
+    /// Lists `len` inputs, for which there must be room.
+    #[inline]
+    fn push_inputs(&self, ops: &mut Vec<Op<F>>, len: usize) {
+        const SMALL: usize = 64;
+        let records = self.records.len();
         let first = self.records.take_slots(len);
         match ops.last_mut() {
             Some(last) if last.pullback.is_none() && last.records == records && last.len.max(len) < SMALL => {
@@ -246,7 +253,6 @@ impl<F: Scalar> Tape<F> {
             }
             _ => ops.push(Op { records, first: first as usize, len, pullback: None, info: None }),
         }
-        first
     }
 
     /// Records a tensor operation and returns the slot of the first element of its result.
@@ -289,16 +295,18 @@ impl<F: Scalar> Tape<F> {
             std::mem::transmute::<NonNull<PullbackFn<'t, F>>, NonNull<PullbackFn<'static, F>>>(NonNull::from(pullback))
         };
         let mut ops = self.ops_mut();
-        let records = self.records.len();
-        // As in `input_slots`. An operation without slots of its own would stay on the list, and records that get
+        // As in `input_runs`. An operation without slots of its own would stay on the list, and records that get
         // these slots later would wake its pullback.
-        ops.reserve(1);
+        reserve(&mut ops, 1);
+        self.records.check_slots(len, Some((kind.name, shape)));
+        let records = self.records.len();
         let first = self.records.take_slots(len);
         let info = Some(NonNull::from(info).cast());
         ops.push(Op { records, first: first as usize, len, pullback: Some(pullback), info });
         first
     }
 
+    #[track_caller]
     fn ops_mut(&self) -> RefMut<'_, Vec<Op<F>>> {
         self.records.assert_unlocked();
         self.ops.borrow_mut()
@@ -310,10 +318,14 @@ impl<F: Scalar> Tape<F> {
     /// destructor must be Send, and the destructor must not read anything borrowed. Such values are arrays, parameters,
     /// and nodes and shapes of dynamic dimension, which free memory of their own; and pullbacks of `Tape::custom`,
     /// which capture a user's closure that is `Send + 'static`. Other pullbacks have no destructor.
+    #[track_caller]
     pub(crate) fn alloc<T>(&self, value: T) -> &T {
         unsafe fn drop_place<T>(place: NonNull<()>) {
             // SAFETY: the caller passes the place of a live T that is not used afterwards.
             unsafe { place.cast::<T>().drop_in_place() };
+        }
+        if std::mem::needs_drop::<T>() {
+            reserve(&mut self.drops.borrow_mut(), 1);
         }
         let place = self.arena.alloc(value);
         if std::mem::needs_drop::<T>() {
@@ -322,7 +334,7 @@ impl<F: Scalar> Tape<F> {
         place
     }
 
-    pub(crate) fn arena(&self) -> &Bump {
+    pub(crate) fn arena(&self) -> &Arena {
         &self.arena
     }
 
@@ -338,17 +350,31 @@ impl<F: Scalar> Tape<F> {
         if self.lent.get() > 0 || len == 0 {
             return None;
         }
-        self.lent.set(len);
         let (adjoints, stale) = RefMut::map_split(self.adjoints.borrow_mut(), |(adjoints, stale)| (adjoints, stale));
         let mut adjoints = adjoints;
         if adjoints.len() < len {
             *adjoints = Vec::new(); // frees the old memory before the new one is allocated
-            *adjoints = vec![F::zero(); len];
+            request();
+            if adjoints.try_reserve_exact(len).is_err() {
+                refuse("the buffer of adjoints", len, size_of::<F>());
+            }
+            adjoints.resize(len, F::zero());
         }
+        self.lent.set(len);
         // SAFETY: the vector has at least `len` elements, all written. The slice borrows the tape, so it is gone when
         // `clear`, which borrows the tape mutably, sets `lent` to 0. Until then `lent` is not 0, so this function,
         // which alone touches the vector, returns before it does.
         Some((unsafe { std::slice::from_raw_parts_mut(adjoints.as_mut_ptr(), len) }, stale))
+    }
+
+    /// Lends an empty arena for the temporaries of a sweep. (A sweep within a pullback of another gets one of its own.)
+    #[inline]
+    pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&Arena) -> T) -> T {
+        let mut arena = self.scratch.take();
+        let result = work(&arena);
+        arena.clear();
+        self.scratch.set(arena);
+        result
     }
 
     /// Runs `work` on an empty tape, which is cleared and kept for the next call.
@@ -364,6 +390,16 @@ impl<F: Scalar> Tape<F> {
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
         let ops = self.ops.borrow();
         self.records.read(|records| f(records, &ops))
+    }
+}
+
+/// Makes room for more elements, so that pushes cannot fail.
+#[inline(always)]
+#[track_caller]
+fn reserve<T>(list: &mut Vec<T>, more: usize) {
+    request();
+    if list.try_reserve(more).is_err() {
+        refuse("the list of operations", list.len() + more, size_of::<T>());
     }
 }
 

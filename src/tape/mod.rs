@@ -37,7 +37,7 @@
 //!
 //! 1. *Every parent of a record is below the record's own slot*, because `reverse.rs` indexes without bounds checks.
 //!    Slots reach a record only from handles of the same tape (operators refuse handles of two tapes), and no handle
-//!    outlives `clear` or `forget`, which alone take slots back.
+//!    outlives `clear`, `forget` or a failed `Records::attempt`, which alone take slots back.
 //! 2. *What a pullback captures is alive when the pullback is called*: see `Tape::push_op`.
 //! 3. *What the description of an operation refers to is alive until the tape is cleared*: see `Tape::push_op`.
 //! 4. *A value that the tape drops may be dropped on any thread, and its destructor reads nothing that was borrowed*:
@@ -55,5 +55,5 @@ pub(crate) use multi_sweep::{MultiSweep, SEEDS};
 #[allow(unreachable_pub)] // named by the sealed trait `CustomInputs`
 pub use operation::Adjoints;
 pub(crate) use operation::{Cotangents, Op, OperandInfo, OperationInfo, OperationKind, Section, sections};
-pub(crate) use record::{Entries, Progression, Record, SINK, backward, forward, operations};
+pub(crate) use record::{Attempt, Entries, Progression, Record, SINK, backward, forward, operations};
 pub(crate) use sweep::{Output, Scope};

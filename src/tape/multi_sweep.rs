@@ -1,6 +1,6 @@
 //! Several seeds in one pass over a recording: [`MultiSweep`].
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 
 use super::list::Tape;
 use super::operation::{Adjoints, sections};
@@ -35,12 +35,12 @@ pub(crate) struct MultiSweep<F: Scalar> {
     /// The number of lanes up to the last one with a seed.
     used: usize,
     /// Memory for temporaries of pullbacks.
-    arena: Bump,
+    arena: Arena,
 }
 
 impl<F: Scalar> MultiSweep<F> {
     pub(crate) fn new() -> Self {
-        Self { numbers: Vec::new(), side_by_side: true, top: 0, used: 0, arena: Bump::new() }
+        Self { numbers: Vec::new(), side_by_side: true, top: 0, used: 0, arena: Arena::new() }
     }
 
     /// Sets every number to zero, for a pass over `tape`.
@@ -93,7 +93,7 @@ impl<F: Scalar> MultiSweep<F> {
     pub(crate) fn reverse(&mut self, tape: &Tape<F>) {
         let (numbers, top) = (&mut self.numbers, self.top);
         assert!(numbers.len() == tape.slots(), "cleared for another recording");
-        self.arena.reset();
+        self.arena.clear();
         let arena = &self.arena;
         tape.with_records(|records, ops| {
             for section in sections(records, ops).rev().filter(|section| section.op.first <= top) {
@@ -110,17 +110,16 @@ impl<F: Scalar> MultiSweep<F> {
     }
 
     /// Pushes the seeds forward: the numbers become tangents. The partials of a recording are a linear program, which
-    /// runs either way.
-    ///
-    /// # Panics
-    ///
-    /// If the recording has tensor operations, of which the tape has only the pullbacks.
+    /// runs either way. Of a tensor operation the tape has only the pullback, so that the tangents of its result, and of
+    /// what depends on that, are NaN.
     pub(crate) fn forward(&mut self, tape: &Tape<F>) {
         let numbers = &mut self.numbers;
         assert!(numbers.len() == tape.slots(), "cleared for another recording");
         tape.with_records(|records, ops| {
             for section in sections(records, ops) {
-                assert!(section.op.pullback.is_none(), "forward over a tensor operation");
+                if section.op.pullback.is_some() {
+                    numbers[section.op.first..section.first].fill([F::nan(); SEEDS]);
+                }
                 F::dispatch(Forward { records: section.records, tangents: numbers, first: section.first });
             }
         });

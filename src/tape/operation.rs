@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::panic::Location;
 use std::ptr::NonNull;
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 
 use super::record::{self, Entries, Record};
 use crate::number::Scalar;
@@ -96,7 +96,7 @@ pub(crate) struct Cotangents<'a, F: Scalar> {
     /// The adjoints of all slots below the result's, those of the operands among them.
     pub(crate) of_operands: Adjoints<'a, F>,
     /// Memory for temporaries.
-    pub(crate) arena: &'a Bump,
+    pub(crate) arena: &'a Arena,
 }
 
 /// The adjoints of all slots below an operation's result.

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 
 use num_traits::ToPrimitive;
 
+use crate::arena::{refuse, request};
 use crate::number::Scalar;
 
 /// The slot that stands for "no parent"; nothing reads its adjoint.
@@ -13,6 +14,15 @@ pub(crate) const SINK: u32 = 0;
 
 /// The greatest number of slots: a slot has 31 bits, because the top bit of a parent marks a wide record.
 const MAX_SLOTS: usize = 1 << 31;
+
+/// [`MAX_SLOTS`], or fewer in a test.
+#[inline(always)]
+fn max_slots() -> usize {
+    #[cfg(test)]
+    return crate::arena::faults::slots();
+    #[cfg(not(test))]
+    MAX_SLOTS
+}
 
 /// In `parents[1]`: this record heads a wide one.
 const WIDE: u32 = 1 << 31;
@@ -225,6 +235,31 @@ impl<F> Drop for Lock<'_, F> {
     }
 }
 
+/// See [`Records::attempt`].
+pub(crate) struct Attempt<'a, F> {
+    records: &'a Records<F>,
+    /// The state before.
+    next: u32,
+    offset: u32,
+}
+
+impl<F> Attempt<'_, F> {
+    /// The records stay.
+    #[inline(always)]
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<F> Drop for Attempt<'_, F> {
+    fn drop(&mut self) {
+        // With another offset, slots above the records are in use.
+        if self.records.offset.get() == self.offset {
+            self.records.next.set(self.next);
+        }
+    }
+}
+
 impl<F> Drop for Records<F> {
     fn drop(&mut self) {
         drop(ManuallyDrop::into_inner(self.vector()));
@@ -232,7 +267,12 @@ impl<F> Drop for Records<F> {
 }
 
 impl<F> Records<F> {
+    #[track_caller]
     pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut memory = Vec::new();
+        if memory.try_reserve_exact(capacity).is_err() {
+            refuse("a tape with this capacity", capacity, size_of::<Record<F>>());
+        }
         let records = Self {
             memory: Cell::new((NonNull::dangling(), 0)),
             base: Cell::new(std::ptr::null_mut()),
@@ -241,7 +281,7 @@ impl<F> Records<F> {
             offset: Cell::new(0),
             locked: Cell::new(false),
         };
-        records.set_vector(ManuallyDrop::new(Vec::with_capacity(capacity)));
+        records.set_vector(ManuallyDrop::new(memory));
         records
     }
 
@@ -259,11 +299,13 @@ impl<F> Records<F> {
 
     /// Appends a record and returns its slot.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn push(&self, parents: [u32; 2], partials: [F; 2]) -> u32 {
         self.write(Record { parents, partials })
     }
 
     #[inline(always)]
+    #[track_caller]
     fn write(&self, record: Record<F>) -> u32 {
         self.append(1, |room, slot| {
             debug_assert!(record.parents[0] < slot && (record.parents[1] < slot || record.parents[1] & WIDE != 0));
@@ -278,6 +320,7 @@ impl<F> Records<F> {
     /// Private, for two promises that each `fill` in this file keeps: the records that it counts are written, and it
     /// appends nothing itself, or holds the [lock](Self::lock) while it calls foreign code.
     #[inline(always)]
+    #[track_caller]
     fn append(&self, most: usize, fill: impl FnOnce(&mut [MaybeUninit<Record<F>>], u32) -> u32) -> u32 {
         let first = self.next.get();
         if most > (self.limit.get() - first) as usize {
@@ -300,12 +343,18 @@ impl<F> Records<F> {
     /// If there are no slots for them, or while records are read.
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn grow(&self, more: usize) {
         self.assert_unlocked();
-        assert_room(self.slots(), more);
+        assert_room(self.slots(), more, None);
+        request();
         let mut records = self.vector();
-        records.reserve(more.max(64));
+        if records.try_reserve(more.max(64)).is_err() {
+            refuse("the list of scalar operations", records.len() + more, size_of::<Record<F>>());
+        }
         self.set_vector(records);
+        #[cfg(test)] // see `relocate`
+        self.limit.set(self.next.get() + more as u32);
     }
 
     /// The written records as a vector. After a change it must go back by [`set_vector`](Self::set_vector).
@@ -328,17 +377,27 @@ impl<F> Records<F> {
         let ((start, capacity), offset) = (self.memory.get(), self.offset.get() as usize);
         self.base.set(start.as_ptr().wrapping_sub(offset));
         self.limit.set((offset + capacity).min(MAX_SLOTS) as u32);
+        // In unit tests each record asks for room, so that a test can refuse it.
+        #[cfg(test)]
+        self.limit.set(self.next.get());
     }
 
-    /// Takes `len` slots that are not records' and returns the first.
-    ///
-    /// # Panics
-    ///
-    /// If fewer than `len` slots are left, or while records are read. The tape is unchanged then.
-    pub(crate) fn take_slots(&self, len: usize) -> u32 {
+    /// Panics if [`take_slots`](Self::take_slots) cannot take `len` slots: fewer are left, or records are read. The
+    /// message for a tape that is full names the operation and the shape of its result, if there is one.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn check_slots(&self, len: usize, of: Option<(&str, &[usize])>) {
         self.assert_unlocked();
+        assert_room(self.slots(), len, of);
+        request();
+    }
+
+    /// Takes `len` slots that are not records' and returns the first. There must be room for them; see
+    /// [`check_slots`](Self::check_slots).
+    #[inline]
+    pub(crate) fn take_slots(&self, len: usize) -> u32 {
         let first = self.next.get();
-        assert_room(first as usize, len);
+        debug_assert!(!self.locked.get() && len < MAX_SLOTS - first as usize);
         self.next.set(first + len as u32);
         self.offset.set(self.offset.get() + len as u32);
         self.relocate();
@@ -363,6 +422,13 @@ impl<F> Records<F> {
         f(&self.vector())
     }
 
+    /// An operation that takes several records: on unwinding, those since here are taken back, until
+    /// [`keep`](Attempt::keep) is called. No handle of such a record may leave the attempt before.
+    #[inline(always)]
+    pub(crate) fn attempt(&self) -> Attempt<'_, F> {
+        Attempt { records: self, next: self.next.get(), offset: self.offset.get() }
+    }
+
     /// Refuses records and slots, and keeps the memory in its place, until the lock is dropped.
     #[inline(always)]
     fn lock(&self) -> Lock<'_, F> {
@@ -376,6 +442,7 @@ impl<F> Records<F> {
     /// # Panics
     ///
     /// While records are read.
+    #[track_caller]
     pub(crate) fn assert_unlocked(&self) {
         assert!(!self.locked.get(), "a pullback must not record on the tape that is being swept; use another tape");
     }
@@ -384,6 +451,7 @@ impl<F> Records<F> {
 impl<F: Scalar> Records<F> {
     /// Appends a record of N terms (slot, partial) and returns its slot.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn push_row<const N: usize>(&self, terms: [(u32, F); N]) -> u32 {
         let term = |i: usize| if i < N { terms[i] } else { (SINK, F::zero()) };
         let row = |i: usize, j: usize| {
@@ -413,6 +481,7 @@ impl<F: Scalar> Records<F> {
     ///
     /// If `entries` records on this tape.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn push_each<A, B>(
         &self,
         a: &[A],
@@ -436,36 +505,72 @@ impl<F: Scalar> Records<F> {
     }
 
     /// Appends a record of any number of terms (slot, partial) and returns its slot.
+    #[track_caller]
     pub(crate) fn push_wide(&self, terms: &[(u32, F)]) -> u32 {
-        let pairs = terms.chunks_exact(2);
-        let (cells, rest) = (pairs.len(), pairs.remainder().first());
-        for pair in pairs {
-            self.push([pair[0].0, pair[1].0], [pair[0].1, pair[1].1]);
+        if let &[(p, d), (q, e)] = terms {
+            return self.push([p, q], [d, e]);
         }
-        if terms.len() == 2 { self.next.get() - 1 } else { self.push_head(cells as u32, rest.copied()) }
+        let pairs = terms.chunks_exact(2);
+        let (cells, rest) = (assert_count(pairs.len()), pairs.remainder().first());
+        let first = self.append(cells as usize + 1, |room, first| {
+            debug_assert!(terms.iter().all(|(slot, _)| *slot < first));
+            for (place, pair) in room.iter_mut().zip(pairs) {
+                place.write(Record { parents: [pair[0].0, pair[1].0], partials: [pair[0].1, pair[1].1] });
+            }
+            room[cells as usize].write(Record::head(rest.copied().unwrap_or((SINK, F::zero())), cells));
+            cells + 1
+        });
+        first + cells
     }
 
     /// Appends the head of a wide record and returns its slot. The cells are the last `cells` records, all pairs.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn push_head(&self, cells: u32, term: Option<(u32, F)>) -> u32 {
-        assert!(cells <= COUNT, "a sum of 2^31 terms");
+        let cells = assert_count(cells as usize);
         self.write(Record::head(term.unwrap_or((SINK, F::zero())), cells))
     }
 
     /// Appends the sum of the values of some slots and returns its slot.
+    #[track_caller]
     pub(crate) fn push_sum(&self, of: Progression) -> u32 {
-        assert!(of.len <= COUNT && of.stride <= Progression::MAX_STRIDE);
+        assert_count(of.len as usize);
+        assert!(of.stride <= Progression::MAX_STRIDE);
         debug_assert!(of.slots().next_back().is_none_or(|last| last < self.next.get()));
         self.write(Record::sum(of))
     }
 }
 
+/// The number of cells or summands of a wide record. Panics if it does not fit into the record.
+#[inline(always)]
+#[track_caller]
+fn assert_count(count: usize) -> u32 {
+    assert!(
+        count <= COUNT as usize,
+        "an operation on {count} pairs of variables does not fit in a record; split it into several"
+    );
+    count as u32
+}
+
 /// Panics if `more` slots do not fit beside those taken.
 #[inline(always)]
 #[track_caller]
-fn assert_room(slots: usize, more: usize) {
-    assert!(
-        more < MAX_SLOTS && slots + more < MAX_SLOTS,
-        "the tape is full: {slots} slots are taken and {more} more do not fit in 2^31; clear it, or split the computation"
-    );
+fn assert_room(slots: usize, more: usize, of: Option<(&str, &[usize])>) {
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn full(slots: usize, more: usize, of: Option<(&str, &[usize])>) -> ! {
+        let (head, result) = match of {
+            Some((operation, shape)) => (format!("{operation}: "), format!(", for a result of shape {shape:?},")),
+            None => Default::default(),
+        };
+        panic!(
+            "{head}the tape is full: {slots} slots are taken and {more} more{result} do not fit in {}; clear it, or split the \
+             computation",
+            max_slots()
+        )
+    }
+    if more >= max_slots() || slots + more >= max_slots() {
+        full(slots, more, of);
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 
 use super::list::Tape;
 use super::operation::{Adjoints, Cotangents, Op, Section, sections};
@@ -51,7 +51,7 @@ impl<F: Scalar> Tape<F> {
     pub(crate) fn record_and_sweep_in<'env>(
         &mut self,
         record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Output<F>,
-    ) -> (F, &[F], &Bump) {
+    ) -> (F, &[F], &Arena) {
         struct Forget<'a, F: Scalar>(&'a Tape<F>);
         impl<F: Scalar> Drop for Forget<'_, F> {
             fn drop(&mut self) {
@@ -92,7 +92,7 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
         let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
             let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
             slots[output] = seed;
-            run(tape.arena(), records, ops, output, &mut Adjoints::new(slots));
+            run(tape, records, ops, output, &mut Adjoints::new(slots));
             return slots;
         };
         let ops = &ops[..ops.partition_point(|op| op.first < len)];
@@ -101,30 +101,38 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
         let records = &records[..records.len().min(last.records + live)];
         let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
         *adjoints.at(output) = seed;
-        run(tape.arena(), records, ops, output, &mut adjoints);
+        run(tape, records, ops, output, &mut adjoints);
         adjoints.finish();
         slots
     })
 }
 
-/// Same as [`backward`], but into an existing buffer. Does nothing and returns false if the sweep needs a buffer of
-/// another length.
-pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], output: usize, seed: F) -> bool {
-    tape.with_records(|records, ops| {
-        let fits = adjoints.len() == covered(ops, output);
-        if fits {
-            adjoints.fill(F::zero());
-            adjoints[output] = seed;
-            run(tape.arena(), records, ops, output, &mut Adjoints::new(adjoints));
+/// Same as [`backward`], but into an existing buffer, or, if that is too short, into a new one in its place. The adjoints
+/// beyond those that the sweep needs are zero. If a pullback panics, all are NaN.
+pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, adjoints: &mut &'t mut [F], output: usize, seed: F) {
+    struct Torn<'a, F: Scalar>(&'a mut [F]);
+    impl<F: Scalar> Drop for Torn<'_, F> {
+        fn drop(&mut self) {
+            self.0.fill(F::nan());
         }
-        fits
-    })
+    }
+
+    tape.with_records(|records, ops| {
+        if adjoints.len() < covered(ops, output) {
+            // For all slots, so that a loop over later and later outputs takes memory once.
+            *adjoints = tape.arena().alloc_slice_fill_copy(tape.slots(), F::zero());
+        }
+        let torn = Torn(adjoints);
+        torn.0.fill(F::zero());
+        torn.0[output] = seed;
+        run(tape, records, ops, output, &mut Adjoints::new(torn.0));
+        std::mem::forget(torn);
+    });
 }
 
-/// Sweeps backward from the seeds in `adjoints`, which has a number for every slot. Temporaries of pullbacks go to
-/// `arena`.
-pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], arena: &Bump) {
-    tape.with_records(|records, ops| run(arena, records, ops, tape.slots() - 1, &mut Adjoints::new(adjoints)));
+/// Sweeps backward from the seeds in `adjoints`, which has a number for every slot.
+pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F]) {
+    tape.with_records(|records, ops| run(tape, records, ops, tape.slots() - 1, &mut Adjoints::new(adjoints)));
 }
 
 /// The number of adjoints of a sweep from `output`: all slots up to `output`, the rest of the operation that owns it,
@@ -142,16 +150,22 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
 }
 
 /// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
-fn run<F: Scalar>(arena: &Bump, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
-    for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
-        run_section(arena, &section, output, adjoints);
+fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
+    if ops.len() == 1 {
+        // Scalar records alone: no pullback needs memory.
+        return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
     }
+    tape.with_scratch(|arena| {
+        for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
+            run_section(arena, &section, output, adjoints);
+        }
+    });
 }
 
 /// Sweeps one section: its records at or below `output`, then its operation.
 #[inline(always)]
 pub(crate) fn run_section<F: Scalar>(
-    arena: &Bump,
+    arena: &Arena,
     section: &Section<'_, F>,
     output: usize,
     adjoints: &mut Adjoints<'_, F>,

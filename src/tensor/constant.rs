@@ -20,8 +20,8 @@ pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     /// An array of constants.
     #[doc(hidden)]
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
-        let copy = tape.arena().alloc_slice_fill_iter(array.iter().map(|x| x.embed(Seal)));
-        let values = ArrayView::from_shape(array.raw_dim(), &*copy).expect("as many elements");
+        let copy = copy(tape, "constant", &array, |x: Self| x.embed(Seal));
+        let values = ArrayView::from_shape(array.raw_dim(), copy).expect("as many elements");
         Tensor::view(tape, values, copy, SINK)
     }
 }
@@ -31,7 +31,7 @@ impl<F: Scalar> Embed<F> for F {
         self
     }
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
-        tape.leaf(array, |_| SINK)
+        tape.leaf("constant", array, false)
     }
 }
 
@@ -100,6 +100,21 @@ impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Arra
     }
 }
 
+/// The elements in row-major order, in the arena.
+#[track_caller]
+fn copy<'t, F: Scalar, A: Copy, D: Dimension>(
+    tape: &'t Tape<F>,
+    name: &str,
+    view: &ArrayView<'_, A, D>,
+    embed: impl Fn(A) -> F,
+) -> &'t [F] {
+    let copy = tape.arena().values(name, view.shape(), F::zero());
+    for (to, from) in copy.iter_mut().zip(view) {
+        *to = embed(*from);
+    }
+    copy
+}
+
 impl<F: Scalar> Tape<F> {
     /// A differentiable tensor with the values of an array or view.
     ///
@@ -116,7 +131,7 @@ impl<F: Scalar> Tape<F> {
         S: Data<Elem = F>,
         D: Dimension,
     {
-        self.leaf(array.view(), |len| self.input_slots(len))
+        self.leaf("tensor", array.view(), true)
     }
 
     /// A constant, to which no derivative flows: a [`Var`] for a number, a [`Tensor`] for an array.
@@ -135,19 +150,22 @@ impl<F: Scalar> Tape<F> {
         value.into_constant(self, Seal)
     }
 
-    /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena. `slot` maps the number
-    /// of elements to their first slot.
-    fn leaf<'t, D: Dimension>(
-        &'t self,
-        view: ArrayView<'t, F, D>,
-        slot: impl FnOnce(usize) -> u32,
-    ) -> Tensor<'t, F, D> {
-        if let Some(storage) = view.to_slice_memory_order() {
-            let slot = slot(storage.len());
-            return Tensor::view(self, view, storage, slot);
+    /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena: an input or a constant.
+    #[track_caller]
+    fn leaf<'t, D: Dimension>(&'t self, name: &str, view: ArrayView<'t, F, D>, input: bool) -> Tensor<'t, F, D> {
+        let (values, storage) = match view.to_slice_memory_order() {
+            Some(storage) => (view, storage),
+            None => {
+                let copy = copy(self, name, &view, |x| x);
+                (ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements"), copy)
+            }
+        };
+        // The slots come last: memory for the handle may be refused.
+        let slot = if input { self.slots() as u32 } else { SINK };
+        let tensor = Tensor::view(self, values, storage, slot);
+        if input {
+            self.input_slots(storage.len());
         }
-        let copy = &*self.arena().alloc_slice_fill_iter(view.iter().copied());
-        let values = ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements");
-        Tensor::view(self, values, copy, slot(copy.len()))
+        tensor
     }
 }

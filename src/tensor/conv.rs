@@ -173,8 +173,8 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     shape.slice_mut()[2..].copy_from_slice(&windows.out[2 - N..]);
 
     let (tape, a, b) = (x.tape, x.node, w.node);
-    let (x, w) = (a.to_slice(tape), b.to_slice(tape));
-    let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
+    let y = tape.arena().values(operation, shape.slice(), F::zero());
     convolution.forward(tape.arena(), x, w, y);
     let kind = OperationKind::binary(operation, a.source(), b.source());
     Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::elementwise::Operand;
 use super::handle::{Node, Tensor, accumulate_at, accumulate_terms};
+use crate::arena::count;
 use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
 use crate::sealed::Seal;
@@ -49,7 +50,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
     selected: Option<(Range<usize>, usize)>,
 ) -> Tensor<'t, F, D> {
-    let values = tape.arena().alloc_slice_fill_copy(shape.size(), fill);
+    let values = tape.arena().values(name, shape.slice(), fill);
     for block in blocks.clone() {
         let to = Layout { offset: block.to, strides };
         transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
@@ -116,8 +117,10 @@ fn transfer<F: Copy>(
     });
 }
 
-/// The row-major strides of this shape, in the tape's arena.
-fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, shape: &[usize]) -> &'t [isize] {
+/// The row-major strides of this shape of a result, in the tape's arena.
+#[track_caller]
+fn row_major<'t, F: Scalar>(tape: &'t Tape<F>, operation: &str, shape: &[usize]) -> &'t [isize] {
+    count(operation, shape);
     tape.arena().alloc_slice_copy(&row_major_strides(shape))
 }
 
@@ -137,7 +140,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if self.node.as_slice().is_some() {
             return self;
         }
-        let strides = row_major(self.tape, self.shape());
+        let strides = row_major(self.tape, "as_standard_layout", self.shape());
         let whole = self.node.block(0);
         assemble(
             self.tape,
@@ -185,7 +188,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
             check_index("gather", axis, index, shape);
         }
         // For each element of the result, the place of its source in the storage.
-        let places = tape.arena().alloc_slice_fill_copy(indices.len(), 0);
+        let places = tape.arena().values("gather", indices.shape(), 0);
         let layout = node.layout();
         let mut others: SmallVec<[isize; 6]> = layout.strides.into();
         let step = std::mem::take(&mut others[along]);
@@ -238,12 +241,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         for (len, &(before, after)) in shape.slice_mut().iter_mut().zip(widths) {
             *len = len.saturating_add(before).saturating_add(after);
         }
-        assert!(
-            shape.size_checked().is_some(),
-            "pad: shape {:?} with widths {widths:?} is too large for memory",
-            self.shape()
-        );
-        let strides = row_major(self.tape, shape.slice());
+        let strides = row_major(self.tape, "pad", shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
         assemble(self.tape, "pad", shape, strides, value, self.is_constant(), std::iter::once(inner), None)
@@ -278,18 +276,21 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         R: Operand<'t, F, D>,
         R::Dim: DimMax<M, Output: 't>,
     {
+        const NAME: &str = "keep_where";
         let tape = self.tape;
-        let (a, b) = other.pair(self, "keep_where", Seal);
+        let attempt = tape.records().attempt();
+        let (a, b) = other.pair(self, NAME, Seal);
         let shape: <R::Dim as DimMax<M>>::Output =
             common_shape(a.shape(), mask.shape(), "keep_where (operands and mask)");
-        let (a, b) =
-            (Tensor { tape, node: a }.stretched(shape.clone()), Tensor { tape, node: b }.stretched(shape.clone()));
+        let (a, b) = (
+            Tensor { tape, node: a }.stretched(shape.clone(), NAME),
+            Tensor { tape, node: b }.stretched(shape.clone(), NAME),
+        );
         let Some(mask) = mask.broadcast(shape.clone()) else {
             unreachable!("the common shape fits the mask too");
         };
         let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
-
-        let values = tape.arena().alloc_slice_fill_copy(mask.len(), F::zero());
+        let values = tape.arena().filled(NAME, shape.slice(), mask.len(), F::zero());
         for (node, taken) in [(a, true), (b, false)] {
             for_each_place(node.shape(), node.layout(), |i, place| {
                 if mask[i] == taken {
@@ -299,7 +300,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let constant = a.is_constant() && b.is_constant();
         let kind = OperationKind::binary("keep_where", a.source(), b.source());
-        Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
+        let result = Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
             for (node, taken) in [(a, true), (b, false)] {
                 node.accumulate_with(cotangents, |dy, dx| {
                     for ((dx, &dy), _) in dx.iter_mut().zip(dy).zip(mask).filter(|(_, mask)| **mask == taken) {
@@ -307,7 +308,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
                     }
                 });
             }
-        })
+        });
+        attempt.keep();
+        result
     }
 }
 
@@ -350,7 +353,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
         }
         let mut shape = self.dim();
         shape[along] = indices.len();
-        let strides = row_major(tape, shape.slice());
+        let strides = row_major(tape, "select", shape.slice());
         let part = tape.arena().alloc_slice_copy(self.shape());
         part[along] = 1;
         let whole = Block { shape: part, ..self.node.block(0) };
@@ -392,7 +395,7 @@ impl<F: Scalar> Tape<F> {
                 first.shape()
             );
         }
-        shape[along] = tensors.iter().map(|tensor| tensor.shape()[along]).sum();
+        shape[along] = tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.shape()[along]));
         self.join("concatenate", axis, shape, tensors)
     }
 
@@ -444,7 +447,7 @@ impl<F: Scalar> Tape<F> {
         shape: D,
         tensors: &[Tensor<'t, F, D>],
     ) -> Tensor<'t, F, D> {
-        let strides = row_major(self, shape.slice());
+        let strides = row_major(self, operation, shape.slice());
         let mut to = 0;
         let blocks = self.arena().alloc_slice_fill_iter(tensors.iter().map(|tensor| {
             let block = tensor.node.block(to);
@@ -494,14 +497,17 @@ impl<F: Scalar> Tape<F> {
         }
         let constant = !vars.is_empty() && vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
+        let attempt = self.records().attempt();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));
         let kind = OperationKind::new("stack_vars", [None; 2]);
-        Tensor::result(self, kind, Ix1(vars.len()), values, constant, move |cotangents| {
+        let result = Tensor::result(self, kind, Ix1(vars.len()), values, constant, move |cotangents| {
             for (&(slot, weight), &cotangent) in terms.iter().zip(cotangents.of_result) {
                 *cotangents.of_operands.at(slot as usize) += cotangent.gated_mul(weight);
             }
-        })
+        });
+        attempt.keep();
+        result
     }
 }
 

@@ -246,13 +246,14 @@ impl<F: Scalar> Tape<F> {
         value: Array<F, E>,
         pullback: impl Fn(ArrayView<'_, F, E>, I::Values, ArrayView<'t, F, E>) -> I::Cotangents + Send + 'static,
     ) -> Tensor<'t, F, E> {
+        let attempt = self.records().attempt();
         let kept = operands.keep(self, operation);
         let dim = value.raw_dim();
         let value =
             self.alloc(if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() });
         let values = value.as_slice().expect("standard layout is contiguous");
         let shape = self.alloc(dim.clone());
-        Tensor::result(
+        let result = Tensor::result(
             self,
             OperationKind::new(operation, [None; 2]),
             dim,
@@ -262,7 +263,9 @@ impl<F: Scalar> Tape<F> {
                 let result = pullback(shaped(shape, cotangents.of_result), I::values(kept), shaped(shape, values));
                 I::add(kept, &mut cotangents.of_operands, result, operation);
             },
-        )
+        );
+        attempt.keep();
+        result
     }
 }
 
@@ -283,7 +286,12 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent", limit);
         match self.tape() {
-            Some(tape) => self.to_tensor(tape).clip_cotangent(limit).into_var(),
+            Some(tape) => {
+                let attempt = tape.records().attempt();
+                let clipped = self.to_tensor(tape).clip_cotangent(limit).into_var();
+                attempt.keep();
+                clipped
+            }
             None => self,
         }
     }
@@ -308,8 +316,10 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// ```
     #[track_caller]
     pub fn straight_through(self, mut f: impl FnMut(F) -> F) -> Self {
-        let values =
-            self.tape().arena().alloc_slice_fill_iter(self.value().iter().map(|&x| x.with_base(f(x).to_base())));
+        let values = self.tape().arena().values("straight_through", self.shape(), F::zero());
+        for (y, x) in values.iter_mut().zip(self.value()) {
+            *y = x.with_base(f(*x).to_base());
+        }
         self.with_mapped_cotangent("straight_through", values, |_| |cotangent| cotangent)
     }
 
@@ -322,7 +332,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent", limit);
         let limit = F::from_base(limit);
-        self.with_mapped_cotangent("clip_cotangent", self.node().to_slice(self.tape()), move |_| {
+        self.with_mapped_cotangent("clip_cotangent", self.node().to_slice(self.tape(), "clip_cotangent"), move |_| {
             move |cotangent| match cotangent {
                 c if c > limit => limit,
                 c if c < -limit => -limit,
@@ -348,14 +358,18 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     pub fn clip_cotangent_norm(self, limit: F::Base) -> Self {
         assert_limit("clip_cotangent_norm", limit);
         let limit = F::from_base(limit);
-        self.with_mapped_cotangent("clip_cotangent_norm", self.node().to_slice(self.tape()), move |cotangent| {
-            // Scaled by a power of two: cotangents that need clipping may overflow when squared.
-            let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
-            let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
-            let norm = LongSum::of(cotangent.iter().map(|&c| (c / unit).square())).sqrt() * unit;
-            let excess = if norm > limit { norm / limit } else { F::one() };
-            move |c| c / excess
-        })
+        self.with_mapped_cotangent(
+            "clip_cotangent_norm",
+            self.node().to_slice(self.tape(), "clip_cotangent_norm"),
+            move |cotangent| {
+                // Scaled by a power of two: cotangents that need clipping may overflow when squared.
+                let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
+                let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
+                let norm = LongSum::of(cotangent.iter().map(|&c| (c / unit).square())).sqrt() * unit;
+                let excess = if norm > limit { norm / limit } else { F::one() };
+                move |c| c / excess
+            },
+        )
     }
 
     /// Records an operation with these values and the pullback dx += g(dy), element by element. In a sweep, `map` makes

@@ -118,9 +118,9 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             bias.shape()
         );
         let (tape, b) = (self.tape, bias.node);
-        let values = tape.arena().alloc_slice_fill_copy(m * n, F::zero());
+        let values = tape.arena().values(operation, &[m, n], F::zero());
         if !values.is_empty() {
-            let b = b.to_slice(tape);
+            let b = b.to_slice(tape, operation);
             values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
             matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Store::Add);
         }

@@ -4,6 +4,7 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
 use super::constant::Embed;
 use super::handle::{Node, Tensor};
+use crate::arena::count;
 use crate::kernels;
 use crate::kernels::Zipped;
 use crate::number::macros::{for_each_dual, operators};
@@ -19,8 +20,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub(crate) fn apply<R: UnaryRule<F::Base> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
-        let x = node.to_slice(tape);
-        let y = tape.arena().alloc_slice_fill_copy(x.len(), F::zero());
+        let x = node.to_slice(tape, R::NAME);
+        let y = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
         kernels::map(rule, x, y);
         let y = &*y;
         let kind = OperationKind::unary(R::NAME, node.source());
@@ -36,14 +37,21 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         rule: impl BinaryRule<F::Base> + 't,
         other: R,
     ) -> Tensor<'t, F, R::Dim> {
+        // A variable among the operands may take a record of its own.
+        let attempt = self.tape.records().attempt();
         let (a, b) = other.pair(self, name(&rule), Seal);
-        zip(self.tape, rule, a, b)
+        let result = zip(self.tape, rule, a, b);
+        attempt.keep();
+        result
     }
 
-    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1.
-    pub(super) fn stretched<E: Dimension>(self, shape: E) -> &'t Node<'t, F, E> {
+    /// The node broadcast to a shape that the node must fit: repeated along new axes and axes of length 1. Panics if
+    /// there is no array of this shape.
+    #[track_caller]
+    pub(super) fn stretched<E: Dimension>(self, shape: E, operation: &str) -> &'t Node<'t, F, E> {
         let node = self.node;
-        let Some(values) = node.values.broadcast(shape) else {
+        let Some(values) = node.values.broadcast(shape.clone()) else {
+            count(operation, shape.slice());
             unreachable!("the common shape of two operands fits both");
         };
         self.tape.alloc(Node { values, storage: node.storage, slot: node.slot })
@@ -61,7 +69,7 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
-    let z = tape.arena().alloc_slice_fill_copy(a.len(), F::zero());
+    let z = tape.arena().filled(R::NAME, a.shape(), a.len(), F::zero());
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
@@ -103,15 +111,15 @@ where
     fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim> {
         left.assert_same_tape(self);
         let shape: Self::Dim = common_shape(left.shape(), self.shape(), operation);
-        (left.stretched(shape.clone()), self.stretched(shape))
+        (left.stretched(shape.clone(), operation), self.stretched(shape, operation))
     }
 }
 
 impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
     type Dim = D;
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
-        (left.node, constant(left.tape, self).stretched(left.dim()))
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, D> {
+        (left.node, constant(left.tape, self).stretched(left.dim(), operation))
     }
 }
 
@@ -119,8 +127,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     type Dim = D;
     #[track_caller]
     #[allow(private_interfaces)]
-    fn pair(self, left: Tensor<'t, F, D>, _: &str, _: Seal) -> Pair<'t, F, D> {
-        (left.node, self.to_tensor(left.tape).stretched(left.dim()))
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, D> {
+        (left.node, self.to_tensor(left.tape).stretched(left.dim(), operation))
     }
 }
 
@@ -263,10 +271,24 @@ fn apply_right<'t, F: Scalar, D: Dimension>(
     left: Tensor<'t, F, ndarray::Ix0>,
     right: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {
-    zip(right.tape, rule, left.stretched(right.dim()), right.node)
+    let left = left.stretched(right.dim(), name(&rule));
+    zip(right.tape, rule, left, right.node)
 }
 
-operators! { ['t, F: Scalar, D: Dimension] Var<'t, F>, Tensor<'t, F, D> => Tensor<'t, F, D>, |rule, a, b| apply_right(rule, a.to_tensor(b.tape), b) }
+/// zᵢ = rule(x, bᵢ), where the left operand x is a variable.
+#[track_caller]
+fn apply_var<'t, F: Scalar, D: Dimension>(
+    rule: impl BinaryRule<F::Base> + 't,
+    left: Var<'t, F>,
+    right: Tensor<'t, F, D>,
+) -> Tensor<'t, F, D> {
+    let attempt = right.tape.records().attempt();
+    let result = apply_right(rule, left.to_tensor(right.tape), right);
+    attempt.keep();
+    result
+}
+
+operators! { ['t, F: Scalar, D: Dimension] Var<'t, F>, Tensor<'t, F, D> => Tensor<'t, F, D>, |rule, a, b| apply_var(rule, a, b) }
 operators! { ['t, D: Dimension] f64, Tensor<'t, f64, D> => Tensor<'t, f64, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
 operators! { ['t, D: Dimension] f32, Tensor<'t, f32, D> => Tensor<'t, f32, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }
 operators! { ['t, F: Scalar, const N: usize, D: Dimension] Dual<F, N>, Tensor<'t, Dual<F, N>, D> => Tensor<'t, Dual<F, N>, D>, |rule, a, b| apply_right(rule, constant(b.tape, a), b) }

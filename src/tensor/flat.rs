@@ -13,6 +13,8 @@ pub(super) struct Flat<'t, F: Scalar, D> {
     pub(super) tape: &'t Tape<F>,
     pub(super) node: &'t Node<'t, F, D>,
     pub(super) x: &'t [F],
+    /// The operation that reads the elements.
+    operation: &'static str,
     /// The slot of `x[0]`, if `x` is the node's memory in another order than row-major.
     run: Option<usize>,
 }
@@ -33,20 +35,22 @@ impl<F: Scalar, D> Copy for Flat<'_, F, D> {}
 
 impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
     /// The elements in row-major order; copied if they are not contiguous in that order.
-    pub(super) fn new(tensor: Tensor<'t, F, D>) -> Self {
+    #[track_caller]
+    pub(super) fn new(tensor: Tensor<'t, F, D>, operation: &'static str) -> Self {
         let (tape, node) = (tensor.tape, tensor.node);
-        Self { tape, node, x: node.to_slice(tape), run: None }
+        Self { tape, node, x: node.to_slice(tape, operation), operation, run: None }
     }
 
     /// The elements in the order of memory, so that a transposed or flipped operand is not copied.
-    pub(super) fn unordered(tensor: Tensor<'t, F, D>) -> Self {
+    #[track_caller]
+    pub(super) fn unordered(tensor: Tensor<'t, F, D>, operation: &'static str) -> Self {
         let (tape, node) = (tensor.tape, tensor.node);
         match node.values.to_slice_memory_order() {
             Some(x) if !x.is_empty() => {
                 let place = (x.as_ptr() as usize - node.storage.as_ptr() as usize) / size_of::<F>();
-                Self { tape, node, x, run: Some(node.slot() + place) }
+                Self { tape, node, x, operation, run: Some(node.slot() + place) }
             }
-            _ => Self::new(tensor),
+            _ => Self::new(tensor, operation),
         }
     }
 
@@ -55,8 +59,9 @@ impl<'t, F: Scalar, D: Dimension> Flat<'t, F, D> {
     }
 
     /// `len` zeros in the tape's arena.
+    #[track_caller]
     pub(super) fn zeros(self, len: usize) -> &'t mut [F] {
-        self.tape.arena().alloc_slice_fill_copy(len, F::zero())
+        self.tape.arena().filled(self.operation, &[len], len, F::zero())
     }
 
     /// Calls `add(cotangent of the result, buffer)`, which adds the operand's cotangent to the buffer, in the order of
@@ -79,6 +84,7 @@ pub(super) struct Exponentials<'t, F> {
     pub(super) total: &'t [F],
 }
 
+#[track_caller]
 pub(super) fn exponentials<F: Scalar, D: Dimension>(operand: Flat<'_, F, D>, fibers: Fibers) -> Exponentials<'_, F> {
     let largest = operand.zeros(fibers.count());
     let total = operand.zeros(fibers.count());
@@ -89,6 +95,7 @@ pub(super) fn exponentials<F: Scalar, D: Dimension>(operand: Flat<'_, F, D>, fib
 
 impl<F: Scalar> Exponentials<'_, F> {
     /// The logarithms of the probabilities e^(x - m) / Σe^(x - m): (x - m) - ln Σe^(x - m).
+    #[track_caller]
     pub(super) fn ln<'t, D: Dimension>(&self, operand: Flat<'t, F, D>, fibers: Fibers) -> &'t mut [F] {
         let ln_total = operand.zeros(fibers.count());
         kernels::map(rules::ln::new(), self.total, ln_total);

@@ -120,13 +120,16 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.values.to_slice()
     }
 
-    /// The elements as a slice in row-major order; a copy in the arena if the elements are in another order.
-    pub(crate) fn to_slice(&self, tape: &'t Tape<F>) -> &'t [F] {
-        self.as_slice().unwrap_or_else(|| {
-            let out = tape.arena().alloc_slice_fill_copy(self.len(), F::zero());
+    /// The elements as a slice in row-major order; a copy in the arena, made for an operation, if the elements are in
+    /// another order.
+    #[track_caller]
+    pub(crate) fn to_slice(&self, tape: &'t Tape<F>, operation: &str) -> &'t [F] {
+        let Some(slice) = self.as_slice() else {
+            let out = tape.arena().filled(operation, self.shape(), self.len(), F::zero());
             gather(self.shape(), self.storage, self.layout(), out);
-            out
-        })
+            return out;
+        };
+        slice
     }
 
     /// The adjoints of the node, if its elements are contiguous in row-major order.
@@ -229,12 +232,14 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if constant {
             return Self::view(tape, view, values, SINK);
         }
+        // The slots come last: memory for the handle may be refused.
         let result = Self::view(tape, view, values, tape.slots() as u32);
         // Nothing flows back through a result without elements, but what is computed from it is no constant.
         if values.is_empty() {
             return result;
         }
-        tape.push_op(kind, result.shape(), values, pullback);
+        let slot = tape.push_op(kind, result.shape(), values, pullback);
+        debug_assert!(slot == result.node.slot, "nothing took slots in between");
         result
     }
 

@@ -67,9 +67,9 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for Var<'t, F> {
 
 impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
     #[track_caller]
-    fn against(self, prediction: Tensor<'t, F, D>, _: &str, _: Seal) -> Tensor<'t, F, D> {
+    fn against(self, prediction: Tensor<'t, F, D>, loss: &str, _: Seal) -> Tensor<'t, F, D> {
         let tape = prediction.tape;
-        let storage = tape.arena().alloc_slice_fill_copy(prediction.len(), self);
+        let storage = tape.arena().values(loss, prediction.shape(), self);
         let values = ArrayView::from_shape(prediction.dim(), &*storage);
         let values = values.expect("as many elements as the prediction has");
         Tensor::view(tape, values, storage, SINK)
@@ -179,8 +179,9 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     #[track_caller]
     fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &'static str) -> Var<'t, F> {
         self.assert_prediction(name);
-        let target = Flat::new(self.target(target, name));
-        let prediction = Flat::new(self);
+        let attempt = self.tape.records().attempt();
+        let target = Flat::new(self.target(target, name), name);
+        let prediction = Flat::new(self, name);
         let (x, t) = (prediction.x, target.x);
         let fibers = Fibers::whole(x.len());
         let n = F::lit(x.len() as f64);
@@ -189,7 +190,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
         let kind = OperationKind::binary(name, self.node.source(), target.source());
-        Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents| {
+        let result = Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents| {
             // One after the other: the prediction and the target may share slots.
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(PredictionPullback(loss), fibers, dx, [x, t], [&[dy[0] / n]]);
@@ -197,8 +198,9 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             target.accumulate_with(cotangents, |dy, dt| {
                 kernels::update(TargetPullback(loss), fibers, dt, [x, t], [&[dy[0] / n]]);
             });
-        })
-        .into_var()
+        });
+        attempt.keep();
+        result.into_var()
     }
 
     /// The target as a tensor of the prediction's shape, on the prediction's tape.
@@ -360,7 +362,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         self.assert_prediction(NAME);
         let (batch, classes) = self.dim().into_pattern();
         self.assert_labels(labels, NAME);
-        let operand = Flat::new(self);
+        let operand = Flat::new(self, NAME);
         let fibers = Fibers::along(1, self.shape());
         let Exponentials { largest, e, total } = exponentials(operand, fibers);
 
@@ -410,8 +412,9 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     pub fn softmax_cross_entropy_with(self, probabilities: impl Target<'t, F, Ix2>) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy_with";
         self.assert_prediction(NAME);
-        let target = Flat::new(self.target(probabilities, NAME));
-        let prediction = Flat::new(self);
+        let attempt = self.tape.records().attempt();
+        let target = Flat::new(self.target(probabilities, NAME), NAME);
+        let prediction = Flat::new(self, NAME);
         let q = target.x;
         let fibers = Fibers::along(1, self.shape());
         let exponentials = exponentials(prediction, fibers);
@@ -430,15 +433,16 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         y[0] /= n;
         let constant = prediction.is_constant() && target.is_constant();
         let kind = OperationKind::binary(NAME, self.node.source(), target.source());
-        Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
+        let result = Tensor::result(self.tape, kind, Ix0(), y, constant, move |cotangents: &mut Cotangents<'_, F>| {
             prediction.accumulate_with(cotangents, |dy, dx| {
                 kernels::update(CrossEntropyPullback(dy[0] / n), fibers, dx, [p, q], [mass]);
             });
             target.accumulate_with(cotangents, |dy, dq| {
                 kernels::update(Axpy, whole, dq, [ln_p], [&[-dy[0] / n]]);
             });
-        })
-        .into_var()
+        });
+        attempt.keep();
+        result.into_var()
     }
 
     /// The fraction of rows of logits `[batch, classes]` in which the largest element is that of the label. This number

@@ -35,7 +35,7 @@
 //! #[track_caller]                                              // tables name the caller's line
 //! pub fn doubled(self) -> Self {
 //!     let (tape, node) = (self.tape, self.node);
-//!     let x = node.to_slice(tape);                             // row-major, copied only if need be
+//!     let x = node.to_slice(tape, "double");                   // row-major, copied only if need be
 //!     let y = tape.arena().alloc_slice_fill_iter(x.iter().map(|&x| x + x));
 //!     let kind = OperationKind::unary("doubled", node.source());
 //!     Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {

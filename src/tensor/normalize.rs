@@ -1,6 +1,6 @@
 //! Normalisations, which shift and scale elements by the mean and the variance of their group.
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 use ndarray::Dimension;
 use num_traits::Float;
 
@@ -32,7 +32,7 @@ impl Groups {
     /// `scale` times the fold over each group; `given` holds a number for each group.
     fn fold<'a, F: Scalar, const M: usize>(
         self,
-        arena: &'a Bump,
+        arena: &'a Arena,
         fold: impl Fold<F, M>,
         x: [&[F]; M],
         given: Option<&[F]>,
@@ -60,7 +60,7 @@ impl Groups {
     }
 
     /// The number of each fibre's group, from the numbers of the groups.
-    fn spread<'a, F: Scalar>(self, arena: &'a Bump, x: &'a [F]) -> &'a [F] {
+    fn spread<'a, F: Scalar>(self, arena: &'a Arena, x: &'a [F]) -> &'a [F] {
         if self.repeats() <= 1 { x } else { arena.alloc_slice_fill_with(self.fibers.count(), |i| x[i % self.count]) }
     }
 }
@@ -144,7 +144,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     #[track_caller]
     fn normalized(self, name: &'static str, groups: Groups, centered: bool, epsilon: F::Base) -> Normalized<'t, F, D> {
-        let operand = Flat::new(self);
+        let operand = Flat::new(self, name);
         let (x, arena) = (operand.x, self.tape.arena());
         let share = F::lit(groups.size() as f64).recip();
         let mean = if centered {

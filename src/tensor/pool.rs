@@ -185,8 +185,8 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
 ) -> Tensor<'t, F, D> {
     let (windows, shape) = pool.on(operation, x.dim());
     let (tape, node) = (x.tape, x.node);
-    let x = node.to_slice(tape);
-    let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    let x = node.to_slice(tape, operation);
+    let y = tape.arena().values(operation, shape.slice(), F::zero());
     kernels::pool(Greatest, windows, x, y);
     let y = &*y;
     let kind = OperationKind::unary(operation, node.source());
@@ -204,8 +204,8 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
 ) -> Tensor<'t, F, D> {
     let (windows, shape) = pool.on(operation, x.dim());
     let (tape, node) = (x.tape, x.node);
-    let y = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
-    kernels::pool(Total, windows, node.to_slice(tape), y);
+    let y = tape.arena().values(operation, shape.slice(), F::zero());
+    kernels::pool(Total, windows, node.to_slice(tape, operation), y);
 
     // The reciprocal number of elements in each mean, the same for every image.
     let weights = &*tape.arena().alloc_slice_fill_with(windows.count(), |window| {

@@ -44,8 +44,11 @@ impl<'t, F: Scalar> Matrix<'t, F> {
 
     /// Adds a·b to the adjoints of the matrix.
     pub(super) fn accumulate(self, cotangents: &mut Cotangents<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>) {
-        let place = Layout { offset: self.slot as usize + self.offset, strides: &self.strides };
         let [rows, columns] = self.shape;
+        if rows * columns == 0 {
+            return;
+        }
+        let place = Layout { offset: self.slot as usize + self.offset, strides: &self.strides };
         let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;
         if repeats(0) || repeats(1) {
             // Broadcast elements share a slot, but a product may write each place only once.
@@ -73,7 +76,7 @@ fn product<'t, F: Scalar, D: Dimension>(
     shape: D,
     pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
 ) -> Tensor<'t, F, D> {
-    let values = tape.arena().alloc_slice_fill_copy(shape.size(), F::zero());
+    let values = tape.arena().values(kind.name, shape.slice(), F::zero());
     let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
     let Some((a, b)) = pairs.first() else {
         return Tensor::result(tape, kind, shape, values, true, |_| {});
@@ -204,7 +207,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
         let batches = if left[0] == 1 { right[0] } else { left[0] };
         let matrix = |node: &Node<'t, F, Ix3>, batch: usize| {
             let mut matrix = Matrix::new(node, [Some(1), Some(2)]);
-            if node.shape()[0] > 1 {
+            // The offset of an empty node is 0, whatever its strides, so that steps from there lead nowhere.
+            if node.shape()[0] > 1 && node.len() > 0 {
                 matrix.offset = crate::slices::place(matrix.offset, batch, node.values.strides()[0]);
             }
             matrix

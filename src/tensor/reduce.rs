@@ -1,6 +1,6 @@
 //! Reductions of all elements or along one axis: sums, products, extremes, variances, norms; and softmax.
 
-use bumpalo::Bump;
+use crate::arena::Arena;
 use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
 use num_traits::{Float, Zero};
 
@@ -8,7 +8,7 @@ use super::flat::{Exponentials, Flat, GatedDot, SquaredDistance, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
 use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, folds, updates};
-use crate::number::{BaseFloat, Length, Scalar, binade, is_accurate, rules};
+use crate::number::{BaseFloat, Length, Scalar, is_accurate, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
 
@@ -267,7 +267,12 @@ struct Reduction<'t, F: Scalar, D, E> {
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The reduction of all elements, as one fibre in the order of memory.
     fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
-        Reduction { operation, operand: Flat::unordered(self), fibers: Fibers::whole(self.len()), shape: Ix0() }
+        Reduction {
+            operation,
+            operand: Flat::unordered(self, operation),
+            fibers: Fibers::whole(self.len()),
+            shape: Ix0(),
+        }
     }
 
     /// The reduction of each fibre along an axis, which is removed from the shape.
@@ -286,7 +291,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         self.check_axis(axis, operation);
         Reduction {
             operation,
-            operand: Flat::new(self),
+            operand: Flat::new(self, operation),
             fibers: Fibers::along(axis.index(), self.shape()),
             shape: self.dim(),
         }
@@ -319,7 +324,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
 
     /// Records the result `y` with the pullback `pull(dy, dx, arena)`, which adds to `dx`.
     #[track_caller]
-    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Bump) + 't) -> Tensor<'t, F, E> {
+    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
         let pullback = move |cotangents: &mut Cotangents<'_, F>| {
             let arena = cotangents.arena;

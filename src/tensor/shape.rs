@@ -9,6 +9,7 @@ use ndarray::{
 };
 
 use super::handle::Tensor;
+use crate::arena::{count, room};
 use crate::number::Scalar;
 use crate::scalar::Var;
 
@@ -292,6 +293,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub fn broadcast<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
+        count("broadcast", shape.slice());
         match self.node.values.broadcast(shape.clone()) {
             Some(view) => self.with_view(view),
             None => panic!(
@@ -342,8 +344,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The elements in row-major order, as scalars of the same tape. [`Tape::stack_vars`](crate::Tape::stack_vars) is
     /// the inverse.
+    #[track_caller]
     pub fn to_vars(self) -> Vec<Var<'t, F>> {
-        self.iter().collect()
+        let mut vars = room("to_vars", self.shape());
+        vars.extend(self.iter());
+        vars
     }
 
     /// The view after `change` has modified it in place.

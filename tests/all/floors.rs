@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors from the ground up. docs/ARCHITECTURE.md draws them and says what stands in each room.
 const FLOORS: [&[&str]; 8] = [
-    &["slices", "sealed", "text"],
+    &["arena", "slices", "sealed", "text"],
     &["number"],
     &["kernels", "recording"],
     &["tape", "symbolic"],

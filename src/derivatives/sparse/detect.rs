@@ -6,6 +6,8 @@
 //! sets still needed.
 
 use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -53,6 +55,7 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
             add(op.records as u64);
             add(op.first as u64);
             add(op.len as u64);
+            add(u64::from(op.pullback.is_some()));
         }
         for (_, entries) in forward(records) {
             match entries {
@@ -88,6 +91,24 @@ impl Set {
     }
 }
 
+/// An operation that is not scalar, on which an output depends. Its pattern is unknown.
+#[derive(Debug)]
+pub(super) struct Opaque {
+    operation: &'static str,
+    location: &'static Location<'static>,
+}
+
+impl fmt::Display for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an output depends on an operation of which the tape knows only a pullback (`{}` at {}), so the pattern is \
+             unknown; write the function on scalars, or take the dense derivative",
+            self.operation, self.location
+        )
+    }
+}
+
 /// The sets of a recording's slots.
 struct Domains {
     /// The number of uses of each slot, on the way to an output, that are still to come.
@@ -97,9 +118,8 @@ struct Domains {
 }
 
 impl Domains {
-    /// The sets of the inputs. `None` if an output depends on an operation that is not scalar, because the pattern of
-    /// such an operation is unknown.
-    fn new<F: Scalar>(recording: &Linearization<F>) -> Option<Self> {
+    /// The sets of the inputs.
+    fn new<F: Scalar>(recording: &Linearization<F>) -> Result<Self, Opaque> {
         let slots = recording.tape().slots();
         let mut uses = vec![0; slots];
         for (slot, _) in recording.places() {
@@ -111,13 +131,15 @@ impl Domains {
                     node.parents().for_each(|p| uses[p] += 1);
                 }
             }
-            ops.iter().any(|op| op.pullback.is_some() && uses[op.first..op.first + op.len].iter().any(|u| *u > 0))
+            let is_used = |op: &&Op<F>| uses[op.first..op.first + op.len].iter().any(|u| *u > 0);
+            let info = ops.iter().filter(|op| op.pullback.is_some()).find(is_used)?.describe()?;
+            Some(Opaque { operation: info.kind.name, location: info.location })
         });
         let mut sets = vec![None; slots];
         for (j, slot) in recording.input_slots().enumerate() {
             sets[slot as usize] = Some(Set::new(SmallVec::from_slice(&[j as u32])));
         }
-        (!opaque).then_some(Self { uses, sets })
+        opaque.map_or(Ok(Self { uses, sets }), Err)
     }
 
     /// The set of a slot; `None` if it is empty.
@@ -189,8 +211,8 @@ fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
     same.map_or_else(|| Set::new(items), Rc::clone)
 }
 
-/// The pattern of the Jacobian; `None` if an output depends on an operation that is not scalar.
-pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Pattern> {
+/// The pattern of the Jacobian.
+pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Result<Pattern, Opaque> {
     let mut domains = Domains::new(recording)?;
     domains.run(recording, |_, _| {});
     let mut pattern = Pattern::empty(0, recording.inputs());
@@ -198,11 +220,10 @@ pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Patter
         let set = domains.get(*slot);
         pattern.push(set.iter().flat_map(|set| &set.items).map(|j| *j as usize));
     }
-    Some(pattern)
+    Ok(pattern)
 }
 
-/// The pattern of the Hessian from a recording with random tangents; `None` if an output depends on an operation that
-/// is not scalar.
+/// The pattern of the Hessian from a recording with random tangents.
 ///
 /// A record means dz = Σ vₖ dsₖ. The tangents of a partial vₖ show on which slots it depends, and so with which slots
 /// sₖ interacts:
@@ -215,7 +236,10 @@ pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Option<Patter
 ///
 /// Inputs of interacting slots may interact. Numbers smaller than ε^(2/3) times the largest of a partial's tangents
 /// count as zero.
-pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &[Dual<F, SEEDS>]) -> Option<Pattern> {
+pub(super) fn hessian<F: Scalar>(
+    recording: &Linearization<Dual<F, SEEDS>>,
+    x: &[Dual<F, SEEDS>],
+) -> Result<Pattern, Opaque> {
     let mut domains = Domains::new(recording)?;
     let mut tangents = vec![[F::zero(); SEEDS]; recording.tape().slots()];
     for (slot, x) in recording.input_slots().zip(x) {
@@ -261,7 +285,7 @@ pub(super) fn hessian<F: Scalar>(recording: &Linearization<Dual<F, SEEDS>>, x: &
             pairs.within(set);
         }
     }
-    Some(pairs.into_pattern())
+    Ok(pairs.into_pattern())
 }
 
 /// True if `v` is a multiple of `s`, or a linear combination of `s` and `t`, up to rounding.

@@ -18,9 +18,6 @@ use crate::tape::{MultiSweep, SEEDS, Tape};
 /// A variable with eight tangents, the argument of a function for its Hessian.
 type SeededVar<'t, F> = Var<'t, Dual<F, SEEDS>>;
 
-const OPAQUE: &str = "an output depends on an operation of which the tape knows only a pullback (on tensors, a \
-    checkpoint, or the norm of numbers that are all 0), so the pattern is unknown; write the function on scalars, or take the dense derivative";
-
 /// The sparse Jacobian of a function of many variables, where each output depends on a few of them. The pattern comes
 /// from the tape; by a colouring, a few sweeps give all entries.
 ///
@@ -95,12 +92,15 @@ impl<F: Scalar> SparseJacobian<F> {
         if self.structures.contains(&structure) {
             return;
         }
-        let Some(seen) = detect::jacobian(recording) else { panic!("sparse Jacobian: {OPAQUE}") };
-        self.structures.insert(structure);
+        let seen = match detect::jacobian(recording) {
+            Ok(seen) => seen,
+            Err(opaque) => panic!("sparse Jacobian: {opaque}"),
+        };
         let pattern = if first { seen } else { self.matrix.pattern.union(&seen) };
         if first || pattern != self.matrix.pattern {
             self.plan(pattern);
         }
+        self.structures.insert(structure);
     }
 
     /// Colours the columns or the rows of a pattern, whichever takes fewer colours.
@@ -223,7 +223,10 @@ impl<F: Scalar> SparseHessian<F> {
         let mut random = Random::new(DETECTION);
         let x: Vec<_> = x.iter().map(|x| Dual::new(*x, std::array::from_fn(|_| random.number()))).collect();
         let (_, recording) = Linearization::on(std::mem::take(&mut self.tape), |x| vec![f(x)], &x);
-        let Some(seen) = detect::hessian(&recording, &x) else { panic!("sparse Hessian: {OPAQUE}") };
+        let seen = match detect::hessian(&recording, &x) {
+            Ok(seen) => seen,
+            Err(opaque) => panic!("sparse Hessian: {opaque}"),
+        };
         self.structures.insert(detect::structure(recording.tape(), [recording.places()[0].0]));
         self.tape = recording.into_tape();
         let pattern = self.matrix.pattern.union(&seen);
@@ -275,6 +278,8 @@ impl<F: Scalar> SparseHessian<F> {
     /// difference of the matrix from the Hessian in a random direction.
     #[track_caller]
     fn sweep(&mut self, f: &impl for<'t> Fn(&[SeededVar<'t, F>]) -> SeededVar<'t, F>, x: &[F]) -> (bool, F) {
+        // `f` runs between writes of entries. If it panics, the matrix must not be a mixture of two points.
+        self.matrix.values.fill(F::nan());
         let mut random = Random::new(CHECK);
         let direction: Vec<F> = x.iter().map(|_| random.number()).collect();
         let mut product = Vec::new();
@@ -403,7 +408,8 @@ impl Random {
 macro_rules! inspection {
     ($Derivative:ident) => {
         impl<F: Scalar> $Derivative<F> {
-            /// The matrix of the last evaluation, or zero before the first one.
+            /// The matrix of the last evaluation, or zero before the first one; NaN if the function panicked in the
+            /// evaluation.
             pub fn matrix(&self) -> &SparseMatrix<F> {
                 &self.matrix
             }

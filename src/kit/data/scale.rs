@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
 
+use crate::arena::room;
 use crate::kernels::{Moments, moments};
 use crate::number::BaseFloat;
 
@@ -115,7 +116,9 @@ impl<F: BaseFloat> Scaling<F> {
 /// If a label is not below `classes`.
 #[track_caller]
 pub fn one_hot<F: BaseFloat>(labels: &[usize], classes: usize) -> Array2<F> {
-    let mut rows = Array2::from_elem((labels.len(), classes), F::zero());
+    let mut rows = room("one_hot", &[labels.len(), classes]);
+    rows.resize(labels.len() * classes, F::zero());
+    let mut rows = Array2::from_shape_vec((labels.len(), classes), rows).expect("as many numbers as the shape has");
     for (row, &label) in labels.iter().enumerate() {
         assert!(label < classes, "one_hot: label {label} at {row} is not one of the {classes} classes");
         rows[[row, label]] = F::one();

@@ -180,13 +180,15 @@ impl BatchNorm {
             x.shape()
         );
         let normalized = x.channel_norm(epsilon);
+        let y = normalized.y * by_channel(gain, x) + by_channel(bias, x);
+        // Noted last, because an operation may be refused.
         if n > 0 {
             let (m, unbiased) = (F::lit(self.momentum), F::lit(n as f64 / (n as f64 - 1.0)));
             let follow = |old: F, new: F| old + m * (new - old);
             mode.record(p, self.running_mean, |i, old| follow(old, normalized.mean[i]));
             mode.record(p, self.running_var, |i, old| follow(old, normalized.variance[i] * unbiased));
         }
-        normalized.y * by_channel(gain, x) + by_channel(bias, x)
+        y
     }
 }
 

@@ -13,6 +13,8 @@ pub struct State<F> {
     steps: u64,
     vectors: Vec<(&'static str, Vec<F>)>,
     owner: Option<Owner>,
+    /// True from the first change of a step until it is counted: a rule may panic in between.
+    torn: bool,
 }
 
 /// Compares steps and vectors, not the parameters to which they belong.
@@ -36,7 +38,8 @@ impl<F: Scalar> State<F> {
                 "State: {name:?} cannot name a state vector; a name is unique, not empty and has no slash"
             );
         }
-        Self { steps: 0, vectors: names.iter().map(|&name| (name, Vec::new())).collect(), owner: None }
+        let vectors = names.iter().map(|&name| (name, Vec::new())).collect();
+        Self { steps: 0, vectors, owner: None, torn: false }
     }
 
     /// The number of steps taken.
@@ -68,7 +71,7 @@ impl<F: Scalar> State<F> {
             "State::restore: the vectors differ in length: {:?}",
             vectors.iter().map(Vec::len).collect::<Vec<_>>()
         );
-        (self.steps, self.owner) = (steps, None);
+        (self.steps, self.owner, self.torn) = (steps, None, false);
         for ((_, own), vector) in self.vectors.iter_mut().zip(vectors) {
             *own = vector;
         }
@@ -103,7 +106,7 @@ impl<F: Scalar> State<F> {
 
     /// Counts a step of these parameters.
     pub(super) fn advance(&mut self, owner: Owner) {
-        (self.steps, self.owner) = (self.steps + 1, Some(owner));
+        (self.steps, self.owner, self.torn) = (self.steps + 1, Some(owner), false);
     }
 
     /// Panics unless the vectors belong to these parameters.
@@ -130,9 +133,24 @@ impl<F: Scalar> State<F> {
         }
     }
 
-    /// The vectors of a rule by their names; those not used before begin at the rule's initial state.
+    /// Notes that weights and state change from here on, until the step is counted.
+    pub(super) fn begin(&mut self) {
+        self.torn = true;
+    }
+
+    /// Panics if an earlier step panicked when it had moved some of the weights.
     #[track_caller]
-    pub(super) fn vectors_of<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) -> R::State<&mut Vec<F>> {
+    pub(super) fn assert_whole(&self, rule: &str) {
+        assert!(
+            !self.torn,
+            "step: an earlier step of {rule} was broken off by a panic, with some of the weights moved; restore the weights \
+             and the state of a step before (`State::restore`), or make a new optimizer"
+        );
+    }
+
+    /// Looks for the vectors of a rule by their names; those not used before begin at the rule's initial state.
+    #[track_caller]
+    pub(super) fn check_vectors<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) {
         let mut vectors = self.vectors.iter_mut();
         for (k, name) in R::STATE.as_ref().iter().enumerate() {
             let Some((_, vector)) = vectors.find(|(own, _)| own == name) else {
@@ -142,13 +160,18 @@ impl<F: Scalar> State<F> {
                 );
             };
             if vector.is_empty() {
-                vector.extend(theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]));
+                // Collected first, because a rule may panic.
+                *vector = theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]).collect();
             }
         }
+    }
+
+    /// The vectors of a rule, for which [`check_vectors`](Self::check_vectors) has looked.
+    pub(super) fn vectors_of<R: UpdateRule>(&mut self, _: &R) -> R::State<&mut Vec<F>> {
         let mut vectors = self.vectors.iter_mut();
         R::State::from_fn(|k| {
             let found = vectors.find(|(own, _)| *own == R::STATE.as_ref()[k]);
-            found.map(|(_, vector)| vector).expect("a vector that was just found")
+            found.map(|(_, vector)| vector).expect("`check_vectors` found it")
         })
     }
 }

@@ -31,7 +31,8 @@ pub trait Optimizer<F: Scalar> {
     /// # Panics
     ///
     /// If `grad` and the parameters differ in length, `grad` is the gradient of another model, the optimiser's state
-    /// belongs to other parameters (see [`State::adopt`]), or weights were added since the first step.
+    /// belongs to other parameters (see [`State::adopt`]), weights were added since the first step, or an earlier step
+    /// was broken off by a panic of the update rule, with some of the weights moved.
     #[track_caller]
     fn step<'g>(&mut self, params: &mut Params<F>, grad: impl Into<ParamsGradient<'g, F>>) -> StepReport
     where
@@ -210,6 +211,7 @@ impl<F: Scalar, R: UpdateRule> Optimizer<F> for Optim<F, R> {
     #[track_caller]
     fn step_by(&mut self, params: &mut Params<F>, grad: &ParamsGradient<'_, F>) -> StepReport {
         assert_fits(&self.state, params, grad);
+        self.state.assert_whole(R::NAME);
         let bound = self.clip.map(|clip| clip.bound(grad, params.spans()));
         let (theta, spans) = params.values_and_spans();
         let (lr, weight_decay) = (self.lr, self.weight_decay);
@@ -275,7 +277,9 @@ impl<F: Scalar> Pass<'_, F> {
     #[track_caller]
     pub fn run<R: UpdateRule>(self, rule: R) {
         let Self { theta, spans, grad, state, lr, weight_decay, bound } = self;
-        let mut vectors = state.vectors_of(&rule, theta);
+        state.check_vectors(&rule, theta);
+        state.begin();
+        let mut vectors = state.vectors_of(&rule);
         for TrainedRange { range, rate, decay } in spans {
             let stretch = Stretch {
                 rule,

@@ -50,7 +50,7 @@ impl<F: Scalar> Factors<'_, F> {
     }
 
     /// Overwrites X, in row-major order, with A⁻¹X = U⁻¹L⁻¹PX, or with A⁻ᵀX = PᵀL⁻ᵀU⁻ᵀX.
-    fn solve(self, x: &mut [F], columns: usize, transposed: bool, arena: &bumpalo::Bump) {
+    fn solve(self, x: &mut [F], columns: usize, transposed: bool, arena: &crate::arena::Arena) {
         if columns == 0 {
             return;
         }

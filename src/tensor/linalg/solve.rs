@@ -212,7 +212,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let (det, cofactors) = if let Err(LinalgError::NotFinite { .. }) = lu {
             (F::nan(), tape.arena().alloc_slice_fill_copy(n * n, F::nan()))
         } else {
-            cofactors(node.to_slice(tape), n, tape.arena())
+            cofactors(node.to_slice(tape, "det"), n, tape.arena())
         };
         let cofactors = &*cofactors;
         scalar(tape, OperationKind::unary("det", node.source()), det, node.is_constant(), move |cotangents| {

@@ -170,7 +170,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         if let Some(pivot) = (0..n).filter(|_| !unit).find(no_pivot) {
             return Err(self.error(operation, Defect::Pivot(pivot)));
         }
-        let triangle = Triangle::new(a.to_slice(tape), n, lower, unit);
+        let triangle = Triangle::new(a.to_slice(tape, "solve_triangular"), n, lower, unit);
         let x = tape.arena().alloc_slice_fill_iter(right.values.iter().copied());
         triangle.solve(x, columns, tape.arena());
         let x = &*x;

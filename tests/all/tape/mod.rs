@@ -1,4 +1,5 @@
 //! Recordings and sweeps.
 
 mod adjoints;
+mod panics;
 mod sweeps;

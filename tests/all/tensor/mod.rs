@@ -8,6 +8,7 @@ mod copy;
 mod custom;
 mod dense;
 mod empty;
+mod huge;
 mod linalg;
 mod loss;
 mod operations;
