@@ -98,7 +98,7 @@ pub struct UnaryRow {
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>) -> TensorOf<'t, f32>,
     /// The function on the elements of a tensor of dual numbers.
     #[doc(hidden)]
-    pub on_tensor_dual: for<'t> fn(TensorOf<'t, Dual<f64>>) -> TensorOf<'t, Dual<f64>>,
+    pub on_tensor_dual: for<'t> fn(TensorOfDual<'t>) -> TensorOfDual<'t>,
 }
 
 /// One row of [`BINARY`].
@@ -146,7 +146,7 @@ pub struct BinaryRow {
     pub on_tensor_f32: for<'t> fn(TensorOf<'t, f32>, TensorOf<'t, f32>) -> TensorOf<'t, f32>,
     /// The function on the elements of two tensors of dual numbers.
     #[doc(hidden)]
-    pub on_tensor_dual: for<'t> fn(TensorOf<'t, Dual<f64>>, TensorOf<'t, Dual<f64>>) -> TensorOf<'t, Dual<f64>>,
+    pub on_tensor_dual: for<'t> fn(TensorOfDual<'t>, TensorOfDual<'t>) -> TensorOfDual<'t>,
 }
 
 /// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
@@ -156,6 +156,10 @@ pub type VarOfDual<'t> = Var<'t, Dual<f64>>;
 /// A tensor with one axis. Exists for the tests that run every row on this type.
 #[doc(hidden)]
 pub type TensorOf<'t, F> = Tensor<'t, F, ndarray::Ix1>;
+
+/// A tensor with one axis on a tape of dual numbers. Exists for the tests that run every row on this type.
+#[doc(hidden)]
+pub type TensorOfDual<'t> = TensorOf<'t, Dual<f64>>;
 
 /// Turns the rows into [`UNARY`] and [`BINARY`], with a table of formulas as their documentation.
 macro_rules! tables {

@@ -131,7 +131,7 @@ impl Style {
         let text = |(text, binding)| (vec![Piece::Text(text)], binding);
         match e.kind() {
             Kind::Symbol(name) => text((self.symbol(name), Binding::Atom)),
-            Kind::Sum(terms) => (self.sum(terms), Binding::Sum),
+            Kind::Sum(terms) => (Self::sum(terms), Binding::Sum),
             Kind::Number(n) if !matches!(n, Number::Fraction(_, q) if *q > 1) => text(self.number(*n)),
             Kind::Number(_) | Kind::Product(_) => self.product(e),
             Kind::Power(_, exponent) if exponent.as_number().is_some_and(Number::is_negative) => self.product(e),
@@ -200,7 +200,7 @@ impl Style {
         }
     }
 
-    fn sum(self, terms: &[Expr]) -> Vec<Piece> {
+    fn sum(terms: &[Expr]) -> Vec<Piece> {
         let negative = |term: &Expr| term.split().0.is_negative();
         // A positive term comes first: x - y, not -y + x.
         let lead = terms.iter().position(|term| !negative(term)).unwrap_or(0);
@@ -376,7 +376,7 @@ fn shared_parts(e: &Expr) -> Vec<(Expr, String)> {
             Kind::Number(_) => {}
             _ => order.push(part.clone()),
         }
-        Ok(())
+        Ok(order.len())
     });
     let shared = order.into_iter().filter(|part| uses.get(&part.fingerprint()).is_some_and(|uses| *uses > 1));
     let names = (1..).map(|i| format!("t{i}")).filter(|name| !symbols.contains(name));
