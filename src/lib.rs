@@ -109,23 +109,22 @@ pub use ndarray;
 ///
 /// | operation | bound for n terms | n = 10⁶ |
 /// |---|---|---|
-/// | all of a tensor or along the last axis: [`sum`](Tensor::sum), [`mean`](Tensor::mean), losses, softmax sums | 300 + n/2²⁰ | 301 |
+/// | all of a tensor or along the last axis: [`sum`](Tensor::sum), [`mean`](Tensor::mean), losses, softmax sums | 270 + n/2¹⁶ | 285 |
 /// | along another axis: [`sum_axis`](Tensor::sum_axis), the gradient of a bias of [`affine`](Tensor::affine) | 256 + n/2¹⁴ | 317 |
-/// | the gradient of an operand that is broadcast along the first axis or along all others, and of [`broadcast`](Tensor::broadcast), `keep_where` and losses | 400 + n/2¹⁴ | 461 |
+/// | the gradient of an operand that is broadcast along the first axis or along all others, and of [`broadcast`](Tensor::broadcast) | 640 + n/2¹⁴ | 701 |
 /// | the gradient of an operand that is broadcast along a middle axis | the length of that axis | |
-/// | products of vectors: [`dot`](Tensor::dot) | 1,100 + n/2²⁰ | 1,101 |
-/// | products of matrices: [`dot`](Tensor::dot), [`matmul`](Tensor::matmul), [`dense`](Tensor::dense), gradients of weights; convolutions | 640 + n/2¹⁶ | 655 |
-/// | products of matrices of dual numbers | 4,096 + n/2¹² | 4,340 |
-/// | gradients of the kernels of convolutions | 1,000 + n/2¹⁴ | 1,061 |
-/// | [`var`](Tensor::var), the square of [`std`](Tensor::std) and of [`norm`](Tensor::norm), in units of themselves | 320 + n/2¹⁴ | 381 |
-/// | functions of variables: [`sum`], [`mean`], [`dot`], [`log_sum_exp`], `iter.sum()` | 256 + n/2¹⁴ | 317 |
-/// | the adjoint of a variable that n operations use; that of an element of a tensor that n views or operations use | n | 10⁶ |
-/// | the gradient of [`gather`](Tensor::gather) and [`select`](Tensor::select) of n indices from a axis of length m | n if n ≤ 128 m, on average 128 + n/(128 m) beyond | |
-/// | pooling of n pixels, factorisations and substitutions of n rows (feature `linalg`) | n | |
-/// | [`metrics`], fits of [`data::Scaling`], [`optim::global_norm`] | in `f64`: 300 + n/2⁴ | |
+/// | products of vectors: [`dot`](Tensor::dot) | 1,200 + n/2²⁰ | 1,201 |
+/// | products of matrices: [`dot`](Tensor::dot), [`matmul`](Tensor::matmul), [`dense`](Tensor::dense), gradients of weights, convolutions | 1,100 + n/2¹⁶ | 1,115 |
+/// | the gradient of the kernel of a convolution | 1,400 + n/2¹⁴ | 1,461 |
+/// | products of vectors and of matrices of dual numbers | 4,096 + n/2¹² | 4,340 |
+/// | [`var`](Tensor::var), the square of [`std`](Tensor::std) and of [`norm`](Tensor::norm) | 270 + n/2¹⁴ | 331 |
+/// | functions of variables: [`sum`], [`mean`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], `iter.sum()` | 256 + n/2¹⁴ | 317 |
+/// | the adjoint of a variable, or of an element of a tensor, that n operations use | n | 10⁶ |
+/// | the gradient of [`gather`](Tensor::gather) and [`select`](Tensor::select), n indices of m elements | n if n ≤ 128 m; beyond, in even use, 128 + n/(128 m) | |
+/// | pooling of n pixels; factorisations and substitutions of n rows (feature `linalg`) | n | |
+/// | [`metrics`], fits of [`data::Scaling`], [`optim::global_norm`] | in `f64`: 270 + n/2⁴ | |
 ///
-/// A long chain of scalar operations on one `f32` variable, such as a loss over 10⁶ records, is therefore the place for
-/// `f64` or for tensors.
+/// A loss over 10⁶ records, each of which uses the same variables, is therefore a case for `f64` or for tensors.
 ///
 /// **Equal numbers.** The mean inside of [`var`](Tensor::var), [`std`](Tensor::std), [`layer_norm`](Tensor::layer_norm),
 /// [`nn::BatchNorm`], [`data::Scaling::standard`] and [`metrics::r2`] is exact but for its last place where the numbers

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::arena::Arena;
 
+use crate::kernels::elementwise::take_sums;
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
-use crate::kernels::elementwise::take_sums;
 use crate::slices::BLOCK;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 

@@ -18,7 +18,7 @@ pub(crate) mod strided;
 #[allow(unreachable_pub)]
 pub use {factor::Factor, gemm::GemmScalar};
 
+pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 #[cfg(feature = "linalg")]
 pub(crate) use factor::Defect;
-pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 pub(crate) use strided::{Layout, Walk, for_each_run, gather, place, scatter_add};

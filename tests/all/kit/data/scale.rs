@@ -43,3 +43,13 @@ fn misuse_is_named() {
     let text = message_of(|| one_hot::<f32>(&[0, 3], 3));
     assert!(text.contains("label 3 at 1 is not one of the 3 classes"), "{text}");
 }
+
+/// Columns whose squares or sums overflow, and numbers that differ by a few ulps.
+#[test]
+fn standard_of_huge_and_of_close_numbers() {
+    let x: Array2<f64> = array![[1e200, 1.5e308, 1e15], [-1e200, 1.5e308, 1e15 + 0.25], [0.0, -1.5e308, 1e15 + 0.5]];
+    let y = Scaling::standard(&x).apply(&x);
+    let (third, half) = (1.5_f64.sqrt(), 0.5_f64.sqrt());
+    let expected = array![[third, half, -third], [-third, half, 0.0], [0.0, -2.0 * half, third]];
+    assert!((&y - &expected).iter().all(|e| e.abs() < 1e-14), "{y}");
+}

@@ -150,3 +150,24 @@ fn batch_norm_of_too_little() {
     let message = message_of(|| norm.forward(p, p.constant(&wrong), &mut Mode::eval()));
     assert!(["norm.weight", "axis 1", "length 2", "[4, 3]"].iter().all(|part| message.contains(part)), "{message}");
 }
+
+/// A batch of equal numbers, of any size: outputs 0 in training, and in evaluation with the statistics of that batch.
+/// (pytorch#98075, scikit-learn#3722: the mean rounds, and what is left is taken for a direction.)
+#[test]
+fn batch_norm_of_equal_numbers() {
+    for (rows, number) in [(3, 123_456.7_f32), (7, 1e5), (1000, 0.1), (5, 1e30)] {
+        let mut params = Params::<f32>::new();
+        let norm = BatchNorm { momentum: 1.0, ..BatchNorm::new(&mut params, "norm", 1) };
+        let (x, mut mode) = (Array2::from_elem((rows, 1), number), Mode::train(0));
+        let run = |params: &Params<f32>, mode: &mut Mode<f32>| {
+            let tape = Tape::new();
+            let p = params.on(&tape);
+            norm.forward(p, p.constant(&x), mode).value().to_owned()
+        };
+        assert!(run(&params, &mut mode).iter().all(|&y| y == 0.0), "{rows} of {number}");
+        mode.update_buffers(&mut params);
+        assert_eq!(params.view(norm.running_mean)[0], number);
+        assert_eq!(params.view(norm.running_var)[0], 0.0);
+        assert!(run(&params, &mut Mode::eval()).iter().all(|&y| y == 0.0), "{rows} of {number}");
+    }
+}

@@ -209,3 +209,16 @@ fn hyper_parameters_are_checked() {
         assert!(text.starts_with(expected), "{text}");
     }
 }
+
+/// The clipped step of gradients whose squares, whose norm, or whose factor in f32 over- or underflow.
+#[test]
+fn clipped_huge_gradients() {
+    fn step<F: Scalar>(gradient: [F; 4], bound: f64) -> Vec<F> {
+        let mut params = Params::<F>::new();
+        params.add("x", Array1::from_elem(4, F::zero()));
+        Sgd::new(1.0).clip_norm(bound).step(&mut params, &gradient);
+        params.values().to_vec()
+    }
+    assert_close("f64", &step([1.7e308; 4], 2.0), &[-1.0; 4], 1e-15);
+    assert_close("f32", &step([3e38_f32; 4], 2e-3).iter().map(|x| x * 1e3).collect::<Vec<_>>(), &[-1.0; 4], 1e-6);
+}
