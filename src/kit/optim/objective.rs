@@ -174,12 +174,11 @@ pub struct NotConverged<F> {
 impl<F> fmt::Display for NotConverged<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { gradient_norm, tolerance, iterations, reason, .. } = self;
+        f.write_str("not converged: ")?;
         match self.point {
-            Some(_) => {
-                write!(f, "not converged: the norm of the gradient is {gradient_norm:e}, not at most {tolerance:e}")?
-            }
-            None => write!(f, "not converged: there is no point with a finite value")?,
-        }
+            Some(_) => write!(f, "the norm of the gradient is {gradient_norm:e}, not at most {tolerance:e}"),
+            None => f.write_str("there is no point with a finite value"),
+        }?;
         let plural = if *iterations == 1 { "" } else { "s" };
         write!(f, "; the solver stopped after {iterations} iteration{plural}: {reason}")
     }

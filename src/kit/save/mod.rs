@@ -289,7 +289,9 @@ fn place_of_sum(header: &[u8]) -> Option<std::ops::Range<usize>> {
 /// The CRC-32 of some bytes, as text.
 fn sum_text(parts: &[&[u8]]) -> String {
     let mut crc = flate2::Crc::new();
-    parts.iter().for_each(|part| crc.update(part));
+    for part in parts {
+        crc.update(part);
+    }
     format!("{:08x}", crc.sum())
 }
 

@@ -120,7 +120,7 @@ fn refused(csv: Csv, text: impl AsRef<[u8]>) -> String {
     csv.read::<f64>(text.as_ref()).unwrap_err().to_string()
 }
 
-/// category_encoders#56, custrings#22: a missing label is an error with its line, not a class "".
+/// `category_encoders#56`, custrings#22: a missing label is an error with its line, not a class "".
 #[test]
 fn a_missing_label_is_refused() {
     let labels = || Csv::new().labels("l");
@@ -209,6 +209,14 @@ fn long_texts_are_limited_and_shortened() {
     assert!(error.to_string().len() < 200 && format!("{error:?}").len() < 400);
 }
 
+/// One byte at a time, so that not even the first two come together.
+struct Drops<'a>(&'a [u8]);
+impl std::io::Read for Drops<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(&mut buffer[..1])
+    }
+}
+
 #[test]
 fn damaged_gzip_is_named() {
     let csv = || Csv::new().labels("species");
@@ -221,13 +229,6 @@ fn damaged_gzip_is_named() {
     changed[end - 6] ^= 1; // of the check sum
     assert!(csv().read::<f64>(&changed[..]).is_err());
 
-    /// One byte at a time, so that not even the first two come together.
-    struct Drops<'a>(&'a [u8]);
-    impl std::io::Read for Drops<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.0.read(&mut buffer[..1])
-        }
-    }
     assert_eq!(csv().read::<f64>(Drops(&packed)).unwrap().len(), 4);
 }
 
