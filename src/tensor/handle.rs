@@ -164,11 +164,13 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The tensor with these values, a view into `storage`; `slot` is the slot of `storage[0]`.
+    #[track_caller]
     pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
         Self { tape, node: tape.alloc(Node { values, storage, slot }) }
     }
 
     /// The tensor with another view of the same storage.
+    #[track_caller]
     pub(crate) fn with_view<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
         Tensor::view(self.tape, values, self.node.storage, self.node.slot)
     }
@@ -241,6 +243,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The same values as a constant: no derivative flows back through the result.
+    #[track_caller]
     pub fn detach(self) -> Self {
         Self::view(self.tape, self.value(), self.node.storage, SINK)
     }
