@@ -19,6 +19,7 @@ pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     fn embed(self, _: Seal) -> F;
     /// An array of constants.
     #[doc(hidden)]
+    #[track_caller]
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
         let copy = copy(tape, "constant", &array, |x: Self| x.embed(Seal));
         let values = ArrayView::from_shape(array.raw_dim(), copy).expect("as many elements");
@@ -30,6 +31,7 @@ impl<F: Scalar> Embed<F> for F {
     fn embed(self, _: Seal) -> F {
         self
     }
+    #[track_caller]
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, F, D>) -> Tensor<'t, F, D> {
         tape.leaf("constant", array, false)
     }
@@ -51,6 +53,7 @@ pub trait IntoConstant<'t, F: Scalar> {
 
 impl<'t, F: Scalar> IntoConstant<'t, F> for F {
     type Handle = Var<'t, F>;
+    #[track_caller]
     fn into_constant(self, _: &'t Tape<F>, _: Seal) -> Var<'t, F> {
         Var::constant(self)
     }
@@ -60,6 +63,7 @@ macro_rules! base_constants {
     ([$($generics:tt)*] $base:ty, $number:ty) => {
         impl<'t, $($generics)*> IntoConstant<'t, $number> for $base {
             type Handle = Var<'t, $number>;
+            #[track_caller]
             fn into_constant(self, _: &'t Tape<$number>, _: Seal) -> Var<'t, $number> {
                 Var::from(self)
             }
@@ -81,6 +85,7 @@ for_each_nested_dual! { embed_nested }
 
 impl<'t, F: Scalar, A: Embed<F>, S: Data<Elem = A>, D: Dimension> IntoConstant<'t, F> for &'t ArrayBase<S, D> {
     type Handle = Tensor<'t, F, D>;
+    #[track_caller]
     fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
         A::embed_array(tape, self.view())
     }
@@ -88,6 +93,7 @@ impl<'t, F: Scalar, A: Embed<F>, S: Data<Elem = A>, D: Dimension> IntoConstant<'
 
 impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for ArrayView<'t, A, D> {
     type Handle = Tensor<'t, F, D>;
+    #[track_caller]
     fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
         A::embed_array(tape, self)
     }
@@ -95,6 +101,7 @@ impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Arra
 
 impl<'t, F: Scalar, A: Embed<F>, D: Dimension + 't> IntoConstant<'t, F> for Array<A, D> {
     type Handle = Tensor<'t, F, D>;
+    #[track_caller]
     fn into_constant(self, tape: &'t Tape<F>, _: Seal) -> Self::Handle {
         tape.alloc(self).into_constant(tape, Seal)
     }
@@ -126,6 +133,7 @@ impl<F: Scalar> Tape<F> {
     /// let x = tape.tensor(&data);
     /// assert_eq!(x.square().sum().backward().wrt(x), ndarray::array![2.0, 4.0]);
     /// ```
+    #[track_caller]
     pub fn tensor<'t, S, D>(&'t self, array: &'t ArrayBase<S, D>) -> Tensor<'t, F, D>
     where
         S: Data<Elem = F>,
@@ -146,6 +154,7 @@ impl<F: Scalar> Tape<F> {
     /// assert_eq!((x * c).value(), ndarray::array![[3.0, 6.0]]);
     /// assert!(tape.is_empty());
     /// ```
+    #[track_caller]
     pub fn constant<'t, C: IntoConstant<'t, F>>(&'t self, value: C) -> C::Handle {
         value.into_constant(self, Seal)
     }

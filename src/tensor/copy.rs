@@ -291,8 +291,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let Some(mask) = mask.broadcast(shape.clone()) else {
             unreachable!("the common shape fits the mask too");
         };
-        let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
         let values = tape.arena().filled(NAME, shape.slice(), mask.len(), F::zero());
+        let mask = &*tape.arena().alloc_slice_fill_iter(mask.iter().copied());
         for (node, taken) in [(a, true), (b, false)] {
             for_each_place(node.shape(), node.layout(), |i, place| {
                 if mask[i] == taken {

@@ -118,6 +118,7 @@ where
 impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for F {
     type Dim = D;
     #[allow(private_interfaces)]
+    #[track_caller]
     fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, D> {
         (left.node, constant(left.tape, self).stretched(left.dim(), operation))
     }
@@ -167,6 +168,7 @@ macro_rules! base_operand {
 for_each_dual! { base_operand }
 
 /// A number as a constant tensor without axes.
+#[track_caller]
 fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
     let storage = std::slice::from_ref(tape.alloc(x));
     Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, SINK)

@@ -207,11 +207,13 @@ pub(super) fn accumulate_at<'a, F: Scalar>(
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The tensor with these values, a view into `storage`; `slot` is the slot of `storage[0]`.
+    #[track_caller]
     pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
         Self { tape, node: tape.alloc(Node { values, storage, slot }) }
     }
 
     /// The tensor with another view of the same storage.
+    #[track_caller]
     pub(crate) fn with_view<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
         Tensor::view(self.tape, values, self.node.storage, self.node.slot)
     }
@@ -289,6 +291,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The same values as a constant: no derivative of any order passes through it. On a tape of dual numbers it is a
     /// copy without tangents.
+    #[track_caller]
     pub fn detach(self) -> Self {
         if size_of::<F>() == size_of::<F::Base>() {
             return self.as_constant(); // floats, which have no tangents

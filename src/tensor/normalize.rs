@@ -30,6 +30,7 @@ impl Groups {
     }
 
     /// `scale` times the fold over each group; `given` holds a number for each group.
+    #[track_caller]
     fn fold<'a, F: Scalar, const M: usize>(
         self,
         arena: &'a Arena,
@@ -60,6 +61,7 @@ impl Groups {
     }
 
     /// The number of each fibre's group, from the numbers of the groups.
+    #[track_caller]
     fn spread<'a, F: Scalar>(self, arena: &'a Arena, x: &'a [F]) -> &'a [F] {
         if self.repeats() <= 1 { x } else { arena.alloc_slice_fill_with(self.fibers.count(), |i| x[i % self.count]) }
     }

@@ -74,9 +74,10 @@ fn product<'t, F: Scalar, D: Dimension>(
     tape: &'t Tape<F>,
     kind: OperationKind<'t>,
     shape: D,
-    pairs: &'t [(Matrix<'t, F>, Matrix<'t, F>)],
+    pairs: impl FnOnce() -> &'t [(Matrix<'t, F>, Matrix<'t, F>)],
 ) -> Tensor<'t, F, D> {
     let values = tape.arena().values(kind.name, shape.slice(), F::zero());
+    let pairs = pairs();
     let constant = pairs.iter().all(|(a, b)| a.is_constant() && b.is_constant());
     let Some((a, b)) = pairs.first() else {
         return Tensor::result(tape, kind, shape, values, true, |_| {});
@@ -136,10 +137,9 @@ macro_rules! dot {
                     a.shape[1],
                     b.shape[0]
                 );
-                let pairs = self.tape.alloc([(a, b)]);
                 let kind = OperationKind::binary("dot", self.node.source(), rhs.node.source());
                 #[allow(clippy::redundant_closure_call)]
-                $finish(product(self.tape, kind, $shape(a.shape[0], b.shape[1]), pairs))
+                $finish(product(self.tape, kind, $shape(a.shape[0], b.shape[1]), || self.tape.alloc([(a, b)])))
             }
         }
     };
@@ -213,7 +213,8 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
             }
             matrix
         };
-        let pairs = self.tape.arena().alloc_slice_fill_with(batches, |batch| (matrix(a, batch), matrix(b, batch)));
+        let pair = |batch| (matrix(a, batch), matrix(b, batch));
+        let pairs = || &*self.tape.arena().alloc_slice_fill_with(batches, pair);
         let kind = OperationKind::binary("matmul", a.source(), b.source());
         product(self.tape, kind, Ix3(batches, left[1], right[2]), pairs)
     }

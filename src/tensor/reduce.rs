@@ -266,6 +266,7 @@ struct Reduction<'t, F: Scalar, D, E> {
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The reduction of all elements, as one fibre in the order of memory.
+    #[track_caller]
     fn whole(self, operation: &'static str) -> Reduction<'t, F, D, Ix0> {
         Reduction {
             operation,
@@ -316,6 +317,7 @@ fn count<B: BaseFloat>(n: usize) -> B {
 
 impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     /// Folds each fibre into one number, in the tape's arena.
+    #[track_caller]
     fn fold(&self, fold: impl Fold<F, 1>, given: Option<&[F]>) -> &'t mut [F] {
         let out = self.operand.zeros(self.fibers.count());
         kernels::fold(fold, self.fibers, [self.operand.x], given, out);
@@ -357,6 +359,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         })
     }
 
+    #[track_caller]
     fn means(&self) -> &'t mut [F] {
         let y = self.fold(Sum, None);
         let n = F::from_base(count(self.fibers.n));
@@ -509,6 +512,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         })
     }
 
+    #[track_caller]
     fn exponentials(&self) -> Exponentials<'t, F> {
         exponentials(self.operand, self.fibers)
     }

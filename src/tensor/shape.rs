@@ -65,6 +65,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// let loss = (x * x.t()).sum(); // tr(xx), whose derivative is 2 xᵀ
     /// assert_eq!(loss.backward().wrt(x), ndarray::array![[2.0, 6.0], [4.0, 8.0]]);
     /// ```
+    #[track_caller]
     pub fn t(self) -> Self {
         self.with_view(self.value().reversed_axes())
     }
@@ -79,6 +80,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// assert_eq!(trace.value(), 5.0);
     /// assert_eq!(trace.backward().wrt(x), ndarray::array![[1.0, 0.0], [0.0, 1.0]]);
     /// ```
+    #[track_caller]
     pub fn diag(self) -> Tensor<'t, F, Ix1> {
         self.with_view(self.value().into_diag())
     }
@@ -252,6 +254,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The i-th part of length `size`, or less at the end of the axis.
+    #[track_caller]
     fn chunk(self, axis: Axis, size: usize, i: usize) -> Self {
         let (start, len) = (i * size, self.shape()[axis.index()]);
         self.changed(|view| {
@@ -306,6 +309,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The same tensor with the dimension type `IxDyn`, with a number of axes that is known at run time only.
+    #[track_caller]
     pub fn into_dyn(self) -> Tensor<'t, F, ndarray::IxDyn> {
         self.with_view(self.value().into_dyn())
     }
@@ -325,6 +329,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Errors
     ///
     /// If the numbers of axes differ.
+    #[track_caller]
     pub fn into_dimensionality<E: Dimension>(self) -> Result<Tensor<'t, F, E>, ShapeError> {
         Ok(self.with_view(self.value().into_dimensionality()?))
     }
@@ -352,6 +357,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The view after `change` has modified it in place.
+    #[track_caller]
     fn changed(self, change: impl FnOnce(&mut ArrayView<'t, F, D>)) -> Self {
         let mut view = self.value();
         change(&mut view);
