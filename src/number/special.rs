@@ -127,7 +127,8 @@ fn high_order(n: u32, x: f64) -> f64 {
     let (mut z, mut sum) = (x, 1.0);
     if x <= -0.5 {
         z = x - x.round();
-        sum += power(z / (z + 1.0)) + power(z / (z - 1.0));
+        // Half-way between two poles, the nearest two terms cancel if n is even.
+        sum = (sum + power(z / (z - 1.0))) + power(z / (z + 1.0));
     } else if x < 2.0 * order {
         // A term is below e^(-j/3), so this ends.
         for j in 1.. {

@@ -17,7 +17,9 @@
 //! # Adding a function
 //!
 //! Add one row below: to `std` if `num_traits::Float` has the function, otherwise to `own` with a `primal`. The edge
-//! points come from `tests/oracle/edges.py`, which gets a row too; no other file changes. `x` is the operand and `y`
+//! points come from `tests/oracle/edges.py`, which gets a row too, as does `tests/oracle/grid.py` for the accuracy over
+//! all exponents; no other file changes. The partial is differentiated again, so its own derivative must keep its digits
+//! too. `x` is the operand and `y`
 //! the result, both of the generic type `R: Real`. Write constants as `R::lit(0.5)`.
 
 /// Calls `$emit!` with all rows.
