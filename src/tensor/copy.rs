@@ -459,7 +459,7 @@ impl<F: Scalar> Tape<F> {
                 _ => {}
             }
         }
-        let constant = !vars.is_empty() && vars.iter().all(|var| var.is_constant());
+        let constant = vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));
         let terms = &*arena.alloc_slice_fill_iter(vars.iter().map(|var| var.edge(F::one())));
