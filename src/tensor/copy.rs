@@ -497,7 +497,7 @@ impl<F: Scalar> Tape<F> {
                 _ => {}
             }
         }
-        let constant = !vars.is_empty() && vars.iter().all(|var| var.is_constant());
+        let constant = vars.iter().all(|var| var.is_constant());
         let arena = self.arena();
         let attempt = self.records().attempt();
         let values = arena.alloc_slice_fill_iter(vars.iter().map(|var| var.value()));

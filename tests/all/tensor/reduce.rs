@@ -305,10 +305,8 @@ fn norms_and_spreads_at_their_kink_and_at_the_ends_of_the_range() {
     }
     assert_eq!(y.value()[3], f64::INFINITY);
     let gradient = y.sum().backward().wrt(x);
-    let want = array![[0.0, 0.0], [0.6, 0.8], [0.6, 0.8], [0.0, f64::NAN]];
-    for (got, want) in gradient.iter().zip(&want) {
-        assert!((got - want).abs() < 1e-15 || want.is_nan() && got.is_nan());
-    }
+    let want = array![[0.0, 0.0], [0.6, 0.8], [0.6, 0.8], [0.0, 1.0]];
+    assert!((gradient - want).iter().all(|d| d.abs() < 1e-15));
 
     let a = array![[1.5, 1.5, 1.5], [-1e200, 0.0, 1e200], [-1e-200, 0.0, 1e-200]];
     let x = tape.tensor(&a);
