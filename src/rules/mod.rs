@@ -86,7 +86,7 @@ pub struct UnaryRow {
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
     /// The function on a tape of dual numbers in single precision.
     #[doc(hidden)]
-    pub on_var_dual_f32: for<'t> fn(Var<'t, Dual<f32>>) -> Var<'t, Dual<f32>>,
+    pub on_var_dual_f32: for<'t> fn(VarOfDual<'t, f32>) -> VarOfDual<'t, f32>,
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
@@ -134,7 +134,7 @@ pub struct BinaryRow {
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
     /// The function on a tape of dual numbers in single precision.
     #[doc(hidden)]
-    pub on_var_dual_f32: for<'t> fn(Var<'t, Dual<f32>>, Var<'t, Dual<f32>>) -> Var<'t, Dual<f32>>,
+    pub on_var_dual_f32: for<'t> fn(VarOfDual<'t, f32>, VarOfDual<'t, f32>) -> VarOfDual<'t, f32>,
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
@@ -151,7 +151,7 @@ pub struct BinaryRow {
 
 /// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
 #[doc(hidden)]
-pub type VarOfDual<'t> = Var<'t, Dual<f64>>;
+pub type VarOfDual<'t, F = f64> = Var<'t, Dual<F>>;
 
 /// A tensor with one axis. Exists for the tests that run every row on this type.
 #[doc(hidden)]
