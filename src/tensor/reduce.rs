@@ -350,8 +350,12 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     fn mean(self) -> Tensor<'t, F, E> {
         let (y, fibers) = (self.means(), self.fibers);
         for (i, y) in y.iter_mut().enumerate().filter(|(_, y)| !y.to_base().is_finite()) {
+            // The sum may have overflowed. Of infinite numbers, it is the mean.
             let moments = self.moments_of(i);
-            *y = moments.mean * moments.unit;
+            let mean = moments.mean * moments.unit;
+            if !mean.is_nan() {
+                *y = mean;
+            }
         }
         let share = F::from_base(count::<F::Base>(fibers.n)).recip();
         self.record(y, move |dy, dx, _| {

@@ -64,7 +64,17 @@ impl<F: BaseFloat> Scaling<F> {
     #[track_caller]
     pub fn apply(&self, rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Array2<F> {
         self.assert_fits("apply", rows.ncols());
-        (rows - &self.shift) / &self.scale
+        let mut scaled = rows - &self.shift;
+        let half = F::lit(0.5);
+        for (mut scaled, row) in scaled.rows_mut().into_iter().zip(rows.rows()) {
+            for (k, (y, &x)) in scaled.iter_mut().zip(row).enumerate() {
+                let (shift, scale) = (self.shift[k], self.scale[k]);
+                // The difference of two finite numbers may overflow, that of their halves does not.
+                let overflows = y.is_infinite() && x.is_finite();
+                *y = if overflows { (x * half - shift * half) / (scale * half) } else { *y / scale };
+            }
+        }
+        scaled
     }
 
     /// The unscaled rows, x · scale + shift: the inverse of [`apply`](Self::apply).
