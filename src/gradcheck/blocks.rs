@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::report::{Entry, Place, Reason, Verdict};
 use super::run::{CheckRun, Direction, Functional};
-use super::slope::{CONCLUSIVE, Finding, Question, Slope, negligible};
+use super::slope::{Finding, Question, Slope, conclusive, weak};
 
 /// The largest factor between two sizes within one group.
 const GROUP_RANGE: f64 = 1024.0;
@@ -31,8 +31,6 @@ struct Blocks<'r, 'a> {
     output: &'r Functional<'r>,
     gradient: &'r [f64],
     jacobian: Option<&'r [f64]>,
-    /// `max_j |g_j| scale_j`.
-    largest: f64,
     entries: Vec<Entry>,
     /// Wrong entries that may still be located.
     mismatches_left: usize,
@@ -57,7 +55,6 @@ pub(super) fn check(
         output,
         gradient,
         jacobian,
-        largest: run.largest_scaled(gradient),
         entries: Vec::new(),
         mismatches_left: mismatches,
         splits_left: MAX_SPLITS,
@@ -128,7 +125,7 @@ impl Blocks<'_, '_> {
             relative: self.run.relative_tolerance(),
             absolute: self.run.options.absolute * direction.iter().map(|(_, d)| d.abs()).sum::<f64>(),
             reference: (least > 0.0).then_some(least),
-            natural: (self.output)(&self.run.origin).abs().max(self.largest),
+            natural: 0.0,
             moved: direction.iter().map(|(i, _)| (self.gradient[*i] * self.run.x[*i]).powi(2)).sum::<f64>().sqrt(),
             kink_is_known: false,
         };
@@ -167,11 +164,14 @@ impl Blocks<'_, '_> {
     /// The hidden entries form a direction of their own, in which longer steps may resolve them. If noise hides all
     /// entries of the block, the entries are checked one by one while the allowance lasts.
     fn pursue_hidden(&mut self, direction: &Direction, slope: &Slope) {
-        let visible = slope.error / CONCLUSIVE;
+        let visible = slope.error / conclusive(self.run.grain_of(self.output));
         let hidden: Vec<usize> =
             direction.iter().filter(|(i, d)| (self.gradient[*i] * d).abs() < visible).map(|(i, _)| *i).collect();
         let (many, all) = (hidden.len(), direction.len());
-        if many < all {
+        if many == 0 {
+            // The slope deviates, but by too little to be sure.
+            self.split(direction, slope);
+        } else if many < all {
             let seen = Slope { finding: Finding::Agrees, ..*slope };
             self.record(direction, &seen, None);
             self.entries.last_mut().expect("just recorded").place = Place::Direction(all - many);
@@ -184,8 +184,9 @@ impl Blocks<'_, '_> {
                 self.single(i);
             }
         } else {
-            let natural = (self.output)(&self.run.origin).abs().max(self.largest);
-            let enough = slope.error <= negligible(natural, slope.noise, self.run.unit);
+            // The best that is left is a comparison with the size of the whole direction.
+            let size = self.sizes(direction).map(|s| s * s).sum::<f64>().sqrt();
+            let enough = slope.error <= weak(self.run.grain_of(self.output)) * size;
             let finding = if enough { Finding::Agrees } else { Finding::Noisy };
             self.record(direction, &Slope { finding, ..*slope }, Some(Reason::Noise));
         }
