@@ -22,6 +22,8 @@ const ROUNDS: u64 = 2;
 const DEFAULT_MISMATCHES: usize = 16;
 /// The largest number of entries checked one by one because noise hides them in any block.
 const MAX_SINGLES: usize = 256;
+/// The number of halves after which splitting ends if all of them have kinks.
+const HOPELESS_HALVES: usize = 8;
 /// The largest number of undecided blocks to split.
 const MAX_SPLITS: usize = 64;
 
@@ -36,6 +38,9 @@ struct Blocks<'r, 'a> {
     mismatches_left: usize,
     /// Undecided blocks that may still be split.
     splits_left: usize,
+    /// The halves of split blocks, and those that lie at a kink as a whole does.
+    halves: usize,
+    kinked_halves: usize,
     /// Entries hidden by noise that may still be checked one by one.
     singles_left: usize,
     /// Coordinates that have been checked one by one.
@@ -58,6 +63,8 @@ pub(super) fn check(
         entries: Vec::new(),
         mismatches_left: mismatches,
         splits_left: MAX_SPLITS,
+        halves: 0,
+        kinked_halves: 0,
         singles_left: MAX_SINGLES,
         checked: run.entries.borrow().iter().filter_map(|e| e.coordinate).collect(),
     };
@@ -260,7 +267,9 @@ impl Blocks<'_, '_> {
         if let [(i, _)] = direction[..] {
             return self.single(i);
         }
-        if self.splits_left == 0 {
+        // Where each half has a kink like the whole, kinks are too many to be singled out.
+        let many_kinks = self.halves >= HOPELESS_HALVES && self.kinked_halves == self.halves;
+        if self.splits_left == 0 || many_kinks {
             return self.record(direction, slope, None);
         }
         self.splits_left -= 1;
@@ -268,6 +277,8 @@ impl Blocks<'_, '_> {
         for half in [left, right] {
             let half = half.to_vec();
             let (slope, _) = self.slope(&half);
+            self.halves += 1;
+            self.kinked_halves += usize::from(slope.kink.is_some());
             self.run.plan_lines(1);
             self.run.line_done();
             self.judge(&half, &slope);

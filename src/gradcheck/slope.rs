@@ -169,8 +169,6 @@ struct Best {
     accepted_end: usize,
     /// True if the analytic slope lies outside of the error of a stencil of another scale, too.
     witnessed: bool,
-    /// The number of consistent stencils that show the slope to a tenth.
-    resolved: usize,
 }
 
 /// The next step to sample, or the end of the search.
@@ -294,7 +292,7 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
         let Some(flat) = self.stencils.iter().rposition(|s| s.flat) else { return 0.0 };
         let Some(slope) = self.stencils[flat..].iter().find(|s| s.shows_slope()) else { return 0.0 };
         let rise = slope.best(slope.noise).0.value.abs() * 8.0 * self.stencils[flat].step;
-        let short = self.line.position.is_none_or(|x| self.stencils[flat].step <= SHORT_TYPE * x);
+        let short = self.line.position.is_none_or(|x| self.stencils[flat].step <= 0.55 * SHORT_TYPE * x);
         if short && rise > 16.0 * self.stencils[flat].rounding { 2.0 * slope.step } else { 0.0 }
     }
 
@@ -336,20 +334,32 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
                 loudest = (loud, stencil.height);
             }
             if self.excludes(estimate.value, error) {
-                excluding.push(stencil.step);
+                excluding.push((stencil.step, error));
             }
             if best.as_ref().is_none_or(|b| error < b.error) {
-                best = Some(Best { i, estimate, error, accepted_end: 0, witnessed: false, resolved: 0 });
+                best = Some(Best { i, estimate, error, accepted_end: 0, witnessed: false });
             }
         }
         best.map(|b| {
             let step = self.stencils[b.i].step;
             let resolved = accepted.iter().filter(|(v, e, _)| *e <= 0.1 * v.abs()).count();
             // A bounded function may hide its slope in the noise and show none at longer steps.
-            let bounded = excluding.iter().all(|s| *s > self.line.scale.max(1.0));
-            let witnessed = !bounded && excluding.iter().any(|s| *s * OTHER_SCALE <= step || *s >= OTHER_SCALE * step);
-            Best { accepted_end: end, witnessed, resolved, ..b }
+            let bounded = excluding.iter().all(|(s, _)| *s > self.line.scale.max(1.0));
+            // A longer step witnesses only if its error is small beside the deviation.
+            let gap = self.question.analytic.map_or(0.0, |a| (a - b.estimate.value).abs());
+            let other = |(s, e): &(f64, f64)| s * OTHER_SCALE <= step || (*s >= OTHER_SCALE * step && *e <= 0.1 * gap);
+            let witnessed = !bounded && self.is_readable(b.i, resolved) && excluding.iter().any(other);
+            Best { accepted_end: end, witnessed, ..b }
         })
+    }
+
+    /// True if the values around stencil `i` show more than noise.
+    ///
+    /// Values that are little but noise at some scale may be a structure finer than any step, such as a sine of a huge
+    /// number, unless two fine scales show the same slope.
+    fn is_readable(&self, i: usize, resolved: usize) -> bool {
+        let bounded = |s: &Stencil| s.height <= 8.0 * self.stencils[i].height;
+        resolved > 1 || self.stencils.iter().all(|s| s.noise <= READABLE * s.height || !bounded(s))
     }
 
     /// True if the analytic slope lies outside of the error of a measured one.
@@ -406,7 +416,7 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
         };
         let constant = |s: &Stencil| {
             let error = HIDDEN_JUMP * s.rounding / s.step;
-            s.flat && s.noise <= s.rounding && error <= grain.sqrt() * natural(s.step)
+            s.flat && s.noise <= s.rounding && error <= grain.powf(0.4) * natural(s.step)
         };
         let unseen = analytic.abs() <= grain * natural(stencil.step) && (analytic - value).abs() <= 0.25 * error;
         unseen && (error <= grain * natural(stencil.step) || self.stencils.iter().any(constant))
@@ -569,7 +579,7 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
 
     /// The answer from all stencils measured.
     fn conclude(&mut self) -> Slope {
-        let Some(Best { i, estimate, error, witnessed, resolved, .. }) = self.best() else {
+        let Some(Best { i, estimate, error, witnessed, .. }) = self.best() else {
             return Slope {
                 value: f64::NAN,
                 error: f64::INFINITY,
@@ -585,11 +595,7 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
         }
         let value = estimate.value;
         let conclusive = self.is_conclusive(i, value, error);
-        // Values that are little but noise at some scale may be a structure finer than any step, such as a sine of a huge
-        // number, unless two fine scales show the same slope.
-        let bounded = |s: &Stencil| s.height <= 8.0 * self.stencils[i].height;
-        let readable = resolved > 1 || self.stencils.iter().all(|s| s.noise <= READABLE * s.height || !bounded(s));
-        let finding = if self.deviates(value, error) && witnessed && readable {
+        let finding = if self.deviates(value, error) && witnessed {
             if self.is_ambiguous(value, error) { Finding::Unsettled } else { Finding::Disagrees }
         } else if conclusive && !self.deviates(value, error) {
             Finding::Agrees

@@ -149,7 +149,7 @@ impl Stencil {
             Side::Backward => (one_sided(|k| values[8 - k], -step, noise), None),
         };
         // Rounding inside of the function acts like moving the point by a fraction of the spacing of floats.
-        let unit = line.position.unwrap_or(0.0) * line.unit;
+        let unit = line.position.unwrap_or(0.0) * line.unit.max(grain);
         let moved = 0.3 * unit * estimates.iter().map(|e| e.value.abs()).fold(f64::INFINITY, f64::min);
         let second: [f64; 7] = std::array::from_fn(|k| values[k + 2] - 2.0 * values[k + 1] + values[k]);
         // A kink elsewhere changes one outer difference, which the middle two of the four leave out.
