@@ -131,3 +131,36 @@ fn a_noisy_mean() {
         never_passed(|c| c.check(mean, |x| vec![-x[0].cos() * 1_f64.sin()], &[x]));
     }
 }
+
+/// A network of relus in f32, right and with a bias whose gradient is lost.
+#[test]
+fn an_f32_network_agrees_within_what_f32_allows() {
+    let matrix = |rows: usize, columns: usize, seed: u64| {
+        let numbers = super::sequence(rows * columns, seed).into_iter().map(|v| 0.5 * v as f32).collect();
+        ndarray::Array2::from_shape_vec((rows, columns), numbers).expect("as many")
+    };
+    let mut params = wengert::Params::<f32>::new();
+    let w1 = params.add("w1", matrix(4, 6, 1));
+    let b1 = params.add("b1", matrix(1, 6, 2).remove_axis(ndarray::Axis(0)));
+    let w2 = params.add("w2", matrix(6, 2, 3));
+    let (x, y) = (matrix(20, 4, 4), matrix(20, 2, 5));
+    let check = |wrong: bool| {
+        GradCheck::new().check_params(&params, |p| {
+            let b = if wrong { p.get(b1).detach() } else { p.get(b1) };
+            ((p.constant(&x).dot(p.get(w1)) + b).relu().dot(p.get(w2)) - p.constant(&y)).square().mean()
+        })
+    };
+    assert_eq!(verdict(&check(false)), Verdict::Agrees, "{:?}", check(false));
+    assert_eq!(verdict(&check(true)), Verdict::Disagrees);
+}
+
+/// Kinks in every coordinate of a large input cannot be singled out; the search must not try for long.
+#[test]
+fn a_block_full_of_kinks_ends_in_time() {
+    let report = wengert::gradcheck::check(
+        |x: &[f64]| x.iter().map(|x| x.abs()).sum(),
+        |x| vec![0.0; x.len()],
+        &vec![0.0; 20_000],
+    );
+    assert!(report.unwrap().evaluations < 1500);
+}
