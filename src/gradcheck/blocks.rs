@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::report::{Entry, Place, Reason, Verdict};
 use super::run::{CheckRun, Direction, Functional};
-use super::slope::{CONCLUSIVE, Finding, Question, Slope, negligible};
+use super::slope::{Finding, Question, Slope, conclusive, weak};
 
 /// The largest factor between two sizes within one group.
 const GROUP_RANGE: f64 = 1024.0;
@@ -22,6 +22,8 @@ const ROUNDS: u64 = 2;
 const DEFAULT_MISMATCHES: usize = 16;
 /// The largest number of entries checked one by one because noise hides them in any block.
 const MAX_SINGLES: usize = 256;
+/// The number of halves after which splitting ends if all of them have kinks.
+const HOPELESS_HALVES: usize = 8;
 /// The largest number of undecided blocks to split.
 const MAX_SPLITS: usize = 64;
 
@@ -31,13 +33,14 @@ struct Blocks<'r, 'a> {
     output: &'r Functional<'r>,
     gradient: &'r [f64],
     jacobian: Option<&'r [f64]>,
-    /// `max_j |g_j| scale_j`.
-    largest: f64,
     entries: Vec<Entry>,
     /// Wrong entries that may still be located.
     mismatches_left: usize,
     /// Undecided blocks that may still be split.
     splits_left: usize,
+    /// The halves of split blocks, and those that lie at a kink as a whole does.
+    halves: usize,
+    kinked_halves: usize,
     /// Entries hidden by noise that may still be checked one by one.
     singles_left: usize,
     /// Coordinates that have been checked one by one.
@@ -57,10 +60,11 @@ pub(super) fn check(
         output,
         gradient,
         jacobian,
-        largest: run.largest_scaled(gradient),
         entries: Vec::new(),
         mismatches_left: mismatches,
         splits_left: MAX_SPLITS,
+        halves: 0,
+        kinked_halves: 0,
         singles_left: MAX_SINGLES,
         checked: run.entries.borrow().iter().filter_map(|e| e.coordinate).collect(),
     };
@@ -128,7 +132,7 @@ impl Blocks<'_, '_> {
             relative: self.run.relative_tolerance(),
             absolute: self.run.options.absolute * direction.iter().map(|(_, d)| d.abs()).sum::<f64>(),
             reference: (least > 0.0).then_some(least),
-            natural: (self.output)(&self.run.origin).abs().max(self.largest),
+            natural: 0.0,
             moved: direction.iter().map(|(i, _)| (self.gradient[*i] * self.run.x[*i]).powi(2)).sum::<f64>().sqrt(),
             kink_is_known: false,
         };
@@ -167,11 +171,14 @@ impl Blocks<'_, '_> {
     /// The hidden entries form a direction of their own, in which longer steps may resolve them. If noise hides all
     /// entries of the block, the entries are checked one by one while the allowance lasts.
     fn pursue_hidden(&mut self, direction: &Direction, slope: &Slope) {
-        let visible = slope.error / CONCLUSIVE;
+        let visible = slope.error / conclusive(self.run.grain_of(self.output));
         let hidden: Vec<usize> =
             direction.iter().filter(|(i, d)| (self.gradient[*i] * d).abs() < visible).map(|(i, _)| *i).collect();
         let (many, all) = (hidden.len(), direction.len());
-        if many < all {
+        if many == 0 {
+            // The slope deviates, but by too little to be sure.
+            self.split(direction, slope);
+        } else if many < all {
             let seen = Slope { finding: Finding::Agrees, ..*slope };
             self.record(direction, &seen, None);
             self.entries.last_mut().expect("just recorded").place = Place::Direction(all - many);
@@ -184,8 +191,9 @@ impl Blocks<'_, '_> {
                 self.single(i);
             }
         } else {
-            let natural = (self.output)(&self.run.origin).abs().max(self.largest);
-            let enough = slope.error <= negligible(natural, slope.noise, self.run.unit);
+            // The best that is left is a comparison with the size of the whole direction.
+            let size = self.sizes(direction).map(|s| s * s).sum::<f64>().sqrt();
+            let enough = slope.error <= weak(self.run.grain_of(self.output)) * size;
             let finding = if enough { Finding::Agrees } else { Finding::Noisy };
             self.record(direction, &Slope { finding, ..*slope }, Some(Reason::Noise));
         }
@@ -259,7 +267,9 @@ impl Blocks<'_, '_> {
         if let [(i, _)] = direction[..] {
             return self.single(i);
         }
-        if self.splits_left == 0 {
+        // Where each half has a kink like the whole, kinks are too many to be singled out.
+        let many_kinks = self.halves >= HOPELESS_HALVES && self.kinked_halves == self.halves;
+        if self.splits_left == 0 || many_kinks {
             return self.record(direction, slope, None);
         }
         self.splits_left -= 1;
@@ -267,6 +277,8 @@ impl Blocks<'_, '_> {
         for half in [left, right] {
             let half = half.to_vec();
             let (slope, _) = self.slope(&half);
+            self.halves += 1;
+            self.kinked_halves += usize::from(slope.kink.is_some());
             self.run.plan_lines(1);
             self.run.line_done();
             self.judge(&half, &slope);

@@ -113,6 +113,7 @@ impl GradCheck {
             let seed: Vec<F> = v.iter().map(|v| narrow(*v)).collect();
             // The cotangent as the pullback sees it, rounded.
             let v: Vec<f64> = seed.iter().map(|v| wide(*v)).collect();
+            run.seed.replace(in_words("v", &v));
             let analytic = run.call_gradient(2, "the pullback", || vjp(x, &seed))?;
             run.check_scalar(&|values| dot(values, &v), &analytic.first, None);
             last = Some(analytic);
@@ -139,12 +140,26 @@ impl GradCheck {
             let direction: Vec<F> = run.direction(&all, round).iter().map(|(_, d)| narrow(*d)).collect();
             let analytic = run.call_gradient(2, "the tangent", || jvp(x, &direction))?;
             let direction: Vec<_> = all.iter().map(|i| (*i, wide(direction[*i]))).collect();
+            run.seed.replace(in_words("d", &direction.iter().map(|(_, d)| *d).collect::<Vec<_>>()));
             let entries = run.check_tangents(&direction, &analytic.first)?;
             run.entries.borrow_mut().extend(entries);
             last = Some(analytic);
         }
         run.finish(last.as_ref())
     }
+}
+
+/// A cotangent or a direction as a short text.
+fn in_words(name: &str, v: &[f64]) -> String {
+    if v.iter().all(|v| *v == 1.0) {
+        return format!("{name} = ones");
+    }
+    let number = |v: &f64| if (1e-2..1e4).contains(&v.abs()) { format!("{v:.3}") } else { format!("{v:.2e}") };
+    let mut numbers: Vec<String> = v.iter().take(3).map(number).collect();
+    if v.len() > 3 {
+        numbers.push("..".to_owned());
+    }
+    format!("{name} = [{}]", numbers.join(", "))
 }
 
 impl CheckRun<'_> {

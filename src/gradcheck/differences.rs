@@ -8,6 +8,7 @@ use ndarray::Array2;
 use num_traits::Float;
 
 use super::noise;
+use super::options::expect_bounds;
 use super::slope::{Question, first_step, narrow, search, wide};
 use super::stencil::Line;
 
@@ -112,7 +113,16 @@ impl<F: Float> Differences<F> {
     }
 
     /// Sets the step `h`, used exactly as given; for [`Scheme::Adaptive`], the first step of the ladder.
+    ///
+    /// # Panics
+    /// If the step is not positive, or infinite or NaN.
+    #[track_caller]
     pub fn step(mut self, step: F) -> Self {
+        assert!(
+            step > F::zero() && step.is_finite(),
+            "Differences::step: a step must be finite and positive, not {}",
+            wide(step)
+        );
         self.step = Some(step);
         self
     }
@@ -121,7 +131,12 @@ impl<F: Float> Differences<F> {
     ///
     /// A scheme that would cross an edge is replaced by a one-sided scheme: forward and backward turn round, central
     /// and five-point become the three-point `(-3f₀ + 4f₁ - f₂) / 2h`.
+    ///
+    /// # Panics
+    /// If a bound is NaN or a lower bound is above its upper bound.
+    #[track_caller]
     pub fn bounds(mut self, bounds: &[(F, F)]) -> Self {
+        expect_bounds("Differences::bounds", bounds);
         self.bounds = Some(bounds.to_vec());
         self
     }
@@ -294,7 +309,6 @@ impl<F: Float> Differences<F> {
                 });
                 wide(values[j])
             };
-            let height = wide(origin[j].abs());
             // A given first step sets the scale of the ladder.
             let scale = start.map_or(wide(scale), |h| h / first_step(unit));
             let scale = scale.log2().floor().exp2();
@@ -315,7 +329,7 @@ impl<F: Float> Differences<F> {
                 relative: 0.0,
                 absolute: 0.0,
                 reference: None,
-                natural: height / scale,
+                natural: 0.0,
                 moved: 0.0,
                 kink_is_known: false,
             };

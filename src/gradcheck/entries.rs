@@ -11,14 +11,14 @@ use super::stencil::Side;
 
 impl CheckRun<'_> {
     /// The question for one coordinate of a gradient for which `largest = max_j |g_j| scale_j`.
-    fn coordinate_question(&self, i: usize, analytic: f64, origin: f64, largest: f64) -> Question {
+    fn coordinate_question(&self, i: usize, analytic: f64, largest: f64) -> Question {
         Question {
             analytic: analytic.is_finite().then_some(analytic),
             rounding: 0.0,
             relative: self.relative_tolerance(),
             absolute: self.options.absolute,
             reference: None,
-            natural: origin.abs().max(largest) / self.scale[i],
+            natural: if self.x.len() > 1 { largest / self.scale[i] } else { 0.0 },
             moved: 0.0,
             kink_is_known: false,
         }
@@ -28,7 +28,7 @@ impl CheckRun<'_> {
     pub(super) fn check_coordinate(&self, output: &Functional<'_>, gradient: &[f64], i: usize) -> Entry {
         let axis = [(i, 1.0)];
         let values = self.along(&self.x, &axis);
-        let question = self.coordinate_question(i, gradient[i], output(&self.origin), self.largest_scaled(gradient));
+        let question = self.coordinate_question(i, gradient[i], self.largest_scaled(gradient));
         let slope = self.slope(&values, output, &axis, question);
         self.line_done();
         self.entry(i, None, gradient[i], &slope)
@@ -47,7 +47,7 @@ impl CheckRun<'_> {
             let cached = |t: f64| cache.borrow_mut().entry(t.to_bits()).or_insert_with(|| values(t)).clone();
             for j in 0..m {
                 let analytic = jacobian[j * n + i];
-                let question = self.coordinate_question(i, analytic, self.origin[j], largest[j]);
+                let question = self.coordinate_question(i, analytic, largest[j]);
                 let slope = self.slope(&cached, &|v| v[j], &axis, question);
                 entries.push(self.entry(i, Some(j), analytic, &slope));
             }
@@ -73,8 +73,8 @@ impl CheckRun<'_> {
         let largest = tangent.iter().filter(|t| t.is_finite()).fold(0.0, |a: f64, b| a.max(b.abs()));
         self.plan_lines(m);
         let entries = (0..m).map(|j| {
-            let mut question = self.coordinate_question(0, tangent[j], self.origin[j], 0.0);
-            question.natural = self.origin[j].abs().max(largest);
+            let mut question = self.coordinate_question(0, tangent[j], 0.0);
+            question.natural = largest;
             let slope = self.slope(&cached, &|v| v[j], direction, question);
             self.line_done();
             let mut entry = self.entry(0, None, tangent[j], &slope);
@@ -111,6 +111,7 @@ impl CheckRun<'_> {
             Some(j) => (input, [vec![j], index].concat()),
         };
         Entry {
+            seed: self.seed.borrow().clone(),
             input,
             place: Place::Entry(index),
             coordinate: Some(i),
@@ -166,9 +167,11 @@ impl CheckRun<'_> {
                 remainders.push((h.log2(), remainder.log2()));
             }
         }
-        // The two smallest steps are nearest to the limit.
-        if let [.., (h1, r1), (h0, r0)] = remainders[..] {
-            self.taylor.set(Some((r1 - r0) / (h1 - h0)));
+        // The smallest steps are nearest to the limit. An order that changes from one pair of steps to the next, or one
+        // below 1, means that the steps are longer than the scale of the function.
+        if let [.., (h2, r2), (h1, r1), (h0, r0)] = remainders[..] {
+            let [near, far] = [(r1 - r0) / (h1 - h0), (r2 - r1) / (h2 - h1)];
+            self.taylor.set(Some(near).filter(|near| (near - far).abs() < 0.1 && *near > 0.9));
         }
     }
 
@@ -187,6 +190,7 @@ impl CheckRun<'_> {
             let (input, index) = self.input_and_index(i);
             entries.retain(|e| e.coordinate != Some(i));
             entries.push(Entry {
+                seed: String::new(),
                 input,
                 place: Place::Entry(index),
                 coordinate: Some(i),
@@ -250,6 +254,13 @@ impl CheckRun<'_> {
             seed: self.options.seed,
         };
         report.sort();
+        // The order means something only where it supports the verdict: steps longer than the scale of the function have
+        // orders of their own.
+        report.taylor_order = report.taylor_order.filter(|order| match report.verdict() {
+            Verdict::Agrees => *order > 1.5,
+            Verdict::Inconclusive => false,
+            Verdict::Disagrees => *order <= 1.5,
+        });
         match report.verdict() {
             Verdict::Disagrees => Err(GradientMismatch::Disagrees(Box::new(report))),
             _ => Ok(report),

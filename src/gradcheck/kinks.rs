@@ -26,6 +26,13 @@ pub(super) fn joint(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64
     if coordinates.len() < 2 {
         return None;
     }
+    // Random directions never hit that of the gradient, in which an excess of its length shows best.
+    let along: Direction =
+        coordinates.iter().map(|i| (*i, (gradient[*i] * run.scale[*i]).signum() * run.scale[*i])).collect();
+    let along = Some(along).filter(|_| !run.is_bounded());
+    if let Some(entry) = along.and_then(|direction| disagreement(run, output, gradient, &direction)) {
+        return Some(entry);
+    }
     (0..DIRECTIONS).find_map(|round| {
         let mut some = coordinates.clone();
         if round % 3 == 1 {
@@ -58,7 +65,7 @@ fn disagreement(run: &CheckRun<'_>, output: &Functional<'_>, gradient: &[f64], d
         relative: run.relative_tolerance(),
         absolute: 0.0,
         reference: Some(size),
-        natural: output(&run.origin).abs().max(size),
+        natural: 0.0,
         moved: direction.iter().map(|(i, _)| (gradient[*i] * run.x[*i]).powi(2)).sum::<f64>().sqrt(),
         kink_is_known: true,
     };

@@ -49,23 +49,27 @@ pub(super) fn level(values: &[f64; POINTS], grain: f64) -> f64 {
     (measured * height).max(rounding(values, grain))
 }
 
-/// The noise of rounding each value once.
+/// The noise of rounding each value once; near zero the spacing of floats is that of subnormal numbers.
 pub(super) fn rounding(values: &[f64], grain: f64) -> f64 {
-    0.3 * grain * values.iter().fold(0.0, |m: f64, v| m.max(v.abs()))
+    let least = if grain > 1e-12 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
+    (0.3 * grain * values.iter().fold(0.0, |m: f64, v| m.max(v.abs()))).max(least)
 }
 
-/// The spacing at 1 of the shortest binary floats that hold all these values, or `unit` if the values use the
-/// precision of `unit` to within a few bits.
+/// The spacing at 1 of the floats of the shorter type, f32, f16 or bf16, that holds all these values, or `unit` if
+/// there is none.
 ///
 /// The values at points with random last bits also end in random bits, unless the function rounds the values to a
-/// shorter type.
+/// shorter type. Integers, and values that need fewer bits than a type has, are rounded on purpose, as by a floor.
 pub(super) fn grain(values: impl IntoIterator<Item = f64>, unit: f64) -> f64 {
     let digits = |v: &f64| 53 - (v.to_bits() | 1 << 52).trailing_zeros() as i32;
-    let Some(longest) = values.into_iter().filter(|v| v.is_normal()).map(|v| digits(&v)).max() else {
-        return unit;
+    let values = values.into_iter().filter(|v| v.is_normal() && v.fract() != 0.0);
+    let digits = match values.map(|v| digits(&v)).max() {
+        Some(20..=24) => 24,
+        Some(9..=11) => 11,
+        Some(6..=8) => 8,
+        _ => return unit,
     };
-    let grain = f64::from(1 - longest.max(8)).exp2();
-    if grain > 256.0 * unit { grain } else { unit }
+    f64::from(1 - digits).exp2().max(unit)
 }
 
 /// True if the samples lie on a staircase: half of the neighbouring values are equal (Moré & Wild: step too small).

@@ -91,25 +91,48 @@ impl GradCheck {
     /// The default is `ε^(3/5)`, 4e-10 in f64 and 7e-5 in f32. It leaves a margin above the error of a central
     /// difference at its best step, `ε^(2/3)`. A gradient that is an approximation on purpose needs a larger
     /// tolerance.
+    ///
+    /// # Panics
+    /// If the tolerance is negative, infinite or NaN.
+    #[track_caller]
     pub fn relative_tolerance(mut self, tolerance: f64) -> Self {
+        expect_tolerance("relative_tolerance", tolerance);
         self.relative = Some(tolerance);
         self
     }
 
     /// Also accepts this absolute deviation, in the units of the gradient; 0 by default.
+    ///
+    /// # Panics
+    /// If the tolerance is negative, infinite or NaN.
+    #[track_caller]
     pub fn absolute_tolerance(mut self, tolerance: f64) -> Self {
+        expect_tolerance("absolute_tolerance", tolerance);
         self.absolute = tolerance;
         self
     }
 
     /// Chooses the coordinates to check; [`Coordinates::Auto`] by default.
+    ///
+    /// # Panics
+    /// If the list of [`Coordinates::Only`] is empty: a check of nothing would agree with anything.
+    #[track_caller]
     pub fn coordinates(mut self, coordinates: Coordinates) -> Self {
+        assert!(
+            !matches!(&coordinates, Coordinates::Only(list) if list.is_empty()),
+            "GradCheck::coordinates: Coordinates::Only needs at least one coordinate"
+        );
         self.coordinates = coordinates;
         self
     }
 
     /// Sets closed bounds `(lower, upper)` of each coordinate; the function is never evaluated outside its bounds.
+    ///
+    /// # Panics
+    /// If a bound is NaN or a lower bound is above its upper bound.
+    #[track_caller]
     pub fn bounds<F: Float>(mut self, bounds: &[(F, F)]) -> Self {
+        expect_bounds("GradCheck::bounds", bounds);
         self.bounds = Some(bounds.iter().map(|(low, high)| (wide(*low), wide(*high))).collect());
         self
     }
@@ -145,5 +168,22 @@ impl GradCheck {
                 }
             }
         })
+    }
+}
+
+#[track_caller]
+fn expect_tolerance(name: &str, tolerance: f64) {
+    assert!(
+        tolerance.is_finite() && tolerance >= 0.0,
+        "GradCheck::{name}: a tolerance must be finite and not negative, not {tolerance}"
+    );
+}
+
+/// Refuses bounds that no number satisfies.
+#[track_caller]
+pub(super) fn expect_bounds<F: Float>(name: &str, bounds: &[(F, F)]) {
+    for (i, (low, high)) in bounds.iter().enumerate() {
+        let [low, high] = [wide(*low), wide(*high)];
+        assert!(low <= high, "{name}: the bounds of coordinate {i} must be in order, not ({low}, {high})");
     }
 }

@@ -80,6 +80,8 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
+    /// The cotangent or the direction for which a product was checked, such as `v = ones`; empty in a gradient.
+    pub seed: String,
     /// Name of the input.
     pub input: String,
     /// The entry or the direction that was compared.
@@ -112,8 +114,8 @@ impl Entry {
 
 /// The outcome of a check.
 ///
-/// `Display` shows a table, worst entry first; `{:#}` shows every row.
-#[derive(Clone, Debug)]
+/// `Display` shows a table, worst entry first; `{:#}` shows every row. `Debug` shows the same table.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Report {
     /// All comparisons, worst first.
@@ -127,7 +129,7 @@ pub struct Report {
     /// Largest noise seen in the function's values, as a standard deviation in their units.
     pub noise: f64,
     /// Observed order of the Taylor remainder `f(x + hd) - f(x) - h gᵀd`: 2 for a right gradient, 1 for a
-    /// wrong gradient; `None` if the remainder is below the noise, as for a linear function.
+    /// wrong gradient; `None` if the remainder has no steady order, or is below the noise, as for a linear function.
     pub taylor_order: Option<f64>,
     /// True if the function returned the same value each time at the same point.
     pub value_is_deterministic: bool,
@@ -171,11 +173,16 @@ impl Report {
             format!("{} entries ({} rows, {directions} of them random directions)", self.covered, self.entries.len())
         };
         let [wrong, open] = [count(Verdict::Disagrees), count(Verdict::Inconclusive)];
-        let verdict = match self.verdict() {
+        let mut verdict = match self.verdict() {
             Verdict::Agrees => format!("the gradient agrees with finite differences: {of}"),
             Verdict::Inconclusive => format!("no disagreement, but {open} inconclusive: {of}"),
             Verdict::Disagrees => format!("the gradient is wrong: {wrong} disagree, {open} inconclusive: {of}"),
         };
+        let weak = |e: &&Entry| e.analytic != 0.0 && e.one_sided.is_none() && e.error > e.analytic.abs();
+        let weak = self.with_verdict(Verdict::Agrees).filter(weak).count();
+        if weak > 0 {
+            let _ = write!(verdict, ", {weak} of them only within a bound larger than the entry");
+        }
         let mut notes = format!("; {} evaluations, noise {:.0e}", self.evaluations, self.noise);
         if let Some(order) = self.taylor_order {
             let _ = write!(notes, ", Taylor remainder of order {order:.1}");
@@ -190,6 +197,41 @@ impl Report {
             let _ = write!(notes, "; the function panicked at {} steps", self.panics);
         }
         verdict + &notes
+    }
+
+    /// A pattern that the wrong entries share, in words, such as "each wrong entry is 0.5 times the numeric derivative".
+    pub fn hint(&self) -> Option<String> {
+        let measured =
+            |e: &&Entry| e.coordinate.is_some() && e.one_sided.is_none() && e.reason != Some(Reason::Cotangent);
+        let wrong: Vec<&Entry> = self.disagreements().filter(measured).filter(|e| e.analytic.is_finite()).collect();
+        let visible = |e: &Entry| e.numeric.abs() > 4.0 * e.error;
+        let first = wrong.iter().find(|e| visible(e))?;
+        let factor = first.analytic / first.numeric;
+        let equals = |a: f64, e: &Entry| (a - e.numeric).abs() <= 4.0 * e.error + 1e-3 * e.numeric.abs();
+        let all = |right: &dyn Fn(&Entry) -> bool| wrong.iter().all(|e| right(e));
+        let which = if wrong.len() == 1 { "the wrong entry" } else { "each wrong entry" };
+        if all(&|e| e.analytic == 0.0) {
+            let lost = "a term may be detached, or its pullback missing";
+            return Some(format!("{which} is 0 where the function changes: {lost}"));
+        }
+        if all(&|e| equals(-e.analytic, e)) {
+            return Some(format!("{which} has the wrong sign"));
+        }
+        // A factor of one entry alone is a hint only if the factor is a simple number.
+        let simple = [0.25, 0.5, 2.0, 3.0, 4.0].iter().any(|s| (factor.abs() / s - 1.0).abs() < 1e-3);
+        if (wrong.len() > 1 || simple) && all(&|e| equals(e.analytic / factor, e)) {
+            return Some(format!("{which} is {factor:.4} times the numeric derivative"));
+        }
+        let mirrored = |e: &Entry| {
+            let Place::Entry(index) = &e.place else { return false };
+            let [.., i, j] = index[..] else { return false };
+            let mut swapped = index.clone();
+            let n = swapped.len();
+            (swapped[n - 2], swapped[n - 1]) = (j, i);
+            let of = |o: &&Entry| o.input == e.input && o.seed == e.seed && o.place == Place::Entry(swapped.clone());
+            self.entries.iter().find(of).is_some_and(|o| equals(o.analytic, e))
+        };
+        (wrong.len() > 1 && all(&mirrored)).then(|| "the matrix looks transposed".to_owned())
     }
 
     /// Sorts the entries, worst first.
@@ -211,14 +253,25 @@ const ROWS: usize = 20;
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.summary())?;
+        if let Some(hint) = self.hint() {
+            writeln!(f, "hint: {hint}")?;
+        }
         if self.entries.is_empty() {
             return Ok(());
         }
         let shown = if f.alternate() { self.entries.len() } else { self.entries.len().min(ROWS) };
-        let header = ["input", "index", "analytic", "numeric", "± error", "rel. error", "verdict"];
-        let mut rows = vec![header.map(String::from)];
+        let header = ["input", "index", "analytic", "numeric", "± error", "rel. error", "step", "verdict"];
+        let mut rows = vec![header.map(String::from).to_vec()];
         rows.extend(self.entries[..shown].iter().map(row));
-        let table = Table { right: 2..6, rule: Some('-'), indent: 2, ..Table::default() };
+        let mut right = 2..7;
+        if self.entries.iter().any(|e| !e.seed.is_empty()) {
+            let seeds = self.entries[..shown].iter().map(|e| e.seed.clone());
+            for (row, seed) in rows.iter_mut().zip(std::iter::once("for".to_owned()).chain(seeds)) {
+                row.insert(0, seed);
+            }
+            right = 3..8;
+        }
+        let table = Table { right, rule: Some('-'), indent: 2, ..Table::default() };
         writeln!(f, "{}", table.print(&rows))?;
         if shown < self.entries.len() {
             writeln!(f, "  and {} more rows ({{:#}} shows them)", self.entries.len() - shown)?;
@@ -227,8 +280,14 @@ impl fmt::Display for Report {
     }
 }
 
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// The cells of one row of the table.
-fn row(e: &Entry) -> [String; 7] {
+fn row(e: &Entry) -> Vec<String> {
     let mut verdict = match e.verdict {
         Verdict::Agrees => "agrees",
         Verdict::Inconclusive => "inconclusive",
@@ -241,13 +300,14 @@ fn row(e: &Entry) -> [String; 7] {
     if let Some([left, right]) = e.one_sided {
         let _ = write!(verdict, " [{:.6}, {:.6}]", left.min(right), left.max(right));
     }
-    [
+    vec![
         e.input.clone(),
         e.place.to_string(),
         number(e.analytic),
         number(e.numeric),
         format!("{:.0e}", e.error),
         format!("{:.1e}", e.relative_error()),
+        if e.step.is_finite() { format!("{:.0e}", e.step) } else { "-".to_owned() },
         verdict,
     ]
 }
@@ -265,8 +325,8 @@ fn number(v: f64) -> String {
     }
 }
 
-/// The reason why a check failed.
-#[derive(Clone, Debug)]
+/// The reason why a check failed; `Debug` shows the same text as `Display`, so that `unwrap` shows the table.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum GradientMismatch {
     /// At least one entry disagrees; the report lists these entries first.
@@ -339,6 +399,12 @@ impl fmt::Display for GradientMismatch {
             }
             Self::Panicked { what, message } => write!(f, "cannot check: {what} panicked: {message}"),
         }
+    }
+}
+
+impl fmt::Debug for GradientMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

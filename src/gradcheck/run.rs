@@ -56,6 +56,8 @@ pub(super) struct CheckRun<'a> {
     pub(super) noise: Cell<f64>,
     /// Observed order of the Taylor remainder.
     pub(super) taylor: Cell<Option<f64>>,
+    /// The cotangent or the direction under check, in words.
+    pub(super) seed: RefCell<String>,
     /// Lines searched, and lines to be searched in all.
     lines: Cell<(usize, usize)>,
     /// Largest change of the outputs between calls at the same point.
@@ -118,7 +120,7 @@ impl<'a> CheckRun<'a> {
         let mut run = Self {
             options,
             function,
-            scale: scales(&wide_x, wide(F::min_positive_value()).sqrt().sqrt()),
+            scale: scales(&wide_x, wide(F::min_positive_value() / F::epsilon())),
             x: wide_x,
             bounds,
             origin: Vec::new(),
@@ -131,6 +133,7 @@ impl<'a> CheckRun<'a> {
             panics: Cell::new(0),
             noise: Cell::new(0.0),
             taylor: Cell::new(None),
+            seed: RefCell::default(),
             lines: Cell::new((0, 0)),
             drift: 0.0,
         };
@@ -183,7 +186,7 @@ impl<'a> CheckRun<'a> {
     }
 
     /// The relative spacing of a functional of the outputs.
-    fn grain_of(&self, output: &Functional<'_>) -> f64 {
+    pub(super) fn grain_of(&self, output: &Functional<'_>) -> f64 {
         let coarsest = self.grain.iter().copied().fold(self.unit, f64::max);
         if coarsest == self.unit {
             return self.unit;

@@ -122,35 +122,52 @@ pub(super) struct Stencil {
     pub(super) noise: f64,
     /// The part of the noise that rounding the values explains.
     pub(super) rounding: f64,
+    /// The relative error of a slope that regular rounding causes: the rounding of a product such as `k x` may change by the
+    /// same amount from each point to the next, which escapes the difference table.
+    pub(super) grid: f64,
     /// True if half of the neighbouring values are equal.
     pub(super) flat: bool,
-    pub(super) estimates: [SlopeEstimate; 3],
+    pub(super) estimates: [SlopeEstimate; 4],
     /// Left and right derivative, and the error of each, where the function has a kink.
     pub(super) sides: Option<[(f64, f64); 2]>,
-    /// The larger of `max |f| / scale` and `|f''| · scale`: the steepness of the function at large.
-    pub(super) natural: f64,
+    /// `|f''|`, from the middle of the stencil.
+    pub(super) curvature: f64,
+    /// `max |f|`.
+    pub(super) height: f64,
+    /// The jump of the slope within a step of the point that stands out from the outer second differences;
+    /// infinite on one side.
+    pub(super) jump: f64,
 }
 
 impl Stencil {
     pub(super) fn new(values: &[f64; POINTS], step: f64, side: Side, line: &Line<'_>) -> Self {
         let grain = line.grain;
         let noise = noise::level(values, grain).max(line.argument_noise);
-        let (estimates, sides, curvature) = match side {
-            Side::Central => (central(values, step, noise), kink(values, step, grain), {
-                (values[5] - 2.0 * values[4] + values[3]) / (step * step)
-            }),
-            Side::Forward => (one_sided(|k| values[k], step, noise), None, 0.0),
-            Side::Backward => (one_sided(|k| values[8 - k], -step, noise), None, 0.0),
+        let (estimates, sides) = match side {
+            Side::Central => (central(values, step, noise), kink(values, step, grain)),
+            Side::Forward => (one_sided(|k| values[k], step, noise), None),
+            Side::Backward => (one_sided(|k| values[8 - k], -step, noise), None),
         };
-        let height = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        // Rounding inside of the function acts like moving the point by a fraction of the spacing of floats.
+        let unit = line.position.unwrap_or(0.0) * line.unit.max(grain);
+        let moved = 0.3 * unit * estimates.iter().map(|e| e.value.abs()).fold(f64::INFINITY, f64::min);
+        let second: [f64; 7] = std::array::from_fn(|k| values[k + 2] - 2.0 * values[k + 1] + values[k]);
+        // A kink elsewhere changes one outer difference, which the middle two of the four leave out.
+        let mut outer = [second[0], second[1], second[5], second[6]];
+        outer.sort_by(f64::total_cmp);
+        let smooth = 0.5 * (outer[1] + outer[2]);
+        let excess = second[2..5].iter().map(|d| (d - smooth).abs()).sum::<f64>();
         Self {
             step,
             noise,
-            rounding: noise::rounding(values, grain),
+            rounding: noise::rounding(values, grain) + moved,
+            grid: 0.5 * unit / step,
             flat: noise::is_flat(values),
             estimates,
             sides,
-            natural: (height / line.scale).max(curvature.abs() * line.scale),
+            curvature: second[3].abs() / (step * step),
+            height: values.iter().fold(0.0, |m: f64, v| m.max(v.abs())),
+            jump: if side == Side::Central { excess / step } else { f64::INFINITY },
         }
     }
 
@@ -167,34 +184,34 @@ impl Stencil {
             .iter()
             .map(|e| (*e, e.error(per_step)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
-            .expect("three estimates")
+            .expect("four estimates")
     }
 }
 
 /// Central differences at `δ, 2δ, 4δ`, extrapolated in `h²` (orders 2, 4, 6).
-fn central(v: &[f64; POINTS], step: f64, noise: f64) -> [SlopeEstimate; 3] {
+///
+/// The last estimate uses the inner four values only, for a kink beyond these.
+fn central(v: &[f64; POINTS], step: f64, noise: f64) -> [SlopeEstimate; 4] {
     let quotient = |k: usize| (v[4 + k] - v[4 - k]) / (2.0 * k as f64 * step);
     let [q1, q2, q4] = [1, 2, 4].map(quotient);
     let [r1, r2] = [q1 + (q1 - q2) / 3.0, q2 + (q2 - q4) / 3.0];
     let s1 = r1 + (r1 - r2) / 15.0;
     let irregular = irregular([q1, q2, q4], 2.4, noise / step);
     // Amplifications: the 2-norm of the weights on the values, times the step.
-    [(s1, r1, 1.06), (r2, s1, 0.48), (q4, s1, 0.18)].map(|(value, other, amplification)| SlopeEstimate {
-        value,
-        truncation: (value - other).abs() + irregular,
-        amplification,
+    [(s1, r1, 1.06), (r2, s1, 0.48), (q4, s1, 0.18), (r1, q1, 0.95)].map(|(value, other, amplification)| {
+        SlopeEstimate { value, truncation: (value - other).abs() + irregular, amplification }
     })
 }
 
 /// One-sided differences at `δ, 2δ, 4δ, 8δ`, extrapolated in `h` (orders 1 to 4).
-fn one_sided(v: impl Fn(usize) -> f64, step: f64, noise: f64) -> [SlopeEstimate; 3] {
+fn one_sided(v: impl Fn(usize) -> f64, step: f64, noise: f64) -> [SlopeEstimate; 4] {
     let quotient = |k: usize| (v(k) - v(0)) / (k as f64 * step);
     let [q1, q2, q4, q8] = [1, 2, 4, 8].map(quotient);
     let [r1, r2, r4] = [2.0 * q1 - q2, 2.0 * q2 - q4, 2.0 * q4 - q8];
     let [s1, s2] = [r1 + (r1 - r2) / 3.0, r2 + (r2 - r4) / 3.0];
     let t1 = s1 + (s1 - s2) / 7.0;
     let irregular = irregular([q1, q2, q4], 1.7, noise / step.abs());
-    [(t1, s1, 3.83), (s2, t1, 1.67), (r4, t1, 0.64)].map(|(value, other, amplification)| SlopeEstimate {
+    [(t1, s1, 3.83), (s2, t1, 1.67), (r4, t1, 0.64), (s1, r1, 3.4)].map(|(value, other, amplification)| SlopeEstimate {
         value,
         truncation: (value - other).abs() + irregular,
         amplification,

@@ -183,7 +183,7 @@ fn the_report_is_a_table_worst_first() {
     assert!(lines[0].starts_with("the gradient is wrong: 1 disagree, 0 inconclusive: 4 entries"), "{text}");
     assert_eq!(
         lines[1].split_whitespace().collect::<Vec<_>>(),
-        ["input", "index", "analytic", "numeric", "±", "error", "rel.", "error", "verdict"]
+        ["input", "index", "analytic", "numeric", "±", "error", "rel.", "error", "step", "verdict"]
     );
     assert!(lines[3].contains('w') && lines[3].contains("[0, 1]") && lines[3].contains("DISAGREES"), "{text}");
     assert!(text.contains("agrees: kink [-1.000000, 1.000000]"), "{text}");

@@ -6,6 +6,8 @@ mod differences;
 mod functions;
 mod minpack;
 mod on_tape;
+mod reports;
+mod words;
 
 use wengert::gradcheck::{GradientMismatch, Report};
 
