@@ -7,7 +7,7 @@ use std::iter::{Product, Sum};
 
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Scalar, binade, gap};
-use crate::tape::{Attempt, Progression, SINK, Tape};
+use crate::tape::{Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -227,7 +227,9 @@ fn node<'t, F: Scalar>(x: &[Var<'t, F>], value: F, mut operands: impl Iterator<I
         cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
     let node = cells.record(value);
-    attempt.map(Attempt::keep);
+    if let Some(attempt) = attempt {
+        attempt.keep();
+    }
     node
 }
 
@@ -318,7 +320,9 @@ fn dot_apart<'t, F: Scalar>(
         cells.add((a, b.value()), (b, a.value()));
     }
     let node = cells.record(value);
-    attempt.map(Attempt::keep);
+    if let Some(attempt) = attempt {
+        attempt.keep();
+    }
     node
 }
 
