@@ -214,13 +214,15 @@ fn operations_leave_no_trace() {
     }
 }
 
+/// Work on a tape that gives a gradient.
+type Work<'a> = &'a dyn Fn(&mut Tape<f64>) -> Vec<f64>;
+
 /// Sweeps that are refused memory, and closures of a whole recording: the next one gives the gradient of a new tape.
 #[test]
 fn sweeps_and_recordings() {
     let data = Data::new();
     let mut params = Params::<f64>::new();
     let (w, b) = (params.add("w", data.0.clone()), params.add("b", data.1.clone()));
-    type Work<'a> = &'a dyn Fn(&mut Tape<f64>) -> Vec<f64>;
     let works: [(&str, Work<'_>); 5] = [
         ("backward", &|tape| {
             let x = data.on(tape);

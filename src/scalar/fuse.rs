@@ -11,7 +11,7 @@ use super::checkpoint::KeptVars;
 use super::var::{Var, common_tape, record};
 use crate::number::{Dual, Length, Scalar, gap};
 use crate::slices::{BLOCK, Cascade, LongSum};
-use crate::tape::{Attempt, OperationKind, Progression, SINK, Tape};
+use crate::tape::{OperationKind, Progression, SINK, Tape};
 
 /// The terms of one node, collected while operands may still be recorded.
 ///
@@ -247,7 +247,9 @@ fn node<'t, F: Scalar>(x: &[Var<'t, F>], value: F, mut operands: impl Iterator<I
         cells.add(first, operands.next().unwrap_or((Var::constant(F::zero()), F::zero())));
     }
     let node = cells.record(value);
-    attempt.map(Attempt::keep);
+    if let Some(attempt) = attempt {
+        attempt.keep();
+    }
     node
 }
 
@@ -338,7 +340,9 @@ fn dot_apart<'t, F: Scalar>(
         cells.add((a, b.value()), (b, a.value()));
     }
     let node = cells.record(value.total());
-    attempt.map(Attempt::keep);
+    if let Some(attempt) = attempt {
+        attempt.keep();
+    }
     node
 }
 

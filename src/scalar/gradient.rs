@@ -246,7 +246,10 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub fn backward_into(self, gradient: &mut Gradient<'t, F>) {
         let tape = self.expect_tape();
         gradient.assert_same_tape(tape);
-        sweep::backward_into(tape, &mut gradient.adjoints, self.slot() as usize, self.weight());
+        if let Some(longer) = sweep::longer_buffer(tape, gradient.adjoints.len(), self.slot() as usize) {
+            gradient.adjoints = longer;
+        }
+        sweep::backward_into(tape, gradient.adjoints, self.slot() as usize, self.weight());
     }
 
     /// The tape of the value. Panics for a constant.

@@ -55,5 +55,5 @@ pub(crate) use multi_sweep::{MultiSweep, SEEDS};
 #[allow(unreachable_pub)] // named by the sealed trait `CustomInputs`
 pub use operation::Adjoints;
 pub(crate) use operation::{Cotangents, Op, OperandInfo, OperationInfo, OperationKind, Section, sections};
-pub(crate) use record::{Attempt, Entries, Progression, Record, SINK, backward, forward, operations};
+pub(crate) use record::{Entries, Progression, Record, SINK, backward, forward, operations};
 pub(crate) use sweep::{Output, Scope};

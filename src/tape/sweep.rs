@@ -107,9 +107,16 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
     })
 }
 
-/// Same as [`backward`], but into an existing buffer, or, if that is too short, into a new one in its place. The adjoints
-/// beyond those that the sweep needs are zero. If a pullback panics, all are NaN.
-pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, adjoints: &mut &'t mut [F], output: usize, seed: F) {
+/// A longer buffer for [`backward_into`], if it needs one from this output.
+pub(crate) fn longer_buffer<F: Scalar>(tape: &Tape<F>, len: usize, output: usize) -> Option<&mut [F]> {
+    // For all slots, so that a loop over later and later outputs takes memory once.
+    let longer = || tape.arena().alloc_slice_fill_copy(tape.slots(), F::zero());
+    (len < tape.with_records(|_, ops| covered(ops, output))).then(longer)
+}
+
+/// Same as [`backward`], but into an existing buffer, which is long enough: see [`longer_buffer`]. The adjoints beyond
+/// those that the sweep needs are zero. If a pullback panics, all are NaN.
+pub(crate) fn backward_into<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F], output: usize, seed: F) {
     struct Torn<'a, F: Scalar>(&'a mut [F]);
     impl<F: Scalar> Drop for Torn<'_, F> {
         fn drop(&mut self) {
@@ -118,10 +125,6 @@ pub(crate) fn backward_into<'t, F: Scalar>(tape: &'t Tape<F>, adjoints: &mut &'t
     }
 
     tape.with_records(|records, ops| {
-        if adjoints.len() < covered(ops, output) {
-            // For all slots, so that a loop over later and later outputs takes memory once.
-            *adjoints = tape.arena().alloc_slice_fill_copy(tape.slots(), F::zero());
-        }
         let torn = Torn(adjoints);
         torn.0.fill(F::zero());
         torn.0[output] = seed;

@@ -162,12 +162,11 @@ impl<F: Scalar> Tape<F> {
     /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena: an input or a constant.
     #[track_caller]
     fn leaf<'t, D: Dimension>(&'t self, name: &str, view: ArrayView<'t, F, D>, input: bool) -> Tensor<'t, F, D> {
-        let (values, storage) = match view.to_slice_memory_order() {
-            Some(storage) => (view, storage),
-            None => {
-                let copy = copy(self, name, &view, |x| x);
-                (ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements"), copy)
-            }
+        let (values, storage) = if let Some(storage) = view.to_slice_memory_order() {
+            (view, storage)
+        } else {
+            let copy = copy(self, name, &view, |x| x);
+            (ArrayView::from_shape(view.raw_dim(), copy).expect("as many elements"), copy)
         };
         // The slots come last: memory for the handle may be refused.
         let slot = if input { self.slots() as u32 } else { SINK };
