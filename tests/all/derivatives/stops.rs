@@ -1,6 +1,8 @@
 //! Functions that stop a gradient, which all modes and orders of differentiation must treat alike: their Hessian is the
 //! Jacobian of their gradient with what is stopped held constant.
 
+#![allow(clippy::redundant_closure_for_method_calls, clippy::type_complexity)]
+
 use ndarray::{Array1, Axis, Ix1, array, s};
 use wengert::nn::{BatchNorm, Dropout, Mode};
 use wengert::{

@@ -215,7 +215,7 @@ fn loops_that_depend_on_numbers() {
         (
             |mut y| {
                 while y > 1.0 {
-                    y = y / 2.0;
+                    y /= 2.0;
                 }
                 y
             },
@@ -233,7 +233,7 @@ fn loops_that_depend_on_numbers() {
         (
             |mut y| {
                 while y != 0.0 {
-                    y = y / 2.0;
+                    y /= 2.0;
                 }
                 y
             },

@@ -1,5 +1,7 @@
 //! Tensors without elements: results, gradients of zeros, and messages.
 
+#![allow(clippy::redundant_closure_for_method_calls)]
+
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2, array, s};
 use wengert::{Params, Scalar, Tape, Tensor, Var, arrays};
 
