@@ -5,7 +5,7 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::mat::{Mat, MatMut, Store};
-use super::simd::{SimdFloat, TERMS, lanes, vectors};
+use super::simd::{SimdFloat, lanes, vectors};
 use super::tiles::{Tiles, pack};
 
 /// The product by tiles of its transpose `cᵀ = bᵀ·aᵀ`, because the few columns of `c` would leave lanes empty.
@@ -59,26 +59,21 @@ impl<F: SimdFloat> WithSimd for Dots<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let ([k, n], a, b) = (self.b.layout.shape, self.a, self.b);
+        let [k, n] = self.b.layout.shape;
         let m = self.c.layout.shape[0];
         let mut columns = std::mem::take(self.scratch);
+        if columns.len() < k * n {
+            columns.resize(k * n, F::zero());
+        }
+        pack(&mut columns[..k * n], k, self.b.t(), 0, 0, k);
         let rows = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
-        for first in (0..k).step_by(TERMS * lanes::<S, F>()) {
-            let len = (TERMS * lanes::<S, F>()).min(k - first);
-            (self.a, self.b) = (a.part(1, first, len), b.part(0, first, len));
-            if columns.len() < len * n {
-                columns.resize(len * n, F::zero());
-            }
-            pack(&mut columns[..len * n], len, self.b.t(), 0, 0, len);
-            let mut i = 0;
-            while i < m {
-                i += match m - i {
-                    4.. if rows == 4 => self.rows::<S, 4>(simd, i, &columns),
-                    2.. => self.rows::<S, 2>(simd, i, &columns),
-                    _ => self.rows::<S, 1>(simd, i, &columns),
-                };
-            }
-            self.update = Store::Add;
+        let mut i = 0;
+        while i < m {
+            i += match m - i {
+                4.. if rows == 4 => self.rows::<S, 4>(simd, i, &columns),
+                2.. => self.rows::<S, 2>(simd, i, &columns),
+                _ => self.rows::<S, 1>(simd, i, &columns),
+            };
         }
         *self.scratch = columns;
     }

@@ -108,7 +108,6 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
 macro_rules! gemm_scalar {
     ($f:ident, $gemm:ident, columns up to $columns:expr) => {
         impl GemmScalar for $f {
-            /// Every way cuts a sum into blocks of up to 1024 terms, which join one after the other.
             const LONGEST: usize = 1 << 16;
 
             /// [`matmul`] for shapes that fit, by the first way of this table that applies.
@@ -144,7 +143,17 @@ macro_rules! gemm_scalar {
                 let narrow = n * size < 64 && (n == 1 || c.layout.strides[1] == 1);
                 let sums = narrow && a.layout.strides[1] == 1 && k * size >= 256;
                 let rows = narrow && n > 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1);
-                if work <= 64 || work <= 256 && !tiles {
+                // Longer sums are computed in parts, which join one after the other. `Dots` has a sum in each lane.
+                let terms = if sums && m >= 4 { 2048 } else { 1024 };
+                if k > terms {
+                    let MatMut { data, layout } = c;
+                    for first in (0..k).step_by(terms) {
+                        let len = terms.min(k - first);
+                        let update = if first == 0 { update } else { Store::Add };
+                        let c = MatMut { data: &mut *data, layout };
+                        Self::product(c, a.part(1, first, len), b.part(0, first, len), update);
+                    }
+                } else if work <= 64 || work <= 256 && !tiles {
                     loops(c, a, b, update);
                 } else if sums && m >= 4 {
                     SCRATCH.with_borrow_mut(|[scratch, _]| {
@@ -159,15 +168,7 @@ macro_rules! gemm_scalar {
                         arch().dispatch(Tiles { c, a, b, update, scratch });
                     });
                 } else {
-                    // The kernels' own blocks may be longer; for vectors they have none.
-                    const TERMS: usize = 1024;
-                    let MatMut { data, layout } = c;
-                    for first in (0..k).step_by(TERMS) {
-                        let len = TERMS.min(k - first);
-                        let (c, a, b) = (MatMut { data: &mut *data, layout }, a.part(1, first, len), b.part(0, first, len));
-                        let update = if first == 0 { update } else { Store::Add };
-                        large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
-                    }
+                    large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
                 }
             }
 

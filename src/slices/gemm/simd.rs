@@ -21,9 +21,6 @@ pub(super) trait SimdFloat: Pod + Zero + Mul<Output = Self> {
     fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
-/// The longest sum in one register; the sums of longer products join blockwise.
-pub(super) const TERMS: usize = 512;
-
 /// The number of lanes of a vector.
 pub(super) const fn lanes<S: Simd, F: SimdFloat>() -> usize {
     size_of::<F::Vector<S>>() / size_of::<F>()

@@ -5,7 +5,7 @@ use std::array;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::mat::{Mat, MatMut, Store};
-use super::simd::{SimdFloat, TERMS, lanes, vectors};
+use super::simd::{SimdFloat, lanes, vectors};
 
 /// The product in tiles of a few rows by one or two vectors, each summed in registers.
 ///
@@ -36,16 +36,10 @@ impl<F: SimdFloat> WithSimd for Tiles<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let ([k, n], a, b) = (self.b.layout.shape, self.a, self.b);
-        for first in (0..k).step_by(TERMS) {
-            let len = TERMS.min(k - first);
-            (self.a, self.b) = (a.part(1, first, len), b.part(0, first, len));
-            let mut j = 0;
-            while j < n {
-                let narrow = n - j <= lanes::<S, F>();
-                j += if narrow { self.columns::<S, 1>(simd, j) } else { self.columns::<S, 2>(simd, j) };
-            }
-            self.update = Store::Add;
+        let n = self.c.layout.shape[1];
+        let mut j = 0;
+        while j < n {
+            j += if n - j <= lanes::<S, F>() { self.columns::<S, 1>(simd, j) } else { self.columns::<S, 2>(simd, j) };
         }
     }
 }
