@@ -261,6 +261,104 @@ pub(crate) struct Zipped<'a, F> {
     pub(crate) dz: &'a [F],
 }
 
+/// The pullback of one pair of walks: see [`zip_pullback`].
+struct PairPull<'a, F, R> {
+    rule: R,
+    pairs: &'a Pairs,
+    a: &'a [F],
+    b: &'a [F],
+    z: &'a [F],
+    dz: &'a [F],
+    adjoints: &'a mut [F],
+    shifts: [Option<usize>; 2],
+}
+
+impl<F: Scalar, R: BinaryRule<F::Base>> Kernel<F> for PairPull<'_, F, R> {
+    #[inline(always)]
+    fn run<L: Wrap<F>>(mut self) {
+        if let Some(shift) = self.shifts[0] {
+            self.side::<L>(Side::A, shift, R::partial_a::<L>);
+        }
+        if let Some(shift) = self.shifts[1] {
+            self.side::<L>(Side::B, shift, R::partial_b::<L>);
+        }
+    }
+}
+
+impl<F: Scalar, R: BinaryRule<F::Base>> PairPull<'_, F, R> {
+    #[inline(always)]
+    fn side<L: Wrap<F>>(&mut self, side: Side, shift: usize, partial: impl Fn(R, L, L, L) -> L) {
+        let Self { rule, pairs: Pairs { walk, way }, a, b, z, dz, .. } = *self;
+        let adjoints = &mut *self.adjoints;
+        let n = walk.n;
+        let mut done = 0;
+        walk.for_each_run(
+            #[inline(always)]
+            |[i, j]| {
+                let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
+                done += n;
+                let own = shift.wrapping_add(if side == Side::A { i } else { j });
+                if let Way::Strided = way {
+                    let [s, t] = walk.step;
+                    let step = if side == Side::A { s } else { t };
+                    let terms = z.iter().zip(dz).enumerate().map(
+                        #[inline(always)]
+                        |(k, (&z, &dz))| pull::<L, F, R>(&partial, rule, [a[place(i, k, s)], b[place(j, k, t)], z], dz),
+                    );
+                    if step == 0 {
+                        adjoints[own] += LongSum::of(terms);
+                    } else {
+                        terms.enumerate().for_each(|(k, term)| adjoints[place(own, k, step)] += term);
+                    }
+                    return;
+                }
+                let mut sums = [F::zero(); TILE];
+                let mut blocks = None;
+                let period = match *way {
+                    Way::Repeating { short, period } if short == side => Some(period),
+                    _ => None,
+                };
+                for_each_chunk(
+                    *way,
+                    n,
+                    [i, j],
+                    [a, b],
+                    #[inline(always)]
+                    |k, a, b| {
+                        let len = a.len();
+                        if period.is_some() && k > 0 && k.is_multiple_of(BLOCK * len) {
+                            blocks.get_or_insert(Cascade::new([F::zero(); TILE])).add(sums, plus);
+                            sums = [F::zero(); TILE];
+                        }
+                        let d = if period.is_some() { &mut sums[..len] } else { &mut adjoints[own + k..][..len] };
+                        for_each(
+                            d,
+                            [a, b, &z[k..k + len], &dz[k..k + len]],
+                            #[inline(always)]
+                            |d, [a, b, z, dz]| d + pull::<L, F, R>(&partial, rule, [a, b, z], dz),
+                        );
+                    },
+                );
+                if let Some(blocks) = blocks {
+                    sums = plus(blocks.total(plus), sums);
+                }
+                match period {
+                    None => {}
+                    Some(1) => adjoints[own] += sum(&sums[..n.min(TILE)]),
+                    Some(period) => {
+                        let d = &mut adjoints[own..own + period];
+                        for row in sums[..n.min(TILE / period * period)].chunks_exact(period) {
+                            for (d, &sum) in d.iter_mut().zip(row) {
+                                *d += sum;
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
 /// daᵢ += dzᵢ · ∂rule/∂a over the shape, and the same for b.
 ///
 /// `shifts` has a shift for each operand, or `None` if the operand gets no cotangent. `adjoints[shift + p]` is the
@@ -273,102 +371,6 @@ pub(crate) fn zip_pullback<'m, F: Scalar>(
     mut shifts: [Option<usize>; 2],
     zeros: impl Fn(usize) -> &'m mut [F],
 ) {
-    struct Pull<'a, F, R> {
-        rule: R,
-        pairs: &'a Pairs,
-        a: &'a [F],
-        b: &'a [F],
-        z: &'a [F],
-        dz: &'a [F],
-        adjoints: &'a mut [F],
-        shifts: [Option<usize>; 2],
-    }
-    impl<F: Scalar, R: BinaryRule<F::Base>> Kernel<F> for Pull<'_, F, R> {
-        #[inline(always)]
-        fn run<L: Wrap<F>>(mut self) {
-            if let Some(shift) = self.shifts[0] {
-                self.side::<L>(Side::A, shift, R::partial_a::<L>);
-            }
-            if let Some(shift) = self.shifts[1] {
-                self.side::<L>(Side::B, shift, R::partial_b::<L>);
-            }
-        }
-    }
-    impl<F: Scalar, R: BinaryRule<F::Base>> Pull<'_, F, R> {
-        #[inline(always)]
-        fn side<L: Wrap<F>>(&mut self, side: Side, shift: usize, partial: impl Fn(R, L, L, L) -> L) {
-            let Self { rule, pairs: Pairs { walk, way }, a, b, z, dz, .. } = *self;
-            let adjoints = &mut *self.adjoints;
-            let n = walk.n;
-            let mut done = 0;
-            walk.for_each_run(
-                #[inline(always)]
-                |[i, j]| {
-                    let (z, dz) = (&z[done..done + n], &dz[done..done + n]);
-                    done += n;
-                    let own = shift.wrapping_add(if side == Side::A { i } else { j });
-                    if let Way::Strided = way {
-                        let [s, t] = walk.step;
-                        let step = if side == Side::A { s } else { t };
-                        let terms = z.iter().zip(dz).enumerate().map(
-                            #[inline(always)]
-                            |(k, (&z, &dz))| {
-                                pull::<L, F, R>(&partial, rule, [a[place(i, k, s)], b[place(j, k, t)], z], dz)
-                            },
-                        );
-                        if step == 0 {
-                            adjoints[own] += LongSum::of(terms);
-                        } else {
-                            terms.enumerate().for_each(|(k, term)| adjoints[place(own, k, step)] += term);
-                        }
-                        return;
-                    }
-                    let mut sums = [F::zero(); TILE];
-                    let mut blocks = None;
-                    let period = match *way {
-                        Way::Repeating { short, period } if short == side => Some(period),
-                        _ => None,
-                    };
-                    for_each_chunk(
-                        *way,
-                        n,
-                        [i, j],
-                        [a, b],
-                        #[inline(always)]
-                        |k, a, b| {
-                            let len = a.len();
-                            if period.is_some() && k > 0 && k.is_multiple_of(BLOCK * len) {
-                                blocks.get_or_insert(Cascade::new([F::zero(); TILE])).add(sums, plus);
-                                sums = [F::zero(); TILE];
-                            }
-                            let d = if period.is_some() { &mut sums[..len] } else { &mut adjoints[own + k..][..len] };
-                            for_each(
-                                d,
-                                [a, b, &z[k..k + len], &dz[k..k + len]],
-                                #[inline(always)]
-                                |d, [a, b, z, dz]| d + pull::<L, F, R>(&partial, rule, [a, b, z], dz),
-                            );
-                        },
-                    );
-                    if let Some(blocks) = blocks {
-                        sums = plus(blocks.total(plus), sums);
-                    }
-                    match period {
-                        None => {}
-                        Some(1) => adjoints[own] += sum(&sums[..n.min(TILE)]),
-                        Some(period) => {
-                            let d = &mut adjoints[own..own + period];
-                            for row in sums[..n.min(TILE / period * period)].chunks_exact(period) {
-                                for (d, &sum) in d.iter_mut().zip(row) {
-                                    *d += sum;
-                                }
-                            }
-                        }
-                    }
-                },
-            );
-        }
-    }
     let Zipped { shape, a, b, z, dz } = zipped;
     let (pairs, [a, b], reaches) = (Pairs::new(shape, a, b), [a.data, b.data], [a.layout, b.layout]);
     let (len, steps) = pairs.walk.outermost();
@@ -384,7 +386,7 @@ pub(crate) fn zip_pullback<'m, F: Scalar>(
             let rows = BLOCK.min(len - from);
             let [z, dz] = [z, dz].map(|x| &x[from * size..][..rows * size]);
             let pairs = &Pairs { walk: pairs.walk.part(from, rows), way: pairs.way };
-            F::dispatch(Pull { rule, pairs, a, b, z, dz, adjoints: &mut *low, shifts: own });
+            F::dispatch(PairPull { rule, pairs, a, b, z, dz, adjoints: &mut *low, shifts: own });
             take_sums(low, high);
             if (from + rows).is_multiple_of(BLOCK * BLOCK) || from + rows == len {
                 take_sums(high, &mut adjoints[shift + reach.start..][..reach.len()]);
@@ -392,7 +394,7 @@ pub(crate) fn zip_pullback<'m, F: Scalar>(
         }
     }
     if shifts != [None; 2] {
-        F::dispatch(Pull { rule, pairs: &pairs, a, b, z, dz, adjoints, shifts });
+        F::dispatch(PairPull { rule, pairs: &pairs, a, b, z, dz, adjoints, shifts });
     }
 }
 

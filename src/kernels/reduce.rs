@@ -483,7 +483,7 @@ pub(crate) struct Moments<F> {
 /// same unit. The mean counts as 0 if the numbers are not `centered`.
 ///
 /// The unit keeps squares from over- and underflowing. The mean is computed in two steps, m = Σx/n and m + Σ(x - m)/n
-/// (Chan, Golub and LeVeque, The American Statistician 37, 1983), so it is that of the exact sum but for a last place,
+/// (Chan, Golub and Leveque, The American Statistician 37, 1983), so it is that of the exact sum but for a last place,
 /// and equal numbers are their own mean.
 #[cold]
 pub(crate) fn moments<F: Scalar>(x: &mut [F], centered: bool) -> Moments<F> {
@@ -501,7 +501,9 @@ pub(crate) fn moments<F: Scalar>(x: &mut [F], centered: bool) -> Moments<F> {
             mean += rest[0] / n;
         }
     }
-    x.iter_mut().for_each(|x| *x -= mean);
+    for x in x.iter_mut() {
+        *x -= mean;
+    }
     let mut square = [F::zero()];
     fold(Squares, whole, [x], None, &mut square);
     Moments { unit, mean, square: square[0] }

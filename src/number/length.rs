@@ -67,6 +67,24 @@ impl<F: Scalar> Length<F> {
     }
 }
 
+/// Corrects the length `y` of the numbers `x`, which a rule of the table computed, if the numbers are all 0 and some of
+/// their tangents are not. Returns true if so: the cotangents then come from [`pull_length`].
+#[inline]
+pub(crate) fn leave_origin<F: Scalar>(y: &mut F, x: impl Iterator<Item = F> + Clone) -> bool {
+    let leaves = y.to_base().is_zero() && x.clone().any(|x| !x.is_exact_zero());
+    if leaves {
+        *y = F::length_at_origin(x);
+    }
+    leaves
+}
+
+/// The cotangent of the number `x`, from the cotangent `dy` of a length `y` and the partial away from the origin.
+#[inline]
+pub(crate) fn pull_length<F: Scalar>(dy: F, x: F, y: F, partial: F) -> F {
+    let leaves = y.to_base().is_zero() && !y.is_exact_zero();
+    if leaves { dy.pull_from_origin(x, y) } else { dy.gated_mul(partial) }
+}
+
 /// True if a sum of squares neither overflowed nor lost digits to underflow.
 #[inline]
 pub(crate) fn is_accurate<F: Scalar>(square: F) -> bool {

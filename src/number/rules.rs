@@ -19,6 +19,8 @@ pub(crate) trait UnaryRule<B>: Copy + Send + Sync {
     const UNIT: bool = false;
     /// True if the partial is finite wherever the value is.
     const FINITE: bool = false;
+    /// True if the result is the length of the operand.
+    const LENGTH: bool = false;
     /// The value y, through the method of `R`.
     fn eval<R: Real<Base = B>>(self, x: R) -> R;
     /// dy/dx from the operand `x` and the result `y`.
@@ -33,6 +35,8 @@ pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
     const UNIT: [bool; 2];
     /// True if both partials are finite wherever operands and value are.
     const FINITE: bool;
+    /// True if the result is the length of the vector of both operands.
+    const LENGTH: bool;
     /// The value z.
     fn eval<R: Real<Base = B>>(self, a: R, b: R) -> R;
     /// dz/da.
@@ -245,6 +249,7 @@ macro_rules! rules {
             const NAME: &'static str = stringify!($name);
             const UNIT: bool = is_unit($formula);
             const FINITE: bool = is_finite($formula);
+            const LENGTH: bool = matches!($formula.as_bytes(), b"sign x");
             #[inline(always)]
             fn eval<R: Real<Base = B>>(self, $x: R) -> R {
                 let Self { $($p,)* base: _ } = self;
@@ -267,6 +272,7 @@ macro_rules! rules {
             const UNIT: [bool; 2] = [is_unit($fa), is_unit($fb)];
             // A product is finite only if its factors are, the partials (unless a zero silences the other one).
             const FINITE: bool = matches!(stringify!($name).as_bytes(), b"mul");
+            const LENGTH: bool = matches!(stringify!($name).as_bytes(), b"hypot");
             #[inline(always)]
             fn eval<R: Real<Base = Base>>(self, $a: R, $b: R) -> R { $eval }
             #[inline(always)]

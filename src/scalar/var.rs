@@ -12,6 +12,7 @@ use crate::number::macros::{
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
 use crate::number::{Dual, Real, Scalar};
+use crate::scalar::fuse::norm;
 use crate::tape::{SINK, Tape};
 
 /// A number on a [`Tape`], or a constant, which needs no tape.
@@ -65,6 +66,12 @@ pub struct Var<'t, F: Scalar = f64> {
     /// or NaN partial has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
     weight: F,
     value: F,
+}
+
+/// True if `y`, the length of the vector `x`, is 0 while its tangents are not: the partials of a record do not serve.
+#[inline(always)]
+fn leaves_origin<F: Scalar>(y: F, x: &[Var<'_, F>]) -> bool {
+    F::CARRIES_DERIVATIVES && y.to_base().is_zero() && x.iter().any(|x| !x.value.is_exact_zero())
 }
 
 impl<'t, F: Scalar> Var<'t, F> {
@@ -170,6 +177,9 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
+        if R::LENGTH && leaves_origin(y, &[self]) {
+            return norm(&[self]);
+        }
         self.chain_by([R::UNIT, R::FINITE], rule.partial(self.value, y), y)
     }
 
@@ -219,6 +229,9 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
+        if R::LENGTH && leaves_origin(z, &[self, other]) {
+            return norm(&[self, other]);
+        }
         match (self.tape, other.tape) {
             (Some(tape), _) if other.is_on(tape) => {
                 let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));

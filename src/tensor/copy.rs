@@ -35,18 +35,25 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     }
 }
 
-/// The result that consists of these blocks, and of `fill` where there is none. The blocks must be disjoint in the
-/// result. In the operands they may overlap: `selected` is the range of the adjoints of one operand and the length of
-/// its axis, if each block is an index of that axis. `constant` says that every operand is a constant, which blocks do
-/// not show if there is none.
-#[track_caller]
-fn assemble<'t, F: Scalar, D: Dimension>(
-    tape: &'t Tape<F>,
+/// The result of an operation that copies blocks.
+struct Assembly<'t, F, D> {
+    /// The name of the operation.
     name: &'static str,
     shape: D,
     strides: &'t [isize],
+    /// The number where there is no block.
     fill: F,
+    /// True if every operand is a constant, which blocks do not show if there is none.
     constant: bool,
+}
+
+/// The result that consists of these blocks, which must be disjoint in the result. In the operands they may overlap:
+/// `selected` is the range of the adjoints of one operand and the length of its axis, if each block is an index of that
+/// axis.
+#[track_caller]
+fn assemble<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    Assembly { name, shape, strides, fill, constant }: Assembly<'t, F, D>,
     blocks: impl Iterator<Item = Block<'t, F>> + Clone + 't,
     selected: Option<(Range<usize>, usize)>,
 ) -> Tensor<'t, F, D> {
@@ -92,7 +99,7 @@ impl<'t, F: Scalar> Block<'t, F> {
     /// Adds the cotangents `dy` of the result, whose layout has these strides, to the block's places in a buffer.
     fn pull(&self, strides: &[isize], dy: &[F], adjoints: &mut [F], place: Layout<'_>) {
         transfer(self.shape, (dy, Layout { offset: self.to, strides }), (adjoints, place), |adjoint, dy| {
-            *adjoint += dy
+            *adjoint += dy;
         });
     }
 }
@@ -144,16 +151,9 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let strides = row_major(self.tape, "as_standard_layout", self.shape());
         let whole = self.node.block(0);
-        assemble(
-            self.tape,
-            "as_standard_layout",
-            self.dim(),
-            strides,
-            F::zero(),
-            self.is_constant(),
-            std::iter::once(whole),
-            None,
-        )
+        let (shape, constant) = (self.dim(), self.is_constant());
+        let result = Assembly { name: "as_standard_layout", shape, strides, fill: F::zero(), constant };
+        assemble(self.tape, result, std::iter::once(whole), None)
     }
 
     /// The elements at given indices of an axis, with an index for each element of the result: in two dimensions
@@ -246,7 +246,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let strides = row_major(self.tape, "pad", shape.slice());
         let first = widths.iter().zip(strides).map(|(&(before, _), &stride)| before * stride as usize).sum();
         let inner = self.node.block(first);
-        assemble(self.tape, "pad", shape, strides, value, self.is_constant(), std::iter::once(inner), None)
+        let result = Assembly { name: "pad", shape, strides, fill: value, constant: self.is_constant() };
+        assemble(self.tape, result, std::iter::once(inner), None)
     }
 
     /// The elements of the tensor where the mask is true, and those of `other` elsewhere. All three broadcast
@@ -365,7 +366,8 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
             ..whole
         });
         let selected = Some((self.node.reach(), self.shape()[along]));
-        assemble(tape, "select", shape, strides, F::zero(), self.is_constant(), parts, selected)
+        let result = Assembly { name: "select", shape, strides, fill: F::zero(), constant: self.is_constant() };
+        assemble(tape, result, parts, selected)
     }
 }
 
@@ -457,7 +459,8 @@ impl<F: Scalar> Tape<F> {
             block
         }));
         let constant = tensors.iter().all(|tensor| tensor.is_constant());
-        assemble(self, operation, shape, strides, F::zero(), constant, blocks.iter().copied(), None)
+        let result = Assembly { name: operation, shape, strides, fill: F::zero(), constant };
+        assemble(self, result, blocks.iter().copied(), None)
     }
 
     /// The first tensor. Panics unless there is one and all tensors are on this tape.

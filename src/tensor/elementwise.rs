@@ -10,7 +10,7 @@ use crate::kernels::Zipped;
 use crate::number::macros::{for_each_dual, operators};
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::{for_each_rule, parameter};
-use crate::number::{Dual, Real, Scalar, rules};
+use crate::number::{Dual, Real, Scalar, leave_origin, pull_length, rules};
 use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::tape::{OperationKind, SINK, Tape};
@@ -23,10 +23,23 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let x = node.to_slice(tape, R::NAME);
         let y = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
         kernels::map(rule, x, y);
+        let mut at_origin = false;
+        if R::LENGTH && F::CARRIES_DERIVATIVES {
+            for (y, &x) in y.iter_mut().zip(x) {
+                at_origin |= leave_origin(y, std::iter::once(x));
+            }
+        }
         let y = &*y;
         let kind = OperationKind::unary(R::NAME, node.source());
         Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {
-            node.accumulate_with(cotangents, |dy, dx| kernels::map_pullback(rule, x, y, dy, dx));
+            node.accumulate_with(cotangents, |dy, dx| {
+                if !at_origin {
+                    return kernels::map_pullback(rule, x, y, dy, dx);
+                }
+                for (((dx, &dy), &x), &y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
+                    *dx += pull_length(dy, x, y, rule.partial(x, y));
+                }
+            });
         })
     }
 
@@ -71,10 +84,35 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
 ) -> Tensor<'t, F, D> {
     let z = tape.arena().filled(R::NAME, a.shape(), a.len(), F::zero());
     kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
+    let mut at_origin = None;
+    if R::LENGTH && F::CARRIES_DERIVATIVES {
+        let mut careful = false;
+        let (x, y) = (a.to_slice(tape, R::NAME), b.to_slice(tape, R::NAME));
+        for (z, (&x, &y)) in z.iter_mut().zip(x.iter().zip(y)) {
+            careful |= leave_origin(z, [x, y].into_iter());
+        }
+        at_origin = careful.then_some((x, y));
+    }
     let z = &*z;
     let constant = a.is_constant() && b.is_constant();
     let kind = OperationKind::binary(R::NAME, a.source(), b.source());
     Tensor::result(tape, kind, a.values.raw_dim(), z, constant, move |cotangents| {
+        if let Some((x, y)) = at_origin {
+            for first in [true, false] {
+                let node = if first { a } else { b };
+                node.accumulate_with(cotangents, |dz, dx| {
+                    for (i, (dx, &dz)) in dx.iter_mut().zip(dz).enumerate() {
+                        let (x, y, z) = (x[i], y[i], z[i]);
+                        *dx += if first {
+                            pull_length(dz, x, z, rule.partial_a(x, y, z))
+                        } else {
+                            pull_length(dz, y, z, rule.partial_b(x, y, z))
+                        };
+                    }
+                });
+            }
+            return;
+        }
         let zipped = Zipped { shape: a.shape(), a: a.operand(), b: b.operand(), z, dz: cotangents.of_result };
         let shifts = [a, b].map(|node| {
             (!node.is_constant()).then(|| {

@@ -1,7 +1,9 @@
 //! Hessians and Laplacians, at ordinary and at special points.
 
-use ndarray::array;
-use wengert::{Real, grad, gradcheck, hessian, laplacian, log_sum_exp, norm, value_grad_hvp};
+use ndarray::{array, s};
+use wengert::{
+    Real, arrays, grad, gradcheck, hessian, hvp, laplacian, log_sum_exp, norm, value_and_grad, value_grad_hvp,
+};
 
 use crate::support::close::{assert_matrices_close, largest};
 use crate::support::mgh::problems;
@@ -100,4 +102,19 @@ fn equal_logits_have_curvature() {
     // d²p₀/dx₀² = p₀(1 - p₀)(1 - 2p₀) at p = 1/3.
     let h = hessian(|x| wengert::softmax(x)[0], &[1.0, 1.0, 1.0]);
     assert!((h[[0, 0]] - 2.0_f64 / 27.0).abs() < 1e-15);
+}
+
+/// |x|² is x² and hypot(x, y)² is x² + y², at the kink of the roots too: by scalars, and by tensors.
+#[test]
+fn squares_of_lengths_at_the_origin() {
+    let two = array![[2.0, 0.0], [0.0, 2.0]];
+    assert_eq!(hessian(|x| x[0].abs().powi(2) + x[1].abs().square(), &[0.0, 0.0]), two);
+    assert_eq!(hessian(|x| x[0].hypot(x[1]).powi(2), &[0.0, 0.0]), two);
+    assert_eq!(hessian(|x| (x[0] + x[0]).abs().powi(2), &[0.0]), array![[8.0]]);
+    let at = array![0.0, 0.0];
+    assert_eq!(arrays::hessian(|x| x.abs().square().sum(), &at), two.clone().into_dyn());
+    assert_eq!(arrays::hessian(|x| x.slice(s![..1]).hypot(x.slice(s![1..])).square().sum(), &at), two.into_dyn());
+    // The gradient at the kink stays 0.
+    assert_eq!(value_and_grad(|x| x[0].abs() + x[0].hypot(x[1]), &[0.0, 0.0]), (0.0, vec![0.0, 0.0]));
+    assert_eq!(hvp(|x| x[0].abs(), &[0.0], &[1.0]), [0.0]);
 }

@@ -308,7 +308,7 @@ fn huge_and_tiny_numbers() {
     }
 }
 
-/// The Hessian of layer_norm at equal numbers, y = (x - mean)/√ε there: a linear map.
+/// The Hessian of `layer_norm` at equal numbers, y = (x - mean)/√ε there: a linear map.
 #[test]
 fn second_order_at_equal_numbers() {
     let tape = Tape::<Dual<f64, 1>>::new();
