@@ -1,4 +1,4 @@
-//! What is left when memory or slots are refused: nothing. Each request of a tape for memory or slots is refused in
+//! Tests that a refusal of memory or slots leaves nothing behind. Each request of a tape for memory or slots is refused in
 //! turn, the panic is caught, and the tape is used on. These tests stand in the highest room that records.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

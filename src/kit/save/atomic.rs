@@ -146,7 +146,7 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// What stands at the path stays what it is: a link, its target's permissions, a device, a pipe, a read-only file.
+    /// A thing at the path stays what it is: a link, its target's permissions, a device, a pipe, a read-only file.
     #[test]
     #[cfg(unix)]
     fn what_exists_is_written_through() {

@@ -188,7 +188,7 @@ fn infinite_weights_that_cancel() {
         silent(fuse([r, x], |[a, b]| a * b - b * a));
         silent((r - 0.5 * r) * 0.0);
     }
-    // What does not cancel is infinite.
+    // A sum that does not cancel is infinite.
     let r = zero.sqrt();
     assert_eq!((2.0 * r - r).backward()[zero], INF);
     assert_eq!((r - 3.0 * r).backward()[zero], -INF);

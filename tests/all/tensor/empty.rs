@@ -84,7 +84,7 @@ fn losses_of_nothing() {
     }
 }
 
-/// What needs an element says so, at the caller's line.
+/// Operations that need an element say so, at the caller's line.
 #[test]
 fn what_needs_an_element() {
     let tape = Tape::<f64>::new();

@@ -198,7 +198,7 @@ fn long_texts_are_limited_and_shortened() {
     for bytes in [text.clone().into_bytes(), gzip(&text), [gzip(&text[..1000]), gzip(&text[1000..])].concat()] {
         assert_eq!(refused(csv(1999), bytes), "there are more than 1999 bytes of text; `Csv::limit` sets this limit");
     }
-    // What never ends is refused too.
+    // A stream without end is refused too.
     let error = csv(10_000).read::<f64>(std::io::repeat(b'1')).unwrap_err();
     assert!(error.to_string().contains("more than 10000 bytes"), "{error}");
 
