@@ -15,9 +15,10 @@
 //!   `normal_cdf` and `ln`; ln sigmoid(x) is `log_sigmoid`.
 //! - At a kink the partial is a subgradient: `abs'(0) = 0`, `relu'(0) = 0`, `leaky_relu'(0) = slope`.
 //!   `clamp` passes the cotangent on the closed interval.
-//! - A second derivative through a kink is that of the convention for the first one: `x.abs().powi(2)` and
-//!   `x.hypot(y).powi(2)` have the Hessian 0 at the origin, because both factors of 2|x| sign(x) are 0 there. Write
-//!   `x.square()` and `x.square() + y.square()`, which have no kink.
+//! - A second derivative through a kink is that of the convention for the first one. Lengths are an exception on a
+//!   tape: the squares of `abs`, `hypot` and every norm have the Hessian 2I at the origin, for [`hessian`](crate::hessian),
+//!   [`hvp`](crate::hvp) and their like. Dual numbers over dual numbers give 0 there: write `x.square()`, which has no
+//!   kink.
 //! - At a tie of `max` or `min`, each partial is one half, so the partials sum to one. A NaN operand
 //!   loses to a number, as in `f64::max`. In `maximum` and `minimum`, the ones that tensors have too, NaN wins, as in
 //!   IEEE 754-2019, numpy and PyTorch.
