@@ -225,7 +225,7 @@ fn end_block<F: Scalar>(blocks: &mut Cascade<F>, block: F) {
 pub fn mean<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let n = F::lit(x.len() as f64);
     let mut value = LongSum::of(x.iter().map(|x| x.value())) / n;
-    if !value.is_finite() {
+    if !x.is_empty() && !value.is_finite() {
         // The sum may have overflowed.
         value = LongSum::of(x.iter().map(|x| x.value() / n));
     }
