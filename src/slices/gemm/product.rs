@@ -33,7 +33,7 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
         return;
     }
     if k > F::LONGEST {
-        return in_parts(c, a, b, update);
+        return in_parts(c, a, b, update, F::LONGEST, matmul);
     }
     // cᵀ = bᵀ·aᵀ turns the contiguous or only dimension of c into its rows. A single column is better left alone
     // where `Dots` can sum along rows of a.
@@ -44,20 +44,27 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
     }
 }
 
-/// [`matmul`] for long sums: the product of `LONGEST` terms at a time.
+/// A product of long sums, by products of up to `terms` terms that are added up.
 #[cold]
-fn in_parts<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store) {
+fn in_parts<F: GemmScalar>(
+    c: MatMut<'_, F>,
+    a: Mat<'_, F>,
+    b: Mat<'_, F>,
+    update: Store,
+    terms: usize,
+    multiply: fn(MatMut<'_, F>, Mat<'_, F>, Mat<'_, F>, Store),
+) {
     let (MatMut { data, layout }, k) = (c, a.layout.shape[1]);
     let [m, n] = layout.shape;
     let mut product = vec![F::zero(); m * n];
-    for first in (0..if product.is_empty() { 0 } else { k }).step_by(F::LONGEST) {
-        let len = F::LONGEST.min(k - first);
+    for first in (0..if product.is_empty() { 0 } else { k }).step_by(terms) {
+        let len = terms.min(k - first);
         let (a, b) = (a.part(1, first, len), b.part(0, first, len));
         if first == 0 {
-            matmul(MatMut { data: &mut *data, layout }, a, b, update);
+            multiply(MatMut { data: &mut *data, layout }, a, b, update);
             continue;
         }
-        matmul(MatMut::new(&mut product, 0, [m, n], [n as isize, 1]), a, b, Store::Set);
+        multiply(MatMut::new(&mut product, 0, [m, n], [n as isize, 1]), a, b, Store::Set);
         for (i, row) in product.chunks_exact(n).enumerate() {
             for (j, &x) in row.iter().enumerate() {
                 let c = &mut data[layout.at(i, j)];
@@ -145,7 +152,10 @@ macro_rules! gemm_scalar {
                 let rows = narrow && n > 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1);
                 // Longer sums are computed in parts, which join one after the other. `Dots` has a sum in each lane.
                 let terms = if sums && m >= 4 { 2048 } else { 1024 };
-                if k > terms {
+                if k > terms && (m == 1 || n == 1) {
+                    // Where c is a vector, the kernels of `large` would add each term to c itself.
+                    in_parts(c, a, b, update, terms, Self::product);
+                } else if k > terms {
                     let MatMut { data, layout } = c;
                     for first in (0..k).step_by(terms) {
                         let len = terms.min(k - first);
