@@ -129,8 +129,8 @@ pub(crate) fn count(operation: &str, shape: &[usize]) -> usize {
     #[track_caller]
     fn too_large(operation: &str, shape: &[usize]) -> ! {
         panic!(
-            "{operation}: an array of shape {shape:?} is too large for memory: the lengths of its axes, but for zeros, have a product \
-             above {}; work on parts of it, such as batches or slices",
+            "{operation}: an array of shape {shape:?} is too large for memory: the lengths of its axes, but for zeros, \
+             have a product above {}; work on parts of it, such as batches or slices",
             isize::MAX
         )
     }
