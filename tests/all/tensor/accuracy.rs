@@ -82,7 +82,7 @@ fn long_products() {
     // Results of one column, of a few (narrow ways and tiles), and of many (the gemm crate); each operand by rows and by columns.
     let shapes = [[1, 1], [1, 3], [3, 1], [2, 2], [5, 3], [40, 5], [1, 40], [40, 1], [40, 40]];
     for ([m, n], spread) in shapes.into_iter().flat_map(|shape| SPREADS.map(|spread| (shape, spread))) {
-        let k = ROWS.min((1 << 21) / m.max(n)) + 3;
+        let k = ROWS.min((2 * ROWS) / (m.max(n) / 2).max(1)) + 3;
         let (a, b) = (numbers((k, m), 0.1, spread), numbers((k, n), 0.3, spread));
         let want = gram(&a, &b);
         let (by_rows, columns) = (a.t().as_standard_layout().into_owned(), b.t().as_standard_layout().into_owned());
