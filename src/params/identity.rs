@@ -39,8 +39,8 @@ impl Clone for Identity {
 /// The parameters that an optimiser moved last.
 ///
 /// Other optimisers may move them meanwhile. They may go on as a clone of themselves; and an earlier clone may take their
-/// place (the best model so far, say), once they are gone. Two models that are trained side by side can therefore not share an optimiser's state, not even if
-/// one began as a clone of the other.
+/// place (the best model so far, say), once they are gone. Two models that are trained side by side can therefore not
+/// share an optimiser's state, not even if one began as a clone of the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     weights: u64,
