@@ -350,13 +350,22 @@ fn dot_apart<'t, F: Scalar>(
 /// needs care. Returns the number of cells and their part of the dot product.
 #[inline(always)]
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, LongSum<F>) {
-    let mut value = LongSum::new();
-    let count = tape.records().push_each(a, b, |a, b| {
-        let (v, w) = (a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?);
-        value.add(a.value() * b.value());
-        Some(((a.slot(), v), (b.slot(), w)))
-    });
-    (count, value)
+    let (mut done, mut value) = (0, LongSum::new());
+    // Block by block, so that the sum of a block stays in a register.
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        let mut block = F::zero();
+        let count = tape.records().push_each(a, b, |a, b| {
+            let (v, w) = (a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?);
+            block += a.value() * b.value();
+            Some(((a.slot(), v), (b.slot(), w)))
+        });
+        done += count;
+        value.add_block(block, count);
+        if count < a.len() {
+            break;
+        }
+    }
+    (done, value)
 }
 
 /// The Euclidean norm √Σxᵢ², as one node. The sum is scaled, so that it neither over- nor underflows. The gradient

@@ -57,9 +57,15 @@ impl<F: Copy + Zero> LongSum<F> {
 
     #[inline(always)]
     pub(crate) fn add(&mut self, term: F) {
-        self.block = self.block + term;
-        self.count += 1;
-        if self.count.is_multiple_of(BLOCK) {
+        self.add_block(term, 1);
+    }
+
+    /// Adds the sum of some terms, with which the block that is begun has at most [`BLOCK`] terms.
+    #[inline(always)]
+    pub(crate) fn add_block(&mut self, sum: F, terms: usize) {
+        self.block = self.block + sum;
+        self.count += terms;
+        if terms > 0 && self.count.is_multiple_of(BLOCK) {
             self.blocks.add(self.block, Add::add);
             self.block = F::zero();
         }
