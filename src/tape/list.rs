@@ -427,7 +427,7 @@ mod tests {
         ];
         assert!(refused.iter().all(Result::is_err));
         assert_eq!(state(), before);
-        // What fits is granted as before.
+        // A request that fits is granted as before.
         tape.push_op(OperationKind::new("test", [None; 2]), &[2], &[0.0; 2], |_| {});
         assert_eq!((tape.slots(), state().1.len()), (before.0 + 2, before.1.len() + 1));
     }
