@@ -51,7 +51,7 @@ impl<F: Scalar> Length<F> {
     /// True if every number is 0, and some of their tangents are not.
     #[inline]
     pub(crate) fn leaves_origin(&self) -> bool {
-        self.value.to_base().is_zero() && !self.value.is_exact_zero()
+        has_left_origin(self.value)
     }
 
     /// The partial with respect to the number `x`.
@@ -63,15 +63,27 @@ impl<F: Scalar> Length<F> {
     /// The cotangent of the number `x`, from the cotangent `dy` of the length.
     #[inline]
     pub(crate) fn pull(&self, dy: F, x: F) -> F {
-        if self.leaves_origin() { dy.pull_from_origin(x, self.value) } else { dy.gated_mul(self.partial(x)) }
+        pull_length(dy, x, self.value, self.partial(x))
     }
 }
 
-/// Corrects the length `y` of the numbers `x`, which a rule of the table computed, if the numbers are all 0 and some of
-/// their tangents are not. Returns true if so: the cotangents then come from [`pull_length`].
+/// True for a length of 0 with tangents: see [`Scalar::length_at_origin`].
+#[inline]
+fn has_left_origin<F: Scalar>(length: F) -> bool {
+    length.to_base().is_zero() && !length.is_exact_zero()
+}
+
+/// True if the length `y` of the numbers `x` is 0, and some of their tangents are not, so that partials do not serve.
+#[inline(always)]
+pub(crate) fn leaves_origin<F: Scalar>(y: F, mut x: impl Iterator<Item = F>) -> bool {
+    F::CARRIES_DERIVATIVES && y.to_base().is_zero() && x.any(|x| !x.is_exact_zero())
+}
+
+/// Corrects the length `y` of the numbers `x`, which a rule of the table computed, if it [`leaves_origin`]. Returns true
+/// if so: the cotangents then come from [`pull_length`].
 #[inline]
 pub(crate) fn leave_origin<F: Scalar>(y: &mut F, x: impl Iterator<Item = F> + Clone) -> bool {
-    let leaves = y.to_base().is_zero() && x.clone().any(|x| !x.is_exact_zero());
+    let leaves = leaves_origin(*y, x.clone());
     if leaves {
         *y = F::length_at_origin(x);
     }
@@ -81,8 +93,7 @@ pub(crate) fn leave_origin<F: Scalar>(y: &mut F, x: impl Iterator<Item = F> + Cl
 /// The cotangent of the number `x`, from the cotangent `dy` of a length `y` and the partial away from the origin.
 #[inline]
 pub(crate) fn pull_length<F: Scalar>(dy: F, x: F, y: F, partial: F) -> F {
-    let leaves = y.to_base().is_zero() && !y.is_exact_zero();
-    if leaves { dy.pull_from_origin(x, y) } else { dy.gated_mul(partial) }
+    if has_left_origin(y) { dy.pull_from_origin(x, y) } else { dy.gated_mul(partial) }
 }
 
 /// True if a sum of squares neither overflowed nor lost digits to underflow.

@@ -28,6 +28,6 @@ pub(crate) mod table;
 mod vector_math;
 
 pub use dual::{Brand, Dual};
-pub(crate) use length::{Length, is_accurate, leave_origin, pull_length};
+pub(crate) use length::{Length, is_accurate, leave_origin, leaves_origin, pull_length};
 pub use real::{BaseFloat, Real, Rule, Scalar, apply};
 pub(crate) use real::{Kernel, Wrap, binade, gap};

@@ -5,14 +5,14 @@ use std::fmt;
 
 use num_traits::{Float, One, Zero};
 
+use super::fuse::norm;
 use crate::number::macros::{
     base_operands, float_methods, for_each_dual, inherent_rules, number_traits, operators, own_rules_by_apply,
     std_rules_by_apply,
 };
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
-use crate::number::{Dual, Real, Scalar};
-use crate::scalar::fuse::norm;
+use crate::number::{Dual, Real, Scalar, leaves_origin};
 use crate::tape::{SINK, Tape};
 
 /// A number on a [`Tape`], or a constant, which needs no tape.
@@ -63,15 +63,10 @@ pub struct Var<'t, F: Scalar = f64> {
     /// True if the handle is a node: it stands for the slot itself, whose adjoint is the handle's own.
     node: bool,
     /// The pending weight: d(self) = weight · d(slot). It is finite, in value and tangents, if the value is: an infinite
-    /// or NaN partial has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that cancel stay zero.
+    /// or NaN partial has a record, whose adjoint is complete before the sweep multiplies it, so that cotangents that
+    /// cancel stay zero.
     weight: F,
     value: F,
-}
-
-/// True if `y`, the length of the vector `x`, is 0 while its tangents are not: the partials of a record do not serve.
-#[inline(always)]
-fn leaves_origin<F: Scalar>(y: F, x: &[Var<'_, F>]) -> bool {
-    F::CARRIES_DERIVATIVES && y.to_base().is_zero() && x.iter().any(|x| !x.value.is_exact_zero())
 }
 
 impl<'t, F: Scalar> Var<'t, F> {
@@ -177,7 +172,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
-        if R::LENGTH && leaves_origin(y, &[self]) {
+        if R::LENGTH && leaves_origin(y, [self.value].into_iter()) {
             return norm(&[self]);
         }
         self.chain_by([R::UNIT, R::FINITE], rule.partial(self.value, y), y)
@@ -229,7 +224,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
-        if R::LENGTH && leaves_origin(z, &[self, other]) {
+        if R::LENGTH && leaves_origin(z, [a, b].into_iter()) {
             return norm(&[self, other]);
         }
         match (self.tape, other.tape) {
