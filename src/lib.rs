@@ -57,6 +57,7 @@ mod kernels;
 mod kit;
 mod number;
 mod params;
+mod program;
 mod recording;
 pub mod rules;
 mod scalar;
@@ -86,6 +87,7 @@ pub use kit::watch;
 pub use kit::{data, init, metrics, nn, optim};
 pub use number::{BaseFloat, Brand, Dual, Real, Rule, Scalar, apply};
 pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn};
+pub use program::{Program, ProgramError};
 pub use recording::record;
 pub use scalar::{
     Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,

@@ -12,7 +12,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 use num_traits::{Float, FloatConst};
 
 use super::table::{for_each_rule, parameter};
-use crate::slices::{Factor, GemmScalar};
+use crate::slices::{Factor, GemmScalar, SimdFloat};
 
 macro_rules! real_trait {
     (
@@ -82,7 +82,7 @@ macro_rules! real_trait {
 for_each_rule!(real_trait);
 
 /// `f32` or `f64`.
-pub trait BaseFloat: Scalar<Base = Self> {
+pub trait BaseFloat: Scalar<Base = Self> + SimdFloat {
     /// The number nearest to `x`.
     fn round_from(x: f64) -> Self;
 }

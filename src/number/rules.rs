@@ -45,6 +45,18 @@ pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
     fn partial_b<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
 }
 
+/// A computation for any row of one operand.
+pub(crate) trait UnaryVisitor<B> {
+    type Output;
+    fn visit(self, rule: impl UnaryRule<B>) -> Self::Output;
+}
+
+/// A computation for any row of two operands.
+pub(crate) trait BinaryVisitor<B> {
+    type Output;
+    fn visit(self, rule: impl BinaryRule<B>) -> Self::Output;
+}
+
 /// The sign of x, with `sign(±0) = 0` and `sign(NaN) = NaN`.
 #[inline(always)]
 pub(crate) fn sign<R: Real>(x: R) -> R {
@@ -205,6 +217,10 @@ macro_rules! rules {
             pub(crate) fn parameters(self) -> Vec<String> {
                 match self { $( Self::$name(rule) => rule.parameters(), )+ }
             }
+            /// Calls the visitor with the row.
+            pub(crate) fn visit<V: UnaryVisitor<B>>(self, visitor: V) -> V::Output {
+                match self { $( Self::$name(rule) => visitor.visit(rule), )+ }
+            }
             pub(crate) fn eval<R: Real<Base = B>>(self, x: R) -> R {
                 match self { $( Self::$name(rule) => rule.eval(x), )+ }
             }
@@ -223,6 +239,10 @@ macro_rules! rules {
         impl BinaryOp {
             pub(crate) fn name(self) -> &'static str {
                 match self { $( Self::$name => stringify!($name), )+ }
+            }
+            /// Calls the visitor with the row.
+            pub(crate) fn visit<B: Copy, V: BinaryVisitor<B>>(self, visitor: V) -> V::Output {
+                match self { $( Self::$name => visitor.visit($name), )+ }
             }
             pub(crate) fn eval<R: Real>(self, a: R, b: R) -> R {
                 match self { $( Self::$name => BinaryRule::<R::Base>::eval($name, a, b), )+ }

@@ -11,7 +11,7 @@ use super::large::large;
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
 use super::narrow::{Dots, Flipped};
-use super::simd::Dot;
+use crate::slices::simd::Dot;
 use super::tiles::Tiles;
 use crate::slices::{Cascade, LongSum};
 

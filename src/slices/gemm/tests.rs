@@ -7,7 +7,7 @@ use super::loops::loops;
 use super::mat::{Mat, MatLayout, MatMut, Store};
 use super::narrow::{Dots, Flipped};
 use super::product::{GemmScalar, dot, matmul};
-use super::simd::SimdFloat;
+use crate::slices::simd::SimdFloat;
 use super::tiles::Tiles;
 
 /// Numbers in [-1, 1) from Knuth's MMIX generator.

@@ -1,0 +1,366 @@
+//! The loops of tiles.
+//!
+//! Arithmetic is written in vectors, because the compiler turns loops over chunks into gathers. The rows of the table run
+//! on [`Lane`](crate::number)s, in loops that the compiler vectorises.
+
+use pulp::Simd;
+
+use super::ops::{Op, eval};
+use crate::number::rules::{BinaryRule, BinaryVisitor, UnaryRule, UnaryVisitor};
+use crate::number::{BaseFloat, Kernel, Wrap};
+use crate::recording::Test;
+use crate::slices::simd::{lanes, vectors, vectors_mut};
+
+/// An operand of a loop.
+#[derive(Clone, Copy)]
+pub(super) enum Src<'a, F> {
+    Lanes(&'a [F]),
+    One(F),
+}
+
+impl<F: Copy> Src<'_, F> {
+    #[inline(always)]
+    pub(super) fn at(self, i: usize) -> F {
+        match self {
+            Src::Lanes(x) => x[i],
+            Src::One(x) => x,
+        }
+    }
+}
+
+/// outᵢ = f(aᵢ).
+#[inline(always)]
+pub(super) fn map<S: Simd, F: BaseFloat>(
+    simd: S,
+    out: &mut [F],
+    a: Src<'_, F>,
+    f: impl Fn(F::Vector<S>) -> F::Vector<S>,
+) {
+    let out = vectors_mut::<S, F>(out);
+    match a {
+        Src::One(a) => out.fill(f(F::splat(simd, a))),
+        Src::Lanes(a) => {
+            for (out, &a) in out.iter_mut().zip(vectors::<S, F>(a)) {
+                *out = f(a);
+            }
+        }
+    }
+}
+
+/// outᵢ = f(aᵢ, bᵢ).
+#[inline(always)]
+pub(super) fn zip<S: Simd, F: BaseFloat>(
+    simd: S,
+    out: &mut [F],
+    [a, b]: [Src<'_, F>; 2],
+    f: impl Fn(F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
+) {
+    match (a, b) {
+        (Src::Lanes(a), Src::Lanes(b)) => {
+            let (a, b) = (vectors::<S, F>(a), vectors::<S, F>(b));
+            for ((out, &a), &b) in vectors_mut::<S, F>(out).iter_mut().zip(a).zip(b) {
+                *out = f(a, b);
+            }
+        }
+        (a, Src::One(b)) => {
+            let b = F::splat(simd, b);
+            map(
+                simd,
+                out,
+                a,
+                #[inline(always)]
+                |a| f(a, b),
+            );
+        }
+        (Src::One(a), b) => {
+            let a = F::splat(simd, a);
+            map(
+                simd,
+                out,
+                b,
+                #[inline(always)]
+                |b| f(a, b),
+            );
+        }
+    }
+}
+
+/// outᵢ = f(aᵢ, bᵢ, cᵢ).
+#[inline(always)]
+pub(super) fn zip3<S: Simd, F: BaseFloat>(
+    simd: S,
+    out: &mut [F],
+    [a, b, c]: [Src<'_, F>; 3],
+    f: impl Fn(F::Vector<S>, F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
+) {
+    match (a, b, c) {
+        (Src::Lanes(a), Src::Lanes(b), Src::Lanes(c)) => {
+            let (a, b, c) = (vectors::<S, F>(a), vectors::<S, F>(b), vectors::<S, F>(c));
+            for (((out, &a), &b), &c) in vectors_mut::<S, F>(out).iter_mut().zip(a).zip(b).zip(c) {
+                *out = f(a, b, c);
+            }
+        }
+        (a, b, Src::One(c)) => {
+            let c = F::splat(simd, c);
+            zip(
+                simd,
+                out,
+                [a, b],
+                #[inline(always)]
+                |a, b| f(a, b, c),
+            );
+        }
+        (Src::One(a), b, c) => {
+            let a = F::splat(simd, a);
+            zip(
+                simd,
+                out,
+                [b, c],
+                #[inline(always)]
+                |b, c| f(a, b, c),
+            );
+        }
+        (a, Src::One(b), c) => {
+            let b = F::splat(simd, b);
+            zip(
+                simd,
+                out,
+                [a, c],
+                #[inline(always)]
+                |a, c| f(a, b, c),
+            );
+        }
+    }
+}
+
+/// Σ aᵢ bᵢ, or Σ aᵢ without b, in four vectors of partial sums.
+#[inline(always)]
+pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F {
+    let whole = a.len() / lanes::<S, F>() * lanes::<S, F>();
+    let mut sums = [F::splat(simd, F::zero()); 4];
+    let rest;
+    match b {
+        None => {
+            let (a, a_rest) = a.split_at(whole);
+            let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
+            for a in a {
+                for v in 0..4 {
+                    sums[v] = F::plus(simd, sums[v], a[v]);
+                }
+            }
+            for (sum, &a) in sums.iter_mut().zip(a_last) {
+                *sum = F::plus(simd, *sum, a);
+            }
+            rest = a_rest.iter().fold(F::zero(), |sum, &x| sum + x);
+        }
+        Some(b) => {
+            let ((a, a_rest), (b, b_rest)) = (a.split_at(whole), b.split_at(whole));
+            let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
+            let (b, b_last) = vectors::<S, F>(b).as_chunks::<4>();
+            for (a, b) in a.iter().zip(b) {
+                for v in 0..4 {
+                    sums[v] = F::times_plus(simd, a[v], b[v], sums[v]);
+                }
+            }
+            for (sum, (&a, &b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
+                *sum = F::times_plus(simd, a, b, *sum);
+            }
+            rest = a_rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
+        }
+    }
+    let [s, t, u, v] = sums;
+    F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v))) + rest
+}
+
+/// True if all numbers are finite.
+#[inline(always)]
+pub(super) fn all_finite<S: Simd, F: BaseFloat>(simd: S, x: &[F]) -> bool {
+    // 0·x is NaN for the others. One vector of sums after the other would wait for each addition.
+    let whole = x.len() / lanes::<S, F>() * lanes::<S, F>();
+    let (x, rest) = x.split_at(whole);
+    let (x, last) = vectors::<S, F>(x).as_chunks::<8>();
+    let zero = F::splat(simd, F::zero());
+    let mut sums = [zero; 8];
+    for x in x {
+        for v in 0..8 {
+            sums[v] = F::times_plus(simd, x[v], zero, sums[v]);
+        }
+    }
+    for (sum, &x) in sums.iter_mut().zip(last) {
+        *sum = F::times_plus(simd, x, zero, *sum);
+    }
+    let mut total = sums[0];
+    for sum in &sums[1..] {
+        total = F::plus(simd, total, *sum);
+    }
+    let rest = rest.iter().fold(F::zero(), |sum, &x| sum + x * F::zero());
+    F::sum_lanes(simd, total) + rest == F::zero()
+}
+
+/// toᵢ += aᵢ, or aᵢ bᵢ with b.
+#[inline(always)]
+pub(super) fn add<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b: Option<&[F]>) {
+    let whole = to.len() / lanes::<S, F>() * lanes::<S, F>();
+    for i in whole..to.len() {
+        to[i] = match b {
+            None => to[i] + a.at(i),
+            Some(b) => F::times_plus_one::<S>(a.at(i), b[i], to[i]),
+        };
+    }
+    let to = vectors_mut::<S, F>(&mut to[..whole]);
+    match (a, b) {
+        (Src::One(a), None) => {
+            let a = F::splat(simd, a);
+            for to in to {
+                *to = F::plus(simd, *to, a);
+            }
+        }
+        (Src::Lanes(a), None) => {
+            for (to, &a) in to.iter_mut().zip(vectors::<S, F>(&a[..whole])) {
+                *to = F::plus(simd, *to, a);
+            }
+        }
+        (Src::One(a), Some(b)) => {
+            let a = F::splat(simd, a);
+            for (to, &b) in to.iter_mut().zip(vectors::<S, F>(&b[..whole])) {
+                *to = F::times_plus(simd, a, b, *to);
+            }
+        }
+        (Src::Lanes(a), Some(b)) => {
+            let (a, b) = (vectors::<S, F>(&a[..whole]), vectors::<S, F>(&b[..whole]));
+            for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+                *to = F::times_plus(simd, a, b, *to);
+            }
+        }
+    }
+}
+
+/// True if the test comes out otherwise for any pair of numbers; `failed` gets these lanes.
+#[inline(always)]
+pub(super) fn differs<F: BaseFloat>(
+    test: Test,
+    outcome: bool,
+    [a, b]: [Src<'_, F>; 2],
+    failed: &mut [bool],
+) -> bool {
+    let mut any = false;
+    macro_rules! check {
+        (|$x:ident, $y:ident| $holds:expr) => {{
+            for (i, failed) in failed.iter_mut().enumerate() {
+                let ($x, $y) = (a.at(i), b.at(i));
+                let differs = ($holds) != outcome;
+                *failed |= differs;
+                any |= differs;
+            }
+        }};
+    }
+    match test {
+        Test::Less => check!(|x, y| x < y),
+        Test::LessEqual => check!(|x, y| x <= y),
+        Test::Greater => check!(|x, y| x > y),
+        Test::GreaterEqual => check!(|x, y| x >= y),
+        Test::Equal => check!(|x, y| x == y),
+        test => check!(|x, y| test.holds(x, y)),
+    }
+    any
+}
+
+/// outᵢ = op(aᵢ, bᵢ, cᵢ) for a row of the table, in a loop that is compiled for the machine.
+pub(super) fn row<F: BaseFloat>(op: Op<F>, out: &mut [F], x: [Src<'_, F>; 3]) {
+    match op {
+        Op::Unary(row, order @ (0 | 1)) => {
+            if let Src::Lanes(_) = x[0] {
+                return row.visit(UnaryLoop { order, out, x: [x[0], x[1]] });
+            }
+        }
+        Op::Binary(row, order @ ([0, 0] | [1, 0] | [0, 1])) => {
+            if let (Src::Lanes(_), Src::Lanes(_)) = (x[0], x[1]) {
+                return row.visit(BinaryLoop { order, out, x });
+            }
+        }
+        _ => {}
+    }
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = eval(op, &x.map(|x| x.at(i)));
+    }
+}
+
+struct UnaryLoop<'a, F> {
+    order: u8,
+    out: &'a mut [F],
+    x: [Src<'a, F>; 2],
+}
+
+impl<F: BaseFloat> UnaryVisitor<F> for UnaryLoop<'_, F> {
+    type Output = ();
+    fn visit(self, rule: impl UnaryRule<F>) {
+        struct Loop<'a, F, R> {
+            rule: R,
+            order: u8,
+            out: &'a mut [F],
+            x: [Src<'a, F>; 2],
+        }
+        impl<F: BaseFloat, R: UnaryRule<F>> Kernel<F> for Loop<'_, F, R> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let Self { rule, order, out, x: [x, y] } = self;
+                let Src::Lanes(x) = x else { return };
+                match y {
+                    Src::Lanes(y) if order == 1 => {
+                        for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                            *out = rule.partial(L::wrap(x), L::wrap(y)).unwrap();
+                        }
+                    }
+                    _ => {
+                        for (out, &x) in out.iter_mut().zip(x) {
+                            *out = rule.eval(L::wrap(x)).unwrap();
+                        }
+                    }
+                }
+            }
+        }
+        let Self { order, out, x } = self;
+        F::dispatch(Loop { rule, order, out, x });
+    }
+}
+
+struct BinaryLoop<'a, F> {
+    order: [u8; 2],
+    out: &'a mut [F],
+    x: [Src<'a, F>; 3],
+}
+
+impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
+    type Output = ();
+    fn visit(self, rule: impl BinaryRule<F>) {
+        struct Loop<'a, F, R> {
+            rule: R,
+            order: [u8; 2],
+            out: &'a mut [F],
+            x: [Src<'a, F>; 3],
+        }
+        impl<F: BaseFloat, R: BinaryRule<F>> Kernel<F> for Loop<'_, F, R> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let Self { rule, order, out, x: [a, b, z] } = self;
+                let (Src::Lanes(a), Src::Lanes(b)) = (a, b) else { return };
+                match z {
+                    Src::Lanes(z) if order != [0, 0] => {
+                        for (((out, &a), &b), &z) in out.iter_mut().zip(a).zip(b).zip(z) {
+                            let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
+                            let p = if order == [1, 0] { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
+                            *out = p.unwrap();
+                        }
+                    }
+                    _ => {
+                        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                            *out = rule.eval(L::wrap(a), L::wrap(b)).unwrap();
+                        }
+                    }
+                }
+            }
+        }
+        let Self { order, out, x } = self;
+        F::dispatch(Loop { rule, order, out, x });
+    }
+}
