@@ -1,9 +1,9 @@
 //! The enumeration of all paths through a function of numbers without values.
 
+use super::Comparison;
 use super::path::Path;
 use super::recorded::{Recorded, Recorder};
 use super::recording::Recording;
-use super::step::Comparison;
 
 /// The recordings of all paths through a function, as a tree of the function's decisions.
 pub(crate) enum Paths {
