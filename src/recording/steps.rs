@@ -124,7 +124,7 @@ macro_rules! parameter_bits {
         bits($p)
     };
     ($other:ident, $p:expr) => {
-        $p as u64
+        i64::from($p) as u64
     };
 }
 

@@ -105,12 +105,12 @@ fn reading_a_value_is_noticed() {
 
 #[test]
 fn the_first_line_that_reads_is_kept() {
-    let recorder = Recorder::<f64>::default();
-    let x = recorder.unnamed_inputs(&[2.0])[0];
     fn generic<R: Real>(x: R) -> u32 {
         let _ = x.to_base();
         line!() - 1
     }
+    let recorder = Recorder::<f64>::default();
+    let x = recorder.unnamed_inputs(&[2.0])[0];
     let line = generic(x);
     let _ = x.value();
     let read = recorder.values_read().unwrap();
