@@ -5,6 +5,7 @@ use std::fmt;
 use std::iter::{Product, Sum};
 use std::marker::PhantomData;
 
+use pulp::Arch;
 use num_traits::{Float, One, Zero};
 
 use super::length::Length;
@@ -374,7 +375,7 @@ impl<F: Real, const N: usize> Wrap<Dual<F, N>> for Dual<F, N> {
 
 impl<F: Real, const N: usize> Dispatch for Dual<F, N> {
     #[inline]
-    fn dispatch(kernel: impl Kernel<Self>) {
+    fn dispatch_on(_: Arch, kernel: impl Kernel<Self>) {
         kernel.run::<Self>();
     }
 }

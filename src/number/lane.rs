@@ -29,8 +29,8 @@ macro_rules! dispatch {
         }
         impl Dispatch for $F {
             #[inline]
-            fn dispatch(kernel: impl Kernel<Self>) {
-                match Arch::new() {
+            fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>) {
+                match arch {
                     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
                     Arch::V4(simd) => simd.vectorize(#[inline(always)] || kernel.run::<Lane<$F, true>>()),
                     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

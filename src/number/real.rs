@@ -10,6 +10,7 @@ use std::iter::{Product, Sum};
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst};
+use pulp::Arch;
 
 use super::table::{for_each_rule, parameter};
 use crate::slices::{Factor, GemmScalar, SimdFloat};
@@ -229,5 +230,10 @@ pub trait Wrap<F: Real>: Real<Base = F::Base> {
 /// Numbers for which a kernel can be dispatched.
 pub trait Dispatch: Real {
     /// Runs the kernel, compiled for the best instruction set of this machine.
-    fn dispatch(kernel: impl Kernel<Self>);
+    #[inline]
+    fn dispatch(kernel: impl Kernel<Self>) {
+        Self::dispatch_on(Arch::new(), kernel);
+    }
+    /// Runs the kernel, compiled for this instruction set.
+    fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>);
 }

@@ -14,6 +14,7 @@ use crate::number::BaseFloat;
 /// A graph whose inputs are lanes, or numbers for all lanes.
 #[derive(Clone, Debug)]
 pub(super) struct Batch<F> {
+    arch: Arch,
     ops: Ops<F>,
     group: Group<F>,
     code: Code<F>,
@@ -62,7 +63,7 @@ impl<F: BaseFloat> Batch<F> {
         let mut scratch = Scratch::default();
         scratch.fit(&code);
         let size = first + graph.outputs.len() * stride;
-        Self { ops, group, code, values: Memory::zeros(size), adjoints: Memory::zeros(size), scratch, active }
+        Self { arch: Arch::new(), ops, group, code, values: Memory::zeros(size), adjoints: Memory::zeros(size), scratch, active }
     }
 
     /// The number of lanes of a run.
@@ -83,15 +84,15 @@ impl<F: BaseFloat> Batch<F> {
             type Output = ();
             #[inline(always)]
             fn with_simd<S: Simd>(self, simd: S) {
-                let Batch { ops, group, code, values, adjoints, scratch, .. } = self.0;
-                tiles::run(simd, group, code, ops, Slots { values, adjoints }, scratch);
+                let Batch { arch, ops, group, code, values, adjoints, scratch, .. } = self.0;
+                tiles::run(simd, *arch, group, code, ops, Slots { values, adjoints }, scratch);
             }
         }
         self.group.bounds[1] = lanes as u32;
         let size = self.active * self.group.stride;
         self.adjoints[..size].fill(F::zero());
         self.scratch.failed.fill(false);
-        Arch::new().dispatch(Run(self));
+        self.arch.dispatch(Run(self));
     }
 
     /// For each lane, true if a comparison came out otherwise.

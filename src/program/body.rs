@@ -97,6 +97,8 @@ pub(super) struct Body<'o, F> {
     pub(super) effects: Vec<Effect>,
     /// The number of values before the first one of the reverse pass.
     pub(super) forward: usize,
+    /// Cotangents of several uses, whose constant factor is applied once and not at each use.
+    shared: Vec<V>,
     table: Table,
 }
 
@@ -109,6 +111,7 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             dots: Vec::new(),
             effects: Vec::new(),
             forward: 0,
+            shared: Vec::new(),
             table: Table::new(4 * shape.nodes.len()),
         };
         let operands: Vec<V> =
@@ -180,6 +183,9 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             let op = shape.nodes[i].0;
             let x: SmallVec<[V; 8]> = shape.refs(i).iter().map(|&r| get(local, r)).collect();
             let depends = super::graph::differentiable(self.ops, op);
+            if shape.refs(i).iter().take(depends).filter(|&&r| is_active(&active, r)).count() > 1 {
+                self.shared.push(d);
+            }
             for (k, &r) in shape.refs(i).iter().enumerate().take(depends) {
                 if !is_active(&active, r) {
                     continue;
@@ -235,22 +241,30 @@ impl<'o, F: BaseFloat> Body<'o, F> {
         if let X::Number(c) = self.values[v as usize] { Some(c) } else { None }
     }
 
+    /// The factors of a product that may be taken apart.
+    fn factors(&self, v: V) -> Option<[V; 2]> {
+        match self.values[v as usize] {
+            // The last ones are those of the node that is pulled back.
+            X::Apply(MUL, [a, b, _]) if !self.shared.iter().rev().take(4).any(|&d| d == v) => Some([a, b]),
+            _ => None,
+        }
+    }
+
     fn negated(&self, v: V) -> Option<V> {
         if let X::Apply(NEG, [a, ..]) = self.values[v as usize] { Some(a) } else { None }
     }
 
     /// c v for a derivative, with the constants of v's products gathered in c.
     fn scale(&mut self, c: F, v: V) -> V {
-        match self.values[v as usize] {
-            X::Apply(MUL, [a, b, _]) => {
-                for (a, b) in [(a, b), (b, a)] {
-                    if let Some(d) = self.number(a).filter(|&d| is_moderate(d) && is_moderate(c)) {
-                        return self.scale(c * d, b);
-                    }
+        if let Some([a, b]) = self.factors(v) {
+            for (a, b) in [(a, b), (b, a)] {
+                if let Some(d) = self.number(a).filter(|&d| is_moderate(d) && is_moderate(c)) {
+                    return self.scale(c * d, b);
                 }
             }
-            X::Apply(NEG, [a, ..]) => return self.scale(-c, a),
-            _ => {}
+        }
+        if let Some(a) = self.negated(v) {
+            return self.scale(-c, a);
         }
         let c = self.constant(c);
         self.apply(MUL, &[c, v])
@@ -431,20 +445,17 @@ impl<F: BaseFloat> Emit<F> for Body<'_, F> {
             if let Some(c) = self.number(a) {
                 return self.scale(c, b);
             }
-            match self.values[a as usize] {
-                X::Apply(MUL, [p, q, _]) => {
-                    for (p, q) in [(p, q), (q, p)] {
-                        if let Some(c) = self.number(p).filter(|&c| is_moderate(c)) {
-                            let t = self.product(q, b);
-                            return self.scale(c, t);
-                        }
+            if let Some([p, q]) = self.factors(a) {
+                for (p, q) in [(p, q), (q, p)] {
+                    if let Some(c) = self.number(p).filter(|&c| is_moderate(c)) {
+                        let t = self.product(q, b);
+                        return self.scale(c, t);
                     }
                 }
-                X::Apply(NEG, [p, ..]) => {
-                    let t = self.product(p, b);
-                    return self.apply(NEG, &[t]);
-                }
-                _ => {}
+            }
+            if let Some(p) = self.negated(a) {
+                let t = self.product(p, b);
+                return self.apply(NEG, &[t]);
             }
         }
         self.apply(MUL, &[a, b])

@@ -185,6 +185,23 @@ impl<F: BaseFloat> Code<F> {
         code
     }
 
+    /// The number of instructions of each kind, as text.
+    pub(super) fn count(&self) -> String {
+        let mut counts = [("arithmetic", 0), ("rows", 0), ("sums of products", 0), ("sums over lanes", 0), ("added", 0), ("guards", 0)];
+        for inst in &self.main {
+            counts[match inst.kind {
+                Kind::Row(_) => 1,
+                Kind::Dot(_) => 2,
+                Kind::Reduce(_) | Kind::Reduce8(_) => 3,
+                Kind::Pull(_) => 4,
+                Kind::Guard(..) => 5,
+                _ => 0,
+            }].1 += 1;
+        }
+        let texts: Vec<String> = counts.iter().filter(|c| c.1 > 0).map(|(name, n)| format!("{n} {name}")).collect();
+        texts.join(", ")
+    }
+
     /// Joins reductions that follow each other by eights.
     fn join_reductions(&mut self) {
         let old = std::mem::take(&mut self.main);

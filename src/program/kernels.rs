@@ -3,7 +3,7 @@
 //! Arithmetic is written in vectors, because the compiler turns loops over chunks into gathers. The rows of the table run
 //! on [`Lane`](crate::number)s, in loops that the compiler vectorises.
 
-use pulp::Simd;
+use pulp::{Arch, Simd};
 
 use super::ops::{Op, eval};
 use crate::number::rules::{BinaryRule, BinaryVisitor, UnaryRule, UnaryVisitor};
@@ -172,6 +172,70 @@ pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F
     F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v))) + rest
 }
 
+/// Eight of [`sum`]s at once, whose lanes are added up side by side. All second factors may be one slice.
+#[inline(always)]
+pub(super) fn eight_sums<S: Simd, F: BaseFloat>(simd: S, a: [&[F]; 8], b: Option<[&[F]; 8]>, shared: bool) -> [F; 8] {
+    let n = a[0].len();
+    let (each, whole) = (lanes::<S, F>(), n / lanes::<S, F>());
+    let mut sums = [F::splat(simd, F::zero()); 8];
+    let mut totals = [F::zero(); 8];
+    /// Calls a macro for the vectors of eight slices, side by side without checks of bounds.
+    macro_rules! side_by_side {
+        ($x:expr, |$i:ident, $vectors:ident| $body:block) => {{
+            let mut x: [&[F::Vector<S>]; 8] = [&[]; 8];
+            for (to, from) in x.iter_mut().zip($x) {
+                *to = vectors::<S, F>(&from[..whole * each]);
+            }
+            let [p, q, r, s, t, u, v, w] = x;
+            let pairs = p.iter().zip(q).zip(r.iter().zip(s)).zip(t.iter().zip(u).zip(v.iter().zip(w)));
+            for ($i, (((&p, &q), (&r, &s)), ((&t, &u), (&v, &w)))) in pairs.enumerate() {
+                let $vectors = [p, q, r, s, t, u, v, w];
+                $body
+            }
+        }};
+    }
+    match b {
+        None => side_by_side!(a, |_i, a| {
+            for k in 0..8 {
+                sums[k] = F::plus(simd, sums[k], a[k]);
+            }
+        }),
+        Some(b) if shared => {
+            let b = &vectors::<S, F>(&b[0][..whole * each])[..whole];
+            side_by_side!(a, |i, a| {
+                let b = b[i];
+                for k in 0..8 {
+                    sums[k] = F::times_plus(simd, a[k], b, sums[k]);
+                }
+            });
+        }
+        Some(b) => {
+            for k in 0..8 {
+                let (a, b) = (vectors::<S, F>(&a[k][..whole * each]), vectors::<S, F>(&b[k][..whole * each]));
+                for (&a, &b) in a.iter().zip(b) {
+                    sums[k] = F::times_plus(simd, a, b, sums[k]);
+                }
+            }
+        }
+    }
+    let parts: &[F] = pulp::bytemuck::cast_slice(&sums);
+    for lane in 0..each {
+        for k in 0..8 {
+            totals[k] = totals[k] + parts[k * each + lane];
+        }
+    }
+    for i in whole * each..n {
+        for k in 0..8 {
+            let term = match b {
+                None => a[k][i],
+                Some(b) => a[k][i] * b[k][i],
+            };
+            totals[k] = totals[k] + term;
+        }
+    }
+    totals
+}
+
 /// True if all numbers are finite.
 #[inline(always)]
 pub(super) fn all_finite<S: Simd, F: BaseFloat>(simd: S, x: &[F]) -> bool {
@@ -266,16 +330,16 @@ pub(super) fn differs<F: BaseFloat>(
 }
 
 /// outᵢ = op(aᵢ, bᵢ, cᵢ) for a row of the table, in a loop that is compiled for the machine.
-pub(super) fn row<F: BaseFloat>(op: Op<F>, out: &mut [F], x: [Src<'_, F>; 3]) {
+pub(super) fn row<F: BaseFloat>(arch: Arch, op: Op<F>, out: &mut [F], x: [Src<'_, F>; 3]) {
     match op {
         Op::Unary(row, order @ (0 | 1)) => {
             if let Src::Lanes(_) = x[0] {
-                return row.visit(UnaryLoop { order, out, x: [x[0], x[1]] });
+                return row.visit(UnaryLoop { arch, order, out, x: [x[0], x[1]] });
             }
         }
         Op::Binary(row, order @ ([0, 0] | [1, 0] | [0, 1])) => {
             if let (Src::Lanes(_), Src::Lanes(_)) = (x[0], x[1]) {
-                return row.visit(BinaryLoop { order, out, x });
+                return row.visit(BinaryLoop { arch, order, out, x });
             }
         }
         _ => {}
@@ -286,6 +350,7 @@ pub(super) fn row<F: BaseFloat>(op: Op<F>, out: &mut [F], x: [Src<'_, F>; 3]) {
 }
 
 struct UnaryLoop<'a, F> {
+    arch: Arch,
     order: u8,
     out: &'a mut [F],
     x: [Src<'a, F>; 2],
@@ -319,12 +384,13 @@ impl<F: BaseFloat> UnaryVisitor<F> for UnaryLoop<'_, F> {
                 }
             }
         }
-        let Self { order, out, x } = self;
-        F::dispatch(Loop { rule, order, out, x });
+        let Self { arch, order, out, x } = self;
+        F::dispatch_on(arch, Loop { rule, order, out, x });
     }
 }
 
 struct BinaryLoop<'a, F> {
+    arch: Arch,
     order: [u8; 2],
     out: &'a mut [F],
     x: [Src<'a, F>; 3],
@@ -360,7 +426,7 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
                 }
             }
         }
-        let Self { order, out, x } = self;
-        F::dispatch(Loop { rule, order, out, x });
+        let Self { arch, order, out, x } = self;
+        F::dispatch_on(arch, Loop { rule, order, out, x });
     }
 }

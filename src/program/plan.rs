@@ -22,6 +22,8 @@ const SHORT: usize = 32;
 /// A function that is ready to run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<F> {
+    /// The instruction set for which the loops are chosen.
+    arch: Arch,
     ops: Ops<F>,
     inputs: usize,
     /// The inputs that have adjoints, from the first.
@@ -63,70 +65,67 @@ impl<F: BaseFloat> Plan<F> {
 
     /// Runs the plan. Returns false if a comparison came out otherwise than recorded, or if a result is not finite; the
     /// results are then void.
-    pub(super) fn run(&mut self, inputs: [&[F]; 2]) -> bool {
-        struct Run<'a, 'x, F> {
-            plan: &'a mut Plan<F>,
-            inputs: [&'x [F]; 2],
+    pub(super) fn run(&mut self, [x, data]: [&[F]; 2]) -> bool {
+        let memory = &mut self.memory[..];
+        // The copy of a few numbers is not worth a call.
+        let inputs = memory.iter_mut().zip(x.iter().chain(data));
+        if x.len() + data.len() <= 8 {
+            inputs.for_each(|(to, &x)| *to = x);
+        } else {
+            memory[..x.len()].copy_from_slice(x);
+            memory[x.len()..x.len() + data.len()].copy_from_slice(data);
         }
-        impl<F: BaseFloat> WithSimd for Run<'_, '_, F> {
-            type Output = bool;
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) -> bool {
-                self.plan.run_on(simd, self.inputs)
-            }
+        // A list alone has a small function of its own: the other one needs much of the stack.
+        match self.items[..] {
+            [Item::List(k)] => self.arch.dispatch(RunList { plan: self, list: k }),
+            _ => self.arch.dispatch(Run(self)),
         }
-        Arch::new().dispatch(Run { plan: self, inputs })
     }
 
     #[inline(always)]
-    fn run_on<S: Simd>(&mut self, simd: S, [x, data]: [&[F]; 2]) -> bool {
-        let slots = self.slots;
-        // Groups begin at cache lines of the adjoints, too, because the number of slots is a multiple of LANES.
-        self.memory[..x.len()].copy_from_slice(x);
-        self.memory[x.len()..x.len() + data.len()].copy_from_slice(data);
+    fn run_items<S: Simd>(&mut self, simd: S) -> bool {
+        let Self { arch, ops, items, groups, codes, lists, memory, scratch, .. } = self;
+        let (arch, slots) = (*arch, self.slots);
+        let memory = &mut memory[..];
         for &(slot, constant) in &self.sums {
-            self.memory[slot] = constant;
+            memory[slot] = constant;
         }
         let reverse = self.active > 0;
-        let alone = matches!(self.items[..], [Item::List(_)]);
-        if reverse && !alone {
-            self.memory[slots..2 * slots].fill(F::zero());
+        if reverse {
+            memory[slots..2 * slots].fill(F::zero());
         }
         let mut good = true;
-        for item in &self.items {
+        for item in &*items {
             good &= match *item {
-                Item::List(k) => scalars::run::<S, F>(&self.lists[k].forward, &self.ops, &mut self.memory),
+                Item::List(k) => scalars::run::<S, F>(arch, &lists[k].forward, ops, memory),
                 Item::Group(k) => {
-                    let group = &self.groups[k];
-                    let (values, rest) = self.memory.split_at_mut(slots);
-                    let memory = Slots { values, adjoints: &mut rest[..slots] };
+                    let group = &groups[k];
+                    let (values, rest) = memory.split_at_mut(slots);
                     let code = group.codes[0].expect("every group has a first pass");
-                    tiles::run(simd, group, &self.codes[code], &self.ops, memory, &mut self.scratch)
+                    let slots = Slots { values, adjoints: &mut rest[..slots] };
+                    tiles::run(simd, arch, group, &codes[code], ops, slots, scratch)
                 }
             };
         }
-        if !good || !reverse {
-            return good && self.outputs.iter().all(|&slot| self.memory[slot].is_finite_throughout());
-        }
-        if !alone {
-            self.memory[slots + self.outputs[0]] += F::one();
-        }
-        for item in self.items.iter().rev() {
-            match *item {
-                Item::List(k) => {
-                    scalars::run::<S, F>(&self.lists[k].reverse, &self.ops, &mut self.memory);
-                }
-                Item::Group(k) => {
-                    let group = &self.groups[k];
-                    let Some(code) = group.codes[1] else { continue };
-                    let (values, rest) = self.memory.split_at_mut(slots);
-                    let memory = Slots { values, adjoints: &mut rest[..slots] };
-                    tiles::run(simd, group, &self.codes[code], &self.ops, memory, &mut self.scratch);
+        if good && reverse {
+            memory[slots + self.outputs[0]] += F::one();
+            for item in items.iter().rev() {
+                match *item {
+                    Item::List(k) => {
+                        scalars::run::<S, F>(arch, &lists[k].reverse, ops, memory);
+                    }
+                    Item::Group(k) => {
+                        let group = &groups[k];
+                        let Some(code) = group.codes[1] else { continue };
+                        let (values, rest) = memory.split_at_mut(slots);
+                        let slots = Slots { values, adjoints: &mut rest[..slots] };
+                        tiles::run(simd, arch, group, &codes[code], ops, slots, scratch);
+                    }
                 }
             }
         }
-        self.outputs.iter().all(|&slot| self.memory[slot].is_finite_throughout())
-            && kernels::all_finite(simd, &self.memory[slots..slots + self.active])
+        good && self.outputs.iter().all(|&slot| memory[slot].is_finite_throughout())
+            && kernels::all_finite(simd, &memory[slots..slots + self.active])
     }
 
     /// The value of an output after a run.
@@ -169,6 +168,35 @@ impl<F: BaseFloat> Plan<F> {
     }
 }
 
+struct Run<'a, F>(&'a mut Plan<F>);
+
+impl<F: BaseFloat> WithSimd for Run<'_, F> {
+    type Output = bool;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        self.0.run_items(simd)
+    }
+}
+
+struct RunList<'a, F> {
+    plan: &'a mut Plan<F>,
+    list: usize,
+}
+
+impl<F: BaseFloat> WithSimd for RunList<'_, F> {
+    type Output = bool;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let Plan { arch, ops, lists, memory, outputs, slots, active, .. } = self.plan;
+        let (list, memory) = (&lists[self.list], &mut memory[..]);
+        let good = scalars::run::<S, F>(*arch, &list.forward, ops, memory);
+        scalars::run::<S, F>(*arch, &list.reverse, ops, memory);
+        let finite = |x: F| (x * F::zero()) == F::zero();
+        good && outputs.iter().all(|&slot| finite(memory[slot]))
+            && memory[*slots..*slots + *active].iter().all(|&d| finite(d))
+    }
+}
+
 /// What is not one instruction list is printed as a table of groups.
 impl<F: BaseFloat> fmt::Display for Plan<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,20 +213,20 @@ impl<F: BaseFloat> fmt::Display for Plan<F> {
         )?;
         for group in self.groups.iter().take(40) {
             let code = |k: usize| group.codes[k].map(|k| &self.codes[k]);
-            let count = |k: usize| code(k).map_or(0, |c| c.main.len());
             let copied = |p: &&Pattern| !matches!(p, Pattern::Uniform | Pattern::Run);
             writeln!(
                 f,
-                "  level {}: {} lanes, {} + {} instructions, tiles of {}, {} segments, {} operands ({} copied)",
+                "  level {}: {} lanes in {} segments, tiles of {}, {} operands ({} copied)",
                 group.level,
                 group.lanes,
-                count(0),
-                count(1),
-                code(0).map_or(0, |c| c.width),
                 group.bounds.len() - 1,
+                code(0).map_or(0, |c| c.width),
                 group.operands.len(),
                 group.operands.iter().filter(copied).count(),
             )?;
+            for code in (0..2).filter_map(code) {
+                writeln!(f, "    {}; {} once a segment; {} rows", code.count(), code.prologue.len(), code.rows)?;
+            }
         }
         Ok(())
     }
@@ -225,6 +253,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             Goal::Gradient(n) => n,
         };
         let plan = Plan {
+            arch: Arch::new(),
             ops: graph.ops.clone(),
             inputs: graph.inputs,
             active,

@@ -55,7 +55,9 @@ impl<F: BaseFloat> Program<F> {
     pub fn value_and_grad(&mut self, x: &[F], gradient: &mut [F]) -> Result<F, String> {
         assert!(x.len() == self.inputs && gradient.len() == self.inputs, "lengths");
         if self.gradient.run([x, &[]]) {
-            gradient.copy_from_slice(self.gradient.gradient());
+            for (to, &d) in gradient.iter_mut().zip(self.gradient.gradient()) {
+                *to = d;
+            }
             return Ok(self.gradient.output(0));
         }
         match self.replay.forward(&self.graph, [x, &[]]) {

@@ -1,6 +1,6 @@
 //! Parts of a function without lanes: a list of operations on single numbers.
 
-use pulp::Simd;
+use pulp::{Arch, Simd};
 use smallvec::SmallVec;
 
 use super::body::{Body, Effect, Signs, V, X};
@@ -170,7 +170,7 @@ impl Places<'_> {
 
 /// Runs the instructions. Returns false if a comparison came out otherwise.
 #[inline(always)]
-pub(super) fn run<S: Simd, F: BaseFloat>(code: &[Inst], ops: &Ops<F>, memory: &mut [F]) -> bool {
+pub(super) fn run<S: Simd, F: BaseFloat>(arch: Arch, code: &[Inst], ops: &Ops<F>, memory: &mut [F]) -> bool {
     let mut good = true;
     for inst in code {
         let at = |k: usize| memory[inst.x[k] as usize];
@@ -191,7 +191,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(code: &[Inst], ops: &Ops<F>, memory: &m
             Kind::Row(op) => {
                 let [a, b, c] = inst.x.map(|x| [memory[x as usize]]);
                 let mut y = [F::zero()];
-                kernels::row(ops.get(op), &mut y, [Src::Lanes(&a), Src::Lanes(&b), Src::Lanes(&c)]);
+                kernels::row(arch, ops.get(op), &mut y, [Src::Lanes(&a), Src::Lanes(&b), Src::Lanes(&c)]);
                 y[0]
             }
             Kind::Guard(test, outcome) => {

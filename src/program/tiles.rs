@@ -1,6 +1,6 @@
 //! The run of a group, tile by tile.
 
-use pulp::Simd;
+use pulp::{Arch, Simd};
 
 use super::body::Signs;
 use super::code::{ABSENT, At, Code, Factor, Inst, Kind, LANES, Slice};
@@ -91,6 +91,7 @@ pub(super) struct Slots<'a, F> {
 #[inline(always)]
 pub(super) fn run<S: Simd, F: BaseFloat>(
     simd: S,
+    arch: Arch,
     group: &Group<F>,
     code: &Code<F>,
     ops: &Ops<F>,
@@ -121,7 +122,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
         }
         for inst in &code.prologue {
             let x = inst.x.map(|place| if place == NONE { F::zero() } else { uniforms[place as usize] });
-            uniforms[inst.out as usize] = uniform(inst.op, x, ops);
+            uniforms[inst.out as usize] = uniform(arch, inst.op, x, ops);
         }
         sums.fill([F::zero(); 2]);
         let (mut lane, mut tiles) = (from, 0);
@@ -141,6 +142,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
                 };
             }
             let tile = Tile {
+                arch,
                 code,
                 ops,
                 group,
@@ -191,7 +193,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
 
 /// An operation on numbers that all lanes share, by the same loops as for lanes.
 #[inline(always)]
-fn uniform<F: BaseFloat>(op: super::ops::OpId, x: [F; 3], ops: &Ops<F>) -> F {
+fn uniform<F: BaseFloat>(arch: Arch, op: super::ops::OpId, x: [F; 3], ops: &Ops<F>) -> F {
     use super::ops::{ADD, DIV, MUL, NEG, SQUARE, SUB};
     let [a, b, c] = x;
     match op {
@@ -203,7 +205,7 @@ fn uniform<F: BaseFloat>(op: super::ops::OpId, x: [F; 3], ops: &Ops<F>) -> F {
         SQUARE => a * a,
         _ => {
             let mut y = [F::zero()];
-            kernels::row(ops.get(op), &mut y, [Src::Lanes(&[a]), Src::Lanes(&[b]), Src::Lanes(&[c])]);
+            kernels::row(arch, ops.get(op), &mut y, [Src::Lanes(&[a]), Src::Lanes(&[b]), Src::Lanes(&[c])]);
             y[0]
         }
     }
@@ -255,6 +257,7 @@ fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMu
 
 /// A tile: what its instructions read.
 struct Tile<'a, F> {
+    arch: Arch,
     code: &'a Code<F>,
     ops: &'a Ops<F>,
     group: &'a Group<F>,
@@ -366,7 +369,7 @@ impl<F: BaseFloat> Tile<'_, F> {
             Kind::Fused(Signs::Reverse) => {
                 kernels::zip3(simd, out, [x!(0), x!(1), x!(2)], #[inline(always)] |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
             }
-            Kind::Row(op) => kernels::row(self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
+            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
             Kind::Dot(k) => self.dot(simd, k, out, &rest),
             Kind::Reduce(_) | Kind::Reduce8(_) | Kind::Pull(_) | Kind::Guard(..) => {}
         }
@@ -441,13 +444,23 @@ impl<F: BaseFloat> Tile<'_, F> {
             }
             Kind::Reduce8(k) => {
                 let eight = &self.code.eights[k as usize];
-                for i in 0..8 {
-                    let a = &self.lanes(eight.a[i], rows)[..n];
-                    let b = match eight.b {
-                        Some(b) => Some(&self.lanes(b[i], rows)[..n]),
-                        None => None,
-                    };
-                    sums[eight.sums[i] as usize][0] += kernels::sum(simd, a, b);
+                macro_rules! eight {
+                    ($x:expr) => {{
+                        let mut all: [&[F]; 8] = [&[]; 8];
+                        for (to, at) in all.iter_mut().zip($x) {
+                            *to = &self.lanes(at, rows)[..n];
+                        }
+                        all
+                    }};
+                }
+                let a = eight!(eight.a);
+                let b = match eight.b {
+                    Some(b) => Some(eight!(b)),
+                    None => None,
+                };
+                let totals = kernels::eight_sums(simd, a, b, eight.shared);
+                for (&k, total) in eight.sums.iter().zip(totals) {
+                    sums[k as usize][0] += total;
                 }
             }
             Kind::Pull(k) => {

@@ -164,7 +164,6 @@ impl Recorder {
 
 impl<F: BaseFloat> Recorder<F> {
     /// A recorder that keeps the steps alone, without their lines and values: for long recordings that are compiled.
-    #[allow(dead_code)]
     pub(crate) fn steps_only() -> Self {
         Self { draft: RefCell::new(Draft { steps_only: true, ..Draft::default() }), ..Self::default() }
     }
@@ -194,7 +193,6 @@ impl<F: BaseFloat> Recorder<F> {
     }
 
     /// New inputs without names.
-    #[allow(dead_code)]
     #[track_caller]
     pub(crate) fn unnamed_inputs(&self, values: &[F]) -> Vec<Recorded<'_, F>> {
         let mut inputs = Vec::with_capacity(values.len());
@@ -223,7 +221,6 @@ impl<F: BaseFloat> Recorder<F> {
     /// The line that first read the value of a recorded number that is not a constant (`value`, `to_base`, `to_f64` and
     /// their like); `None` if no line has. A recording cannot follow such a value. A line that reads through a
     /// function of another crate, such as `NumCast::from`, is that function's.
-    #[allow(dead_code)]
     pub(crate) fn values_read(&self) -> Option<&'static Location<'static>> {
         self.read.get()
     }

@@ -90,6 +90,21 @@ pub(crate) enum Test {
 }
 
 impl Test {
+    /// All tests, in the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        Test::Less,
+        Test::LessEqual,
+        Test::Greater,
+        Test::GreaterEqual,
+        Test::Equal,
+        Test::IsNan,
+        Test::IsInfinite,
+        Test::IsFinite,
+        Test::IsNormal,
+        Test::IsSignPositive,
+        Test::IsSignNegative,
+    ];
+
     /// The outcome for values.
     pub(crate) fn holds<R: Real>(self, a: R, b: R) -> bool {
         match self {
