@@ -87,7 +87,7 @@ pub use kit::watch;
 pub use kit::{data, init, metrics, nn, optim};
 pub use number::{BaseFloat, Brand, Dual, Real, Rule, Scalar, apply};
 pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn};
-pub use program::{Program, ProgramError};
+pub use program::{AutoProgram, PointsFailed, Program, ProgramError};
 pub use recording::record;
 pub use scalar::{
     Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,

@@ -5,8 +5,8 @@ use std::fmt;
 use std::iter::{Product, Sum};
 use std::marker::PhantomData;
 
-use pulp::Arch;
 use num_traits::{Float, One, Zero};
+use pulp::Arch;
 
 use super::length::Length;
 use super::macros::{

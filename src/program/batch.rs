@@ -1,5 +1,7 @@
 //! A whole graph for many points, or many directions, at once: each is a lane.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::body::{Body, Facts, Pass};
@@ -25,8 +27,22 @@ pub(super) struct Batch<F> {
 }
 
 impl<F: BaseFloat> Batch<F> {
+    /// The function at many points: a value and a gradient with respect to the first `n` inputs for each. The inputs from
+    /// there on, the data, are those of all points.
+    pub(super) fn points(graph: &Graph<F>, n: usize) -> Self {
+        let uniform: Vec<bool> = (0..graph.inputs).map(|k| k >= n).collect();
+        Self::new(graph, &uniform, n)
+    }
+
+    /// A derivative at one point for many directions, which are inputs of the graph, too. The first `active` inputs have
+    /// an adjoint for each direction.
+    pub(super) fn directions(graph: &Graph<F>, directions: Range<usize>, active: usize) -> Self {
+        let uniform: Vec<bool> = (0..graph.inputs).map(|k| !directions.contains(&k)).collect();
+        Self::new(graph, &uniform, active)
+    }
+
     /// The graph with `uniform` inputs, and the gradient of its first output with respect to the inputs below `active`.
-    pub(super) fn new(graph: &Graph<F>, uniform: &[bool], active: usize) -> Self {
+    fn new(graph: &Graph<F>, uniform: &[bool], active: usize) -> Self {
         let (shape, constants) = Shape::whole(graph);
         let wanted: Vec<bool> = (0..graph.inputs).map(|k| k < active).collect();
         let facts = Facts {
@@ -40,7 +56,8 @@ impl<F: BaseFloat> Batch<F> {
         let pass = if active > 0 { Pass::Both } else { Pass::Forward };
         let mut body = Body::new(&mut ops, &shape, &facts, pass);
         body.contract();
-        let code = Code::new(&body, uniform, false, 2048 / size_of::<F>());
+        // Adjoints are those of each lane, also where a value is that of all lanes.
+        let code = Code::new(&body, &vec![false; graph.inputs], false, 2048 / size_of::<F>());
         drop(body);
         let lanes = code.width;
         // One slot more for numbers that are no lanes keeps all places alike.
@@ -63,7 +80,16 @@ impl<F: BaseFloat> Batch<F> {
         let mut scratch = Scratch::default();
         scratch.fit(&code);
         let size = first + graph.outputs.len() * stride;
-        Self { arch: Arch::new(), ops, group, code, values: Memory::zeros(size), adjoints: Memory::zeros(size), scratch, active }
+        Self {
+            arch: Arch::new(),
+            ops,
+            group,
+            code,
+            values: Memory::zeros(size),
+            adjoints: Memory::zeros(size),
+            scratch,
+            active,
+        }
     }
 
     /// The number of lanes of a run.
@@ -75,6 +101,37 @@ impl<F: BaseFloat> Batch<F> {
     pub(super) fn input(&mut self, k: usize) -> &mut [F] {
         let width = self.width();
         &mut self.values[k * self.group.stride..][..width]
+    }
+
+    /// Sets inputs that are uniform, from number `first` on.
+    pub(super) fn set(&mut self, first: usize, x: &[F]) {
+        for (k, &x) in x.iter().enumerate() {
+            self.values[(first + k) * self.group.stride] = x;
+        }
+    }
+
+    /// Runs the unit vectors of a space of `n` dimensions, whose coordinates are the inputs from `first` on, and calls
+    /// `f(self, lane, i)` for each. Returns false if a comparison came out otherwise.
+    pub(super) fn each_direction(&mut self, first: usize, n: usize, mut f: impl FnMut(&Self, usize, usize)) -> bool {
+        for k in 0..n {
+            self.input(first + k).fill(F::zero());
+        }
+        let width = self.width();
+        for from in (0..n).step_by(width) {
+            let lanes = width.min(n - from);
+            for lane in 0..lanes {
+                self.input(first + from + lane)[lane] = F::one();
+            }
+            self.run(lanes);
+            if self.failed()[..lanes].contains(&true) {
+                return false;
+            }
+            for lane in 0..lanes {
+                f(self, lane, from + lane);
+                self.input(first + from + lane)[lane] = F::zero();
+            }
+        }
+        true
     }
 
     /// Runs the first `lanes` lanes.

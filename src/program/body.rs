@@ -114,8 +114,7 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             shared: Vec::new(),
             table: Table::new(4 * shape.nodes.len()),
         };
-        let operands: Vec<V> =
-            (0..shape.operands).map(|k| body.push(X::Operand(k as u32), facts.uniform[k])).collect();
+        let operands: Vec<V> = (0..shape.operands).map(|k| body.push(X::Operand(k as u32), facts.uniform[k])).collect();
         let constants: Vec<V> = (0..shape.constants)
             .map(|k| match facts.constants[k] {
                 Some(x) => body.constant(x),
@@ -215,9 +214,7 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             X::Constant(k) => mix(2, u64::from(k)),
             X::Number(c) => mix(3, bits(c)),
             X::Cotangent(k) => mix(4, u64::from(k)),
-            X::Apply(op, [a, b, c]) => {
-                mix(mix(mix(mix(5, u64::from(op)), u64::from(a)), u64::from(b)), u64::from(c))
-            }
+            X::Apply(op, [a, b, c]) => mix(mix(mix(mix(5, u64::from(op)), u64::from(a)), u64::from(b)), u64::from(c)),
             X::Fused(..) | X::Dot(_) => unreachable!("made by `contract`"),
         };
         let values = &self.values;

@@ -151,8 +151,8 @@ struct Emitter<'b, 'o, F> {
 }
 
 impl<F: BaseFloat> Code<F> {
-    /// The code of a body. `uniform` tells of each operand whether it is one number for all lanes; with `total`, the
-    /// value of the root is summed up over the lanes instead of stored.
+    /// The code of a body. `uniform` tells of each operand whether its adjoint is one number for all lanes; with `total`,
+    /// the value of the root is summed up over the lanes instead of stored.
     pub(super) fn new(body: &Body<'_, F>, uniform: &[bool], total: bool, lanes: usize) -> Self {
         let mut emitter = Emitter {
             uses: body.uses(),
@@ -187,7 +187,14 @@ impl<F: BaseFloat> Code<F> {
 
     /// The number of instructions of each kind, as text.
     pub(super) fn count(&self) -> String {
-        let mut counts = [("arithmetic", 0), ("rows", 0), ("sums of products", 0), ("sums over lanes", 0), ("added", 0), ("guards", 0)];
+        let mut counts = [
+            ("arithmetic", 0),
+            ("rows", 0),
+            ("sums of products", 0),
+            ("sums over lanes", 0),
+            ("added", 0),
+            ("guards", 0),
+        ];
         for inst in &self.main {
             counts[match inst.kind {
                 Kind::Row(_) => 1,
@@ -196,7 +203,8 @@ impl<F: BaseFloat> Code<F> {
                 Kind::Pull(_) => 4,
                 Kind::Guard(..) => 5,
                 _ => 0,
-            }].1 += 1;
+            }]
+            .1 += 1;
         }
         let texts: Vec<String> = counts.iter().filter(|c| c.1 > 0).map(|(name, n)| format!("{n} {name}")).collect();
         texts.join(", ")
@@ -221,7 +229,12 @@ impl<F: BaseFloat> Code<F> {
                 let b = (eight[0].x[1] != ABSENT).then(|| side(1));
                 let sums = eight.map(|inst| if let Kind::Reduce(k) = inst.kind { k } else { NONE });
                 let shared = b.is_some_and(|b| b.iter().all(|&x| x == b[0]));
-                self.eights.push(Eight { sums, a: if b.is_some() { side(0) } else { eight.map(|inst| inst.x[0]) }, b, shared });
+                self.eights.push(Eight {
+                    sums,
+                    a: if b.is_some() { side(0) } else { eight.map(|inst| inst.x[0]) },
+                    b,
+                    shared,
+                });
                 self.main.push(Inst { kind: Kind::Reduce8(self.eights.len() as u32 - 1), out: ABSENT, x: [ABSENT; 3] });
                 rest = &rest[8..];
             } else {

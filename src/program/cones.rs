@@ -120,7 +120,12 @@ pub(super) struct Cones {
 impl Cones {
     pub(super) fn new<F: BaseFloat>(graph: &Graph<F>) -> Self {
         let long = long_sums(graph);
-        let mut rough = Rough { graph, long: &long, apart: vec![Apart::No; graph.nodes.len()], shared: vec![false; graph.nodes.len()] };
+        let mut rough = Rough {
+            graph,
+            long: &long,
+            apart: vec![Apart::No; graph.nodes.len()],
+            shared: vec![false; graph.nodes.len()],
+        };
         let mut part = rough.partition();
         // Cones with few lanes are taken apart, first at values of several uses, then wholly.
         for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
@@ -313,8 +318,13 @@ impl<F: BaseFloat> Rough<'_, F> {
             if self.long[root] {
                 let terms = || graph.operands(root).filter(|&a| graph.nodes[a as usize].op != CONSTANT);
                 let depth = terms().map(|a| level[a as usize]).max().unwrap_or(0);
-                for a in terms().filter(|&a| graph.nodes[a as usize].op == INPUT || private[a as usize] != root as u32) {
-                    list.add(&[], depth + 1, root as u32, NONE, &[a], &[], || Shape { operands: 1, roots: vec![Ref::Operand(0)], ..Shape::default() });
+                for a in terms().filter(|&a| graph.nodes[a as usize].op == INPUT || private[a as usize] != root as u32)
+                {
+                    list.add(&[], depth + 1, root as u32, NONE, &[a], &[], || Shape {
+                        operands: 1,
+                        roots: vec![Ref::Operand(0)],
+                        ..Shape::default()
+                    });
                 }
                 level[root] = depth + 2;
                 continue;
@@ -465,7 +475,8 @@ impl Cone {
         constants.clear();
         key.push(GUARD | (guard.test as u32) << 1 | u32::from(guard.outcome));
         for a in [guard.a, guard.b] {
-            let (list, kind) = if graph.constant(a).is_some() { (&mut *constants, NUMBER) } else { (&mut *operands, OPERAND) };
+            let (list, kind) =
+                if graph.constant(a).is_some() { (&mut *constants, NUMBER) } else { (&mut *operands, OPERAND) };
             key.push(kind | list.len() as u32);
             list.push(a);
         }
@@ -474,8 +485,7 @@ impl Cone {
 
     /// The shape that the key describes.
     fn shape(&self) -> Shape {
-        let mut shape =
-            Shape { operands: self.operands.len(), constants: self.constants.len(), ..Shape::default() };
+        let mut shape = Shape { operands: self.operands.len(), constants: self.constants.len(), ..Shape::default() };
         let decode = |word: u32| match word & GUARD {
             LOCAL => Ref::Local(word),
             OPERAND => Ref::Operand(word & !GUARD),

@@ -1,6 +1,10 @@
 //! Graphs: the operations of a function without repetitions, as a list in which operands precede their uses.
 
-use super::ops::{ADD, CONSTANT, DIV, Emit, INPUT, MUL, MUL_ADD, NEG, Op, OpId, Ops, SQUARE, SUB, SUM, contribution, op_of};
+use std::panic::Location;
+
+use super::ops::{
+    ADD, CONSTANT, DIV, Emit, INPUT, MUL, MUL_ADD, NEG, Op, OpId, Ops, SQUARE, SUB, SUM, contribution, op_of,
+};
 use crate::number::BaseFloat;
 use crate::recording::{Recording, Source, Step, Test};
 
@@ -34,6 +38,7 @@ pub(super) struct Guard {
     pub(super) a: u32,
     pub(super) b: u32,
     pub(super) outcome: bool,
+    pub(super) line: &'static Location<'static>,
 }
 
 /// A function as a graph.
@@ -50,8 +55,8 @@ pub(super) struct Graph<F> {
 }
 
 impl<F: BaseFloat> Graph<F> {
-    /// The graph of a recording.
-    pub(super) fn new(recording: &Recording<F>) -> Self {
+    /// The graph of a recording. `None` if it has too many different rows.
+    pub(super) fn new(recording: &Recording<F>) -> Option<Self> {
         let mut b = Builder::new(recording.input_count(), recording.steps.len() + recording.constants.len());
         let mut place: Vec<u32> = Vec::with_capacity(recording.steps.len());
         let mut constants = vec![NONE; recording.constants.len()];
@@ -73,6 +78,7 @@ impl<F: BaseFloat> Graph<F> {
                     let op = op_of(step);
                     let id = match last {
                         Some((known, id)) if known == op => id,
+                        _ if b.graph.ops.is_full() => return None,
                         _ => b.graph.ops.id(op),
                     };
                     last = Some((op, id));
@@ -89,9 +95,9 @@ impl<F: BaseFloat> Graph<F> {
         let outputs = recording.outputs.iter().map(|&y| value(&mut b, &place, y)).collect();
         for c in &recording.comparisons {
             let [p, q] = c.operands.map(|x| value(&mut b, &place, x));
-            b.guard(Guard { test: c.test, a: p, b: q, outcome: c.outcome });
+            b.guard(Guard { test: c.test, a: p, b: q, outcome: c.outcome, line: c.line });
         }
-        b.finish(outputs)
+        Some(b.finish(outputs))
     }
 
     /// The graph of the directional derivatives Σ ∂yₖ/∂xᵢ·tᵢ of all outputs, and behind them the outputs. Its inputs are
@@ -156,6 +162,38 @@ impl<F: BaseFloat> Graph<F> {
         b.finish(outputs)
     }
 
+    /// A node in terms of the inputs, which have the names x0, x1, ... Below some operations there are dots.
+    pub(super) fn text(&self, i: u32, depth: usize) -> String {
+        let node = self.nodes[i as usize];
+        match node.op {
+            INPUT => return format!("x{}", node.a),
+            CONSTANT => return self.constants[node.a as usize].to_string(),
+            _ if depth == 0 => return "…".to_owned(),
+            _ => {}
+        }
+        let mut x: Vec<String> = self.operands(i as usize).take(3).map(|a| self.text(a, depth - 1)).collect();
+        if self.operands(i as usize).nth(3).is_some() {
+            x.push("…".to_owned());
+        }
+        let within = |x: &String| if x.contains(' ') { format!("({x})") } else { x.clone() };
+        let infix = |sign: &str| format!("{} {sign} {}", within(&x[0]), within(&x[1]));
+        match (node.op, self.ops.get(node.op)) {
+            (SUM, _) => x.join(" + "),
+            (ADD, _) => infix("+"),
+            (SUB, _) => infix("-"),
+            (MUL, _) => infix("*"),
+            (DIV, _) => infix("/"),
+            (NEG, _) => format!("-{}", within(&x[0])),
+            (SQUARE, _) => format!("{}^2", within(&x[0])),
+            (_, Op::Unary(row, _)) => {
+                let x: Vec<String> = x.into_iter().take(1).chain(row.parameters()).collect();
+                format!("{}({})", row.name(), x.join(", "))
+            }
+            (_, Op::Binary(row, _)) => format!("{}({})", row.name(), x[..2].join(", ")),
+            _ => format!("mul_add({})", x.join(", ")),
+        }
+    }
+
     /// The operands of a node.
     #[inline]
     pub(super) fn operands(&self, i: usize) -> impl Iterator<Item = u32> + '_ {
@@ -206,8 +244,15 @@ impl<F: BaseFloat> Builder<F> {
     fn with_ops(ops: Ops<F>, inputs: usize, size: usize) -> Self {
         let mut nodes = Vec::with_capacity(inputs + size);
         nodes.extend((0..inputs as u32).map(|a| Node { op: INPUT, arity: 0, a, b: 0 }));
-        let graph =
-            Graph { ops, nodes, constants: Vec::new(), lists: Vec::new(), outputs: Vec::new(), guards: Vec::new(), inputs };
+        let graph = Graph {
+            ops,
+            nodes,
+            constants: Vec::new(),
+            lists: Vec::new(),
+            outputs: Vec::new(),
+            guards: Vec::new(),
+            inputs,
+        };
         Self { graph, table: Table::new(size) }
     }
 
@@ -257,7 +302,8 @@ impl<F: BaseFloat> Builder<F> {
         let nodes = &self.graph.nodes;
         let found = self.table.find(hash, |i| {
             let other = nodes[i as usize];
-            other == node || other.op == node.op && matches!(node.op, ADD | MUL) && (other.a, other.b) == (node.b, node.a)
+            other == node
+                || other.op == node.op && matches!(node.op, ADD | MUL) && (other.a, other.b) == (node.b, node.a)
         });
         match found {
             Ok(i) => i,
@@ -400,7 +446,9 @@ impl Chains {
         // itself: it is recognised because it is shaped like the next term.
         let shape = |i: u32| {
             let node = graph.nodes[i as usize];
-            let below = |place: u16, a: u32| if node.arity > place && node.arity != MANY { graph.nodes[a as usize].op } else { INPUT };
+            let below = |place: u16, a: u32| {
+                if node.arity > place && node.arity != MANY { graph.nodes[a as usize].op } else { INPUT }
+            };
             (node.op, below(0, node.a), below(1, node.b))
         };
         let mut terms = std::collections::HashMap::new();

@@ -301,12 +301,7 @@ pub(super) fn add<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b
 
 /// True if the test comes out otherwise for any pair of numbers; `failed` gets these lanes.
 #[inline(always)]
-pub(super) fn differs<F: BaseFloat>(
-    test: Test,
-    outcome: bool,
-    [a, b]: [Src<'_, F>; 2],
-    failed: &mut [bool],
-) -> bool {
+pub(super) fn differs<F: BaseFloat>(test: Test, outcome: bool, [a, b]: [Src<'_, F>; 2], failed: &mut [bool]) -> bool {
     let mut any = false;
     macro_rules! check {
         (|$x:ident, $y:ident| $holds:expr) => {{

@@ -19,8 +19,11 @@
 //! | `scalars` | operations without lanes |
 //! | `plan` | groups and single operations with their memory: what a program runs |
 //! | `batch` | a whole graph with points or directions as lanes |
+//! | `points` | many points at once, on threads |
+//! | `runner` | a plan with its graph, which is replayed where the plan cannot be trusted |
 //! | `replay` | the reference: operation by operation, with the conventions of the tape |
 
+mod auto;
 mod batch;
 mod body;
 mod code;
@@ -30,9 +33,12 @@ mod kernels;
 mod memory;
 mod ops;
 mod plan;
+mod points;
 mod program;
 mod replay;
+mod runner;
 mod scalars;
 mod tiles;
 
-pub use program::{Program, ProgramError};
+pub use auto::AutoProgram;
+pub use program::{Inputs, PointsFailed, Program, ProgramError};

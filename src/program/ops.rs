@@ -100,6 +100,11 @@ impl<F: BaseFloat> Ops<F> {
         id
     }
 
+    /// True if there is no room for the rows of another recording: derivatives need some of their own.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() > OpId::MAX as usize / 8
+    }
+
     /// The value of an operation other than a sum.
     pub(super) fn eval(&self, id: OpId, x: &[F]) -> F {
         eval(self.get(id), x)
@@ -130,7 +135,10 @@ impl<F: BaseFloat> Ops<F> {
 /// A partial as a formula, if it is a short one of arithmetic and rows that asks no question.
 fn formula<F: BaseFloat>(
     n: usize,
-    partial: impl for<'r> FnOnce(&[crate::recording::Recorded<'r, F>], crate::recording::Recorded<'r, F>) -> crate::recording::Recorded<'r, F>,
+    partial: impl for<'r> FnOnce(
+        &[crate::recording::Recorded<'r, F>],
+        crate::recording::Recorded<'r, F>,
+    ) -> crate::recording::Recorded<'r, F>,
 ) -> Option<Partial<F>> {
     let recorder = Recorder::<F>::steps_only();
     let numbers = recorder.unnamed_inputs(&[F::lit(0.75), F::lit(0.5), F::lit(0.625)][..=n]);
@@ -141,7 +149,13 @@ fn formula<F: BaseFloat>(
     }
     let recording = recorder.finish();
     let short = recording.comparisons.is_empty() && recording.len() <= FORMULA;
-    short.then(|| Partial::Formula(recording.steps.iter().skip(n + 1).collect(), recording.constants.clone(), recording.outputs[0]))
+    short.then(|| {
+        Partial::Formula(
+            recording.steps.iter().skip(n + 1).collect(),
+            recording.constants.clone(),
+            recording.outputs[0],
+        )
+    })
 }
 
 /// The value of an operation.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -19,13 +20,20 @@ use crate::number::BaseFloat;
 /// A piece shorter than this is copied rather than made a tile of its own.
 const SHORT: usize = 32;
 
-/// A function that is ready to run.
+/// A function that is ready to run: its instructions, which copies of the plan share, and its memory.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<F> {
+    compiled: Arc<Compiled<F>>,
+    /// Values by slot, adjoints by slot, numbers of scalar operations.
+    memory: Memory<F>,
+    scratch: Scratch<F>,
+}
+
+#[derive(Debug)]
+struct Compiled<F> {
     /// The instruction set for which the loops are chosen.
     arch: Arch,
     ops: Ops<F>,
-    inputs: usize,
     /// The inputs that have adjoints, from the first.
     active: usize,
     items: Vec<Item>,
@@ -36,9 +44,6 @@ pub(super) struct Plan<F> {
     sums: Vec<(usize, F)>,
     outputs: Vec<usize>,
     slots: usize,
-    /// Values by slot, adjoints by slot, numbers of scalar operations.
-    memory: Memory<F>,
-    scratch: Scratch<F>,
     /// The number of nodes, for print.
     nodes: usize,
 }
@@ -63,39 +68,86 @@ impl<F: BaseFloat> Plan<F> {
         Planner::new(graph, goal).plan()
     }
 
-    /// Runs the plan. Returns false if a comparison came out otherwise than recorded, or if a result is not finite; the
-    /// results are then void.
-    pub(super) fn run(&mut self, [x, data]: [&[F]; 2]) -> bool {
-        let memory = &mut self.memory[..];
-        // The copy of a few numbers is not worth a call.
-        let inputs = memory.iter_mut().zip(x.iter().chain(data));
-        if x.len() + data.len() <= 8 {
-            inputs.for_each(|(to, &x)| *to = x);
-        } else {
-            memory[..x.len()].copy_from_slice(x);
-            memory[x.len()..x.len() + data.len()].copy_from_slice(data);
+    /// Runs the plan on the inputs, which may come in several slices. Returns false if a comparison came out otherwise
+    /// than recorded, or if a result is not finite; the results are then void.
+    pub(super) fn run(&mut self, inputs: &[&[F]]) -> bool {
+        let mut memory = &mut self.memory[..];
+        for x in inputs {
+            let (to, rest) = memory.split_at_mut(x.len());
+            // The copy of a few numbers is not worth a call.
+            if x.len() <= 8 {
+                to.iter_mut().zip(*x).for_each(|(to, &x)| *to = x);
+            } else {
+                to.copy_from_slice(x);
+            }
+            memory = rest;
         }
+        let arch = self.compiled.arch;
         // A list alone has a small function of its own: the other one needs much of the stack.
-        match self.items[..] {
-            [Item::List(k)] => self.arch.dispatch(RunList { plan: self, list: k }),
-            _ => self.arch.dispatch(Run(self)),
+        match self.compiled.items[..] {
+            [Item::List(k)] => arch.dispatch(RunList { plan: self, list: k }),
+            _ => arch.dispatch(Run(self)),
         }
     }
 
+    /// The value of an output after a run.
+    pub(super) fn output(&self, k: usize) -> F {
+        self.memory[self.compiled.outputs[k]]
+    }
+
+    /// The adjoints of the active inputs after a run.
+    pub(super) fn gradient(&self) -> &[F] {
+        &self.memory[self.compiled.slots..][..self.compiled.active]
+    }
+
+    /// True if no lanes were found.
+    pub(super) fn is_scalar(&self) -> bool {
+        self.compiled.groups.is_empty()
+    }
+
+    /// The bytes that the plan holds.
+    pub(super) fn bytes(&self) -> usize {
+        let Compiled { groups, lists, .. } = &*self.compiled;
+        let group = |g: &Group<F>| {
+            let pattern = |p: &Pattern| match p {
+                Pattern::Pieces(pieces) => 8 * pieces.len(),
+                Pattern::Gather(slots) => 4 * slots.len(),
+                _ => 0,
+            };
+            g.operands.iter().map(pattern).sum::<usize>()
+                + size_of::<F>() * g.constants.iter().map(Vec::len).sum::<usize>()
+                + 4 * (g.bounds.len() + g.slots.len())
+                + size_of::<Group<F>>()
+        };
+        let list = |l: &Scalars<F>| size_of::<scalars::Inst>() * (l.forward.len() + l.reverse.len());
+        groups.iter().map(group).sum::<usize>()
+            + lists.iter().map(list).sum::<usize>()
+            + size_of::<F>() * self.memory.len()
+            + self.scratch.bytes()
+    }
+}
+
+/// The run of groups and lists.
+struct Run<'a, F>(&'a mut Plan<F>);
+
+impl<F: BaseFloat> WithSimd for Run<'_, F> {
+    type Output = bool;
+
     #[inline(always)]
-    fn run_items<S: Simd>(&mut self, simd: S) -> bool {
-        let Self { arch, ops, items, groups, codes, lists, memory, scratch, .. } = self;
-        let (arch, slots) = (*arch, self.slots);
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let Plan { compiled, memory, scratch } = self.0;
+        let Compiled { arch, ops, items, groups, codes, lists, sums, outputs, active, slots, .. } = &**compiled;
+        let (arch, slots) = (*arch, *slots);
         let memory = &mut memory[..];
-        for &(slot, constant) in &self.sums {
+        for &(slot, constant) in sums {
             memory[slot] = constant;
         }
-        let reverse = self.active > 0;
+        let reverse = *active > 0;
         if reverse {
             memory[slots..2 * slots].fill(F::zero());
         }
         let mut good = true;
-        for item in &*items {
+        for item in items {
             good &= match *item {
                 Item::List(k) => scalars::run::<S, F>(arch, &lists[k].forward, ops, memory),
                 Item::Group(k) => {
@@ -108,7 +160,7 @@ impl<F: BaseFloat> Plan<F> {
             };
         }
         if good && reverse {
-            memory[slots + self.outputs[0]] += F::one();
+            memory[slots + outputs[0]] += F::one();
             for item in items.iter().rev() {
                 match *item {
                     Item::List(k) => {
@@ -124,60 +176,12 @@ impl<F: BaseFloat> Plan<F> {
                 }
             }
         }
-        good && self.outputs.iter().all(|&slot| memory[slot].is_finite_throughout())
-            && kernels::all_finite(simd, &memory[slots..slots + self.active])
-    }
-
-    /// The value of an output after a run.
-    pub(super) fn output(&self, k: usize) -> F {
-        self.memory[self.outputs[k]]
-    }
-
-    pub(super) fn outputs(&self) -> usize {
-        self.outputs.len()
-    }
-
-    /// The adjoints of the active inputs after a run.
-    pub(super) fn gradient(&self) -> &[F] {
-        &self.memory[self.slots..self.slots + self.active]
-    }
-
-    /// True if no lanes were found.
-    pub(super) fn is_scalar(&self) -> bool {
-        self.groups.is_empty()
-    }
-
-    /// The bytes that the plan holds.
-    pub(super) fn bytes(&self) -> usize {
-        let group = |g: &Group<F>| {
-            let pattern = |p: &Pattern| match p {
-                Pattern::Pieces(pieces) => 8 * pieces.len(),
-                Pattern::Gather(slots) => 4 * slots.len(),
-                _ => 0,
-            };
-            g.operands.iter().map(pattern).sum::<usize>()
-                + size_of::<F>() * g.constants.iter().map(Vec::len).sum::<usize>()
-                + 4 * (g.bounds.len() + g.slots.len())
-                + size_of::<Group<F>>()
-        };
-        let list = |l: &Scalars<F>| size_of::<scalars::Inst>() * (l.forward.len() + l.reverse.len());
-        self.groups.iter().map(group).sum::<usize>()
-            + self.lists.iter().map(list).sum::<usize>()
-            + size_of::<F>() * self.memory.len()
-            + self.scratch.bytes()
+        good && outputs.iter().all(|&slot| memory[slot].is_finite_throughout())
+            && kernels::all_finite(simd, &memory[slots..slots + active])
     }
 }
 
-struct Run<'a, F>(&'a mut Plan<F>);
-
-impl<F: BaseFloat> WithSimd for Run<'_, F> {
-    type Output = bool;
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        self.0.run_items(simd)
-    }
-}
-
+/// The run of a plan that is one list.
 struct RunList<'a, F> {
     plan: &'a mut Plan<F>,
     list: usize,
@@ -185,48 +189,53 @@ struct RunList<'a, F> {
 
 impl<F: BaseFloat> WithSimd for RunList<'_, F> {
     type Output = bool;
+
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
-        let Plan { arch, ops, lists, memory, outputs, slots, active, .. } = self.plan;
+        let Plan { compiled, memory, .. } = self.plan;
+        let Compiled { arch, ops, lists, outputs, slots, active, .. } = &**compiled;
         let (list, memory) = (&lists[self.list], &mut memory[..]);
         let good = scalars::run::<S, F>(*arch, &list.forward, ops, memory);
         scalars::run::<S, F>(*arch, &list.reverse, ops, memory);
-        let finite = |x: F| (x * F::zero()) == F::zero();
+        let finite = |x: F| x * F::zero() == F::zero();
         good && outputs.iter().all(|&slot| finite(memory[slot]))
             && memory[*slots..*slots + *active].iter().all(|&d| finite(d))
     }
 }
 
-/// What is not one instruction list is printed as a table of groups.
+/// A line for the whole, and some for each group.
 impl<F: BaseFloat> fmt::Display for Plan<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lanes: usize = self.groups.iter().map(|g| g.lanes).sum();
-        let single: usize = self.lists.iter().map(|l| l.forward.len() + l.reverse.len()).sum();
+        /// The groups that are printed.
+        const PRINTED: usize = 20;
+        let Compiled { groups, codes, lists, nodes, .. } = &*self.compiled;
+        let lanes: usize = groups.iter().map(|g| g.lanes).sum();
+        let single: usize = lists.iter().map(|l| l.forward.len() + l.reverse.len()).sum();
         writeln!(
             f,
-            "{} operations: {} groups with {} lanes, {} single instructions, {} bytes",
-            self.nodes,
-            self.groups.len(),
-            lanes,
-            single,
+            "{nodes} operations: {} groups with {lanes} lanes, {single} single instructions, {} bytes",
+            groups.len(),
             self.bytes()
         )?;
-        for group in self.groups.iter().take(40) {
-            let code = |k: usize| group.codes[k].map(|k| &self.codes[k]);
+        for group in groups.iter().take(PRINTED) {
             let copied = |p: &&Pattern| !matches!(p, Pattern::Uniform | Pattern::Run);
+            let passes = || group.codes.iter().flatten().map(|&k| &codes[k]);
             writeln!(
                 f,
                 "  level {}: {} lanes in {} segments, tiles of {}, {} operands ({} copied)",
                 group.level,
                 group.lanes,
                 group.bounds.len() - 1,
-                code(0).map_or(0, |c| c.width),
+                passes().map(|code| code.width).max().unwrap_or(0),
                 group.operands.len(),
                 group.operands.iter().filter(copied).count(),
             )?;
-            for code in (0..2).filter_map(code) {
-                writeln!(f, "    {}; {} once a segment; {} rows", code.count(), code.prologue.len(), code.rows)?;
+            for code in passes() {
+                writeln!(f, "    {}; {} rows; {} once a segment", code.count(), code.rows, code.prologue.len())?;
             }
+        }
+        if groups.len() > PRINTED {
+            writeln!(f, "  and {} groups more", groups.len() - PRINTED)?;
         }
         Ok(())
     }
@@ -234,14 +243,13 @@ impl<F: BaseFloat> fmt::Display for Plan<F> {
 
 struct Planner<'g, F> {
     graph: &'g Graph<F>,
-    goal: Goal,
     cones: Cones,
     /// For each node, true if it depends on an active input.
     active: Vec<bool>,
     /// For each node, its cotangent if that is known beforehand.
     known: Vec<Option<F>>,
     slot: Vec<u32>,
-    plan: Plan<F>,
+    plan: Compiled<F>,
     cache: HashMap<Vec<u64>, usize>,
 }
 
@@ -252,10 +260,9 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             Goal::Values => 0,
             Goal::Gradient(n) => n,
         };
-        let plan = Plan {
+        let plan = Compiled {
             arch: Arch::new(),
             ops: graph.ops.clone(),
-            inputs: graph.inputs,
             active,
             items: Vec::new(),
             groups: Vec::new(),
@@ -264,8 +271,6 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             sums: Vec::new(),
             outputs: Vec::new(),
             slots: 0,
-            memory: Memory::zeros(0),
-            scratch: Scratch::default(),
             nodes: n,
         };
         let mut planner = Self {
@@ -276,7 +281,6 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             plan,
             cache: HashMap::new(),
             graph,
-            goal,
         };
         if active > 0 {
             for i in 0..n {
@@ -331,32 +335,32 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                     self.plan.groups.push(group);
                 }
                 Draft::List(list) => {
-                    let scalars =
-                        if items.len() == 1 { self.whole(&mut next) } else { self.list(list, &mut next) };
+                    let scalars = if items.len() == 1 { self.whole(&mut next) } else { self.list(list, &mut next) };
                     self.plan.items.push(Item::List(self.plan.lists.len()));
                     self.plan.lists.push(scalars);
                 }
             }
         }
-        let mut plan = self.plan;
-        plan.memory = Memory::zeros(next as usize);
-        for list in &plan.lists {
+        let mut compiled = self.plan;
+        let mut memory = Memory::zeros(next as usize);
+        for list in &compiled.lists {
             for &(place, x) in &list.numbers {
-                plan.memory[place as usize] = x;
+                memory[place as usize] = x;
             }
         }
         for &output in &self.graph.outputs {
-            plan.outputs.push(self.slot[output as usize] as usize);
+            compiled.outputs.push(self.slot[output as usize] as usize);
         }
         for (i, node) in self.graph.nodes.iter().enumerate() {
             if node.op == CONSTANT && self.slot[i] != NONE {
-                plan.memory[self.slot[i] as usize] = self.graph.constants[node.a as usize];
+                memory[self.slot[i] as usize] = self.graph.constants[node.a as usize];
             }
         }
-        for code in &plan.codes {
-            plan.scratch.fit(code);
+        let mut scratch = Scratch::default();
+        for code in &compiled.codes {
+            scratch.fit(code);
         }
-        plan
+        Plan { compiled: Arc::new(compiled), memory, scratch }
     }
 
     /// Groups for tiles, and lists of the groups that have few lanes, in the order of their levels.
@@ -469,7 +473,8 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         let reverse = valued && wanted.iter().any(|&wanted| wanted);
         // One pass where the cotangent is known beforehand and the same for all lanes.
         let known = if reverse { self.known[roots[0] as usize] } else { None };
-        let known = known.filter(|&d| roots.iter().all(|&root| self.known[root as usize].is_some_and(|e| bits(e) == bits(d))));
+        let known =
+            known.filter(|&d| roots.iter().all(|&root| self.known[root as usize].is_some_and(|e| bits(e) == bits(d))));
         let passes: &[Pass] = match (reverse, known) {
             (false, _) => &[Pass::Forward],
             (true, Some(_)) => &[Pass::Both],
@@ -526,7 +531,11 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             let (n, m) = (group.shape.operands, group.shape.constants);
             for (lane, &root) in group.roots.iter().enumerate() {
                 locals.clear();
-                let refer = |r: Ref, locals: &[u32], place: &mut HashMap<u32, Ref>, operands: &mut Vec<u32>, constants: &mut Vec<Option<F>>| match r {
+                let refer = |r: Ref,
+                             locals: &[u32],
+                             place: &mut HashMap<u32, Ref>,
+                             operands: &mut Vec<u32>,
+                             constants: &mut Vec<Option<F>>| match r {
                     Ref::Local(i) => Ref::Local(locals[i as usize]),
                     Ref::Operand(k) => {
                         let a = group.operands[lane * n + k as usize];
@@ -656,9 +665,7 @@ impl Found {
     fn has_segments(&self) -> bool {
         let long = (0..self.runs.len()).all(|k| self.len(k) >= SHORT);
         let uniform = self.steps_are(0) && self.runs.len() * FEW * 2 <= self.lanes;
-        self.runs.len() == 1 && (self.steps_are(0) || self.steps_are(1))
-            || uniform
-            || long && self.steps_are(1)
+        self.runs.len() == 1 && (self.steps_are(0) || self.steps_are(1)) || uniform || long && self.steps_are(1)
     }
 
     /// The first lanes of the segments in which every operand that has segments is uniform or one run.

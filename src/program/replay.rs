@@ -14,7 +14,7 @@ pub(super) struct Replay<F> {
 
 impl<F: BaseFloat> Replay<F> {
     /// Computes all values. An error is the number of the first guard whose comparison comes out otherwise.
-    pub(super) fn forward(&mut self, graph: &Graph<F>, inputs: [&[F]; 2]) -> Result<(), usize> {
+    pub(super) fn forward(&mut self, graph: &Graph<F>, inputs: &[&[F]]) -> Result<(), usize> {
         let Self { values, .. } = self;
         values.clear();
         values.extend(inputs.iter().copied().flatten());
@@ -26,11 +26,7 @@ impl<F: BaseFloat> Replay<F> {
                 op => {
                     x.clear();
                     x.extend(graph.operands(i).map(|a| values[a as usize]));
-                    if op == SUM {
-                        x[1..].iter().fold(x[0], |sum, &x| sum + x)
-                    } else {
-                        eval(graph.ops.get(op), &x)
-                    }
+                    if op == SUM { x[1..].iter().fold(x[0], |sum, &x| sum + x) } else { eval(graph.ops.get(op), &x) }
                 }
             });
         }

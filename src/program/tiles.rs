@@ -300,7 +300,11 @@ impl<F: BaseFloat> Tile<'_, F> {
         match at {
             At::Row(row) => {
                 let row = row as usize;
-                let from = if row < rows.out { &rows.low[row * self.width..] } else { &rows.high[(row - rows.out - 1) * self.width..] };
+                let from = if row < rows.out {
+                    &rows.low[row * self.width..]
+                } else {
+                    &rows.high[(row - rows.out - 1) * self.width..]
+                };
                 &from[..self.padded]
             }
             At::Slice(k) => self.slice(k),
@@ -339,7 +343,10 @@ impl<F: BaseFloat> Tile<'_, F> {
                 let (out, high) = high.split_at_mut(self.width);
                 (out, Rows { low, high, out: row as usize, own })
             }
-            (_, At::Own(k)) => (&mut own[k as usize * self.group.stride + self.lane..], Rows { low: rows, high: &[], out: usize::MAX, own: &[] }),
+            (_, At::Own(k)) => (
+                &mut own[k as usize * self.group.stride + self.lane..],
+                Rows { low: rows, high: &[], out: usize::MAX, own: &[] },
+            ),
             _ => unreachable!("results go to rows and roots"),
         };
         let out = &mut out[..self.padded];
@@ -354,20 +361,74 @@ impl<F: BaseFloat> Tile<'_, F> {
                 Src::One(x) => out.fill(x),
                 Src::Lanes(x) => out.copy_from_slice(x),
             },
-            Kind::Neg => kernels::map(simd, out, x!(0), #[inline(always)] |a| F::negative(simd, a)),
-            Kind::Square => kernels::map(simd, out, x!(0), #[inline(always)] |a| F::times(simd, a, a)),
-            Kind::Add => kernels::zip(simd, out, [x!(0), x!(1)], #[inline(always)] |a, b| F::plus(simd, a, b)),
-            Kind::Sub => kernels::zip(simd, out, [x!(0), x!(1)], #[inline(always)] |a, b| F::minus(simd, a, b)),
-            Kind::Mul => kernels::zip(simd, out, [x!(0), x!(1)], #[inline(always)] |a, b| F::times(simd, a, b)),
-            Kind::Div => kernels::zip(simd, out, [x!(0), x!(1)], #[inline(always)] |a, b| F::over(simd, a, b)),
+            Kind::Neg => kernels::map(
+                simd,
+                out,
+                x!(0),
+                #[inline(always)]
+                |a| F::negative(simd, a),
+            ),
+            Kind::Square => kernels::map(
+                simd,
+                out,
+                x!(0),
+                #[inline(always)]
+                |a| F::times(simd, a, a),
+            ),
+            Kind::Add => kernels::zip(
+                simd,
+                out,
+                [x!(0), x!(1)],
+                #[inline(always)]
+                |a, b| F::plus(simd, a, b),
+            ),
+            Kind::Sub => kernels::zip(
+                simd,
+                out,
+                [x!(0), x!(1)],
+                #[inline(always)]
+                |a, b| F::minus(simd, a, b),
+            ),
+            Kind::Mul => kernels::zip(
+                simd,
+                out,
+                [x!(0), x!(1)],
+                #[inline(always)]
+                |a, b| F::times(simd, a, b),
+            ),
+            Kind::Div => kernels::zip(
+                simd,
+                out,
+                [x!(0), x!(1)],
+                #[inline(always)]
+                |a, b| F::over(simd, a, b),
+            ),
             Kind::Fused(Signs::Plus) => {
-                kernels::zip3(simd, out, [x!(0), x!(1), x!(2)], #[inline(always)] |a, b, c| F::times_plus(simd, a, b, c));
+                kernels::zip3(
+                    simd,
+                    out,
+                    [x!(0), x!(1), x!(2)],
+                    #[inline(always)]
+                    |a, b, c| F::times_plus(simd, a, b, c),
+                );
             }
             Kind::Fused(Signs::Minus) => {
-                kernels::zip3(simd, out, [x!(0), x!(1), x!(2)], #[inline(always)] |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)));
+                kernels::zip3(
+                    simd,
+                    out,
+                    [x!(0), x!(1), x!(2)],
+                    #[inline(always)]
+                    |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)),
+                );
             }
             Kind::Fused(Signs::Reverse) => {
-                kernels::zip3(simd, out, [x!(0), x!(1), x!(2)], #[inline(always)] |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
+                kernels::zip3(
+                    simd,
+                    out,
+                    [x!(0), x!(1), x!(2)],
+                    #[inline(always)]
+                    |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c),
+                );
             }
             Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
             Kind::Dot(k) => self.dot(simd, k, out, &rest),

@@ -290,7 +290,7 @@ impl<F: BaseFloat> Recorder<F> {
             Some(path) => path.borrow_mut().answer(test, operands),
         };
         let before = draft.recording.steps.len() as u32;
-        draft.recording.comparisons.push(Comparison { test, operands, outcome, before });
+        draft.recording.comparisons.push(Comparison { test, operands, outcome, before, line: Location::caller() });
         outcome == sought
     }
 }

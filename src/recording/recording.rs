@@ -152,7 +152,7 @@ impl<F: BaseFloat> Recording<F> {
     fn changed(&self, comparison: &Comparison) -> BranchChanged {
         let printed = self.printed();
         let comparison_text = printed.comparison_text(comparison, &printed.expressions(&printed.symbols()));
-        BranchChanged { comparison: comparison_text, recorded: comparison.outcome }
+        BranchChanged { comparison: comparison_text, recorded: comparison.outcome, line: comparison.line }
     }
 
     /// The steps and names in numbers that print alike, for texts. It has no values.
@@ -305,11 +305,13 @@ pub struct BranchChanged {
     pub comparison: String,
     /// The recorded outcome of the comparison.
     pub recorded: bool,
+    /// The line of the comparison.
+    pub line: &'static Location<'static>,
 }
 
 impl fmt::Display for BranchChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { comparison, recorded } = self;
+        let Self { comparison, recorded, .. } = self;
         write!(f, "`{comparison}` was {recorded} when recorded and is {} at these inputs", !recorded)
     }
 }

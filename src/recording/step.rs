@@ -1,5 +1,7 @@
 //! The plain data of a recording: steps, operands and comparisons.
 
+use std::panic::Location;
+
 use num_traits::Float;
 
 use crate::number::rules::{BinaryOp, UnaryOp};
@@ -159,4 +161,5 @@ pub(crate) struct Comparison {
     pub(crate) outcome: bool,
     /// The number of steps that precede the comparison.
     pub(crate) before: u32,
+    pub(crate) line: &'static Location<'static>,
 }

@@ -5,8 +5,8 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::mat::{Mat, MatMut, Store};
-use crate::slices::simd::{SimdFloat, lanes, vectors};
 use super::tiles::{Tiles, pack};
+use crate::slices::simd::{SimdFloat, lanes, vectors};
 
 /// The product by tiles of its transpose `cᵀ = bᵀ·aᵀ`, because the few columns of `c` would leave lanes empty.
 ///
