@@ -12,7 +12,7 @@ use crate::recording::Test;
 pub(super) const LANES: usize = 16;
 
 /// The bytes of rows that a tile may use: they stay in the first cache.
-const TILE_BYTES: usize = 24 << 10;
+const TILE_BYTES: usize = 28 << 10;
 
 /// Where the numbers of an operand are while a tile runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,9 @@ pub(super) struct Eight {
     pub(super) shared: bool,
 }
 
+/// The sums over lanes that may wait for others: each keeps rows from being used again.
+const MOST_WAITING: usize = 32;
+
 /// A value's effect, ready to be placed.
 struct Placed {
     kind: Kind,
@@ -147,6 +150,11 @@ struct Emitter<'b, 'o, F> {
     /// True for products that an effect takes apart.
     absorbed: Vec<bool>,
     at: Vec<At>,
+    /// Sums over lanes that wait for others, with which they are taken at once.
+    waiting: Vec<Inst>,
+    /// Rows that are free, and rows that will be when nothing that waits needs them.
+    free: Vec<u32>,
+    retired: Vec<u32>,
     code: Code<F>,
 }
 
@@ -158,6 +166,9 @@ impl<F: BaseFloat> Code<F> {
             uses: body.uses(),
             absorbed: vec![false; body.values.len()],
             at: vec![ABSENT; body.values.len()],
+            waiting: Vec::new(),
+            free: Vec::new(),
+            retired: Vec::new(),
             body,
             code: Code {
                 prologue: Vec::new(),
@@ -178,9 +189,8 @@ impl<F: BaseFloat> Code<F> {
         let effects = emitter.effects(uniform, total);
         emitter.instructions(effects);
         let mut code = emitter.code;
-        code.join_reductions();
         let row = size_of::<F>() * (code.rows + code.slices.len().min(6)).max(1);
-        let most = 2048 / size_of::<F>();
+        let most = 4096 / size_of::<F>();
         code.width = (TILE_BYTES / row).clamp(64, most).min(lanes.next_multiple_of(LANES)) / LANES * LANES;
         code
     }
@@ -208,40 +218,6 @@ impl<F: BaseFloat> Code<F> {
         }
         let texts: Vec<String> = counts.iter().filter(|c| c.1 > 0).map(|(name, n)| format!("{n} {name}")).collect();
         texts.join(", ")
-    }
-
-    /// Joins reductions that follow each other by eights.
-    fn join_reductions(&mut self) {
-        let old = std::mem::take(&mut self.main);
-        let mut rest = &old[..];
-        while let Some(first) = rest.first() {
-            let alike = |inst: &Inst| {
-                matches!(inst.kind, Kind::Reduce(_))
-                    && inst.x.iter().all(|x| !matches!(x, At::Uniform(k) if *k != NONE))
-                    && (inst.x[1] == ABSENT) == (first.x[1] == ABSENT)
-            };
-            if rest.len() >= 8 && rest[..8].iter().all(alike) {
-                let eight: [Inst; 8] = std::array::from_fn(|i| rest[i]);
-                // A factor of all eight comes second.
-                let one = |k: usize| eight.iter().all(|inst| inst.x[k] == eight[0].x[k]);
-                let swap = one(0) && !one(1);
-                let side = |k: usize| eight.map(|inst| inst.x[if swap { 1 - k } else { k }]);
-                let b = (eight[0].x[1] != ABSENT).then(|| side(1));
-                let sums = eight.map(|inst| if let Kind::Reduce(k) = inst.kind { k } else { NONE });
-                let shared = b.is_some_and(|b| b.iter().all(|&x| x == b[0]));
-                self.eights.push(Eight {
-                    sums,
-                    a: if b.is_some() { side(0) } else { eight.map(|inst| inst.x[0]) },
-                    b,
-                    shared,
-                });
-                self.main.push(Inst { kind: Kind::Reduce8(self.eights.len() as u32 - 1), out: ABSENT, x: [ABSENT; 3] });
-                rest = &rest[8..];
-            } else {
-                self.main.push(*first);
-                rest = &rest[1..];
-            }
-        }
     }
 }
 
@@ -407,7 +383,6 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                 dies[last[v as usize]].push(v);
             }
         }
-        let mut free: Vec<u32> = Vec::new();
         for v in 0..n {
             if self.uses[v] > 0 && !self.is_leaf(v as V) && !self.absorbed[v] {
                 if body.uniform[v] {
@@ -417,7 +392,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                 let out = if stored[v] != NONE {
                     At::Own(stored[v])
                 } else {
-                    At::Row(free.pop().unwrap_or_else(|| {
+                    At::Row(self.free.pop().unwrap_or_else(|| {
                         self.code.rows += 1;
                         self.code.rows as u32 - 1
                     }))
@@ -430,13 +405,80 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
             }
             for &dead in &dies[v] {
                 if let At::Row(row) = self.at[dead as usize] {
-                    free.push(row);
+                    self.retired.push(row);
                 }
             }
+            self.release();
         }
         for &i in &after[n] {
             self.effect(&effects[i as usize]);
         }
+        self.join(|_| true);
+        self.code.main.append(&mut self.waiting);
+    }
+
+    /// Frees the retired rows that no waiting sum needs.
+    fn release(&mut self) {
+        let Self { retired, free, waiting, .. } = self;
+        retired.retain(|&row| {
+            let needed = waiting.iter().any(|inst| inst.x.contains(&At::Row(row)));
+            if !needed {
+                free.push(row);
+            }
+            needed
+        });
+    }
+
+    /// Takes sums over lanes at once, eight that share a factor, and if there is nothing to wait for, any eight.
+    fn join(&mut self, any: impl Fn(usize) -> bool) {
+        let factors = |inst: &Inst| [inst.x[0], inst.x[1]];
+        // The last one may have completed eight with one of its factors.
+        let mut tried = 0;
+        while tried < self.waiting.len() {
+            let inst = self.waiting[self.waiting.len() - 1 - tried];
+            tried += 1;
+            if inst.x[1] == ABSENT {
+                continue;
+            }
+            for factor in factors(&inst) {
+                let with: Vec<usize> =
+                    (0..self.waiting.len()).filter(|&i| factors(&self.waiting[i]).contains(&factor)).take(8).collect();
+                if with.len() == 8 {
+                    let eight = self.take(&with);
+                    let other = |inst: &Inst| if inst.x[1] == factor { inst.x[0] } else { inst.x[1] };
+                    let a = std::array::from_fn(|i| other(&eight[i]));
+                    self.eight(&eight, a, Some([factor; 8]), true);
+                    tried = 0;
+                    break;
+                }
+            }
+            if !any(self.waiting.len()) && tried > 0 {
+                break;
+            }
+        }
+        for products in [true, false] {
+            loop {
+                let alike: Vec<usize> =
+                    (0..self.waiting.len()).filter(|&i| (self.waiting[i].x[1] != ABSENT) == products).take(8).collect();
+                if alike.len() < 8 || !any(self.waiting.len()) {
+                    break;
+                }
+                let eight = self.take(&alike);
+                let side = |k: usize| std::array::from_fn(|i| eight[i].x[k]);
+                self.eight(&eight, side(0), products.then(|| side(1)), false);
+            }
+        }
+    }
+
+    fn take(&mut self, places: &[usize]) -> Vec<Inst> {
+        places.iter().rev().map(|&i| self.waiting.remove(i)).collect()
+    }
+
+    fn eight(&mut self, insts: &[Inst], a: [At; 8], b: Option<[At; 8]>, shared: bool) {
+        let sums = std::array::from_fn(|i| if let Kind::Reduce(k) = insts[i].kind { k } else { NONE });
+        self.code.eights.push(Eight { sums, a, b, shared });
+        let kind = Kind::Reduce8(self.code.eights.len() as u32 - 1);
+        self.code.main.push(Inst { kind, out: ABSENT, x: [ABSENT; 3] });
     }
 
     fn uniform_instruction(&mut self, v: V) {
@@ -493,6 +535,13 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         for (to, &v) in x.iter_mut().zip(&effect.x) {
             *to = self.at[v as usize];
         }
-        self.code.main.push(Inst { kind: effect.kind, out: At::Own(effect.root), x });
+        let inst = Inst { kind: effect.kind, out: At::Own(effect.root), x };
+        let uniform = inst.x.iter().any(|x| matches!(x, At::Uniform(place) if *place != NONE));
+        if matches!(inst.kind, Kind::Reduce(_)) && !uniform {
+            self.waiting.push(inst);
+            self.join(|waiting| waiting >= MOST_WAITING);
+        } else {
+            self.code.main.push(inst);
+        }
     }
 }

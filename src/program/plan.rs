@@ -261,7 +261,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             Goal::Gradient(n) => n,
         };
         let plan = Compiled {
-            arch: Arch::new(),
+            arch: if std::env::var_os("V3").is_some() { Arch::V3(pulp::x86::V3::try_new().unwrap()) } else { Arch::new() },
             ops: graph.ops.clone(),
             active,
             items: Vec::new(),
@@ -486,7 +486,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                 pass as u64,
                 u64::from(into != NONE),
                 known.map_or(1, |d| bits(d).rotate_left(1)),
-                lanes.next_multiple_of(LANES).min(512) as u64,
+                lanes.next_multiple_of(LANES).min(4096 / size_of::<F>()) as u64,
             ];
             full.extend(uniform.iter().zip(&wanted).map(|(&u, &w)| u64::from(u) | u64::from(w) << 1));
             full.extend(shared.iter().map(|c| c.map_or(1, |c| bits(c).rotate_left(1))));
