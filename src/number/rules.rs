@@ -424,7 +424,7 @@ fn normal_pdf<R: Real>(x: R) -> R {
     R::lit(0.398_942_280_401_432_7) * gaussian(0.5, x)
 }
 
-/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is taken out by erfc'(t).
+/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is computed and taken out.
 #[inline(always)]
 fn normal_cdf_primal<R: Special>(x: R) -> R {
     const HIGH: f64 = 181.0 / 256.0; // 1/√2 = HIGH + LOW
@@ -432,8 +432,7 @@ fn normal_cdf_primal<R: Special>(x: R) -> R {
     let t = x * -R::FRAC_1_SQRT_2();
     let (high, low) = split(x);
     let error = -((high * R::lit(HIGH) + t) + low * R::lit(HIGH) + x * R::lit(LOW));
-    let (y, slope) = (t.special_erfc(), R::FRAC_2_SQRT_PI() * Float::exp(-(t * t)));
-    R::lit(0.5) * if slope == R::zero() { y } else { y - slope * error }
+    R::lit(0.5) * t.special_erfc_of_sum(error)
 }
 
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8; // ln √(2π)
