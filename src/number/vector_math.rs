@@ -48,7 +48,8 @@ macro_rules! vector_math {
         /// A number with ulp 1: adding it rounds to an integer, which stands in the low bits in two's complement.
         const ROUND: F = 1.5 / F::EPSILON;
 
-        /// The number of coefficients from which on the latency of a polynomial counts more than two multiplications.
+        /// The number of coefficients from which on the latency of a polynomial counts more than two further operations
+        /// (see M27 in docs/MEASUREMENTS.md).
         const LONG: usize = 16;
 
         #[inline(always)]
