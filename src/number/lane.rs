@@ -131,6 +131,10 @@ impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
         self.0
     }
     #[inline(always)]
+    fn decay(self, factor: Self) -> Self {
+        Self(self.0.vexp_times::<FMA>(factor.0))
+    }
+    #[inline(always)]
     fn apply_rule<const N: usize>(rule: impl crate::number::Rule<T, N>, operands: [Self; N]) -> Self {
         Self(rule.primal(operands.map(Self::value)))
     }

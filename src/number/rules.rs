@@ -305,7 +305,7 @@ fn one_minus_square<R: Real>(x: R) -> R {
 fn tanh_slope<R: Real>(x: R, y: R) -> R {
     if beyond(x, 0.5) {
         let a = R::one() + y.abs();
-        Float::exp(R::lit(-2.0) * x.abs()) * (a * a)
+        (R::lit(-2.0) * x.abs()).decay(a * a)
     } else {
         R::one() - y * y
     }
@@ -316,7 +316,7 @@ fn tanh_slope<R: Real>(x: R, y: R) -> R {
 #[inline(always)]
 fn sigmoid_slope<R: Real>(x: R, y: R) -> R {
     if below(-x, -1.0) {
-        Float::exp(-x) * (y * y)
+        (-x).decay(y * y)
     } else if R::CARRIES_DERIVATIVES && below(x.abs(), 1.0) {
         let t = Float::tanh(R::lit(0.5) * x);
         R::lit(0.25) - R::lit(0.25) * (t * t)

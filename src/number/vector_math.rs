@@ -24,6 +24,8 @@
 pub trait VectorMath: Copy {
     /// `e^x`
     fn vexp<const FMA: bool>(self) -> Self;
+    /// `factor e^x` for `x <= 0` and a `factor` of the size of 1 that is NaN if `x` is; cheaper than `vexp`
+    fn vexp_times<const FMA: bool>(self, factor: Self) -> Self;
     /// `e^x - 1`
     fn vexp_m1<const FMA: bool>(self) -> Self;
     /// `ln x`
@@ -163,6 +165,18 @@ macro_rules! vector_math {
             fn vexp<const FMA: bool>(self) -> F {
                 let (n, r, _) = exp_parts::<FMA>(self.clamp(EXP_MIN, EXP_MAX));
                 times_pow2::<FMA>(1.0 + exp_tail::<FMA>(r, r), n)
+            }
+
+            /// `2^(n + UP)` by adding to the bits of the exponent: a result that may be subnormal comes from one
+            /// multiplication by `2^-UP`, which rounds it.
+            #[inline(always)]
+            fn vexp_times<const FMA: bool>(self, factor: F) -> F {
+                const UP: F = 100.0;
+                const DOWN: F = F::from_bits(((BIAS - UP) as Bits) << MANTISSA);
+                let (n, r, _) = exp_parts::<FMA>(self.clamp(EXP_MIN, 0.0));
+                let mantissa = 1.0 + exp_tail::<FMA>(r, r);
+                let up = F::from_bits(mantissa.to_bits().wrapping_add((n + (ROUND + UP)).to_bits() << MANTISSA));
+                up * (factor * DOWN)
             }
 
             #[inline(always)]
@@ -551,6 +565,37 @@ mod tests {
     #[test]
     fn f32_within_two_ulp() {
         within_two_ulp!(f32: vexp EXP vexp_m1 EXP_M1 vln LN vln_1p LN_1P vtanh TANH verf ERF verfc ERFC);
+    }
+
+    /// Oracle as for the tables above. The last results are subnormal.
+    #[test]
+    fn exp_times_within_two_ulp() {
+        macro_rules! check {
+            ($F:ident, $points:expr) => {
+                for (x, factor, value) in $points {
+                    let (x, factor, value): ($F, $F, $F) = (x, factor, value);
+                    for y in [x.vexp_times::<false>(factor), x.vexp_times::<true>(factor)] {
+                        assert!((y - value).abs() <= 2.0 * (value.next_up() - value), "{factor} exp({x}): {y:e}");
+                    }
+                }
+            };
+        }
+        const INF: f64 = f64::INFINITY;
+        let points = [
+            (-0.0, 1.0, 1.0),
+            (-INF, 4.0, 0.0),
+            (f64::MIN, 4.0, 0.0),
+            (-0.3466796875, 1.5, 1.060547644653715),
+            (-8.75, 0.625, 9.903832819734453e-05),
+            (-700.0, 3.25, 3.2043948767219253e-304),
+            (-738.5, 4.0, 7.51e-321),
+            (-746.25, 4.0, 5e-324),
+        ];
+        check!(f64, points);
+        let rest = [(-88.75, 3.25, 9.29497213e-39), (-104.25, 4.0, 2.12256136e-45)];
+        let few = points[..5].iter().map(|&(x, factor, value)| (x as f32, factor as f32, value as f32));
+        check!(f32, few.chain(rest));
+        assert!(f64::NAN.vexp_times::<false>(f64::NAN).is_nan());
     }
 
     #[test]
