@@ -64,6 +64,13 @@ macro_rules! real_trait {
                 Self::from_base(Self::Base::round_from(x))
             }
 
+            /// e^self · factor, for self ≤ 0 and a factor of the size of 1 that is NaN if self is.
+            #[doc(hidden)]
+            #[inline(always)]
+            fn decay(self, factor: Self) -> Self {
+                Float::exp(self) * factor
+            }
+
             /// The value of a user's [`Rule`](crate::Rule). Call it through [`apply`](crate::apply).
             fn apply_rule<const N: usize>(rule: impl Rule<Self::Base, N>, operands: [Self; N]) -> Self;
 

@@ -319,12 +319,13 @@ fn one_minus_square<R: Real>(x: R) -> R {
     if beyond(x, 0.5) { (R::one() - x) * (R::one() + x) } else { R::one() - x * x }
 }
 
-/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)².
+/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)² (see M26 in
+/// docs/MEASUREMENTS.md).
 #[inline(always)]
 fn tanh_slope<R: Real>(x: R, y: R) -> R {
     if beyond(x, 0.5) {
         let a = R::one() + y.abs();
-        Float::exp(R::lit(-2.0) * x.abs()) * (a * a)
+        (R::lit(-2.0) * x.abs()).decay(a * a)
     } else {
         R::one() - y * y
     }
@@ -335,7 +336,7 @@ fn tanh_slope<R: Real>(x: R, y: R) -> R {
 #[inline(always)]
 fn sigmoid_slope<R: Real>(x: R, y: R) -> R {
     if below(-x, -1.0) {
-        Float::exp(-x) * (y * y)
+        (-x).decay(y * y)
     } else if R::CARRIES_DERIVATIVES && below(x.abs(), 1.0) {
         let t = Float::tanh(R::lit(0.5) * x);
         R::lit(0.25) - R::lit(0.25) * (t * t)
@@ -444,7 +445,7 @@ fn normal_pdf<R: Real>(x: R) -> R {
     R::lit(0.398_942_280_401_432_7) * gaussian(0.5, x)
 }
 
-/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is taken out by erfc'(t).
+/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is computed and taken out.
 #[inline(always)]
 fn normal_cdf_primal<R: Special>(x: R) -> R {
     const HIGH: f64 = 181.0 / 256.0; // 1/√2 = HIGH + LOW
@@ -452,8 +453,7 @@ fn normal_cdf_primal<R: Special>(x: R) -> R {
     let t = x * -R::FRAC_1_SQRT_2();
     let (high, low) = split(x);
     let error = -((high * R::lit(HIGH) + t) + low * R::lit(HIGH) + x * R::lit(LOW));
-    let (y, slope) = (t.special_erfc(), R::FRAC_2_SQRT_PI() * Float::exp(-(t * t)));
-    R::lit(0.5) * if slope == R::zero() { y } else { y - slope * error }
+    R::lit(0.5) * t.special_erfc_of_sum(error)
 }
 
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8; // ln √(2π)
