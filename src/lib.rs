@@ -159,6 +159,7 @@ pub mod accuracy {}
 /// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
 /// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
+/// | [`Inputs`](args::Inputs) | an array or a slice of numbers | [`Program::new`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
 /// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
 /// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |
@@ -170,6 +171,7 @@ pub mod accuracy {}
 /// ```
 pub mod args {
     pub use crate::kit::nn::Indices;
+    pub use crate::program::Inputs;
     pub use crate::scalar::Wrt;
     #[cfg(feature = "linalg")]
     pub use crate::tensor::Columns;

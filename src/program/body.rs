@@ -274,11 +274,9 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             X::Fused(_, x) => x.iter().for_each(|&a| f(a)),
             X::Dot(k) => {
                 let Dot { start, products } = &self.dots[k as usize];
-                start.iter().for_each(|&a| f(a));
-                products.iter().for_each(|&(a, b)| {
+                for &a in start.iter().chain(products.iter().flat_map(|(a, b)| [a, b])) {
                     f(a);
-                    f(b);
-                });
+                }
             }
             _ => {}
         }
@@ -353,7 +351,9 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             if products.len() < 3 || !(one || none) {
                 continue;
             }
-            links.iter().for_each(|&v| inner[v] = true);
+            for &v in &links {
+                inner[v] = true;
+            }
             products.reverse();
             if one {
                 for pq in &mut products {

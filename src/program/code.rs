@@ -389,7 +389,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                     self.uniform_instruction(v as V);
                     continue;
                 }
-                let out = if stored[v] != NONE {
+                let out = if stored[v] < NONE {
                     At::Own(stored[v])
                 } else {
                     At::Row(self.free.pop().unwrap_or_else(|| {

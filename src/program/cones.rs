@@ -284,7 +284,9 @@ impl<F: BaseFloat> Rough<'_, F> {
             };
             graph.operands(i).for_each(|a| use_by(a, self.long[i]));
             if let Some(riders) = riders.get(&(i as u32)) {
-                riders.iter().for_each(|&(_, other)| use_by(other, false));
+                for &(_, other) in riders {
+                    use_by(other, false);
+                }
             }
         }
         let groups = self.groups(&owner, &private, &riders, &loose);

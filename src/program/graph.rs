@@ -2,9 +2,7 @@
 
 use std::panic::Location;
 
-use super::ops::{
-    ADD, CONSTANT, DIV, Emit, INPUT, MUL, MUL_ADD, NEG, Op, OpId, Ops, SQUARE, SUB, SUM, contribution, op_of,
-};
+use super::ops::{ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, SQUARE, SUB, SUM, contribution, op_of};
 use crate::number::BaseFloat;
 use crate::recording::{Recording, Source, Step, Test};
 
@@ -66,31 +64,30 @@ impl<F: BaseFloat> Graph<F> {
             Source::Constant(i) => {
                 let slot = &mut constants[i as usize];
                 if *slot == NONE {
-                    *slot = b.constant(recording.constants[i as usize]);
+                    // A recording lists each constant once.
+                    *slot = b.new_constant(recording.constants[i as usize]);
                 }
                 *slot
             }
         };
         for step in recording.steps.iter() {
-            let node = match step {
-                Step::Input(i) => i,
-                _ => {
-                    let op = op_of(step);
-                    let id = match last {
-                        Some((known, id)) if known == op => id,
-                        _ if b.graph.ops.is_full() => return None,
-                        _ => b.graph.ops.id(op),
-                    };
-                    last = Some((op, id));
-                    let mut operands = [0; 3];
-                    let list = step.operands();
-                    for (to, &from) in operands.iter_mut().zip(list) {
-                        *to = value(&mut b, &place, from);
-                    }
-                    b.apply(id, &operands[..list.len()])
-                }
+            if let Step::Input(i) = step {
+                place.push(i);
+                continue;
+            }
+            let op = op_of(step);
+            let id = match last {
+                Some((known, id)) if known == op => id,
+                _ if b.graph.ops.is_full() => return None,
+                _ => b.graph.ops.id(op),
             };
-            place.push(node);
+            last = Some((op, id));
+            let mut operands = [0; 3];
+            let list = step.operands();
+            for (to, &from) in operands.iter_mut().zip(list) {
+                *to = value(&mut b, &place, from);
+            }
+            place.push(b.apply(id, &operands[..list.len()]));
         }
         let outputs = recording.outputs.iter().map(|&y| value(&mut b, &place, y)).collect();
         for c in &recording.comparisons {
@@ -233,6 +230,9 @@ pub(super) fn differentiable<F: BaseFloat>(ops: &Ops<F>, op: OpId) -> usize {
 /// A graph that is being built. Equal operations on equal operands are one node; operations on constants are computed.
 pub(super) struct Builder<F> {
     graph: Graph<F>,
+    /// For each node, the first operation on it. Such an operation is new without a search, and is found from its operand;
+    /// all others are in the table.
+    first_use: Vec<u32>,
     table: Table,
 }
 
@@ -253,7 +253,7 @@ impl<F: BaseFloat> Builder<F> {
             guards: Vec::new(),
             inputs,
         };
-        Self { graph, table: Table::new(size) }
+        Self { graph, first_use: vec![NONE; inputs], table: Table::new(size / 4) }
     }
 
     /// The nodes of another graph, whose inputs are the first ones of this graph.
@@ -291,21 +291,36 @@ impl<F: BaseFloat> Builder<F> {
 
     fn push(&mut self, node: Node) -> u32 {
         self.graph.nodes.push(node);
+        self.first_use.push(NONE);
         self.graph.nodes.len() as u32 - 1
     }
 
     /// The node, found or pushed.
     fn unique(&mut self, node: Node) -> u32 {
-        let swaps = matches!(node.op, ADD | MUL) && node.a > node.b;
-        let (a, b) = if swaps { (node.b, node.a) } else { (node.a, node.b) };
+        let operands = [node.a, if node.arity == 2 { node.b } else { node.a }];
+        let commutes = matches!(node.op, ADD | MUL);
+        let same =
+            |other: Node| other == node || commutes && other.op == node.op && (other.a, other.b) == (node.b, node.a);
+        let mut new = false;
+        for x in operands {
+            match self.first_use[x as usize] {
+                NONE => new = true,
+                user if same(self.graph.nodes[user as usize]) => return user,
+                _ => {}
+            }
+        }
+        if new {
+            let i = self.push(node);
+            for x in operands {
+                let user = &mut self.first_use[x as usize];
+                *user = (*user).min(i);
+            }
+            return i;
+        }
+        let (a, b) = if commutes && node.a > node.b { (node.b, node.a) } else { (node.a, node.b) };
         let hash = mix(mix(mix(5, u64::from(node.op)), u64::from(a)), u64::from(b));
         let nodes = &self.graph.nodes;
-        let found = self.table.find(hash, |i| {
-            let other = nodes[i as usize];
-            other == node
-                || other.op == node.op && matches!(node.op, ADD | MUL) && (other.a, other.b) == (node.b, node.a)
-        });
-        match found {
+        match self.table.find(hash, |i| same(nodes[i as usize])) {
             Ok(i) => i,
             Err(place) => {
                 let i = self.push(node);
@@ -315,11 +330,19 @@ impl<F: BaseFloat> Builder<F> {
         }
     }
 
+    /// A constant that no other one equals.
+    fn new_constant(&mut self, x: F) -> u32 {
+        self.graph.constants.push(x);
+        self.push(Node { op: CONSTANT, arity: 0, a: self.graph.constants.len() as u32 - 1, b: 0 })
+    }
+
     /// The finished graph: only what outputs and guards need, chains of additions as sums.
     fn finish(self, outputs: Vec<u32>) -> Graph<F> {
         let Self { graph: mut old, .. } = self;
         let mut uses = vec![0_u32; old.nodes.len()];
-        outputs.iter().for_each(|&y| uses[y as usize] += 2);
+        for &y in &outputs {
+            uses[y as usize] += 2;
+        }
         for g in &old.guards {
             uses[g.a as usize] += 2;
             uses[g.b as usize] += 2;
@@ -393,8 +416,7 @@ impl<F: BaseFloat> Emit<F> for Builder<F> {
         match found {
             Ok(i) => i,
             Err(place) => {
-                self.graph.constants.push(x);
-                let i = self.push(Node { op: CONSTANT, arity: 0, a: self.graph.constants.len() as u32 - 1, b: 0 });
+                let i = self.new_constant(x);
                 self.table.insert(place, hash, i);
                 i
             }
@@ -470,7 +492,9 @@ impl Chains {
             }
             if chain.len() >= CHAIN {
                 chain.reverse();
-                inner.iter().for_each(|&v| uses[v as usize] = 0);
+                for &v in &inner {
+                    uses[v as usize] = 0;
+                }
                 terms.insert(i, chain);
             }
         }

@@ -221,7 +221,7 @@ pub(super) fn eight_sums<S: Simd, F: BaseFloat>(simd: S, a: [&[F]; 8], b: Option
     let parts: &[F] = pulp::bytemuck::cast_slice(&sums);
     for lane in 0..each {
         for k in 0..8 {
-            totals[k] = totals[k] + parts[k * each + lane];
+            totals[k] += parts[k * each + lane];
         }
     }
     for i in whole * each..n {
@@ -230,7 +230,7 @@ pub(super) fn eight_sums<S: Simd, F: BaseFloat>(simd: S, a: [&[F]; 8], b: Option
                 None => a[k][i],
                 Some(b) => a[k][i] * b[k][i],
             };
-            totals[k] = totals[k] + term;
+            totals[k] += term;
         }
     }
     totals
@@ -332,7 +332,7 @@ pub(super) fn row<F: BaseFloat>(arch: Arch, op: Op<F>, out: &mut [F], x: [Src<'_
                 return row.visit(UnaryLoop { arch, order, out, x: [x[0], x[1]] });
             }
         }
-        Op::Binary(row, order @ ([0, 0] | [1, 0] | [0, 1])) => {
+        Op::Binary(row, order @ ([0 | 1, 0] | [0, 1])) => {
             if let (Src::Lanes(_), Src::Lanes(_)) = (x[0], x[1]) {
                 return row.visit(BinaryLoop { arch, order, out, x });
             }

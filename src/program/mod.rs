@@ -34,6 +34,7 @@ mod memory;
 mod ops;
 mod plan;
 mod points;
+#[allow(clippy::module_inception)]
 mod program;
 mod replay;
 mod runner;

@@ -1,7 +1,7 @@
 //! The operations of graphs and bodies, and the chain rule for each of them.
 
 use crate::number::rules::{BinaryOp, UnaryOp, square};
-use crate::number::{BaseFloat, Dual, Real};
+use crate::number::{BaseFloat, Dual};
 use crate::recording::{Recorder, Source, Step};
 use num_traits::Float;
 
@@ -203,7 +203,7 @@ pub(super) trait Emit<F: BaseFloat> {
 pub(super) fn contribution<F: BaseFloat>(e: &mut impl Emit<F>, op: OpId, k: usize, x: &[u32], y: u32, d: u32) -> u32 {
     match (op, k) {
         (SUM | ADD, _) | (SUB, 0) | (MUL_ADD, 2) => d,
-        (SUB, _) | (NEG, _) => e.apply(NEG, &[d]),
+        (SUB | NEG, _) => e.apply(NEG, &[d]),
         (MUL | MUL_ADD, _) => e.product(d, x[1 - k]),
         (DIV, 0) => e.apply(DIV, &[d, x[1]]),
         (DIV, _) => {
@@ -239,7 +239,7 @@ fn partial<F: BaseFloat>(e: &mut impl Emit<F>, op: OpId, k: usize, x: &[u32], y:
         Partial::Formula(steps, constants, result) => (steps, constants, result),
     };
     let mut known = operands;
-    let mut value = |e: &mut _, known: &[u32], x: Source| match x {
+    let value = |e: &mut _, known: &[u32], x: Source| match x {
         Source::Step(i) => known[i as usize],
         Source::Constant(i) => constant(e, constants[i as usize]),
     };

@@ -261,7 +261,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             Goal::Gradient(n) => n,
         };
         let plan = Compiled {
-            arch: if std::env::var_os("V3").is_some() { Arch::V3(pulp::x86::V3::try_new().unwrap()) } else { Arch::new() },
+            arch: Arch::new(),
             ops: graph.ops.clone(),
             active,
             items: Vec::new(),
@@ -485,30 +485,29 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             let mut full: Vec<u64> = vec![
                 pass as u64,
                 u64::from(into != NONE),
-                known.map_or(1, |d| bits(d).rotate_left(1)),
+                u64::from(known.is_some()),
+                known.map_or(0, bits),
                 lanes.next_multiple_of(LANES).min(4096 / size_of::<F>()) as u64,
             ];
             full.extend(uniform.iter().zip(&wanted).map(|(&u, &w)| u64::from(u) | u64::from(w) << 1));
-            full.extend(shared.iter().map(|c| c.map_or(1, |c| bits(c).rotate_left(1))));
+            full.extend(shared.iter().flat_map(|c| [u64::from(c.is_some()), c.map_or(0, bits)]));
             full.extend(key.iter().map(|&word| u64::from(word)));
-            let code = match self.cache.get(&full) {
-                Some(&code) => code,
-                None => {
-                    let facts = Facts {
-                        uniform: &uniform,
-                        wanted: &wanted,
-                        constants: &shared,
-                        cotangents: &vec![known; shape.roots.len()],
-                        uniform_cotangents: into != NONE,
-                    };
-                    let mut body = Body::new(&mut self.plan.ops, &shape, &facts, pass);
-                    body.contract();
-                    body.contract_chains();
-                    let code = Code::new(&body, &uniform, into != NONE, lanes);
-                    self.plan.codes.push(code);
-                    self.cache.insert(full, self.plan.codes.len() - 1);
-                    self.plan.codes.len() - 1
-                }
+            let code = if let Some(&code) = self.cache.get(&full) {
+                code
+            } else {
+                let facts = Facts {
+                    uniform: &uniform,
+                    wanted: &wanted,
+                    constants: &shared,
+                    cotangents: &vec![known; shape.roots.len()],
+                    uniform_cotangents: into != NONE,
+                };
+                let mut body = Body::new(&mut self.plan.ops, &shape, &facts, pass);
+                body.contract();
+                body.contract_chains();
+                self.plan.codes.push(Code::new(&body, &uniform, into != NONE, lanes));
+                self.cache.insert(full, self.plan.codes.len() - 1);
+                self.plan.codes.len() - 1
             };
             codes[place] = Some(code);
         }

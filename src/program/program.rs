@@ -371,11 +371,6 @@ impl<F: BaseFloat> Program<F> {
     }
 
     #[track_caller]
-    fn check(&self, operation: &str, what: &str, given: usize, expected: usize) {
-        assert!(given == expected, "{operation}: {given} numbers for {what}, where the program has {expected}");
-    }
-
-    #[track_caller]
     fn check_scalar(&self, operation: &str) {
         let outputs = self.outputs();
         assert!(
@@ -419,8 +414,8 @@ impl<F: BaseFloat> Program<F> {
     /// If `x` or `y` has another length than the inputs or the outputs.
     #[track_caller]
     pub fn values(&mut self, x: &[F], y: &mut [F]) -> Result<(), BranchChanged> {
-        self.check("values", "the inputs", x.len(), self.inputs);
-        self.check("values", "the outputs", y.len(), self.outputs());
+        check("values", "the inputs", x.len(), self.inputs);
+        check("values", "the outputs", y.len(), self.outputs());
         let graph = &self.gradient.graph;
         let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
         runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
@@ -443,8 +438,8 @@ impl<F: BaseFloat> Program<F> {
     #[track_caller]
     pub fn value_and_grad(&mut self, x: &[F], gradient: &mut [F]) -> Result<F, BranchChanged> {
         self.check_scalar("value_and_grad");
-        self.check("value_and_grad", "the inputs", x.len(), self.inputs);
-        self.check("value_and_grad", "the gradient", gradient.len(), self.inputs);
+        check("value_and_grad", "the inputs", x.len(), self.inputs);
+        check("value_and_grad", "the gradient", gradient.len(), self.inputs);
         let runner = &mut self.gradient;
         runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
         for (to, &d) in gradient.iter_mut().zip(runner.gradient()) {
@@ -464,9 +459,9 @@ impl<F: BaseFloat> Program<F> {
     /// If `x` and `tangent` have not one number for each input, and `derivatives` one for each output.
     #[track_caller]
     pub fn jvp(&mut self, x: &[F], tangent: &[F], derivatives: &mut [F]) -> Result<(), BranchChanged> {
-        self.check("jvp", "the inputs", x.len(), self.inputs);
-        self.check("jvp", "the tangent", tangent.len(), self.inputs);
-        self.check("jvp", "the derivatives", derivatives.len(), self.outputs());
+        check("jvp", "the inputs", x.len(), self.inputs);
+        check("jvp", "the tangent", tangent.len(), self.inputs);
+        check("jvp", "the derivatives", derivatives.len(), self.outputs());
         let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
         let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Values, exact);
         let runner = self.more.forward.get_or_insert_with(make);
@@ -488,9 +483,9 @@ impl<F: BaseFloat> Program<F> {
     /// If `x` and `products` have not one number for each input, and `cotangent` one for each output.
     #[track_caller]
     pub fn vjp(&mut self, x: &[F], cotangent: &[F], products: &mut [F]) -> Result<(), BranchChanged> {
-        self.check("vjp", "the inputs", x.len(), self.inputs);
-        self.check("vjp", "the cotangent", cotangent.len(), self.outputs());
-        self.check("vjp", "the products", products.len(), self.inputs);
+        check("vjp", "the inputs", x.len(), self.inputs);
+        check("vjp", "the cotangent", cotangent.len(), self.outputs());
+        check("vjp", "the products", products.len(), self.inputs);
         let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
         let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
         let runner = self.more.reverse.get_or_insert_with(make);
@@ -530,7 +525,7 @@ impl<F: BaseFloat> Program<F> {
         for (what, len) in
             [("the inputs", x.len()), ("v", v.len()), ("the gradient", gradient.len()), ("the product", product.len())]
         {
-            self.check("hvp", what, len, self.inputs);
+            check("hvp", what, len, self.inputs);
         }
         let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
         let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Gradient(2 * inputs), exact);
@@ -569,7 +564,7 @@ impl<F: BaseFloat> Program<F> {
     /// If `x` has not one number for each input.
     #[track_caller]
     pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
-        self.check("jacobian", "the inputs", x.len(), self.inputs);
+        check("jacobian", "the inputs", x.len(), self.inputs);
         let (n, m) = (self.inputs, self.outputs());
         let mut jacobian = Array2::zeros((m, n));
         let graph = &self.gradient.graph;
@@ -629,7 +624,7 @@ impl<F: BaseFloat> Program<F> {
     #[track_caller]
     pub fn hessian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
         self.check_scalar("hessian");
-        self.check("hessian", "the inputs", x.len(), self.inputs);
+        check("hessian", "the inputs", x.len(), self.inputs);
         let n = self.inputs;
         let mut hessian = Array2::zeros((n, n));
         let graph = &self.gradient.graph;
@@ -707,6 +702,11 @@ impl<F: BaseFloat> Program<F> {
         batch.set(n, &self.data);
         Some(batch)
     }
+}
+
+#[track_caller]
+fn check(operation: &str, what: &str, given: usize, expected: usize) {
+    assert!(given == expected, "{operation}: {given} numbers for {what}, where the program has {expected}");
 }
 
 fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {

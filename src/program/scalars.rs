@@ -94,11 +94,11 @@ impl<F: BaseFloat> Scalars<F> {
         // The products that are added to an adjoint in one instruction.
         let mut factors = vec![[NONE; 2]; n];
         for v in 0..n {
-            if let (X::Apply(MUL, [a, b, _]), [_], 1) = (body.values[v], &increases[v][..], uses[v]) {
-                if !places.alone {
-                    absorbed[v] = true;
-                    factors[v] = [a, b];
-                }
+            if let (X::Apply(MUL, [a, b, _]), [_], 1, false) =
+                (body.values[v], &increases[v][..], uses[v], places.alone)
+            {
+                absorbed[v] = true;
+                factors[v] = [a, b];
             }
         }
         for v in (0..n).filter(|&v| uses[v] > 0) {

@@ -158,8 +158,9 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
                 padded,
                 width,
             };
+            let mut written = Written { rows, own, adjoints, sums, failed };
             for inst in &code.main {
-                good &= tile.step(simd, inst, rows, own, adjoints, sums, failed);
+                good &= tile.step(simd, inst, &mut written);
             }
             lane += n;
             tiles += 1;
@@ -228,8 +229,8 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize)
         Pattern::Stride(first, step) => {
             let (first, step) = (*first as usize, *step as usize);
             let from = &below[first + lane * step..];
-            for (i, to) in to.iter_mut().enumerate() {
-                *to = from[i * step];
+            for (to, from) in to.iter_mut().zip(from.chunks(step)) {
+                *to = from[0];
             }
         }
         Pattern::Gather(slots) => {
@@ -273,6 +274,15 @@ struct Tile<'a, F> {
     n: usize,
     padded: usize,
     width: usize,
+}
+
+/// What the instructions of a tile write.
+struct Written<'a, F> {
+    rows: &'a mut [F],
+    own: &'a mut [F],
+    adjoints: &'a mut [F],
+    sums: &'a mut [[F; 2]],
+    failed: &'a mut [bool],
 }
 
 /// The rows besides the one that is written.
@@ -327,11 +337,7 @@ impl<F: BaseFloat> Tile<'_, F> {
         &self,
         simd: S,
         inst: &Inst,
-        rows: &mut [F],
-        own: &mut [F],
-        adjoints: &mut [F],
-        sums: &mut [[F; 2]],
-        failed: &mut [bool],
+        Written { rows, own, adjoints, sums, failed }: &mut Written<'_, F>,
     ) -> bool {
         let (out, rest) = match (inst.kind, inst.out) {
             (Kind::Reduce(_) | Kind::Reduce8(_) | Kind::Pull(_) | Kind::Guard(..), _) => {
@@ -361,78 +367,9 @@ impl<F: BaseFloat> Tile<'_, F> {
                 Src::One(x) => out.fill(x),
                 Src::Lanes(x) => out.copy_from_slice(x),
             },
-            Kind::Neg => kernels::map(
-                simd,
-                out,
-                x!(0),
-                #[inline(always)]
-                |a| F::negative(simd, a),
-            ),
-            Kind::Square => kernels::map(
-                simd,
-                out,
-                x!(0),
-                #[inline(always)]
-                |a| F::times(simd, a, a),
-            ),
-            Kind::Add => kernels::zip(
-                simd,
-                out,
-                [x!(0), x!(1)],
-                #[inline(always)]
-                |a, b| F::plus(simd, a, b),
-            ),
-            Kind::Sub => kernels::zip(
-                simd,
-                out,
-                [x!(0), x!(1)],
-                #[inline(always)]
-                |a, b| F::minus(simd, a, b),
-            ),
-            Kind::Mul => kernels::zip(
-                simd,
-                out,
-                [x!(0), x!(1)],
-                #[inline(always)]
-                |a, b| F::times(simd, a, b),
-            ),
-            Kind::Div => kernels::zip(
-                simd,
-                out,
-                [x!(0), x!(1)],
-                #[inline(always)]
-                |a, b| F::over(simd, a, b),
-            ),
-            Kind::Fused(Signs::Plus) => {
-                kernels::zip3(
-                    simd,
-                    out,
-                    [x!(0), x!(1), x!(2)],
-                    #[inline(always)]
-                    |a, b, c| F::times_plus(simd, a, b, c),
-                );
-            }
-            Kind::Fused(Signs::Minus) => {
-                kernels::zip3(
-                    simd,
-                    out,
-                    [x!(0), x!(1), x!(2)],
-                    #[inline(always)]
-                    |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)),
-                );
-            }
-            Kind::Fused(Signs::Reverse) => {
-                kernels::zip3(
-                    simd,
-                    out,
-                    [x!(0), x!(1), x!(2)],
-                    #[inline(always)]
-                    |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c),
-                );
-            }
             Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
             Kind::Dot(k) => self.dot(simd, k, out, &rest),
-            Kind::Reduce(_) | Kind::Reduce8(_) | Kind::Pull(_) | Kind::Guard(..) => {}
+            kind => arithmetic(simd, kind, out, [x!(0), x!(1), x!(2)]),
         }
         true
     }
@@ -446,7 +383,7 @@ impl<F: BaseFloat> Tile<'_, F> {
         // Some vectors of the result stay in registers while the products are added.
         macro_rules! block {
             ($width:literal) => {
-                while done + $width <= out.len() {
+                while out.len() - done >= $width {
                     let mut sums = match start {
                         Src::One(x) => [F::splat(simd, x); $width],
                         Src::Lanes(x) => *vectors::<S, F>(x)[done..].first_chunk::<$width>().expect("whole vectors"),
@@ -515,10 +452,10 @@ impl<F: BaseFloat> Tile<'_, F> {
                     }};
                 }
                 let a = eight!(eight.a);
-                let b = match eight.b {
-                    Some(b) => Some(eight!(b)),
-                    None => None,
-                };
+                let b = eight.b.map(
+                    #[inline(always)]
+                    |b| eight!(b),
+                );
                 let totals = kernels::eight_sums(simd, a, b, eight.shared);
                 for (&k, total) in eight.sums.iter().zip(totals) {
                     sums[k as usize][0] += total;
@@ -542,8 +479,8 @@ impl<F: BaseFloat> Tile<'_, F> {
                     Pattern::Stride(first, step) => {
                         let (first, step) = (*first as usize, *step as usize);
                         let to = &mut adjoints[first + self.lane * step..];
-                        for i in 0..n {
-                            to[i * step] += product(a, b, i);
+                        for (i, to) in to.chunks_mut(step).take(n).enumerate() {
+                            to[0] += product(a, b, i);
                         }
                     }
                     Pattern::Gather(slots) => {
@@ -563,17 +500,94 @@ impl<F: BaseFloat> Tile<'_, F> {
     }
 }
 
+/// An instruction of arithmetic.
+#[inline(always)]
+fn arithmetic<S: Simd, F: BaseFloat>(simd: S, kind: Kind, out: &mut [F], [x, y, z]: [Src<'_, F>; 3]) {
+    match kind {
+        Kind::Neg => kernels::map(
+            simd,
+            out,
+            x,
+            #[inline(always)]
+            |a| F::negative(simd, a),
+        ),
+        Kind::Square => kernels::map(
+            simd,
+            out,
+            x,
+            #[inline(always)]
+            |a| F::times(simd, a, a),
+        ),
+        Kind::Add => kernels::zip(
+            simd,
+            out,
+            [x, y],
+            #[inline(always)]
+            |a, b| F::plus(simd, a, b),
+        ),
+        Kind::Sub => kernels::zip(
+            simd,
+            out,
+            [x, y],
+            #[inline(always)]
+            |a, b| F::minus(simd, a, b),
+        ),
+        Kind::Mul => kernels::zip(
+            simd,
+            out,
+            [x, y],
+            #[inline(always)]
+            |a, b| F::times(simd, a, b),
+        ),
+        Kind::Div => kernels::zip(
+            simd,
+            out,
+            [x, y],
+            #[inline(always)]
+            |a, b| F::over(simd, a, b),
+        ),
+        Kind::Fused(Signs::Plus) => {
+            kernels::zip3(
+                simd,
+                out,
+                [x, y, z],
+                #[inline(always)]
+                |a, b, c| F::times_plus(simd, a, b, c),
+            );
+        }
+        Kind::Fused(Signs::Minus) => {
+            kernels::zip3(
+                simd,
+                out,
+                [x, y, z],
+                #[inline(always)]
+                |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)),
+            );
+        }
+        Kind::Fused(Signs::Reverse) => {
+            kernels::zip3(
+                simd,
+                out,
+                [x, y, z],
+                #[inline(always)]
+                |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c),
+            );
+        }
+        _ => unreachable!("no arithmetic"),
+    }
+}
+
 /// Adds a, or the products a b, from lane `i` on.
 #[inline(always)]
 fn put<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b: Option<&[F]>, i: usize) {
     let a = match a {
         Src::Lanes(a) => Src::Lanes(&a[i..][..to.len()]),
-        one => one,
+        one @ Src::One(_) => one,
     };
-    let b = match b {
-        Some(b) => Some(&b[i..][..to.len()]),
-        None => None,
-    };
+    let b = b.map(
+        #[inline(always)]
+        |b| &b[i..][..to.len()],
+    );
     kernels::add(simd, to, a, b);
 }
 
