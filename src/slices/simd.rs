@@ -46,7 +46,7 @@ pub(crate) fn vectors_mut<S: Simd, F: SimdFloat>(x: &mut [F]) -> &mut [F::Vector
 
 macro_rules! simd_float {
     (
-        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $neg:ident,
+        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
         $sum:ident, $select:ident, $mask:ident, $transpose:ident
     ) => {
         impl SimdFloat for $f {
@@ -82,7 +82,8 @@ macro_rules! simd_float {
             }
             #[inline(always)]
             fn negative<S: Simd>(simd: S, x: S::$v) -> S::$v {
-                simd.$neg(x)
+                // pulp's own negation is not always inlined, and is then compiled without vectors.
+                simd.$sub(simd.$splat(-0.0), x)
             }
             #[inline(always)]
             fn sum_lanes<S: Simd>(simd: S, x: S::$v) -> $f {
@@ -100,11 +101,11 @@ macro_rules! simd_float {
     };
 }
 simd_float!(
-    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s, neg_f32s, reduce_sum_f32s,
+    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s, reduce_sum_f32s,
     select_f32s, mask_between_m32s, transpose_f32
 );
 simd_float!(
-    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, neg_f64s, reduce_sum_f64s,
+    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, reduce_sum_f64s,
     select_f64s, mask_between_m64s, transpose
 );
 
