@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2, Ix1, Ix2};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use wengert::{Optimizer, Param, Params, Sgd, Tape, fuse, init};
 
 /// Time spent on each row.

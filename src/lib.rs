@@ -98,6 +98,7 @@ pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
 
 pub use ndarray;
+pub use rand;
 
 /// The rounding errors of sums, products and statistics.
 ///

@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::data::{Column, Csv, Scaling};
 use wengert::metrics::Confusion;
 use wengert::{Tape, Var, log_sum_exp, mean};

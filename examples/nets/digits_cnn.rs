@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array4, ArrayView4};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::data::{Batches, Column, Csv, gather, gather_rows};
 use wengert::metrics::{Confusion, argmax_rows};
 use wengert::nn::{BatchNorm, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Mode, Relu};

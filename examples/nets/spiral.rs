@@ -13,7 +13,7 @@ use ndarray::{Array2, Ix2, s};
 use plotters::coord::Shift;
 use plotters::prelude::{BitMapBackend, Circle, Color, DrawingArea, IntoDrawingArea, RGBColor, Rectangle, WHITE};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::nn::Linear;
 use wengert::optim::{Adam, Optimizer, Schedule};
 use wengert::watch::COLOURS;

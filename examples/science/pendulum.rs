@@ -13,7 +13,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_distr::Normal;
 use wengert::watch::Chart;
 use wengert::{Adam, Optimizer, Params, Real, SnapshotSchedule, Tape, Var};

@@ -38,6 +38,9 @@
 //! | [`Mode`](crate::nn::Mode) | a note of [`draws`](crate::nn::Mode::draws), after `update_buffers` | [`train_from`](crate::nn::Mode::train_from) |
 //! | [`Accumulator`](crate::optim::Accumulator) | save after a mean, when it is empty | |
 //!
+//! Files hold seeds and counts, never the state of a generator. The numbers that [`Batches`](crate::data::Batches) and
+//! [`Mode`](crate::nn::Mode) draw for them are those of [`ChaCha12Rng`](rand::rngs::ChaCha12Rng), whose stream is fixed.
+//!
 //! The state of an
 //! [update rule](crate::optim::UpdateRule) of your own is saved and resumed like that of a built-in one.
 //! Hyper-parameters are not saved: the program that resumes sets them again.

@@ -5,7 +5,7 @@ use std::array;
 use ndarray::{Array, Array1, ArrayD, ArrayViewD, Axis, Dimension, IxDyn};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::{Dual, Scalar, Seed, Tape, Tensor, Var};
 
 use super::layouts::{LAYOUTS, Layout, PLAIN};
