@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // A line has 64 pixels in 0..=16 and a label.
     let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv.gz")[..])?;
+    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv")[..])?;
     digits.values /= 16.0;
     let (train, test) = digits.split(TEST, seed);
     // Images have one channel.

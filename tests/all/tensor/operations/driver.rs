@@ -126,6 +126,7 @@ pub(super) struct Operation {
 
 /// The numbers that an operand is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "linalg"), allow(dead_code))] // its operations alone take matrices of a kind
 pub(super) enum Sample {
     /// Numbers in an interval.
     Between(f64, f64),
