@@ -1,7 +1,7 @@
 //! A small convolutional net learns to read handwritten digits.
 //!
 //! ```text
-//! cargo run --release --example digits_cnn [SEED]
+//! cargo run --release --features io,watch --example digits_cnn [SEED]
 //! ```
 //!
 //! Prints the confusion matrix of the test, and draws the digits that were read wrongly into

@@ -1,7 +1,7 @@
 //! A small network learns to tell two spirals apart; four pictures show its answers during the training.
 //!
 //! ```text
-//! cargo run --release --example spiral
+//! cargo run --release --features watch --example spiral
 //! ```
 //!
 //! The pictures of the plane go to `target/spiral/boundary.png`, side by side. The colour of a point is the network's

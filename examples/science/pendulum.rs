@@ -1,7 +1,7 @@
 //! Finds the length and the damping of a pendulum from noisy measurements of its angle.
 //!
 //! ```text
-//! cargo run --release --example pendulum [SEED]
+//! cargo run --release --features watch --example pendulum [SEED]
 //! ```
 //!
 //! The model is the equation of motion θ'' = -(g / length) sin θ - damping θ', solved by the classical

@@ -91,7 +91,7 @@ use crate::kit::optim::{Optimizer, State};
 use crate::number::BaseFloat;
 use crate::params::Params;
 
-/// A number type that a file can hold: `f32` or `f64`.
+/// A number type that a file can hold: `f32` or `f64`. Needs the feature `io`.
 pub trait Stored: BaseFloat {
     #[doc(hidden)]
     const DTYPE: Dtype;
@@ -128,7 +128,7 @@ fn state_name(vector: &str, weight: &str) -> String {
     format!("{STATE}{vector}/{weight}")
 }
 
-/// Writes a file of parameters and, if added, of the state that a run needs to be resumed.
+/// Writes a file of parameters and, if added, of the state that a run needs to be resumed. Needs the feature `io`.
 #[derive(Debug)]
 pub struct Writer<'a, F: Stored> {
     params: &'a Params<F>,
