@@ -186,7 +186,8 @@ macro_rules! gemm_scalar {
         }
     };
 }
-/// The product by [`Tiles`]: a function, because the code of the tiles is most of what the crate has to compile.
+/// The product by [`Tiles`]. A function of its own, because the code of the tiles is much of what the crate has to
+/// compile (see M26 in docs/MEASUREMENTS.md).
 #[inline(never)]
 fn in_tiles<F: SimdFloat>(tiles: Tiles<'_, F>) {
     arch().dispatch(tiles);
