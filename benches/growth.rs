@@ -6,45 +6,22 @@
 //!
 //! `cargo bench --bench growth [scalars | batch | width | depth ...]`
 
+mod timer;
+
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2, Ix1, Ix2};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use timer::median;
 use wengert::{Optimizer, Param, Params, Sgd, Tape, fuse, init};
 
-/// Time spent on each row.
-const BUDGET: Duration = Duration::from_millis(500);
-const SAMPLES: usize = 15;
-
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let tables: [(&str, fn()); 4] = [("scalars", scalars), ("batch", batch), ("width", width), ("depth", depth)];
     for (name, table) in tables {
-        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+        if timer::is_wanted(name) {
             table();
         }
     }
-}
-
-/// The median nanoseconds of a call, after one that allocates.
-fn median(mut work: impl FnMut()) -> f64 {
-    work();
-    let start = Instant::now();
-    work();
-    let once = start.elapsed().max(Duration::from_nanos(1));
-    let reps = (BUDGET / SAMPLES as u32).div_duration_f64(once).ceil();
-    let mut samples: Vec<f64> = (0..SAMPLES)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..reps as u64 {
-                work();
-            }
-            start.elapsed().as_secs_f64() * 1e9 / reps
-        })
-        .collect();
-    samples.sort_by(f64::total_cmp);
-    samples[SAMPLES / 2]
 }
 
 /// A chain of nodes with two parents each, and a stencil of three points on a grid of fifty: `fuse` makes each point

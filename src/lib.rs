@@ -45,6 +45,8 @@
 //! - Forward mode: [`Dual`].
 //! - The derivative of each function, and the conventions at special points: [`rules`].
 
+// docs.rs shows beside each item the feature that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Unsafe code is confined to two rooms. Each use has a SAFETY comment, and a measurement if safe code could do the
 // same. Safe code of other rooms has to keep the promises listed in `tape/mod.rs`.
 #![deny(unsafe_code)]
@@ -100,6 +102,7 @@ pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
 
 pub use ndarray;
+pub use rand;
 
 /// The rounding errors of sums, products and statistics.
 ///

@@ -3,19 +3,17 @@
 //! Each net's loss must fall while it warms up, or there is no time for it. `benches/peers` times
 //! other libraries and hand-written code on the same nets.
 
-#![allow(missing_docs)] // criterion's macros make public functions
-
 // Shared with `benches/peers`, hence `pub`.
 #[allow(unreachable_pub)]
 mod rows;
 #[allow(unreachable_pub, dead_code)]
 mod suite;
+#[path = "../timer/mod.rs"]
+mod timer;
 
 use std::rc::Rc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
-fn steps(c: &mut Criterion) {
+fn main() {
     for net in &suite::NETS {
         let problem = Rc::new(net.problem());
         for (idiom, mut model) in [("plain", rows::plain(&problem)), ("best", rows::best(&problem))] {
@@ -26,10 +24,7 @@ fn steps(c: &mut Criterion) {
             let (warm, _) = model.gradient();
             assert!(warm < first, "{} {idiom}: the loss went from {first} to {warm}", net.name);
             model.reset();
-            c.bench_function(&format!("{}/{idiom}", net.name), |b| b.iter(|| model.step()));
+            timer::report(&format!("{}/{idiom}", net.name), || model.step());
         }
     }
 }
-
-criterion_group!(training, steps);
-criterion_main!(training);

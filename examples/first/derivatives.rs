@@ -2,7 +2,7 @@
 //! its step. Writes two pictures, each as PNG and SVG:
 //!
 //! ```text
-//! cargo run --example derivatives [folder]      # default: target/derivatives
+//! cargo run --features watch --example derivatives [folder]      # default: target/derivatives
 //! ```
 //!
 //! Labels need a TrueType font: the file named in the environment variable `FONT`, else one from the usual system

@@ -1,5 +1,5 @@
 //! One function from every side: the loss (w2 (w1 x + b1) + b2 - y)² of two linear layers as a trace, a graph, formulas
-//! and a tangent. Pictures and tables go to `target/explain/`.
+//! and a tangent. Pictures and tables go to `target/explain/`; the drawn graph needs `--features watch`.
 //!
 //! ```text
 //! cargo run --example explain
@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(format!("{folder}/trace.md"), table.to_markdown())?;
     fs::write(format!("{folder}/trace.tex"), table.to_latex())?;
     fs::write(format!("{folder}/graph.dot"), table.picture().to_dot())?;
+    #[cfg(feature = "watch")]
     fs::write(format!("{folder}/graph.svg"), table.picture().to_svg())?;
 
     // The partials as numbers of the tape and as formulas.

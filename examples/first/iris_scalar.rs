@@ -7,9 +7,10 @@
 
 use std::error::Error;
 
+use ndarray::{Array2, Axis};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use wengert::data::{Column, Csv, Scaling};
+use rand::{RngExt, SeedableRng};
+use wengert::data::{Scaling, train_test_split};
 use wengert::metrics::Confusion;
 use wengert::{Tape, Var, log_sum_exp, mean};
 
@@ -39,16 +40,30 @@ fn scores<'t>(weights: &[Var<'t>], flower: &[f64]) -> Vec<Var<'t>> {
     second.chunks(HIDDEN + 1).map(|weights| unit(weights, &hidden)).collect()
 }
 
+/// The four lengths of each flower, and the number of its kind.
+fn iris() -> Result<(Array2<f64>, Vec<usize>), Box<dyn Error>> {
+    let (mut lengths, mut kinds) = (Vec::new(), Vec::new());
+    for line in include_str!("../data/iris.csv").lines().skip(1) {
+        let (flower, kind) = line.rsplit_once(',').ok_or("a line without a kind")?;
+        for length in flower.split(',') {
+            lengths.push(length.parse()?);
+        }
+        kinds.push(kind.parse()?);
+    }
+    Ok((Array2::from_shape_vec((kinds.len(), INPUTS), lengths)?, kinds))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     // The data: four lengths in centimetres and the kind of each flower. A third of the flowers is kept for the test.
-    let csv = Csv::new().labels(Column::Last);
-    let (train, test) = csv.read::<f64>(&include_bytes!("../data/iris.csv")[..])?.split(50, 0);
+    let (flowers, kinds) = iris()?;
+    let (train, test) = train_test_split(kinds.len(), 50, 0);
     // Lengths with mean 0 and standard deviation 1 are easier to learn from.
-    let scaling = Scaling::standard(&train.values);
-    let rows = |table: &ndarray::Array2<f64>| -> Vec<Vec<f64>> {
-        scaling.apply(table).rows().into_iter().map(|row| row.to_vec()).collect()
+    let scaling = Scaling::standard(&flowers.select(Axis(0), &train));
+    let part = |flower_numbers: &[usize]| -> (Vec<Vec<f64>>, Vec<usize>) {
+        let rows = scaling.apply(&flowers.select(Axis(0), flower_numbers));
+        (rows.rows().into_iter().map(|row| row.to_vec()).collect(), flower_numbers.iter().map(|&i| kinds[i]).collect())
     };
-    let (train_rows, test_rows) = (rows(&train.values), rows(&test.values));
+    let ((train_rows, train_kinds), (test_rows, test_kinds)) = (part(&train), part(&test));
 
     // Every weight begins as a small random number; equal weights would stay equal.
     let mut rng = StdRng::seed_from_u64(0);
@@ -67,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let scores = scores(vars, flower);
             log_sum_exp(&scores) - scores[kind]
         };
-        let losses: Vec<Var<'_>> = train_rows.iter().zip(&train.labels).map(loss_of).collect();
+        let losses: Vec<Var<'_>> = train_rows.iter().zip(&train_kinds).map(loss_of).collect();
         let loss = mean(&losses);
         if step % 50 == 0 {
             println!("step {step:3}   loss {:.4}   ({} operations on the tape)", loss.value(), tape.len());
@@ -89,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (0..KINDS.len()).max_by(|&a, &b| scores[a].value().total_cmp(&scores[b].value())).unwrap_or(0)
     };
     let answers: Vec<usize> = test_rows.iter().map(answer).collect();
-    let confusion = Confusion::new(KINDS.len(), &answers, &test.labels).named(KINDS);
+    let confusion = Confusion::new(KINDS.len(), &answers, &test_kinds).named(KINDS);
     println!("\nflowers it has not seen, by kind (rows) and answer (columns)\n\n{confusion}");
     Ok(())
 }

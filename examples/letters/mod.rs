@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rand::distr::weighted::WeightedIndex;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::data::train_test_split;
 use wengert::watch::{History, Progress};
 

@@ -2,7 +2,7 @@
 //! times, and the difference of the gradients.
 //!
 //! ```text
-//! cargo run --release --example data_parallel [THREADS]      # default: all cores
+//! cargo run --release --features parallel --example data_parallel [THREADS]      # default: all cores
 //! ```
 
 use std::error::Error;

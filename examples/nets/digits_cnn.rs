@@ -1,7 +1,7 @@
 //! A small convolutional net learns to read handwritten digits.
 //!
 //! ```text
-//! cargo run --release --example digits_cnn [SEED]
+//! cargo run --release --features io,watch --example digits_cnn [SEED]
 //! ```
 //!
 //! Prints the confusion matrix of the test, and draws the digits that were read wrongly into
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array4, ArrayView4};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::data::{Batches, Column, Csv, gather, gather_rows};
 use wengert::metrics::{Confusion, argmax_rows};
 use wengert::nn::{BatchNorm, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Mode, Relu};
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // A line has 64 pixels in 0..=16 and a label.
     let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv.gz")[..])?;
+    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv")[..])?;
     digits.values /= 16.0;
     let (train, test) = digits.split(TEST, seed);
     // Images have one channel.

@@ -1,7 +1,7 @@
 //! A small network learns to spell given names: the network guesses each letter from the three letters before.
 //!
 //! ```text
-//! cargo run --release --example names [SEED]
+//! cargo run --release --features watch --example names [SEED]
 //! ```
 //!
 //! The model is that of Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, for letters. Its measure

@@ -1,7 +1,7 @@
 //! A transformer of one block learns to spell given names, saves its weights, and draws new names.
 //!
 //! ```text
-//! cargo run --release --example names_gpt [SEED]
+//! cargo run --release --features io,watch --example names_gpt [SEED]
 //! ```
 //!
 //! A decoder as in Radford et al. 2019, "Language models are unsupervised multitask learners": letters and

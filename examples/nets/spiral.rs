@@ -1,7 +1,7 @@
 //! A small network learns to tell two spirals apart; four pictures show its answers during the training.
 //!
 //! ```text
-//! cargo run --release --example spiral
+//! cargo run --release --features watch --example spiral
 //! ```
 //!
 //! The pictures of the plane go to `target/spiral/boundary.png`, side by side. The colour of a point is the network's
@@ -13,7 +13,7 @@ use ndarray::{Array2, Ix2, s};
 use plotters::coord::Shift;
 use plotters::prelude::{BitMapBackend, Circle, Color, DrawingArea, IntoDrawingArea, RGBColor, Rectangle, WHITE};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::nn::Linear;
 use wengert::optim::{Adam, Optimizer, Schedule};
 use wengert::watch::COLOURS;

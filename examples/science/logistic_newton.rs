@@ -2,7 +2,7 @@
 //! Hessian-vector products, each of which is one sweep over dual numbers.
 //!
 //! ```text
-//! cargo run --release --example logistic_newton
+//! cargo run --release --features io,watch,argmin --example logistic_newton
 //! ```
 //!
 //! The data are 30 measurements of cell nuclei for each tumour, and its class, benign or malignant. L-BFGS and plain

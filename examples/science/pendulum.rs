@@ -1,7 +1,7 @@
 //! Finds the length and the damping of a pendulum from noisy measurements of its angle.
 //!
 //! ```text
-//! cargo run --release --example pendulum [SEED]
+//! cargo run --release --features watch --example pendulum [SEED]
 //! ```
 //!
 //! The model is the equation of motion θ'' = -(g / length) sin θ - damping θ', solved by the classical
@@ -13,7 +13,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_distr::Normal;
 use wengert::watch::Chart;
 use wengert::{Adam, Optimizer, Params, Real, SnapshotSchedule, Tape, Var};

@@ -2,7 +2,7 @@
 //! of a patient, and the progression of the disease in a year.
 //!
 //! ```text
-//! cargo run --release --example regression
+//! cargo run --release --features io,watch,linalg --example regression
 //! ```
 //!
 //! Draws the predictions against the measurements into `target/regression/predictions.png`.

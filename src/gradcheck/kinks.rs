@@ -5,7 +5,7 @@
 //! the least and the greatest slope of the function at the point and at random points around the point: the Clarke
 //! subdifferential, approximated by sampled gradients (Burke, Lewis & Overton, SIAM J. Optim. 15 (2005)).
 
-use rand::Rng;
+use rand::RngExt;
 
 use super::report::{Entry, Place, Reason, Verdict};
 use super::run::{CheckRun, Direction, Functional, random_component};

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use num_traits::Float;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::rngs::ChaCha12Rng;
+use rand::{RngExt, SeedableRng};
 
 use super::noise;
 use super::options::{CheckProgress, Coordinates, GradCheck};
@@ -47,7 +47,7 @@ pub(super) struct CheckRun<'a> {
     pub(super) unit: f64,
     /// Relative spacing of each output.
     grain: Vec<f64>,
-    pub(super) rng: RefCell<StdRng>,
+    pub(super) rng: RefCell<ChaCha12Rng>,
     pub(super) entries: RefCell<Vec<Entry>>,
     pub(super) evaluations: Cell<usize>,
     pub(super) gradient_evaluations: Cell<usize>,
@@ -126,7 +126,7 @@ impl<'a> CheckRun<'a> {
             origin: Vec::new(),
             unit: wide(F::epsilon()),
             grain: Vec::new(),
-            rng: RefCell::new(StdRng::seed_from_u64(options.seed)),
+            rng: RefCell::new(ChaCha12Rng::seed_from_u64(options.seed)),
             entries: RefCell::default(),
             evaluations: Cell::new(0),
             gradient_evaluations: Cell::new(0),
@@ -362,7 +362,7 @@ impl<'a> CheckRun<'a> {
 }
 
 /// A random sign times a magnitude in [1/2, 1].
-pub(super) fn random_component(rng: &mut StdRng) -> f64 {
+pub(super) fn random_component(rng: &mut ChaCha12Rng) -> f64 {
     let magnitude = rng.random_range(0.5..1.0);
     if rng.random() { magnitude } else { -magnitude }
 }

@@ -21,7 +21,7 @@
 //! ```
 
 use ndarray::{Array, Dimension, IntoDimension};
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::arena::room;

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::rngs::ChaCha12Rng;
+use rand::{RngExt, SeedableRng};
 
 use super::coloring::Coloring;
 use super::detect;
@@ -391,11 +391,11 @@ const DETECTION: u64 = 1;
 const CHECK: u64 = 2;
 
 /// Random numbers: signs times magnitudes in [1/2, 1).
-struct Random(StdRng);
+struct Random(ChaCha12Rng);
 
 impl Random {
     fn new(seed: u64) -> Self {
-        Self(StdRng::seed_from_u64(seed))
+        Self(ChaCha12Rng::seed_from_u64(seed))
     }
 
     fn number<F: Scalar>(&mut self) -> F {

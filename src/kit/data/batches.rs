@@ -2,20 +2,20 @@
 
 use ndarray::{ArrayBase, ArrayView, Axis, Data, RemoveAxis};
 use rand::SeedableRng;
-use rand::rngs::StdRng;
+use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
 /// Mini-batches of the indices 0..len, in an order that [`shuffle`](Self::shuffle) draws anew.
 ///
 /// Every index occurs once in an epoch. The last batch is smaller if `size` does not divide `len`, unless
 /// [`drop_last`](Self::drop_last) leaves it out. Nothing is allocated after [`new`](Self::new).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Batches {
     order: Vec<usize>,
     size: usize,
     /// The number of examples in an epoch: the first ones of `order`.
     used: usize,
-    rng: StdRng,
+    rng: ChaCha12Rng,
 }
 
 impl Batches {
@@ -27,7 +27,7 @@ impl Batches {
     #[track_caller]
     pub fn new(len: usize, size: usize, seed: u64) -> Self {
         assert!(size > 0, "Batches: a batch of {len} examples needs a size of at least 1");
-        Self { order: (0..len).collect(), size, used: len, rng: StdRng::seed_from_u64(seed) }
+        Self { order: (0..len).collect(), size, used: len, rng: ChaCha12Rng::seed_from_u64(seed) }
     }
 
     /// Sets whether a last batch that is smaller than the others is left out, as a [`BatchNorm`](crate::nn::BatchNorm) needs
@@ -95,6 +95,14 @@ impl Batches {
     }
 }
 
+impl Clone for Batches {
+    fn clone(&self) -> Self {
+        // A generator is no `Clone`, so that nobody draws the same numbers twice by mistake; its state can be copied.
+        let rng = ChaCha12Rng::deserialize_state(&self.rng.serialize_state());
+        Self { order: self.order.clone(), rng, ..*self }
+    }
+}
+
 impl<'a> IntoIterator for &'a Batches {
     type Item = &'a [usize];
     type IntoIter = std::slice::Chunks<'a, usize>;
@@ -117,7 +125,7 @@ impl<'a> IntoIterator for &'a Batches {
 pub fn train_test_split(len: usize, test: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     assert!(test <= len, "train_test_split: {test} test examples were asked for, there are {len} in all");
     let mut train: Vec<usize> = (0..len).collect();
-    train.shuffle(&mut StdRng::seed_from_u64(seed));
+    train.shuffle(&mut ChaCha12Rng::seed_from_u64(seed));
     let test = train.split_off(len - test);
     (train, test)
 }

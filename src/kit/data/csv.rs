@@ -48,7 +48,7 @@ pub struct Csv {
     limit: u64,
 }
 
-/// A column of a table.
+/// A column of a table. Needs the feature `io`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
     /// The column of this name in the header.
@@ -91,7 +91,7 @@ impl Column {
     }
 }
 
-/// Rows of numbers, with class labels if there is a label column; see [`Csv`].
+/// Rows of numbers, with class labels if there is a label column; see [`Csv`]. Needs the feature `io`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<F> {
     /// The names of the columns of `values`: those of the header, or without one their indices in the file from 0.
@@ -105,7 +105,7 @@ pub struct Table<F> {
     pub classes: Vec<String>,
 }
 
-/// The reason that a table could not be read. Lines and columns are counted from 1.
+/// The reason that a table could not be read. Lines and columns are counted from 1. Needs the feature `io`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TableError {

@@ -15,7 +15,9 @@
 //! }
 //! ```
 //!
-//! A seed gives the same order on every machine, for one version of the crate `rand`.
+//! A seed gives the same order on every machine. The random numbers are those of the ChaCha cipher with 12 rounds, whose
+//! stream is fixed ([`ChaCha12Rng`](rand::rngs::ChaCha12Rng)); `StdRng` may be another generator in a later version of
+//! `rand`, and with it the initial weights drawn in the example below.
 //!
 //! | file | content |
 //! |---|---|
@@ -30,7 +32,7 @@
 //!
 //! ```
 //! use rand::rngs::StdRng;
-//! use rand::{Rng, SeedableRng};
+//! use rand::{RngExt, SeedableRng};
 //! use wengert::{data::Batches, init, Params};
 //!
 //! let mut rng = StdRng::seed_from_u64(42);

@@ -2,7 +2,7 @@
 
 use ndarray::Ix1;
 use rand::SeedableRng;
-use rand::rngs::StdRng;
+use rand::rngs::ChaCha12Rng;
 
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
@@ -59,7 +59,8 @@ struct RunningStatistics<F> {
 }
 
 impl<F: Scalar> Mode<F> {
-    /// Training mode. The seed determines all its random numbers.
+    /// Training mode. The seed determines all its random numbers, on every machine: each mask is drawn by a
+    /// [`ChaCha12Rng`], whose stream is fixed.
     pub fn train(seed: u64) -> Self {
         Self::train_from(seed, 0)
     }
@@ -105,13 +106,13 @@ impl<F: Scalar> Mode<F> {
     }
 
     /// A random generator for one mask, another one for each call; `None` in evaluation.
-    pub(super) fn generator(&mut self) -> Option<StdRng> {
+    pub(super) fn generator(&mut self) -> Option<ChaCha12Rng> {
         let training = self.training.as_mut()?;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&training.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&training.draws.to_le_bytes());
         training.draws += 1;
-        Some(StdRng::from_seed(seed))
+        Some(ChaCha12Rng::from_seed(seed))
     }
 
     /// Changes a buffer, in training: `next(i, old)` is the new value of its i-th number.

@@ -155,7 +155,7 @@ impl<'a, F: Scalar> Objective<'a, F> {
     }
 }
 
-/// The reason why a solver's result is no minimum; see [`Objective::minimum`].
+/// The reason why a solver's result is no minimum; see [`Objective::minimum`]. Needs the feature `argmin`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NotConverged<F> {
@@ -220,7 +220,7 @@ impl<'a, F: Scalar> Hessian for Objective<'a, F> {
     }
 }
 
-/// The Hessian at a point, as its product with any vector.
+/// The Hessian at a point, as its product with any vector. Needs the feature `argmin`.
 #[derive(Clone)]
 pub struct HessianProduct<'a, F> {
     point: Vec<F>,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-/// The reason why parameters or training state could not be saved or loaded.
+/// The reason why parameters or training state could not be saved or loaded. Needs the feature `io`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveError {

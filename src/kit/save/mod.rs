@@ -38,6 +38,9 @@
 //! | [`Mode`](crate::nn::Mode) | a note of [`draws`](crate::nn::Mode::draws), after `update_buffers` | [`train_from`](crate::nn::Mode::train_from) |
 //! | [`Accumulator`](crate::optim::Accumulator) | save after a mean, when it is empty | |
 //!
+//! Files hold seeds and counts, never the state of a generator. The numbers that [`Batches`](crate::data::Batches) and
+//! [`Mode`](crate::nn::Mode) draw for them are those of [`ChaCha12Rng`](rand::rngs::ChaCha12Rng), whose stream is fixed.
+//!
 //! The state of an
 //! [update rule](crate::optim::UpdateRule) of your own is saved and resumed like that of a built-in one.
 //! Hyper-parameters are not saved: the program that resumes sets them again.
@@ -88,7 +91,7 @@ use crate::kit::optim::{Optimizer, State};
 use crate::number::BaseFloat;
 use crate::params::Params;
 
-/// A number type that a file can hold: `f32` or `f64`.
+/// A number type that a file can hold: `f32` or `f64`. Needs the feature `io`.
 pub trait Stored: BaseFloat {
     #[doc(hidden)]
     const DTYPE: Dtype;
@@ -125,7 +128,7 @@ fn state_name(vector: &str, weight: &str) -> String {
     format!("{STATE}{vector}/{weight}")
 }
 
-/// Writes a file of parameters and, if added, of the state that a run needs to be resumed.
+/// Writes a file of parameters and, if added, of the state that a run needs to be resumed. Needs the feature `io`.
 #[derive(Debug)]
 pub struct Writer<'a, F: Stored> {
     params: &'a Params<F>,

@@ -12,7 +12,7 @@ use super::{place_of_sum, state_name, sum_text};
 use crate::kit::optim::Optimizer;
 use crate::params::Params;
 
-/// A safetensors file, read into memory and checked to be whole.
+/// A safetensors file, read into memory and checked to be whole. Needs the feature `io`.
 #[derive(Clone, Debug)]
 pub struct Reader {
     data: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct Reader {
     metadata: BTreeMap<String, String>,
 }
 
-/// The outcome of [`Reader::load_partial`].
+/// The outcome of [`Reader::load_partial`]. Needs the feature `io`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Partial {

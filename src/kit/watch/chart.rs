@@ -10,12 +10,13 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 /// The colours of Okabe and Ito as red, green and blue; colour-blind eyes can tell them apart.
+/// Needs the feature `watch`.
 pub const COLOURS: [(u8, u8, u8); 6] =
     [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233)];
 
 const INK: RGBColor = RGBColor(70, 70, 70);
 
-/// Lines and dots over two axes, as PNG or SVG.
+/// Lines and dots over two axes, as PNG or SVG. Needs the feature `watch`.
 ///
 /// Text needs a TrueType font, in an SVG only to be measured. The font is the file named in the environment variable
 /// `FONT`, else one from the usual system folders. Without a font a chart is drawn without text.
@@ -58,7 +59,7 @@ enum Mark {
     Dots,
 }
 
-/// The reason that a chart could not be drawn.
+/// The reason that a chart could not be drawn. Needs the feature `watch`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ChartError {

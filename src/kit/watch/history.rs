@@ -2,7 +2,7 @@
 
 use super::Chart;
 
-/// The record of a training: named curves of numbers.
+/// The record of a training: named curves of numbers. Needs the feature `watch`.
 ///
 /// ```
 /// let mut history = wengert::watch::History::new();

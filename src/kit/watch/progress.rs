@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress bar with loss, learning rate, speed and time left, on the standard error stream. Nothing is drawn if that
-/// stream is not a terminal.
+/// stream is not a terminal. Needs the feature `watch`.
 #[derive(Clone, Debug)]
 pub struct Progress {
     bar: ProgressBar,

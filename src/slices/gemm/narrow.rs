@@ -10,34 +10,26 @@ use crate::slices::simd::{SimdFloat, lanes, vectors};
 
 /// The product by tiles of its transpose `cᵀ = bᵀ·aᵀ`, because the few columns of `c` would leave lanes empty.
 ///
-/// It needs contiguous columns of `a`, contiguous rows of `c`, contiguous rows or columns of `b`, and `k > 0`.
-pub(super) struct Flipped<'a, F> {
-    pub(super) c: MatMut<'a, F>,
-    pub(super) a: Mat<'a, F>,
-    pub(super) b: Mat<'a, F>,
-    pub(super) update: Store,
-    /// Memory for the tiles, and for cᵀ.
-    pub(super) scratch: &'a mut [Vec<F>; 2],
-}
-
-impl<F: SimdFloat> WithSimd for Flipped<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { c: MatMut { data, layout }, a, b, update, scratch } = self;
-        let [m, n] = layout.shape;
-        let [scratch, product] = scratch;
-        if product.len() < m * n {
-            product.resize(m * n, F::zero());
-        }
-        let c = MatMut::new(product, 0, [n, m], [m as isize, 1]);
-        Tiles { c, a: b.t(), b: a.t(), update: Store::Set, scratch }.with_simd(simd);
-        for i in 0..m {
-            let start = layout.at(i, 0);
-            for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
-                *c = if update == Store::Add { *c + x } else { x };
-            }
+/// It needs contiguous columns of `a`, contiguous rows of `c`, contiguous rows or columns of `b`, and `k > 0`. The
+/// memory is for the tiles, and for cᵀ.
+pub(super) fn flipped<F: SimdFloat>(
+    MatMut { data, layout }: MatMut<'_, F>,
+    a: Mat<'_, F>,
+    b: Mat<'_, F>,
+    update: Store,
+    [scratch, product]: &mut [Vec<F>; 2],
+    tiles: impl FnOnce(Tiles<'_, F>),
+) {
+    let [m, n] = layout.shape;
+    if product.len() < m * n {
+        product.resize(m * n, F::zero());
+    }
+    let c = MatMut::new(product, 0, [n, m], [m as isize, 1]);
+    tiles(Tiles { c, a: b.t(), b: a.t(), update: Store::Set, scratch });
+    for i in 0..m {
+        let start = layout.at(i, 0);
+        for (c, &x) in data[start..start + n].iter_mut().zip(product[i..].iter().step_by(m)) {
+            *c = if update == Store::Add { *c + x } else { x };
         }
     }
 }
@@ -66,11 +58,11 @@ impl<F: SimdFloat> WithSimd for Dots<'_, F> {
             columns.resize(k * n, F::zero());
         }
         pack(&mut columns[..k * n], k, self.b.t(), 0, 0, k);
-        let rows = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
         let mut i = 0;
         while i < m {
             i += match m - i {
-                4.. if rows == 4 => self.rows::<S, 4>(simd, i, &columns),
+                // A constant block, so that the other instruction sets do not compile what they never run.
+                4.. if const { S::REGISTER_COUNT >= 32 } => self.rows::<S, 4>(simd, i, &columns),
                 2.. => self.rows::<S, 2>(simd, i, &columns),
                 _ => self.rows::<S, 1>(simd, i, &columns),
             };

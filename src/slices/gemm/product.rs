@@ -10,9 +10,9 @@ use pulp::Arch;
 use super::large::large;
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
-use super::narrow::{Dots, Flipped};
+use super::narrow::{Dots, flipped};
 use super::tiles::Tiles;
-use crate::slices::simd::Dot;
+use crate::slices::simd::{Dot, SimdFloat};
 use crate::slices::{Cascade, LongSum};
 
 /// Computes `c = a·b` or `c += a·b`, for shapes `[m, n]`, `[m, k]` and `[k, n]`. For `k = 0` the product is zero.
@@ -125,7 +125,7 @@ macro_rules! gemm_scalar {
             /// |---|---|---|
             /// | `loops` | w ≤ 64, or w ≤ 256 where `Tiles` does not apply | |
             /// | `Dots` | n below 64 bytes, k from 256 bytes, m ≥ 4 | rows of a, rows of c unless n = 1 |
-            /// | `Flipped` | 1 < n below 64 bytes, m from 128 bytes, w ≥ 2¹² | columns of a, rows of c, either of b |
+            /// | `flipped` | 1 < n below 64 bytes, m from 128 bytes, w ≥ 2¹² | columns of a, rows of c, either of b |
             /// | `Tiles` | n up to 128 bytes, k > 2, w ≤ 2²¹ | rows of c, either of a, rows of b |
             /// | `Tiles` | n above 128 bytes, k > 2, w up to 2¹⁶ bytes | rows of c, either of a, rows of b |
             /// | `Tiles` | m, n ≥ 8, w ≤ 2¹⁶ (`f32`) or 2¹³ (`f64`) | rows of c, either of a, columns of b |
@@ -133,7 +133,7 @@ macro_rules! gemm_scalar {
             ///
             /// The bounds were chosen by times (see M19 in docs/MEASUREMENTS.md). Tiles win where the `gemm` crate
             /// would pad a narrow c, and where it would copy more than there is to compute. If c has fewer columns than
-            /// a vector has lanes, vectors run along the sums (`Dots`) or along the columns of c (`Flipped`).
+            /// a vector has lanes, vectors run along the sums (`Dots`) or along the columns of c (`flipped`).
             fn product(c: MatMut<'_, $f>, a: Mat<'_, $f>, b: Mat<'_, $f>, update: Store) {
                 thread_local!(static SCRATCH: RefCell<[Vec<$f>; 2]> = const { RefCell::new([vec![], vec![]]) });
                 let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
@@ -171,12 +171,10 @@ macro_rules! gemm_scalar {
                     });
                 } else if rows && m * size >= 128 && work >= 1 << 12 {
                     SCRATCH.with_borrow_mut(|scratch| {
-                        arch().dispatch(Flipped { c, a, b, update, scratch });
+                        flipped(c, a, b, update, scratch, in_tiles);
                     });
                 } else if tiles {
-                    SCRATCH.with_borrow_mut(|[scratch, _]| {
-                        arch().dispatch(Tiles { c, a, b, update, scratch });
-                    });
+                    SCRATCH.with_borrow_mut(|[scratch, _]| in_tiles(Tiles { c, a, b, update, scratch }));
                 } else {
                     large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
                 }
@@ -188,6 +186,13 @@ macro_rules! gemm_scalar {
         }
     };
 }
+/// The product by [`Tiles`]. A function of its own, because the code of the tiles is much of what the crate has to
+/// compile (see M26 in docs/MEASUREMENTS.md).
+#[inline(never)]
+fn in_tiles<F: SimdFloat>(tiles: Tiles<'_, F>) {
+    arch().dispatch(tiles);
+}
+
 gemm_scalar!(f32, gemm_f32, columns up to 1 << 16);
 gemm_scalar!(f64, gemm_f64, columns up to 1 << 13);
 

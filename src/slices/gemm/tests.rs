@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::large::{Gemm, large};
 use super::loops::loops;
 use super::mat::{Mat, MatLayout, MatMut, Store};
-use super::narrow::{Dots, Flipped};
+use super::narrow::{Dots, flipped};
 use super::product::{GemmScalar, dot, matmul};
 use super::tiles::Tiles;
 use crate::slices::simd::SimdFloat;
@@ -99,7 +99,7 @@ impl Way {
             Way::Tiles(isa) => isa.dispatch(Tiles { c, a, b, update, scratch }),
             Way::Flipped(isa) => {
                 let scratch = &mut [std::mem::take(scratch), vec![F::of(f64::NAN); 5]];
-                isa.dispatch(Flipped { c, a, b, update, scratch });
+                flipped(c, a, b, update, scratch, |tiles| isa.dispatch(tiles));
             }
             Way::Dots(isa) => isa.dispatch(Dots { c, a, b, update, scratch }),
         }

@@ -77,7 +77,8 @@ impl<F: SimdFloat> Tiles<'_, F> {
         let mut i = 0;
         while i < m {
             i += match m - i {
-                8.. if S::REGISTER_COUNT >= 32 => self.tile::<S, 8, V>(simd, i, j, width, panel),
+                // A constant block, so that the other instruction sets do not compile what they never run.
+                8.. if const { S::REGISTER_COUNT >= 32 } => self.tile::<S, 8, V>(simd, i, j, width, panel),
                 4.. => self.tile::<S, 4, V>(simd, i, j, width, panel),
                 2.. => self.tile::<S, 2, V>(simd, i, j, width, panel),
                 _ => self.tile::<S, 1, V>(simd, i, j, width, panel),

@@ -21,7 +21,7 @@ impl Sealed for Ix2 {}
 impl Columns for Ix1 {}
 impl Columns for Ix2 {}
 
-/// The factors of PA = LU for a matrix A on a tape: see [`Tensor::factorize`].
+/// The factors of PA = LU for a matrix A on a tape: see [`Tensor::factorize`]. Needs the feature `linalg`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lu<'t, F: Scalar> {
     matrix: Tensor<'t, F, Ix2>,

@@ -1,6 +1,5 @@
 //! Derivatives of whole functions in one call.
 
-mod argmin_functions;
 mod arguments;
 mod arrays;
 mod grad;

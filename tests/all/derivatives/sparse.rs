@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ndarray::{Array2, array};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::{
     BaseFloat, Real, SparseHessian, SparseJacobian, SparseMatrix, Tape, Var, dot, fuse, hessian, jacobian, norm,
     sparse_hessian, sparse_jacobian, sum,

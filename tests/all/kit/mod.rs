@@ -5,5 +5,7 @@ mod init;
 mod metrics;
 mod nn;
 mod optim;
+#[cfg(feature = "parallel")]
 mod parallel;
+#[cfg(feature = "watch")]
 mod watch;

@@ -3,7 +3,6 @@
 mod bad_input;
 mod checkpoint;
 mod operators;
-mod programs;
 mod seeds;
 mod sums;
 mod weights;

@@ -55,12 +55,6 @@ pub(crate) fn assert_all_rounded(got: &[f64], want: &[f64]) {
     }
 }
 
-/// Tells whether two computations of one number agree but for the order of their roundings. `scale` is the size of
-/// the numbers that were added.
-pub(crate) fn agree(a: f64, b: f64, scale: f64) -> bool {
-    (a - b).abs() <= 1e-12 * (1.0 + a.abs() + scale)
-}
-
 /// The largest absolute value, or 0.
 pub(crate) fn largest(values: impl IntoIterator<Item: Borrow<f64>>) -> f64 {
     values.into_iter().fold(0.0, |largest: f64, x| largest.max(x.borrow().abs()))

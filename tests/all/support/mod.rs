@@ -1,7 +1,6 @@
 //! Helpers of tests in more than one module. Test targets of their own take single files by `#[path]`, and only they
 //! take `allocator.rs`.
 
-pub(crate) mod cases;
 pub(crate) mod close;
 pub(crate) mod differences;
 pub(crate) mod functions;

@@ -33,6 +33,7 @@ fn losses<F: Scalar>() -> Vec<(&'static str, Loss<F>, f64, [f64; 3])> {
         ("padded", |e, b| (e * b).pad(&[(1, 0), (0, 0)], F::one()).sum() + b.sum(), 9.0, [1.0; 3]),
         ("affine", |e, b| e.affine(b.broadcast((3, 3)), b).square().sum(), 0.0, [0.0; 3]),
         ("normalised", |e, b| (e + b).layer_norm(F::Base::one_()).sum(), 0.0, [0.0; 3]),
+        #[cfg(feature = "linalg")]
         ("determinant", |e, b| e.dot(e.t()).det() * b.at([0]), 1.0, [1.0, 0.0, 0.0]),
         (
             "straight",

@@ -2,13 +2,13 @@
 
 mod accuracy;
 mod as_scalars;
-mod broadcasting;
 mod constants_of_duals;
 mod copy;
 mod custom;
 mod dense;
 mod empty;
 mod huge;
+#[cfg(feature = "linalg")]
 mod linalg;
 mod loss;
 mod operations;

@@ -12,7 +12,9 @@ mod driver;
 pub(crate) mod layouts;
 
 use ndarray::{Array, Array1, Array2, ArrayD, Axis, Dimension, Ix1, Ix2, Ix3, Ix4, IxDyn, Slice, array, s};
-use wengert::{Activation, BaseFloat, Conv, Diag, Pool, Scalar, Tensor, Uplo};
+use wengert::{Activation, BaseFloat, Conv, Pool, Scalar, Tensor};
+#[cfg(feature = "linalg")]
+use wengert::{Diag, Uplo};
 
 pub(crate) use driver::Number;
 use driver::{Dyn, Operation, Output, Outputs, ROW, Row, Sample, Values, Way, check};
@@ -56,6 +58,7 @@ macro_rules! operations {
 }
 
 mod elementwise;
+#[cfg(feature = "linalg")]
 mod linalg;
 mod loss;
 mod products;
@@ -94,7 +97,9 @@ const PAIRS: Cases = &[
 ];
 /// Two operands of one shape.
 const EQUAL: Cases = &[&[&[], &[]], &[&[1], &[1]], &[&[3, 4], &[3, 4]], &[&[2, 1, 3], &[2, 1, 3]], &[&[35], &[35]]];
+#[cfg(feature = "linalg")]
 const MATRICES: Cases = &[&[&[1, 1]], &[&[2, 2]], &[&[3, 3]], &[&[4, 4]], &[&[0, 0]]];
+#[cfg(feature = "linalg")]
 const SYSTEMS: Cases = &[
     &[&[3, 3], &[3]],
     &[&[3, 3], &[3, 2]],

@@ -45,7 +45,7 @@ fn plain_and_gzipped_by_reader_and_by_path() {
 
 #[test]
 fn digits_of_the_example() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits.csv.gz");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits.csv");
     let table: Table<f32> = Csv::new().header(false).labels(Column::Last).open(file).unwrap();
     assert_eq!(table.values.dim(), (1797, 64));
     assert!(

@@ -39,6 +39,14 @@ fn dropout_keeps_the_mean_and_passes_in_evaluation() {
     assert!(gradient.iter().any(|g| *g == 0.0) && gradient.iter().any(|g| *g == 2.0));
 }
 
+/// The numbers of ChaCha with 12 rounds, whose seed are the mode's seed and the number of draws: those of rand 0.9's
+/// `StdRng`, below one half.
+#[test]
+fn masks_of_a_seed_are_fixed() {
+    let mask = dropped(&mut Mode::train_from(5, 3), 0.5, 12);
+    assert_eq!(mask.to_vec(), [2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
+}
+
 #[test]
 fn one_seed_governs_all_masks() {
     let draw = |mode: &mut Mode<f64>| [dropped(mode, 0.5, 64), dropped(mode, 0.5, 64)];

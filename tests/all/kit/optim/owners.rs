@@ -125,6 +125,7 @@ fn a_gradient_moves_its_own_model() {
     assert!(message_of(|| sgd.step(&mut b, of_b)).contains("a weight was added since"));
 }
 
+#[cfg(feature = "parallel")]
 #[test]
 fn parts_of_a_batch_give_a_gradient_of_the_model() {
     let ((a, v), (mut b, _)) = (model(), model());

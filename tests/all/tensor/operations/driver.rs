@@ -5,7 +5,7 @@ use std::array;
 use ndarray::{Array, Array1, ArrayD, ArrayViewD, Axis, Dimension, IxDyn};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::{Dual, Scalar, Seed, Tape, Tensor, Var};
 
 use super::layouts::{LAYOUTS, Layout, PLAIN};
@@ -126,6 +126,7 @@ pub(super) struct Operation {
 
 /// The numbers that an operand is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "linalg"), allow(dead_code))] // its operations alone take matrices of a kind
 pub(super) enum Sample {
     /// Numbers in an interval.
     Between(f64, f64),

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
 use wengert::{Dual, Gradient, Real, Tape, Var, dot, fuse};
 
-use crate::support::cases::config;
-use crate::support::close::{agree, largest};
-use crate::support::differences::{difference, noise};
+use crate::cases::{agree, config};
+use crate::close::largest;
+use crate::differences::{difference, noise};
 
 const INPUTS: usize = 3;
 

@@ -4,7 +4,7 @@
 use argmin_testfunctions::*;
 use num_traits::Float;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use wengert::{Dual, Real, Var, grad, hessian};
 
 type Lane<'t> = Var<'t, Dual<f64, 8>>;

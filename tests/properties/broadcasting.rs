@@ -4,9 +4,9 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 use proptest::prelude::*;
 use wengert::{Tape, Tensor, Var};
 
-use crate::support::cases::config;
-use crate::support::close::agree;
-use crate::support::linearity::{integers, weigh};
+use crate::cases::{agree, config};
+
+use crate::linearity::{integers, weigh};
 
 /// The memory layout of an operand.
 #[derive(Clone, Copy, Debug)]

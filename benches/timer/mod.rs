@@ -1,0 +1,49 @@
+//! The time of a call, and the rows that the command line asks for.
+
+#![allow(dead_code)] // each bench takes what it needs
+
+use std::time::{Duration, Instant};
+
+/// Time spent on each row.
+const BUDGET: Duration = Duration::from_millis(500);
+const SAMPLES: usize = 15;
+
+/// True if the command line has no name, or one that the row's name contains: `cargo bench --bench training -- T4`.
+pub(crate) fn is_wanted(row: &str) -> bool {
+    let mut names = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    names.peek().is_none() || names.any(|name| row.contains(&name))
+}
+
+/// The median nanoseconds of a call, after one that allocates.
+pub(crate) fn median(work: impl FnMut()) -> f64 {
+    samples(work)[SAMPLES / 2]
+}
+
+/// Prints a row, if it is wanted: its name, the median nanoseconds of a call and the quartiles around it.
+pub(crate) fn report(row: &str, work: impl FnMut()) {
+    if is_wanted(row) {
+        let samples = samples(work);
+        let [low, median, high] = [SAMPLES / 4, SAMPLES / 2, SAMPLES - 1 - SAMPLES / 4].map(|i| samples[i]);
+        println!("{row:26} {median:13.1} ns   {low:.1} to {high:.1}");
+    }
+}
+
+/// Nanoseconds of a call in ascending order, each the mean of many calls.
+fn samples(mut work: impl FnMut()) -> Vec<f64> {
+    work();
+    let start = Instant::now();
+    work();
+    let once = start.elapsed().max(Duration::from_nanos(1));
+    let reps = (BUDGET / SAMPLES as u32).div_duration_f64(once).ceil();
+    let mut samples: Vec<f64> = (0..SAMPLES)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..reps as u64 {
+                work();
+            }
+            start.elapsed().as_secs_f64() * 1e9 / reps
+        })
+        .collect();
+    samples.sort_by(f64::total_cmp);
+    samples
+}
