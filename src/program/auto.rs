@@ -87,8 +87,7 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
         self.run(x, |program| program.value_and_grad(x, gradient))
     }
 
-    /// The value, the gradient and the product of the Hessian and `v`, by the program for `x`: see
-    /// [`Program::value_grad_hvp`].
+    /// The gradient at `x`, and the product of the Hessian and `v`: see [`Program::grad_and_hvp`].
     ///
     /// # Errors
     ///
@@ -98,22 +97,22 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
     ///
     /// If the slices differ in length.
     #[track_caller]
-    pub fn value_grad_hvp(
+    pub fn grad_and_hvp(
         &mut self,
         x: &[F],
         v: &[F],
         gradient: &mut [F],
         product: &mut [F],
-    ) -> Result<F, ProgramError> {
+    ) -> Result<(), ProgramError> {
         assert!(
             [v.len(), gradient.len(), product.len()] == [x.len(); 3],
-            "value_grad_hvp: {} numbers for v, {} for the gradient and {} for the product of {} inputs",
+            "grad_and_hvp: {} numbers for v, {} for the gradient and {} for the product of {} inputs",
             v.len(),
             gradient.len(),
             product.len(),
             x.len()
         );
-        self.run(x, |program| program.value_grad_hvp(x, v, gradient, product))
+        self.run(x, |program| program.grad_and_hvp(x, v, gradient, product))
     }
 
     /// Runs the program whose branches are those at `x`.

@@ -12,7 +12,7 @@ use crate::number::BaseFloat;
 use crate::recording::Test;
 
 /// The least number of lanes that a group should have.
-pub(super) const FEW: usize = 8;
+pub(super) const FEW: usize = 16;
 
 /// The longest sum that stays within a cone where few sums are alike.
 const LONG: usize = 100;

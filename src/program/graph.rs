@@ -97,8 +97,9 @@ impl<F: BaseFloat> Graph<F> {
         Some(b.finish(outputs))
     }
 
-    /// The graph of the directional derivatives Σ ∂yₖ/∂xᵢ·tᵢ of all outputs, and behind them the outputs. Its inputs are
-    /// the first `n` of this graph, a tangent for each of them, and the others.
+    /// The graph of the directional derivatives Σ ∂yₖ/∂xᵢ·tᵢ of all outputs. Its inputs are the first `n` of this graph, a
+    /// tangent for each of them, and the others. The outputs themselves are left out: with them, the parts that are
+    /// alike would have several results, and fall apart.
     pub(super) fn jvp(&self, n: usize) -> Self {
         let mut b = Builder::with_ops(self.ops.clone(), self.inputs + n, 3 * self.nodes.len());
         let mut y: Vec<u32> = Vec::with_capacity(self.nodes.len());
@@ -117,8 +118,13 @@ impl<F: BaseFloat> Graph<F> {
                     terms.clear();
                     for (k, a) in self.operands(i).enumerate().take(self.differentiable(i)) {
                         let t = tangent[a as usize];
-                        if t != NONE {
-                            terms.push(contribution(&mut b, op, k, &x, value, t));
+                        if t == NONE {
+                            continue;
+                        }
+                        match b.graph.nodes[t as usize] {
+                            // The tangent of a product in a sum is two products in that sum.
+                            Node { op: ADD, a: p, b: q, .. } if op == SUM => terms.extend([p, q]),
+                            _ => terms.push(contribution(&mut b, op, k, &x, value, t)),
                         }
                     }
                     (value, b.sum(&terms))
@@ -127,20 +133,18 @@ impl<F: BaseFloat> Graph<F> {
             y.push(value);
             tangent.push(t);
         }
-        let mut outputs: Vec<u32> = Vec::with_capacity(2 * self.outputs.len());
+        let mut outputs: Vec<u32> = Vec::with_capacity(self.outputs.len());
         for &k in &self.outputs {
             let t = tangent[k as usize];
             outputs.push(if t == NONE { b.constant(F::zero()) } else { t });
         }
-        outputs.extend(self.outputs.iter().map(|&k| y[k as usize]));
         for g in &self.guards {
             b.guard(Guard { a: y[g.a as usize], b: y[g.b as usize], ..*g });
         }
         b.finish(outputs)
     }
 
-    /// The graph of Σ wₖ·yₖ over all outputs, where the weights w are inputs behind those of this graph. The outputs
-    /// themselves come behind the sum.
+    /// The graph of Σ wₖ·yₖ over all outputs, where the weights w are inputs behind those of this graph.
     pub(super) fn weighted(&self) -> Self {
         let mut b = Builder::with_ops(self.ops.clone(), self.inputs + self.outputs.len(), self.nodes.len());
         let y = b.copy(self);
@@ -155,8 +159,7 @@ impl<F: BaseFloat> Graph<F> {
         for g in &self.guards {
             b.guard(Guard { a: y[g.a as usize], b: y[g.b as usize], ..*g });
         }
-        let outputs = std::iter::once(total).chain(self.outputs.iter().map(|&k| y[k as usize])).collect();
-        b.finish(outputs)
+        b.finish(vec![total])
     }
 
     /// A node in terms of the inputs, which have the names x0, x1, ... Below some operations there are dots.

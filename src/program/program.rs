@@ -67,6 +67,7 @@ use crate::sealed::Seal;
 #[derive(Clone, Debug)]
 pub struct Program<F = f64> {
     inputs: usize,
+    steps: usize,
     data: Vec<F>,
     exact: bool,
     gradient: Runner<F>,
@@ -313,10 +314,11 @@ impl<F: BaseFloat> Program<F> {
             Some(graph) if graph.nodes.len() < LIMIT => graph,
             _ => return Err(ProgramError::TooLarge { operations: recording.len() }),
         };
+        let steps = recording.len();
         drop(recording);
         let goal = if graph.outputs.len() == 1 { Goal::Gradient(inputs) } else { Goal::Values };
         let gradient = Runner::new(Arc::new(graph), goal, false);
-        Ok(Self { inputs, data: data.to_vec(), exact: false, gradient, more: More::default() })
+        Ok(Self { inputs, steps, data: data.to_vec(), exact: false, gradient, more: More::default() })
     }
 
     /// The same program with the order of operations and the roundings of the recording, or without. The value is that
@@ -337,6 +339,11 @@ impl<F: BaseFloat> Program<F> {
     /// The number of outputs.
     pub fn outputs(&self) -> usize {
         self.graph().outputs.len()
+    }
+
+    /// The number of operations that were recorded.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// The bytes of memory that the plan of the gradient takes.
@@ -494,15 +501,15 @@ impl<F: BaseFloat> Program<F> {
         Ok(())
     }
 
-    /// The value of a function with one output, its gradient and the product of its Hessian and the vector `v`.
+    /// The gradient of a function with one output, and the product of its Hessian and the vector `v`.
     ///
     /// ```
     /// use wengert::Program;
     ///
     /// let mut f = Program::new(|x| x[0] * x[0] * x[1], &[1.0, 1.0])?;
     /// let (mut gradient, mut product) = ([0.0; 2], [0.0; 2]);
-    /// let value = f.value_grad_hvp(&[3.0, 2.0], &[1.0, 0.0], &mut gradient, &mut product)?;
-    /// assert_eq!((value, gradient, product), (18.0, [12.0, 9.0], [4.0, 6.0]));
+    /// f.grad_and_hvp(&[3.0, 2.0], &[1.0, 0.0], &mut gradient, &mut product)?;
+    /// assert_eq!((gradient, product), ([12.0, 9.0], [4.0, 6.0]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -514,28 +521,18 @@ impl<F: BaseFloat> Program<F> {
     ///
     /// If a slice has not one number for each input, or if there are several outputs.
     #[track_caller]
-    pub fn value_grad_hvp(
+    pub fn grad_and_hvp(
         &mut self,
         x: &[F],
         v: &[F],
         gradient: &mut [F],
         product: &mut [F],
-    ) -> Result<F, BranchChanged> {
-        self.check_scalar("hvp");
-        for (what, len) in
-            [("the inputs", x.len()), ("v", v.len()), ("the gradient", gradient.len()), ("the product", product.len())]
-        {
-            check("hvp", what, len, self.inputs);
-        }
-        let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
-        let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Gradient(2 * inputs), exact);
-        let runner = self.more.second.get_or_insert_with(make);
-        runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+    ) -> Result<(), BranchChanged> {
+        check("grad_and_hvp", "the gradient", gradient.len(), self.inputs);
         // The derivative of ∇f·v is H v with respect to x, and ∇f with respect to v.
-        let (second, first) = runner.gradient().split_at(inputs);
-        product.copy_from_slice(second);
+        let first = self.second(x, v, product)?;
         gradient.copy_from_slice(first);
-        Ok(runner.output(1))
+        Ok(())
     }
 
     /// The product of the Hessian of a function with one output and the vector `v`, which goes to `product`.
@@ -549,8 +546,23 @@ impl<F: BaseFloat> Program<F> {
     /// If a slice has not one number for each input, or if there are several outputs.
     #[track_caller]
     pub fn hvp(&mut self, x: &[F], v: &[F], product: &mut [F]) -> Result<(), BranchChanged> {
-        let mut gradient = vec![F::zero(); self.inputs];
-        self.value_grad_hvp(x, v, &mut gradient, product).map(drop)
+        self.second(x, v, product).map(drop)
+    }
+
+    /// Writes H v to `product`, and gives the gradient.
+    #[track_caller]
+    fn second(&mut self, x: &[F], v: &[F], product: &mut [F]) -> Result<&[F], BranchChanged> {
+        self.check_scalar("hvp");
+        check("hvp", "the inputs", x.len(), self.inputs);
+        check("hvp", "v", v.len(), self.inputs);
+        check("hvp", "the product", product.len(), self.inputs);
+        let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
+        let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Gradient(2 * inputs), exact);
+        let runner = self.more.second.get_or_insert_with(make);
+        runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        let (second, first) = runner.gradient().split_at(inputs);
+        product.copy_from_slice(second);
+        Ok(first)
     }
 
     /// The Jacobian, outputs × inputs: by rows or by columns, whichever are fewer, many at once.
@@ -713,9 +725,18 @@ fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {
     x.iter().all(|x| x.is_finite_throughout())
 }
 
-/// The plan of the gradient, or of the values of several outputs: its groups, lanes and bytes.
+/// The plans so far, each with its groups, lanes and bytes: that of the gradient, or of the values of several outputs,
+/// and those of the derivatives that were asked for.
 impl<F: BaseFloat> fmt::Display for Program<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.gradient.plan.fmt(f)
+        let More { values, forward, reverse, second, .. } = &self.more;
+        let first = if self.outputs() == 1 { "value and gradient" } else { "values" };
+        writeln!(f, "{first}: {}", self.gradient.plan)?;
+        for (name, runner) in [("values", values), ("jvp", forward), ("vjp", reverse), ("gradient and hvp", second)] {
+            if let Some(runner) = runner {
+                writeln!(f, "{name}: {}", runner.plan)?;
+            }
+        }
+        Ok(())
     }
 }
