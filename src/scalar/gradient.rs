@@ -274,7 +274,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
 impl<F: Scalar> Var<'_, F> {
     /// The result of a recording, without the handle. Call it on a handle that a closure returned which works for
-    /// handles of any lifetime: see `Tape::record_and_sweep`.
+    /// handles of any lifetime: see `Tape::lend_and_sweep`.
     pub(crate) fn into_output(self) -> Output<F> {
         let tape = self.tape().map_or(std::ptr::null(), std::ptr::from_ref);
         Output { value: self.value(), tape, slot: self.slot(), weight: self.weight() }
