@@ -199,6 +199,13 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
 /// The functions of the [table](crate::rules).
 impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     for_each_rule!(inherent_rules);
+
+    /// Sine and cosine, in radians.
+    #[inline(always)]
+    pub fn sin_cos(self) -> (Self, Self) {
+        let (sin, cos) = Float::sin_cos(self.primal);
+        (Self::with_parts(sin, self.push(false, cos)), Self::with_parts(cos, self.push(false, -sin)))
+    }
 }
 
 impl<F: Real, const N: usize, B: Copy> From<F> for Dual<F, N, B> {

@@ -30,7 +30,6 @@ use crate::number::Scalar;
 /// `gradient[w]` is the part of a weight.
 ///
 /// Plain numbers are a gradient of any model: an optimiser takes a `&[F]`, a `&Vec<F>` or a `&[F; N]` as it is.
-#[must_use = "a gradient changes no weight by itself; give it to `Optimizer::step`"]
 pub struct ParamsGradient<'a, F: Scalar = f64> {
     numbers: Numbers<'a, F>,
     /// The weights of the model in their order; none if the model is not known.

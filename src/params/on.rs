@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{ArrayView, Dimension, Ix1};
+use ndarray::{ArrayView, Dimension, IntoDimension, Ix1};
 
 use super::gradient::ParamsGradient;
 use super::store::{Param, Params};
@@ -73,6 +73,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
 
     /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of
     /// its gradient.
+    #[doc(alias("parameters"))]
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
         self.weights(self.slot, Ix1(self.values.len()), self.values)
     }
@@ -80,7 +81,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// A tensor over some numbers of the weights; `slot` belongs to the first of them.
     fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
         let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
-        Tensor::view(self.tape, view, numbers, slot)
+        Tensor::over(self.tape, view, numbers, slot)
     }
 
     /// The tape.
@@ -91,6 +92,24 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// A constant on the tape: [`Tape::constant`].
     pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
         self.tape.constant(value)
+    }
+
+    /// A constant of a shape whose elements are all 0: [`Tape::zeros`].
+    #[track_caller]
+    pub fn zeros<I: IntoDimension>(self, shape: I) -> Tensor<'t, F, I::Dim> {
+        self.tape.zeros(shape)
+    }
+
+    /// A constant of a shape whose elements are all 1: [`Tape::ones`].
+    #[track_caller]
+    pub fn ones<I: IntoDimension>(self, shape: I) -> Tensor<'t, F, I::Dim> {
+        self.tape.ones(shape)
+    }
+
+    /// A constant of a shape whose elements are all `x`: [`Tape::full`].
+    #[track_caller]
+    pub fn full<I: IntoDimension>(self, shape: I, x: F) -> Tensor<'t, F, I::Dim> {
+        self.tape.full(shape, x)
     }
 
     /// The slot of the first weight, or the sink if the weights are constants.
@@ -216,6 +235,7 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// If the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_and_grad<'env>(
         &mut self,
@@ -246,6 +266,7 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_and_grad_mut<'env>(
         &mut self,
@@ -278,6 +299,8 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
+    #[doc(alias("has_aux"))]
     #[track_caller]
     pub fn value_and_grad_aux<'env, A>(
         &mut self,
@@ -370,6 +393,7 @@ impl<F: Scalar> Tape<F> {
     /// # let mut tape = wengert::Tape::new();
     /// let y = tape.evaluate(&params, |p| p.get(w).value());
     /// ```
+    #[doc(alias("no_grad", "inference_mode", "eval"))]
     pub fn evaluate<'env, T>(&mut self, params: &Params<F>, f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> T) -> T {
         self.clear();
         let result = f(params.constants_on(self));
@@ -391,6 +415,7 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// If `values` and [`Params::values`] differ in length, or the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_and_grad_at<'env>(
         &mut self,
@@ -412,6 +437,29 @@ impl<F: Scalar> Tape<F> {
         let Ok((loss, adjoints, arena)) = result;
         (loss, gradient_in(arena, params, adjoints))
     }
+}
+
+/// The closure itself, as a loss for [`Tape::value_and_grad`] that stands in a variable.
+///
+/// Without it the compiler takes a closure in a variable for one that works for a single lifetime.
+///
+/// ```
+/// use wengert::{Params, Tape, loss_fn};
+///
+/// let mut params = Params::<f64>::new();
+/// let w = params.add("w", ndarray::array![3.0]);
+/// let loss = loss_fn(|p| p.get(w).square().sum());
+///
+/// let mut tape = Tape::new();
+/// for _ in 0..20 {
+///     let (_, grad) = tape.value_and_grad(&params, &loss);
+///     let slope = grad[0];
+///     params.values_mut()[0] -= 0.3 * slope;
+/// }
+/// assert!(tape.evaluate(&params, |p| loss(p).value()) < 1e-12);
+/// ```
+pub fn loss_fn<'env, F: Scalar, L: for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>>(loss: L) -> L {
+    loss
 }
 
 /// The gradient with respect to parameters that are the first inputs of a tape, after the sink.
@@ -481,6 +529,7 @@ impl<F: Scalar> Tape<Dual<F>> {
     /// # Panics
     ///
     /// If `direction` and [`Params::values`] differ in length, or the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_grad_hvp<'env>(
         &mut self,

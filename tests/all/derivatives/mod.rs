@@ -3,8 +3,10 @@
 mod argmin_functions;
 mod arguments;
 mod arrays;
+mod evaluator;
 mod grad;
 mod hessian;
 mod jacobian;
 mod sparse;
 mod stops;
+mod univariate;

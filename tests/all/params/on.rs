@@ -95,7 +95,7 @@ fn the_recording_is_forgotten() {
     let mut params = Params::new();
     let w = params.add("w", array![1.0, 2.0]);
     let mut tape = Tape::new();
-    tape.value_and_grad(&params, |p| p.get(w).exp().at([1]));
+    let _ = tape.value_and_grad(&params, |p| p.get(w).exp().at([1]));
     drop(params);
     assert!(tape.is_empty());
     let x = tape.var(2.0);
@@ -113,7 +113,7 @@ fn a_panic_leaves_a_usable_tape() {
         };
         let w = params.by_name::<IxDyn>("w").expect("just added");
         let text = message_of(|| {
-            tape.value_and_grad(&params, |p| {
+            let _ = tape.value_and_grad(&params, |p| {
                 let _ = p.get(w).exp();
                 panic!("no loss today")
             });
@@ -145,7 +145,7 @@ fn a_loss_of_another_tape_is_refused() {
     let other: &'static Tape = Box::leak(Box::default());
     let text = message_of(|| {
         let params = Params::new();
-        Tape::new().value_and_grad(&params, |_| other.var(1.0));
+        let _ = Tape::new().value_and_grad(&params, |_| other.var(1.0));
     });
     assert!(text.contains("the loss belongs to tape"), "{text}");
 }
