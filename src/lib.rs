@@ -29,6 +29,7 @@
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Types that a method takes: the traits in [`args`].
+//! - Derivatives of a network inside of the loss: [`Jet`].
 //! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
 //!   `factorize`.
 //! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
@@ -94,7 +95,7 @@ pub use scalar::{
 };
 pub use symbolic::symbolic;
 pub use tape::Tape;
-pub use tensor::{Activation, Conv, Pool, Tensor};
+pub use tensor::{Activation, Conv, Jet, Pool, Tensor};
 #[cfg(feature = "linalg")]
 pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
@@ -162,6 +163,7 @@ pub mod accuracy {}
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
 /// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
+/// | [`AffineInput`](args::AffineInput) | a tensor, a [`Jet`] | [`nn::Linear::forward`] |
 /// | [`Examples`](args::Examples) | an array, a slice, or a tuple of these | [`data::select`] |
 /// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |
 /// | `Columns` (feature `linalg`) | the dimension of a vector or a matrix | `Tensor::solve` |
@@ -173,7 +175,7 @@ pub mod accuracy {}
 pub mod args {
     pub use crate::derivatives::Point;
     pub use crate::kit::data::Examples;
-    pub use crate::kit::nn::Indices;
+    pub use crate::kit::nn::{AffineInput, Indices};
     pub use crate::scalar::Wrt;
     #[cfg(feature = "linalg")]
     pub use crate::tensor::Columns;

@@ -13,12 +13,12 @@ use crate::tape::Tape;
 /// ```
 /// use wengert::Evaluator;
 ///
-/// let mut f = Evaluator::new(2, |x| (1.0 - x[0]).square() + 100.0 * (x[1] - x[0].square()).square());
+/// let mut f = Evaluator::new(2, |x| (1.0 - x[0]).square() + 10.0 * (x[1] - x[0].square()).square());
 /// let (mut x, mut g) = ([-1.2, 1.0], [0.0; 2]);
-/// for _ in 0..20_000 {
+/// for _ in 0..2000 {
 ///     f.value_and_grad(&x, &mut g);
 ///     for (x, g) in x.iter_mut().zip(g) {
-///         *x -= 2e-3 * g;
+///         *x -= 0.01 * g;
 ///     }
 /// }
 /// assert!(f.value(&x) < 1e-6);

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use num_traits::{Float, One, Zero};
 
-use super::dual::Dual;
+use super::dual::{Dual, Mark};
 use super::macros::{
     base_operands, float_methods, inherent_rules, number_traits, operator, operators, own_rules_by_apply,
     std_rules_by_apply,
@@ -58,7 +58,7 @@ impl<F: Real, const N: usize> Taylor<F, N> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Taylor<F, N, B> {
     fn of(coefficients: [F; N]) -> Self {
         const { assert!(N > 0, "a series has at least the coefficient of order 0") };
         Self { coefficients, known: N, brand: PhantomData }
@@ -194,7 +194,7 @@ fn integer<F: Real>(k: usize) -> F {
 }
 
 /// The functions of the [table](crate::rules).
-impl<F: Real, const N: usize, B: Copy> Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Taylor<F, N, B> {
     for_each_rule!(inherent_rules);
 
     /// Sine and cosine, in radians.
@@ -203,15 +203,15 @@ impl<F: Real, const N: usize, B: Copy> Taylor<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> From<F> for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> From<F> for Taylor<F, N, B> {
     fn from(x: F) -> Self {
         Self::lift(x)
     }
 }
 
-number_traits! { [F: Real, const N: usize, B: Copy] Taylor<F, N, B>, F }
+number_traits! { [F: Real, const N: usize, B: Mark] Taylor<F, N, B>, F }
 
-impl<F: Real, const N: usize, B: Copy> Float for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Float for Taylor<F, N, B> {
     for_each_rule!(std_rules_by_apply);
     float_methods!(F);
 
@@ -223,7 +223,7 @@ impl<F: Real, const N: usize, B: Copy> Float for Taylor<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Real for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Real for Taylor<F, N, B> {
     type Base = F::Base;
     fn from_base(x: F::Base) -> Self {
         Self::lift(F::from_base(x))
@@ -244,7 +244,7 @@ impl<F: Real, const N: usize, B: Copy> Real for Taylor<F, N, B> {
     for_each_rule!(own_rules_by_apply);
 }
 
-impl<F: Real, const N: usize, B: Copy> Default for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Default for Taylor<F, N, B> {
     fn default() -> Self {
         Self::zero()
     }
@@ -256,7 +256,7 @@ impl<F: fmt::Debug, const N: usize, B> fmt::Debug for Taylor<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> fmt::Display for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> fmt::Display for Taylor<F, N, B> {
     /// The coefficients and their powers: `1 + 2.5t + 3t²`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
@@ -285,28 +285,28 @@ macro_rules! series_operators {
         operator! { Rem rem [$($generics)*] [$lhs] [$rhs] [$out] |rule, a, b| <$out>::from(a).apply2(rule, b.into()) }
     };
 }
-series_operators! { [F: Real, const N: usize, B: Copy] Taylor<F, N, B>, Taylor<F, N, B> => Taylor<F, N, B> }
-series_operators! { [F: Real, const N: usize, B: Copy] Taylor<F, N, B>, F => Taylor<F, N, B> }
-series_operators! { [const N: usize, B: Copy] f64, Taylor<f64, N, B> => Taylor<f64, N, B> }
-series_operators! { [const N: usize, B: Copy] f32, Taylor<f32, N, B> => Taylor<f32, N, B> }
+series_operators! { [F: Real, const N: usize, B: Mark] Taylor<F, N, B>, Taylor<F, N, B> => Taylor<F, N, B> }
+series_operators! { [F: Real, const N: usize, B: Mark] Taylor<F, N, B>, F => Taylor<F, N, B> }
+series_operators! { [const N: usize, B: Mark] f64, Taylor<f64, N, B> => Taylor<f64, N, B> }
+series_operators! { [const N: usize, B: Mark] f32, Taylor<f32, N, B> => Taylor<f32, N, B> }
 
 /// Series over series, and series and dual numbers over each other: numbers of the outer derivative on the left of those
 /// of the inner one, and base floats on both sides.
 macro_rules! nested {
     ($($Outer:ident $Inner:ident),+) => { $(
-        operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] $Outer<F, M, A>, $Inner<$Outer<F, M, A>, N, B> => $Inner<$Outer<F, M, A>, N, B>, |rule, a, b| $Inner::from(a).apply2(rule, b) }
+        operators! { [F: Real, const M: usize, const N: usize, A: Mark, B: Mark] $Outer<F, M, A>, $Inner<$Outer<F, M, A>, N, B> => $Inner<$Outer<F, M, A>, N, B>, |rule, a, b| $Inner::from(a).apply2(rule, b) }
         nested! { @base f64 $Outer $Inner }
         nested! { @base f32 $Outer $Inner }
     )+ };
     (@base $base:ident $Outer:ident $Inner:ident) => {
-        operators! { [const N: usize, const M: usize, B: Copy, C: Copy] $Inner<$Outer<$base, M, C>, N, B>, $base => $Inner<$Outer<$base, M, C>, N, B>, |rule, a, b| a.apply2(rule, Real::from_base(b)) }
-        operators! { [const N: usize, const M: usize, B: Copy, C: Copy] $base, $Inner<$Outer<$base, M, C>, N, B> => $Inner<$Outer<$base, M, C>, N, B>, |rule, a, b| $Inner::apply2(Real::from_base(a), rule, b) }
-        base_operands! { [const N: usize, const M: usize, B: Copy, C: Copy] $base, $Inner<$Outer<$base, M, C>, N, B> }
+        operators! { [const N: usize, const M: usize, B: Mark, C: Mark] $Inner<$Outer<$base, M, C>, N, B>, $base => $Inner<$Outer<$base, M, C>, N, B>, |rule, a, b| a.apply2(rule, Real::from_base(b)) }
+        operators! { [const N: usize, const M: usize, B: Mark, C: Mark] $base, $Inner<$Outer<$base, M, C>, N, B> => $Inner<$Outer<$base, M, C>, N, B>, |rule, a, b| $Inner::apply2(Real::from_base(a), rule, b) }
+        base_operands! { [const N: usize, const M: usize, B: Mark, C: Mark] $base, $Inner<$Outer<$base, M, C>, N, B> }
     };
 }
 nested! { Taylor Taylor, Dual Taylor, Taylor Dual }
 
-impl<F: Real, const N: usize, B: Copy> std::ops::Neg for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Taylor<F, N, B> {
     type Output = Self;
     fn neg(mut self) -> Self {
         self.coefficients = self.coefficients.map(|c| -c);
@@ -314,13 +314,13 @@ impl<F: Real, const N: usize, B: Copy> std::ops::Neg for Taylor<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Sum for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Sum for Taylor<F, N, B> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(Self::zero(), |sum, x| sum + x)
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Product for Taylor<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Product for Taylor<F, N, B> {
     fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(Self::one(), |product, x| product * x)
     }

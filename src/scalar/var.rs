@@ -12,7 +12,7 @@ use crate::number::macros::{
 };
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
-use crate::number::{Dual, Real, Scalar, Taylor, leaves_origin};
+use crate::number::{Dual, Mark, Real, Scalar, Taylor, leaves_origin};
 use crate::tape::{SINK, Tape};
 
 /// A number on a [`Tape`], or a constant, which needs no tape.
@@ -561,8 +561,8 @@ operators! { ['t, F: Scalar] Var<'t, F>, F => Var<'t, F>, |rule, a, b| a.apply_l
 operators! { ['t] f64, Var<'t, f64> => Var<'t, f64>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
-operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
-operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Taylor<Var<'t, F>, N, B> => Taylor<Var<'t, F>, N, B>, |rule, a, b| Taylor::from(a).apply2(rule, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Mark] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Mark] Var<'t, F>, Taylor<Var<'t, F>, N, B> => Taylor<Var<'t, F>, N, B>, |rule, a, b| Taylor::from(a).apply2(rule, b) }
 
 // Plain numbers beside handles on a tape of dual numbers, such as the literals of a function.
 macro_rules! literals {
@@ -577,9 +577,9 @@ for_each_dual! { literals }
 // Plain numbers beside forward mode over handles.
 macro_rules! literals_over_handles {
     ($($base:ty, $Number:ident);+) => { $(
-        operators! { ['t, const N: usize, B: Copy] $Number<Var<'t, $base>, N, B>, $base => $Number<Var<'t, $base>, N, B>, |rule, a, b| a.apply2(rule, Real::from_base(b)) }
-        operators! { ['t, const N: usize, B: Copy] $base, $Number<Var<'t, $base>, N, B> => $Number<Var<'t, $base>, N, B>, |rule, a, b| $Number::apply2(Real::from_base(a), rule, b) }
-        base_operands! { ['t, const N: usize, B: Copy] $base, $Number<Var<'t, $base>, N, B> }
+        operators! { ['t, const N: usize, B: Mark] $Number<Var<'t, $base>, N, B>, $base => $Number<Var<'t, $base>, N, B>, |rule, a, b| a.apply2(rule, Real::from_base(b)) }
+        operators! { ['t, const N: usize, B: Mark] $base, $Number<Var<'t, $base>, N, B> => $Number<Var<'t, $base>, N, B>, |rule, a, b| $Number::apply2(Real::from_base(a), rule, b) }
+        base_operands! { ['t, const N: usize, B: Mark] $base, $Number<Var<'t, $base>, N, B> }
     )+ };
 }
 literals_over_handles! { f64, Dual; f32, Dual; f64, Taylor; f32, Taylor }

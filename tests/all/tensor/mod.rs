@@ -9,6 +9,7 @@ mod custom;
 mod dense;
 mod empty;
 mod huge;
+mod jet;
 mod linalg;
 mod loss;
 mod operations;
