@@ -152,12 +152,11 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     /// docs/MEASUREMENTS.md).
     #[inline(always)]
     fn push(self, unit: bool, partial: F) -> [F; N] {
-        let tangents = self.tangents.map(|t| partial * t);
-        if unit || !B::CAREFUL || all_finite(&tangents) {
-            tangents
-        } else {
-            self.tangents.map(|t| partial.gated_mul(t))
+        if !B::CAREFUL {
+            return combined([(partial, self.tangents)]);
         }
+        let tangents = self.tangents.map(|t| partial * t);
+        if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
 
     #[inline(always)]
@@ -171,8 +170,11 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
         let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+        if !B::CAREFUL {
+            return Self::with_parts(z, combined([(p, self.tangents), (q, other.tangents)]));
+        }
         let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
-        if (R::UNIT[0] && R::UNIT[1]) || !B::CAREFUL || all_finite(&tangents) {
+        if (R::UNIT[0] && R::UNIT[1]) || all_finite(&tangents) {
             return Self::with_parts(z, tangents);
         }
         let gated = |i: usize| p.gated_mul(self.tangents[i]) + q.gated_mul(other.tangents[i]);
@@ -202,6 +204,18 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     fn lift(x: F) -> Self {
         Self::with_parts(x, [F::zero(); N])
     }
+}
+
+/// The sum of tangents times their partials, by loops: the closures of `map` and `from_fn` may stay calls within others.
+#[inline(always)]
+fn combined<F: Real, const M: usize, const N: usize>(terms: [(F, [F; N]); M]) -> [F; N] {
+    let mut sums = [F::zero(); N];
+    for (m, (partial, tangents)) in terms.iter().enumerate() {
+        for (sum, t) in sums.iter_mut().zip(tangents) {
+            *sum = if m == 0 { *partial * *t } else { *sum + *partial * *t };
+        }
+    }
+    sums
 }
 
 /// True if all tangents are finite. (False also if their sum overflows; callers then only take the careful way.)
@@ -284,6 +298,9 @@ impl<F: Real, const N: usize, B: Mark> Default for Dual<F, N, B> {
 }
 
 impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
+
+/// A dual number beside an array of dual numbers, as in `array * x`.
+impl<F: Scalar, const N: usize> ndarray::ScalarOperand for Dual<F, N> {}
 
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
@@ -376,7 +393,11 @@ impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Dual<F, N, B> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self::with_parts(-self.primal, self.tangents.map(|t| -t))
+        let mut tangents = self.tangents;
+        for t in &mut tangents {
+            *t = -*t;
+        }
+        Self::with_parts(-self.primal, tangents)
     }
 }
 
