@@ -24,8 +24,9 @@
 //!
 //! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real64`] and [`Real`] for functions that
 //!   run on any number type.
-//! - Derivatives in one call: [`derivative`], [`taylor`], [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`], [`hessian`], [`sparse_jacobian`],
-//!   [`sparse_hessian`]; for functions of arrays, [`arrays`]; at many points, [`Evaluator`].
+//! - Derivatives in one call: [`derivative`], [`taylor`], [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`],
+//!   [`hessian`], [`sparse_jacobian`], [`sparse_hessian`]; for functions of arrays, [`arrays`]; at many points,
+//!   [`Evaluator`].
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Types that a method takes: the traits in [`args`].

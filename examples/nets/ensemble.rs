@@ -1,5 +1,5 @@
-//! An ensemble of small networks, each of which owns its weights, its tape and its optimiser and is trained on a thread of
-//! its own: the spread of their answers shows where there was no data.
+//! An ensemble of small networks, each of which owns its weights, its tape and its optimiser and is trained on a thread
+//! of its own: the spread of their answers shows where there was no data.
 //!
 //! ```text
 //! cargo run --release --example ensemble

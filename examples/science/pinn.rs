@@ -4,10 +4,10 @@
 //! cargo run --release --example pinn
 //! ```
 //!
-//! The loss is the mean square of the residual u'' + u, so that a derivative of the network stands inside of the loss (a
-//! physics-informed network: Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378, 2019). A [`Jet`] goes through the
-//! network in place of a tensor, and brings u' and u'' along. Prints the network beside the sine, and what its derivatives
-//! cost beside a network without them.
+//! The loss is the mean square of the residual u'' + u, so that a derivative of the network stands inside of the loss
+//! (a physics-informed network: Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378, 2019). A [`Jet`] goes through
+//! the network in place of a tensor, and brings u' and u'' along. Prints the network beside the sine, and what its
+//! derivatives cost beside a network without them.
 
 use std::f64::consts::PI;
 use std::time::Instant;

@@ -124,8 +124,8 @@ impl<G, F: Scalar> Evaluator<G, F> {
 type BoxedFunction = Box<dyn for<'t> Fn(&[Var<'t>]) -> Var<'t> + Send>;
 
 impl Evaluator<BoxedFunction> {
-    /// The evaluator of a function in a box, so that evaluators of several functions have one type and stand in a struct
-    /// or a vector.
+    /// The evaluator of a function in a box, so that evaluators of several functions have one type and stand in a
+    /// struct or a vector.
     ///
     /// ```
     /// use wengert::Evaluator;

@@ -26,8 +26,8 @@ pub trait Point<F: Scalar> {
 
 /// A closure from the variables of a [`Point`] to a variable.
 ///
-/// It is a trait of its own because a bound `for<'t> FnOnce(P::Vars<'t>) -> Var<'t, F>` is not allowed: the lifetime of the
-/// result would stand in a projection alone.
+/// It is a trait of its own because a bound `for<'t> FnOnce(P::Vars<'t>) -> Var<'t, F>` is not allowed: the lifetime of
+/// the result would stand in a projection alone.
 pub trait ScalarFn<'t, F: Scalar, P: Point<F>>: FnOnce(P::Vars<'t>) -> Var<'t, F> {}
 
 impl<'t, F: Scalar, P: Point<F>, G: FnOnce(P::Vars<'t>) -> Var<'t, F>> ScalarFn<'t, F, P> for G {}

@@ -13,8 +13,8 @@ use crate::number::{Brand, Dual, Real, Taylor};
 /// assert_eq!(derivative(|x| x * derivative(|y| y * x, x), 3.0), 6.0);
 /// ```
 ///
-/// [`gradcheck::finite_derivative`](crate::gradcheck::finite_derivative) measures the derivative of a function that only
-/// takes floats.
+/// [`gradcheck::finite_derivative`](crate::gradcheck::finite_derivative) measures the derivative of a function that
+/// only takes floats.
 pub fn derivative<F: Real>(f: impl for<'b> FnOnce(Dual<F, 1, Brand<'b>>) -> Dual<F, 1, Brand<'b>>, x: F) -> F {
     value_and_derivative(f, x).1
 }

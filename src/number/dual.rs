@@ -85,8 +85,8 @@ pub trait Mark: Copy {
 impl Mark for () {}
 impl Mark for Brand<'_> {}
 
-/// The mark of numbers whose products are plain, so that a loop over them has no branch. Who computes with them looks at
-/// the result, and computes with careful numbers where it is not finite.
+/// The mark of numbers whose products are plain, so that a loop over them has no branch. Their user looks at the result,
+/// and computes it again with careful numbers where it is not finite.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
@@ -206,7 +206,8 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     }
 }
 
-/// The sum of tangents times their partials, by loops: the closures of `map` and `from_fn` may stay calls within others.
+/// The sum of tangents times their partials, by loops: the closures of `map` and `from_fn` may stay calls within
+/// others.
 #[inline(always)]
 fn combined<F: Real, const M: usize, const N: usize>(terms: [(F, [F; N]); M]) -> [F; N] {
     let mut sums = [F::zero(); N];

@@ -23,10 +23,10 @@ macro_rules! real_trait {
     ) => {
         /// A real number with every elementary function of the [table](crate::rules).
         ///
-        /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and [`Var`](crate::Var), so one
-        /// generic function gives values, tangents and gradients. `sin`, `exp` and the other functions of
-        /// `std` come from the supertrait [`num_traits::Float`]. A function with literals or data is shorter with the
-        /// bound [`Real64`].
+        /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and [`Var`](crate::Var), so
+        /// one generic function gives values, tangents and gradients. `sin`, `exp` and the other functions of `std`
+        /// come from the supertrait [`num_traits::Float`]. A function with literals or data is shorter with the bound
+        /// [`Real64`].
         ///
         /// ```
         /// use wengert::{Dual, Real, Tape};
@@ -42,7 +42,8 @@ macro_rules! real_trait {
         /// ```
         #[diagnostic::on_unimplemented(
             message = "`{Self}` is not a real number of this crate",
-            note = "real numbers are `f32`, `f64`, `Dual`, `Taylor`, `Var` and recorded numbers; write integers as floats"
+            note = "real numbers are `f32`, `f64`, `Dual`, `Taylor`, `Var` and recorded numbers; write integers as \
+                    floats"
         )]
         pub trait Real:
             Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum + Product + Debug + Display
@@ -141,8 +142,8 @@ for_each_rule!(real_trait);
 /// assert_eq!(grad(|x| rosenbrock(x), &[1.0, 1.0]), [0.0, 0.0]);
 /// ```
 ///
-/// Implemented for `f64`, [`Var`](crate::Var), [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and recorded numbers over
-/// it. A function of numbers of both precisions takes a [`Real`] and writes its literals with [`Real::lit`].
+/// Implemented for `f64`, [`Var`](crate::Var), [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and recorded numbers
+/// over it. A function of numbers of both precisions takes a [`Real`] and writes its literals with [`Real::lit`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a real number that stands beside `f64`",
     note = "for numbers over `f32` there is `Real32`; a function of both precisions takes a `Real` and writes its literals \

@@ -168,8 +168,8 @@ impl<F: Real, const N: usize, B: Mark> Taylor<F, N, B> {
         Self::build(self.known.min(other.known), |k, _| self.coefficients[k] - other.coefficients[k])
     }
 
-    /// The product of the series by Cauchy's rule. A coefficient that is exactly 0 silences an infinite factor, except in
-    /// the product of the values.
+    /// The product of the series by Cauchy's rule. A coefficient that is exactly 0 silences an infinite factor, except
+    /// in the product of the values.
     fn times(self, other: Self) -> Self {
         let (a, b) = (self.coefficients, other.coefficients);
         Self::build(self.known.min(other.known), |k, _| match k {
@@ -290,8 +290,8 @@ series_operators! { [F: Real, const N: usize, B: Mark] Taylor<F, N, B>, F => Tay
 series_operators! { [const N: usize, B: Mark] f64, Taylor<f64, N, B> => Taylor<f64, N, B> }
 series_operators! { [const N: usize, B: Mark] f32, Taylor<f32, N, B> => Taylor<f32, N, B> }
 
-/// Series over series, and series and dual numbers over each other: numbers of the outer derivative on the left of those
-/// of the inner one, and base floats on both sides.
+/// Series over series, and series and dual numbers over each other: numbers of the outer derivative on the left of
+/// those of the inner one, and base floats on both sides.
 macro_rules! nested {
     ($($Outer:ident $Inner:ident),+) => { $(
         operators! { [F: Real, const M: usize, const N: usize, A: Mark, B: Mark] $Outer<F, M, A>, $Inner<$Outer<F, M, A>, N, B> => $Inner<$Outer<F, M, A>, N, B>, |rule, a, b| $Inner::from(a).apply2(rule, b) }

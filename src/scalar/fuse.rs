@@ -374,8 +374,9 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
     (done, value)
 }
 
-/// The Euclidean norm √Σxᵢ² of numbers of any kind; of variables, as one node. The sum is scaled, so that it neither over- nor underflows. The gradient
-/// x/‖x‖ is 0 at the origin, where second derivatives are one-sided: the Hessian of ‖x‖² is 2I there too.
+/// The Euclidean norm √Σxᵢ² of numbers of any kind; of variables, as one node. The sum is scaled, so that it neither
+/// over- nor underflows. The gradient x/‖x‖ is 0 at the origin, where second derivatives are one-sided: the Hessian of
+/// ‖x‖² is 2I there too.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -417,8 +418,8 @@ fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
     Var::on(tape, slot, value)
 }
 
-/// The logarithm ln Σ e^xᵢ of numbers of any kind, without overflow; of variables, as one node. The gradient is the [`softmax`]. The value for an empty
-/// slice is -∞.
+/// The logarithm ln Σ e^xᵢ of numbers of any kind, without overflow; of variables, as one node. The gradient is the
+/// [`softmax`]. The value for an empty slice is -∞.
 ///
 /// ```
 /// let tape = wengert::Tape::new();

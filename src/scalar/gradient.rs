@@ -134,7 +134,8 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
 /// The argument of [`Gradient::wrt`]: a variable, an array or a slice of variables, or a tensor.
 #[diagnostic::on_unimplemented(
     message = "a gradient with respect to `{Self}` cannot be read",
-    note = "ask for a variable, `[x, y]`, `&variables[..]` or a tensor; the gradient with respect to parameters comes from `Tape::value_and_grad`, and its part `gradient[w]` is that of a weight"
+    note = "ask for a variable, `[x, y]`, `&variables[..]` or a tensor; the gradient with respect to parameters \
+            comes from `Tape::value_and_grad`, and its part `gradient[w]` is that of a weight"
 )]
 pub trait Wrt<'t, F: Scalar> {
     /// The derivative in the arrangement of the handles.

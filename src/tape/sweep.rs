@@ -14,8 +14,8 @@ use super::record::Record;
 use super::reverse::sweep_records;
 use crate::number::Scalar;
 
-/// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`, and what
-/// is lent along with the tape.
+/// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`, and
+/// what is lent along with the tape.
 pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
     pub(crate) tape: &'t Tape<F>,
     env: PhantomData<&'env ()>,

@@ -131,8 +131,8 @@ type Pair<'t, F, D> = (&'t Node<'t, F, D>, &'t Node<'t, F, D>);
 /// An operand that can be combined with a tensor of dimension `D`: a number, a [`Var`], a tensor, or an array or view,
 /// which is a constant.
 ///
-/// A borrowed array `&data` is copied, and may be gone when the tensor is used; a view `data.view()` is read in place, as
-/// in [`Tape::constant`], and an owned array is kept.
+/// A borrowed array `&data` is copied, and may be gone when the tensor is used; a view `data.view()` is read in place,
+/// as in [`Tape::constant`], and an owned array is kept.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be combined with a tensor of `{F}`",
     note = "an operand is a number, a variable, a tensor or an array of the tensor's own number type",

@@ -16,13 +16,13 @@ use crate::tape::{OperationKind, Tape};
 
 /// A tensor that depends on a number t, with its first and second derivatives with respect to t at t = 0.
 ///
-/// All three are tensors of one tape, so that a loss of derivatives is differentiated with respect to the weights like any
-/// other: the residual of a differential equation, or the penalty on the slope of a network. One pass through the network
-/// gives the value and both derivatives; PyTorch's `create_graph` sweeps once for each.
+/// All three are tensors of one tape, so that a loss of derivatives is differentiated with respect to the weights like
+/// any other: the residual of a differential equation, or the penalty on the slope of a network. One pass through the
+/// network gives the value and both derivatives; PyTorch's `create_graph` sweeps once for each.
 ///
-/// [`Tensor::jet`] begins: t moves one column of the input. Functions of the table, operators, [`affine`](Self::affine) and
-/// [`nn::Linear`](crate::nn::Linear) compute with jets as they do with tensors, and [`linear`](Self::linear) lifts any other
-/// linear operation.
+/// [`Tensor::jet`] begins: t moves one column of the input. Functions of the table, operators, [`affine`](Self::affine)
+/// and [`nn::Linear`](crate::nn::Linear) compute with jets as they do with tensors, and [`linear`](Self::linear) lifts
+/// any other linear operation.
 ///
 /// ```
 /// use ndarray::{Array1, Array2, array};
@@ -42,8 +42,8 @@ use crate::tape::{OperationKind, Tape};
 /// assert!(loss > 0.0 && grad.iter().all(|g| *g != 0.0));
 /// ```
 ///
-/// Several directions take a jet each: `p.constant(&x).jet(0)` and `.jet(1)`. A penalty on the slope alone needs no second
-/// derivative: `x.jet(0).first_order()`.
+/// Several directions take a jet each: `p.constant(&x).jet(0)` and `.jet(1)`. A penalty on the slope alone needs no
+/// second derivative: `x.jet(0).first_order()`.
 #[must_use = "operations change no jet in place; use the jet that they return"]
 pub struct Jet<'t, F: Scalar, D> {
     primal: Tensor<'t, F, D>,
@@ -132,11 +132,15 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
         self.primal.shape()
     }
 
-    /// The result of a linear operation, such as a product with a matrix, a sum along an axis or a view, which is applied to
-    /// the value and to each derivative.
+    /// The result of a linear operation, such as a product with a matrix, a sum along an axis or a view, which is
+    /// applied to the value and to each derivative.
+    ///
+    /// # Panics
+    ///
+    /// If the results differ in shape or tape.
     ///
     /// ```
-    /// let tape = wengert::Tape::new();
+    /// let tape = wengert::Tape::<f64>::new();
     /// let data = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
     /// let x = tape.constant(&data).jet(0);
     /// let y = x.square().linear(|x| x.sum_axis(ndarray::Axis(1)));
@@ -155,11 +159,22 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
         primal: Tensor<'t, F, E>,
         f: impl Fn(Tensor<'t, F, D>) -> Tensor<'t, F, E>,
     ) -> Jet<'t, F, E> {
-        Jet { primal, first: f(self.first), second: self.second.map(f), order: self.order }
+        let (first, second) = (f(self.first), self.second.map(f));
+        // A pullback may add to the adjoints of its own tape alone.
+        for derivative in [Some(first), second].into_iter().flatten() {
+            primal.assert_same_tape(derivative);
+            assert!(
+                primal.shape() == derivative.shape(),
+                "Jet: the operation gives a value of shape {:?} and a derivative of shape {:?}; jets are not broadcast",
+                primal.shape(),
+                derivative.shape()
+            );
+        }
+        Jet { primal, first, second, order: self.order }
     }
 
-    /// x w + b, where the bias joins the value alone: the jet of a layer that computes `primal` from a value and `linear`
-    /// from derivatives.
+    /// x w + b, where the bias joins the value alone: the jet of a layer that computes `primal` from a value and
+    /// `linear` from derivatives.
     #[track_caller]
     pub(crate) fn layer<E: Dimension>(
         self,
@@ -201,17 +216,6 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
         let rows = self.shape()[0];
         let block = |k: usize| result.slice_axis(Axis(0), Slice::from(k * rows..(k + 1) * rows));
         Self { primal: block(0), first: block(1), second: (self.order > 1).then(|| block(2)), order: self.order }
-    }
-
-    /// Panics if an operand had more elements than the jet before.
-    #[track_caller]
-    fn assert_shape(self, before: Self) {
-        assert!(
-            self.shape() == before.shape(),
-            "Jet: an operand broadcasts shape {:?} to {:?}; jets are not broadcast",
-            before.shape(),
-            self.shape()
-        );
     }
 
     /// The lower order of both.
@@ -364,9 +368,7 @@ macro_rules! constant_operands {
             #[track_caller]
             fn $method(self, $c: $R) -> Self {
                 let $jet = self;
-                let result: Self = $result;
-                result.assert_shape(self);
-                result
+                $result
             }
         }
     };

@@ -23,7 +23,8 @@ use crate::tape::{Cotangents, OperationKind, SINK};
 /// or [`Var`], which stands for every element.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of a prediction of `{F}`",
-    note = "a target is a tensor or an array of the prediction's number type and number of axes, or one number; for class indices there is `softmax_cross_entropy`"
+    note = "a target is a tensor or an array of the prediction's number type and number of axes, or one number; for \
+            class indices there is `softmax_cross_entropy`"
 )]
 pub trait Target<'t, F: Scalar, D: Dimension> {
     /// The target as a tensor of the prediction's shape.

@@ -115,7 +115,8 @@ pub(super) fn pull_product<F: Scalar>(
 /// A pair of tensors, of one or two axes each, that [`Tensor::dot`] can multiply.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` and `{Rhs}` have no product by `dot`",
-    note = "both are tensors of one or two axes and of one number type; data becomes one by `tape.constant(&array)`; for three axes there is `matmul`, and `into_dimensionality` for dynamic ones"
+    note = "both are tensors of one or two axes and of one number type; data becomes one by \
+            `tape.constant(&array)`; for three axes there is `matmul`, and `into_dimensionality` for dynamic ones"
 )]
 pub trait Dot<Rhs> {
     /// The type of the product: a [`Var`] for two vectors, else a tensor.

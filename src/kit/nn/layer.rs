@@ -45,7 +45,8 @@ use crate::tensor::{Pool, Tensor};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer for this input",
-    note = "check the number of axes, and that all layers of a tuple have the number type of the parameters; a closure becomes a layer by `Map::new`"
+    note = "check the number of axes, and that all layers of a tuple have the number type of the parameters; a \
+            closure becomes a layer by `Map::new`"
 )]
 pub trait Layer<F: Scalar, D: Dimension> {
     /// The dimension of the result.

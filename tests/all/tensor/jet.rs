@@ -1,5 +1,5 @@
-//! Jets: derivatives with respect to the input against closed forms, and gradients of losses with such derivatives against
-//! differences.
+//! Jets: derivatives with respect to the input against closed forms, and gradients of losses with such derivatives
+//! against differences.
 
 use ndarray::{Array2, Axis, Ix2, array};
 use rand::SeedableRng;
@@ -156,6 +156,25 @@ fn a_column_out_of_range_is_refused() {
 #[should_panic(expected = "the jet has derivatives up to order 1, not 2")]
 fn a_derivative_that_was_not_asked_for_is_refused() {
     let _ = Tape::<f64>::new().zeros((1, 2)).jet(1).first_order().derivative(2);
+}
+
+/// A derivative on another tape would put its slots into the pullbacks of this one.
+#[test]
+#[should_panic(expected = "the operands belong to two tapes")]
+fn a_derivative_of_another_tape_is_refused() {
+    let (tape, other) = (Tape::<f64>::new(), Tape::<f64>::new());
+    let calls = std::cell::Cell::new(0);
+    let _ = tape.ones((1, 2)).jet(0).linear(|x| {
+        calls.set(calls.get() + 1);
+        if calls.get() > 1 { other.ones((1, 2)) } else { x }
+    });
+}
+
+#[test]
+#[should_panic(expected = "a value of shape [2, 2] and a derivative of shape [1, 2]")]
+fn a_bias_that_broadcasts_is_refused() {
+    let tape = Tape::<f64>::new();
+    let _ = tape.ones((1, 2)).jet(0) + tape.ones((2, 2));
 }
 
 #[test]
