@@ -68,7 +68,7 @@ impl<'a, F: Scalar> ParamsGradient<'a, F> {
             places.clear();
             places.extend_from_slice(&like.places);
         }
-        let numbers = self.numbers.to_owned();
+        let numbers = self.numbers.owned();
         numbers.resize(len, F::zero());
         numbers
     }
@@ -112,7 +112,7 @@ impl<'a, F: Scalar> ParamsGradient<'a, F> {
 
 impl<F: Clone> Numbers<'_, F> {
     /// The numbers as a vector of their own.
-    fn to_owned(&mut self) -> &mut Vec<F> {
+    fn owned(&mut self) -> &mut Vec<F> {
         if let Self::Shared(_) | Self::Lent(_) = self {
             *self = Self::Owned(self.as_slice().to_vec());
         }
@@ -156,7 +156,7 @@ impl<F: Scalar> DerefMut for ParamsGradient<'_, F> {
     fn deref_mut(&mut self) -> &mut [F] {
         match &mut self.numbers {
             Numbers::Lent(numbers) => numbers,
-            shared_or_owned => shared_or_owned.to_owned(),
+            shared_or_owned => shared_or_owned.owned(),
         }
     }
 }

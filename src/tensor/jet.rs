@@ -6,7 +6,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::{Axis, Dimension, Ix1, Ix2, Slice};
 
 use super::elementwise::Operand;
-use super::handle::Tensor;
+use super::handle::{Node, Tensor};
 use super::products::Dot;
 use crate::kernels;
 use crate::number::Scalar;
@@ -135,10 +135,6 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
     /// The result of a linear operation, such as a product with a matrix, a sum along an axis or a view, which is
     /// applied to the value and to each derivative.
     ///
-    /// # Panics
-    ///
-    /// If the results differ in shape or tape.
-    ///
     /// ```
     /// let tape = wengert::Tape::<f64>::new();
     /// let data = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
@@ -147,6 +143,10 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
     /// assert_eq!(y.derivative(1).value(), ndarray::array![2.0, 6.0]);
     /// assert_eq!(y.derivative(2).value(), ndarray::array![2.0, 2.0]);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the results differ in shape or tape.
     #[track_caller]
     pub fn linear<E: Dimension>(self, f: impl Fn(Tensor<'t, F, D>) -> Tensor<'t, F, E>) -> Jet<'t, F, E> {
         self.with(f(self.primal), f)
@@ -203,7 +203,7 @@ impl<'t, F: Scalar, D: Dimension> Jet<'t, F, D> {
         let [s, c] = slopes;
         kernels::jet(rule, &of, y, [&mut *s, &mut *c]);
         let (y, s, c) = (&*y, &*s, &*c);
-        let constant = x.is_constant() && first.is_constant() && second.is_none_or(|second| second.is_constant());
+        let constant = x.is_constant() && first.is_constant() && second.is_none_or(Node::is_constant);
         let kind = OperationKind::binary(R::NAME, x.source(), first.source());
         let result = Tensor::result(tape, kind, shape, y, constant, move |cotangents| {
             let of = kernels::Jet { ..of };
@@ -346,6 +346,7 @@ where
 {
     type Output = Self;
     #[track_caller]
+    #[allow(clippy::suspicious_arithmetic_impl)] // a/b = a · 1/b
     fn div(self, other: Self) -> Self {
         self * other.recip()
     }
@@ -402,6 +403,7 @@ macro_rules! numbers_on_the_left {
         impl<'t, D: Dimension> Div<Jet<'t, $base, D>> for $base {
             type Output = Jet<'t, $base, D>;
             #[track_caller]
+            #[allow(clippy::suspicious_arithmetic_impl)] // as above
             fn div(self, jet: Jet<'t, $base, D>) -> Self::Output {
                 jet.recip() * self
             }

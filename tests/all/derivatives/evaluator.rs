@@ -35,7 +35,7 @@ fn constants_and_unused_variables_have_gradient_zero() {
 
 #[test]
 fn data_is_borrowed_and_evaluators_are_sent() {
-    let data = vec![1.0, 2.0, 3.0];
+    let data = [1.0, 2.0, 3.0];
     let mut loss = Evaluator::new(1, |x| data.iter().map(|y| (x[0] - *y).square()).sum());
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(loss.grad(&[2.0]), [0.0]));

@@ -21,6 +21,10 @@ where
     1.0 - 3.0 * (-two * a).exp() / a
 }
 
+fn single<R: Real32>(x: R) -> R {
+    x * 2.0 - 1.0
+}
+
 #[test]
 fn plain_numbers_on_both_sides() {
     let a = 1.5;
@@ -40,10 +44,6 @@ fn plain_numbers_on_both_sides() {
     close(recording.evaluate(&[a]).unwrap()[0], value);
     // A constant branch.
     assert_eq!(derivative(|a| right(a, 100.0, 0.0), a), 0.0);
-
-    fn single<R: Real32>(x: R) -> R {
-        x * 2.0 - 1.0
-    }
     assert_eq!(derivative(|x| single(x), 1.0_f32), 2.0);
 }
 
@@ -62,13 +62,13 @@ fn vector_functions_of_every_number() {
     };
     check(all(&[3.0, 4.0]), values);
     let dual = all(&[Dual::new(3.0, [1.0]), Dual::new(4.0, [0.0])]);
-    check(dual.map(|y| y.primal()), values);
+    check(dual.map(Dual::primal), values);
     check(dual.map(|y| y.tangents()[0]), slopes);
     let series = all(&[Taylor::<_, 2>::variable(3.0), Taylor::constant(4.0)]);
     check(series.map(|y| y.coefficients()[1]), slopes);
     let tape = Tape::new();
     let [x, y] = tape.vars([3.0, 4.0]);
-    check(all(&[x, y]).map(|z| z.value()), values);
+    check(all(&[x, y]).map(Var::value), values);
     check(all(&[x, y]).map(|z| z.backward()[x]), slopes);
 }
 
