@@ -70,21 +70,20 @@ fn main() {
     let mut ensemble: Vec<Regressor> = (0..MEMBERS).map(|_| Regressor::new(rng)).collect();
 
     // Each member sees examples drawn with replacement (a bootstrap).
-    thread::scope(|scope| {
-        for (seed, member) in (0..).zip(&mut ensemble) {
-            let (x, y) = (&x, &y);
+    let losses: Vec<f64> = thread::scope(|scope| {
+        let train = |(seed, member)| {
+            let (member, x, y): (&mut Regressor, _, _) = (member, &x, &y);
             scope.spawn(move || {
                 let rng = &mut StdRng::seed_from_u64(seed);
                 let rows: Vec<usize> = (0..POINTS).map(|_| rng.random_range(0..POINTS)).collect();
                 let (x, y) = data::select((x, y), &rows);
-                let mut loss = f64::INFINITY;
-                for _ in 0..STEPS {
-                    loss = member.step(&x, &y);
-                }
-                println!("member {seed}: mean squared error {loss:.4}");
-            });
-        }
+                (0..STEPS).fold(f64::INFINITY, |_, _| member.step(&x, &y))
+            })
+        };
+        let threads: Vec<_> = (0..).zip(&mut ensemble).map(train).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     });
+    println!("mean squared errors: {losses:.4?}");
 
     println!("\n   x    sin 2x      mean    spread");
     let x = array![[-3.0], [-2.0], [-1.5], [-1.0], [0.0], [1.0], [1.5], [2.0], [3.0]];
@@ -92,6 +91,6 @@ fn main() {
     for (i, x) in x.iter().enumerate() {
         let answers: Array2<f64> = answers.iter().map(|answer| [answer[[i, 0]]]).collect::<Vec<_>>().into();
         let (mean, spread) = (answers.mean_axis(Axis(0)), answers.std_axis(Axis(0), 1.0));
-        println!("{x:4}  {:8.3}  {:8.3}  {:8.3}", (2.0 * x).sin(), mean.expect("members")[0], spread[0]);
+        println!("{x:4.1}  {:8.3}  {:8.3}  {:8.3}", (2.0 * x).sin(), mean.expect("members")[0], spread[0]);
     }
 }
