@@ -22,13 +22,15 @@
 //!
 //! # Where to look
 //!
-//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real`] for functions that run on any number
-//!   type.
-//! - Derivatives in one call: [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`], [`hessian`], [`sparse_jacobian`],
-//!   [`sparse_hessian`]; for functions of arrays, [`arrays`].
+//! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real64`] and [`Real`] for functions that
+//!   run on any number type.
+//! - Derivatives in one call: [`derivative`], [`taylor`], [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`],
+//!   [`hessian`], [`sparse_jacobian`], [`sparse_hessian`]; for functions of arrays, [`arrays`]; at many points,
+//!   [`Evaluator`].
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
 //! - Types that a method takes: the traits in [`args`].
+//! - Derivatives of a network inside of the loss: [`Jet`].
 //! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
 //!   `factorize`.
 //! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
@@ -41,8 +43,10 @@
 //! - L-BFGS, Newton-CG and trust regions (feature `argmin`): `optim::Objective`.
 //! - Checking gradients: [`check_gradient`], [`gradcheck`].
 //! - Looking inside: [`record`], [`trace`](fn@trace), [`symbolic`](fn@symbolic), [`inspect`].
+//! - Messages of the compiler and their cures: [`troubleshooting`].
+//! - Speed of many small gradients: [`many_gradients`].
 //! - Rounding errors of sums, products and statistics: [`accuracy`].
-//! - Forward mode: [`Dual`].
+//! - Forward mode: [`Dual`]; of any order, [`Taylor`].
 //! - The derivative of each function, and the conventions at special points: [`rules`].
 
 // docs.rs shows beside each item the feature that it needs.
@@ -74,9 +78,9 @@ mod text;
 pub mod trace;
 
 pub use derivatives::{
-    Pullback, SparseHessian, SparseJacobian, SparseMatrix, arrays, divergence, grad, hessian, hvp, jacobian,
-    jacobian_forward, jacobian_reverse, jvp, laplacian, sparse_hessian, sparse_jacobian, value_and_grad,
-    value_grad_hvp, vjp,
+    Evaluator, Pullback, SparseHessian, SparseJacobian, SparseMatrix, arrays, derivative, divergence, grad, hessian,
+    hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian,
+    sparse_jacobian, taylor, value_and_derivative, value_and_grad, value_grad_hvp, vjp,
 };
 pub use gradcheck::check_gradient;
 pub use kit::optim::{Adam, AdamW, Optimizer, Sgd};
@@ -87,8 +91,8 @@ pub use kit::save;
 #[cfg(feature = "watch")]
 pub use kit::watch;
 pub use kit::{data, init, metrics, nn, optim};
-pub use number::{BaseFloat, Brand, Dual, Real, Rule, Scalar, apply};
-pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn};
+pub use number::{BaseFloat, Brand, Dual, LeftOf, Real, Real32, Real64, Rule, Scalar, Taylor, apply};
+pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn, loss_fn};
 pub use program::{AutoProgram, PointsFailed, Program, ProgramError};
 pub use recording::record;
 pub use scalar::{
@@ -96,7 +100,7 @@ pub use scalar::{
 };
 pub use symbolic::symbolic;
 pub use tape::Tape;
-pub use tensor::{Activation, Conv, Pool, Tensor};
+pub use tensor::{Activation, Conv, Jet, Pool, Tensor};
 #[cfg(feature = "linalg")]
 pub use tensor::{Diag, LinalgError, Lu, Uplo};
 pub use trace::trace;
@@ -161,10 +165,13 @@ pub mod accuracy {}
 /// | [`Target`](args::Target) | a tensor, an array, a number of the prediction's shape | losses |
 /// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
 /// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
+/// | [`Point`](args::Point) | an array or a slice of numbers | [`grad`], [`value_and_grad`] |
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
 /// | [`Inputs`](args::Inputs) | an array or a slice of numbers | [`Program::new`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
 /// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
+/// | [`AffineInput`](args::AffineInput) | a tensor, a [`Jet`] | [`nn::Linear::forward`] |
+/// | [`Examples`](args::Examples) | an array, a slice, or a tuple of these | [`data::select`] |
 /// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |
 /// | `Columns` (feature `linalg`) | the dimension of a vector or a matrix | `Tensor::solve` |
 ///
@@ -173,13 +180,21 @@ pub mod accuracy {}
 /// impl wengert::args::Lengths<2> for Own {} // the missing method takes a type that cannot be named
 /// ```
 pub mod args {
-    pub use crate::kit::nn::Indices;
+    pub use crate::derivatives::Point;
+    pub use crate::kit::data::Examples;
+    pub use crate::kit::nn::{AffineInput, Indices};
     pub use crate::program::Inputs;
     pub use crate::scalar::Wrt;
     #[cfg(feature = "linalg")]
     pub use crate::tensor::Columns;
     pub use crate::tensor::{CustomInputs, Dot, Embed, IntoConstant, Lengths, Operand, Target};
 }
+
+#[doc = include_str!("../docs/TROUBLESHOOTING.md")]
+pub mod troubleshooting {}
+
+#[doc = include_str!("../docs/MANY_GRADIENTS.md")]
+pub mod many_gradients {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -224,13 +224,13 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
         let tape = Tape::new();
         let v = tape.vars_from(&at);
         let x = (0..n).fold(v[2..].to_vec(), |x, _| step(&v[..2], &x));
-        x[0].backward();
+        let _ = x[0].backward();
     });
     let with = |n: usize, schedule: SnapshotSchedule| {
         peak_of(|| {
             let tape = Tape::new();
             let v = tape.vars_from(&at);
-            tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
+            let _ = tape.checkpoint_loop(n, schedule, &v[..2], &v[2..], |_, k, x| step(k, x))[0].backward();
         })
     };
     let (sqrt, binomial) = (with(n, SnapshotSchedule::Sqrt), with(n, SnapshotSchedule::Binomial { count: 17 }));

@@ -69,7 +69,7 @@ fn recording(name: &str, inputs: usize, record: for<'t> fn(&[Var<'t, f64>]) -> V
         let (mut tape, point) = (Tape::new(), point());
         Box::new(move || {
             tape.clear();
-            black_box(record(tape.vars_from(black_box(&point))));
+            let _ = black_box(record(tape.vars_from(black_box(&point))));
         })
     });
     let swept = Row::new(format!("{name}/sweep"), move || -> Work {

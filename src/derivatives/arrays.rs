@@ -3,22 +3,25 @@
 //! The functions are those at the root of the crate, for closures that take a [`Tensor`]. For derivatives with
 //! respect to several arrays, see [`Params`](crate::Params).
 //!
-//! Other data that a closure uses is put on the tape by value:
+//! A closure borrows other data as an operand, which copies it, or puts an owned array on the tape:
 //!
 //! ```
 //! use ndarray::array;
 //!
 //! let (x, data) = (array![1.0, 2.0], array![3.0, 4.0]);
-//! let g = wengert::arrays::grad(|x| (x * x.tape().constant(data.clone())).sum(), &x);
+//! let g = wengert::arrays::grad(|x| (x * &data).sum(), &x);
+//! assert_eq!(g, data);
+//!
+//! let g = wengert::arrays::grad(|x| x.dot(x.tape().constant(data.clone())), &x);
 //! assert_eq!(g, data);
 //! ```
 //!
-//! Borrowed data would have to live as long as the recording, which [`vjp`] keeps:
+//! Data that is read in place would have to live as long as the recording, which [`vjp`] keeps:
 //!
 //! ```compile_fail,E0597
 //! # use ndarray::array;
 //! # let (x, data) = (array![1.0, 2.0], array![3.0, 4.0]);
-//! let g = wengert::arrays::grad(|x| (x * &data).sum(), &x);
+//! let g = wengert::arrays::grad(|x| x.dot(x.tape().constant(&data)), &x);
 //! ```
 //!
 //! The Jacobian of a function from shape `[p, q]` to shape `[r]` has the shape `[r, p, q]`, and the
@@ -298,7 +301,7 @@ fn record<F: Scalar, S: Data<Elem = F>, D: Dimension, E: Dimension>(
 fn input<'t, F: Scalar, D: Dimension>(tape: &'t Tape<F>, dim: D, values: &[F]) -> Tensor<'t, F, D> {
     let storage = &*tape.arena().alloc_slice_copy(values);
     let view = ArrayView::from_shape(dim, storage).expect("as many elements as the shape has");
-    let input = Tensor::view(tape, view, storage, tape.slots() as u32);
+    let input = Tensor::over(tape, view, storage, tape.slots() as u32);
     tape.input_slots(values.len());
     input
 }

@@ -1,16 +1,21 @@
 //! The gradient of a function in one call.
 
+use super::point::{Point, ScalarFn};
 use crate::number::Scalar;
-use crate::scalar::{Var, two_tapes};
+use crate::scalar::two_tapes;
+use crate::sealed::Seal;
 use crate::tape::Tape;
 
-/// The gradient of `f` at `point`.
+/// The gradient of `f` at `point`, a slice or an array.
 ///
 /// ```
 /// use wengert::grad;
 ///
 /// let g = grad(|x| (x[0] * x[1]).sin(), &[1.0, 2.0]);
 /// assert_eq!(g, [2.0 * 2_f64.cos(), 2_f64.cos()]);
+///
+/// let [dx, dy] = grad(|[x, y]| (x * y).sin(), [1.0, 2.0]);
+/// assert_eq!([dx, dy], [2.0 * 2_f64.cos(), 2_f64.cos()]);
 /// ```
 ///
 /// A derivative inside `f` cannot mistake a variable of `f` for a constant, which would give a wrong number. A variable
@@ -36,14 +41,15 @@ use crate::tape::Tape;
 /// assert_eq!(g, [6.0]);
 /// ```
 ///
-/// The derivative with respect to an input on which `f` does not depend is 0. Each call makes a tape; a loop that must
-/// not allocate should keep a tape and call [`Tape::clear`].
+/// The derivative with respect to an input on which `f` does not depend is 0. Each call makes a tape; for many calls
+/// there is the [`Evaluator`](crate::Evaluator), which keeps its own.
 ///
 /// # Panics
 ///
 /// If `f` returns a variable of another tape.
+#[doc(alias("gradient"))]
 #[track_caller]
-pub fn grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> Vec<F> {
+pub fn grad<F: Scalar, P: Point<F>>(f: impl for<'t> ScalarFn<'t, F, P>, point: P) -> P::Gradient {
     value_and_grad(f, point).1
 }
 
@@ -66,13 +72,14 @@ pub fn grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, poin
 ///
 /// If `f` returns a variable of another tape.
 #[track_caller]
-pub fn value_and_grad<F: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, F>]) -> Var<'t, F>, point: &[F]) -> (F, Vec<F>) {
+pub fn value_and_grad<F: Scalar, P: Point<F>>(f: impl for<'t> ScalarFn<'t, F, P>, point: P) -> (F, P::Gradient) {
     let tape = Tape::new();
-    let x = tape.vars_from(point);
+    let x = point.vars(&tape, Seal);
+    let inputs = 1..tape.slots();
     let y = f(x);
     let gradient = match y.tape() {
-        None => vec![F::zero(); point.len()],
-        Some(own) if std::ptr::eq(own, &raw const tape) => y.backward().wrt(x),
+        None => point.gradient(None, Seal),
+        Some(own) if std::ptr::eq(own, &raw const tape) => point.gradient(Some(&y.backward().adjoints[inputs]), Seal),
         Some(other) => two_tapes(&tape, other),
     };
     (y.value(), gradient)

@@ -30,6 +30,7 @@ type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 /// # Panics
 ///
 /// If `direction` and `point` differ in length, or `f` returns a variable of another tape.
+#[doc(alias("hessian_vector_product"))]
 #[track_caller]
 pub fn hvp<F: Scalar>(
     f: impl for<'t> FnOnce(&[Var<'t, Dual<F>>]) -> Var<'t, Dual<F>>,

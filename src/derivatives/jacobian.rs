@@ -65,6 +65,7 @@ impl<F: Scalar> Pullback<F> {
     }
 
     /// The Jacobian, from the same recording: see [`jacobian`].
+    #[doc(alias("jacrev", "jacfwd", "vmap"))]
     pub fn jacobian(&self) -> Array2<F> {
         self.recording.jacobian()
     }

@@ -2,7 +2,9 @@
 //!
 //! | function | derivative | method | file |
 //! |---|---|---|---|
-//! | [`grad`](fn@grad), [`value_and_grad`] | ∇f | reverse | `grad.rs` |
+//! | [`derivative`], [`second_derivative`], [`taylor`] | f', f'', .. of one variable | forward, no tape | `univariate.rs` |
+//! | [`grad`](fn@grad), [`value_and_grad`] | ∇f | reverse | `grad.rs`; the point in `point.rs` |
+//! | [`Evaluator`] | ∇f at many points | reverse, on a tape that is kept | `evaluator.rs` |
 //! | [`vjp`] | Jᵀw for any number of w | reverse | `jacobian.rs` |
 //! | [`jvp`] | Jv | forward, no tape | `jacobian.rs` |
 //! | [`jacobian`](fn@jacobian) | J | eight rows or eight columns a sweep, whichever is cheaper by shape | `jacobian.rs` |
@@ -16,13 +18,19 @@
 //! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
 
 pub mod arrays;
+mod evaluator;
 mod grad;
 mod hessian;
 mod jacobian;
 pub(crate) mod linearization;
+mod point;
 mod sparse;
+mod univariate;
 
+pub use evaluator::Evaluator;
 pub use grad::{grad, value_and_grad};
 pub use hessian::{hessian, hvp, laplacian, value_grad_hvp};
 pub use jacobian::{Pullback, divergence, jacobian, jacobian_forward, jacobian_reverse, jvp, vjp};
+pub use point::Point;
 pub use sparse::{SparseHessian, SparseJacobian, SparseMatrix, sparse_hessian, sparse_jacobian};
+pub use univariate::{derivative, second_derivative, taylor, value_and_derivative};

@@ -80,11 +80,13 @@ pub struct Differences<F> {
 /// Measures `f'(x)` by [`Scheme::Adaptive`].
 ///
 /// ```
-/// let slope = wengert::gradcheck::derivative(|x: f64| x.ln(), 5e-7);
+/// let slope = wengert::gradcheck::finite_derivative(|x: f64| x.ln(), 5e-7);
 /// assert!((slope.value - 2e6).abs() <= slope.error.unwrap());
 /// assert!(slope.error.unwrap() < 1e-2);
 /// ```
-pub fn derivative<F: Float>(f: impl Fn(F) -> F, x: F) -> Estimate<F> {
+///
+/// [`derivative`](crate::derivative) is exact, for a function that takes any number.
+pub fn finite_derivative<F: Float>(f: impl Fn(F) -> F, x: F) -> Estimate<F> {
     Differences::new(Scheme::Adaptive).derivative(f, x)
 }
 

@@ -91,7 +91,7 @@ mod slope;
 mod stencil;
 
 pub use checks::{check, check_jacobian, check_vjp};
-pub use differences::{Differences, Estimate, Scheme, derivative, directional, jacobian, partials};
+pub use differences::{Differences, Estimate, Scheme, directional, finite_derivative, jacobian, partials};
 pub use inputs::{Inputs, check_inputs};
 pub use on_tape::{check_gradient, check_params};
 pub use options::{CheckProgress, Coordinates, GradCheck};

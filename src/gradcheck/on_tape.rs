@@ -75,7 +75,7 @@ impl GradCheck {
     /// Same as for [`check`](Self::check).
     pub fn check_params<'env, F: BaseFloat>(
         &self,
-        params: &'env Params<F>,
+        params: &Params<F>,
         loss: impl for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> Result<Report, GradientMismatch> {
         let at = |x: &[F]| {
@@ -171,7 +171,7 @@ pub fn check_gradient<F: BaseFloat>(
 /// # Errors
 /// Same as for [`GradCheck::check`].
 pub fn check_params<'env, F: BaseFloat>(
-    params: &'env Params<F>,
+    params: &Params<F>,
     loss: impl for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
 ) -> Result<Report, GradientMismatch> {
     GradCheck::new().check_params(params, loss)

@@ -6,6 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
+//! | `jet` | maps of values with their first and second derivatives along a line, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
 //! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
 //! | `conv` | convolutions and their pullbacks |
@@ -19,6 +20,7 @@
 mod cofactors;
 mod conv;
 mod elementwise;
+mod jet;
 mod reduce;
 #[cfg(feature = "linalg")]
 mod triangular;
@@ -26,6 +28,7 @@ mod window;
 
 pub(crate) use conv::Convolution;
 pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, take_sums, zip, zip_pullback};
+pub(crate) use jet::{Jet, jet, jet_pullback, jet_pullback_first, jet_pullback_second};
 pub(crate) use reduce::{
     Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, exponentials, fold, folds, moments, update, updates,
 };

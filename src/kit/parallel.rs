@@ -86,7 +86,7 @@ impl<F: Scalar> Parallel<F> {
     #[track_caller]
     pub fn value_and_grad<'env>(
         &mut self,
-        params: &'env Params<F>,
+        params: &Params<F>,
         len: usize,
         f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
     ) -> (F, &ParamsGradient<'static, F>) {
@@ -107,7 +107,7 @@ impl<F: Scalar> Parallel<F> {
             })
             .collect();
 
-        let sum = self.grad.reset(parts[0].2.of(), params.len());
+        let sum = self.grad.reset(Some(parts[0].2), params.len());
         sum.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
             let range = block * BLOCK..block * BLOCK + sum.len();
             for (i, (share, _, grad)) in parts.iter().enumerate() {

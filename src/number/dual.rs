@@ -75,6 +75,26 @@ pub struct Dual<F, const N: usize = 1, B = ()> {
 #[derive(Clone, Copy)]
 pub struct Brand<'b>(PhantomData<fn(&'b ()) -> &'b ()>);
 
+/// The mark of a [`Dual`] number: `()`, or the [`Brand`] of a call.
+#[allow(unreachable_pub)] // named by public bounds
+pub trait Mark: Copy {
+    /// True if a product of a partial and a tangent respects exact zeros.
+    #[doc(hidden)]
+    const CAREFUL: bool = true;
+}
+
+impl Mark for () {}
+impl Mark for Brand<'_> {}
+
+/// The mark of numbers whose products are plain, so that a loop over them has no branch. Their user looks at the result,
+/// and computes it again with careful numbers where it is not finite.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Mark for Plain {
+    const CAREFUL: bool = false;
+}
+
 impl<F: Real, const N: usize> Dual<F, N> {
     /// The number with this primal and these tangents.
     #[inline(always)]
@@ -101,7 +121,7 @@ impl<F: Real> Dual<F> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     #[inline(always)]
     pub(crate) fn with_parts(primal: F, tangents: [F; N]) -> Self {
         Self { primal, tangents, brand: PhantomData }
@@ -133,6 +153,9 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     /// docs/MEASUREMENTS.md).
     #[inline(always)]
     fn push(self, unit: bool, partial: F) -> [F; N] {
+        if !B::CAREFUL {
+            return combined([(partial, self.tangents)]);
+        }
         let tangents = self.tangents.map(|t| partial * t);
         if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
@@ -148,6 +171,9 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
         let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+        if !B::CAREFUL {
+            return Self::with_parts(z, combined([(p, self.tangents), (q, other.tangents)]));
+        }
         let tangents = std::array::from_fn(|i| p * self.tangents[i] + q * other.tangents[i]);
         if (R::UNIT[0] && R::UNIT[1]) || all_finite(&tangents) {
             return Self::with_parts(z, tangents);
@@ -181,6 +207,19 @@ impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
     }
 }
 
+/// The sum of tangents times their partials, by loops: the closures of `map` and `from_fn` may stay calls within
+/// others.
+#[inline(always)]
+fn combined<F: Real, const M: usize, const N: usize>(terms: [(F, [F; N]); M]) -> [F; N] {
+    let mut sums = [F::zero(); N];
+    for (m, (partial, tangents)) in terms.iter().enumerate() {
+        for (sum, t) in sums.iter_mut().zip(tangents) {
+            *sum = if m == 0 { *partial * *t } else { *sum + *partial * *t };
+        }
+    }
+    sums
+}
+
 /// True if all tangents are finite. (False also if their sum overflows; callers then only take the careful way.)
 ///
 /// An infinite or NaN tangent makes the sum infinite or NaN, and zero times the sum NaN. The sum in pairs vectorises.
@@ -198,19 +237,26 @@ fn all_finite<F: Real, const N: usize>(tangents: &[F; N]) -> bool {
 }
 
 /// The functions of the [table](crate::rules).
-impl<F: Real, const N: usize, B: Copy> Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     for_each_rule!(inherent_rules);
+
+    /// Sine and cosine, in radians.
+    #[inline(always)]
+    pub fn sin_cos(self) -> (Self, Self) {
+        let (sin, cos) = Float::sin_cos(self.primal);
+        (Self::with_parts(sin, self.push(false, cos)), Self::with_parts(cos, self.push(false, -sin)))
+    }
 }
 
-impl<F: Real, const N: usize, B: Copy> From<F> for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> From<F> for Dual<F, N, B> {
     fn from(primal: F) -> Self {
         Self::lift(primal)
     }
 }
 
-number_traits! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F }
+number_traits! { [F: Real, const N: usize, B: Mark] Dual<F, N, B>, F }
 
-impl<F: Real, const N: usize, B: Copy> Float for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Float for Dual<F, N, B> {
     for_each_rule!(std_rules_by_apply);
     float_methods!(F);
 
@@ -223,7 +269,7 @@ impl<F: Real, const N: usize, B: Copy> Float for Dual<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Real for Dual<F, N, B> {
     type Base = F::Base;
     #[inline(always)]
     fn from_base(x: F::Base) -> Self {
@@ -247,13 +293,16 @@ impl<F: Real, const N: usize, B: Copy> Real for Dual<F, N, B> {
     for_each_rule!(own_rules_by_apply);
 }
 
-impl<F: Real, const N: usize, B: Copy> Default for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Default for Dual<F, N, B> {
     fn default() -> Self {
         Self::zero()
     }
 }
 
 impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
+
+/// A dual number beside an array of dual numbers, as in `array * x`.
+impl<F: Scalar, const N: usize> ndarray::ScalarOperand for Dual<F, N> {}
 
 impl<F: Scalar, const N: usize> Scalar for Dual<F, N> {
     #[inline(always)]
@@ -308,7 +357,7 @@ impl<F: fmt::Debug, const N: usize, B> fmt::Debug for Dual<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> fmt::Display for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> fmt::Display for Dual<F, N, B> {
     /// The primal, then the tangents: `0.5 + [1.0, 0.0]ε`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.primal, f)?;
@@ -323,13 +372,13 @@ impl<F: Real, const N: usize, B: Copy> fmt::Display for Dual<F, N, B> {
     }
 }
 
-operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, Dual<F, N, B> => Dual<F, N, B>, |rule, a, b| a.apply2(rule, b) }
-operators! { [F: Real, const N: usize, B: Copy] Dual<F, N, B>, F => Dual<F, N, B>, |rule, a, b| a.apply_left(rule, b) }
-operators! { [const N: usize, B: Copy] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
-operators! { [const N: usize, B: Copy] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [F: Real, const N: usize, B: Mark] Dual<F, N, B>, Dual<F, N, B> => Dual<F, N, B>, |rule, a, b| a.apply2(rule, b) }
+operators! { [F: Real, const N: usize, B: Mark] Dual<F, N, B>, F => Dual<F, N, B>, |rule, a, b| a.apply_left(rule, b) }
+operators! { [const N: usize, B: Mark] f64, Dual<f64, N, B> => Dual<f64, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [const N: usize, B: Mark] f32, Dual<f32, N, B> => Dual<f32, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
 // A number of an outer derivative on the left of a number of an inner one.
-operators! { [F: Real, const M: usize, const N: usize, A: Copy, B: Copy] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { [F: Real, const M: usize, const N: usize, A: Mark, B: Mark] Dual<F, M, A>, Dual<Dual<F, M, A>, N, B> => Dual<Dual<F, M, A>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
 
 /// Base floats beside dual numbers over dual numbers.
 macro_rules! nested {
@@ -339,24 +388,28 @@ macro_rules! nested {
         base_operands! { [$($generics)*] $base, $number }
     };
 }
-nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f64, Dual<Dual<f64, M, C>, N, B> }
-nested! { [const N: usize, const M: usize, B: Copy, C: Copy] f32, Dual<Dual<f32, M, C>, N, B> }
+nested! { [const N: usize, const M: usize, B: Mark, C: Mark] f64, Dual<Dual<f64, M, C>, N, B> }
+nested! { [const N: usize, const M: usize, B: Mark, C: Mark] f32, Dual<Dual<f32, M, C>, N, B> }
 
-impl<F: Real, const N: usize, B: Copy> std::ops::Neg for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Dual<F, N, B> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self::with_parts(-self.primal, self.tangents.map(|t| -t))
+        let mut tangents = self.tangents;
+        for t in &mut tangents {
+            *t = -*t;
+        }
+        Self::with_parts(-self.primal, tangents)
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Sum for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Sum for Dual<F, N, B> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(num_traits::Zero::zero(), |sum, x| sum + x)
     }
 }
 
-impl<F: Real, const N: usize, B: Copy> Product for Dual<F, N, B> {
+impl<F: Real, const N: usize, B: Mark> Product for Dual<F, N, B> {
     fn product<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(num_traits::One::one(), |product, x| product * x)
     }

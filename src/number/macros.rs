@@ -150,7 +150,10 @@ macro_rules! inherent_rules {
         $( crate::number::macros::inherent_rules! { @binary [$($bsdoc)+] [$bsfa] [$bsfb] $bsname } )+
         $( crate::number::macros::inherent_rules! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
     };
-    (@unary [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+    (@unary $doc:tt $formula:tt clamp $p:tt) => { crate::number::macros::inherent_rules! { @unary [doc(alias = "clip")] $doc $formula clamp $p } };
+    (@unary $doc:tt $formula:tt $name:ident $p:tt) => { crate::number::macros::inherent_rules! { @unary [] $doc $formula $name $p } };
+    (@unary [$($alias:meta)?] [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+        $( #[$alias] )?
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
         #[inline(always)]

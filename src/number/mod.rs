@@ -7,6 +7,7 @@
 //! | `real` | the traits: [`Real`], [`Scalar`] (a number on a tape), [`Rule`] (a user's function), loops as kernels |
 //! | `float` | `f32` and `f64` as numbers |
 //! | `dual` | [`Dual`] numbers: forward mode |
+//! | `taylor` | [`Taylor`] series: forward mode of any order along one direction |
 //! | `length` | the Euclidean length of a vector, for the norms of scalars and of tensors |
 //! | `lane` | `Lane`, a float inside a vectorised loop, and the choice of the instruction set at run time |
 //! | `vector_math` | branch-free exp, ln, tanh and erf, the functions of a `Lane` |
@@ -25,9 +26,12 @@ pub(crate) mod real;
 pub(crate) mod rules;
 mod special;
 pub(crate) mod table;
+mod taylor;
 mod vector_math;
 
 pub use dual::{Brand, Dual};
+pub(crate) use dual::{Mark, Plain};
 pub(crate) use length::{Length, is_accurate, leave_origin, leaves_origin, pull_length};
-pub use real::{BaseFloat, Real, Rule, Scalar, apply};
-pub(crate) use real::{Kernel, Wrap, binade, gap};
+pub use real::{BaseFloat, LeftOf, Real, Real32, Real64, Rule, Scalar, apply};
+pub(crate) use real::{Kernel, Wrap, binade, gap, largest};
+pub use taylor::Taylor;

@@ -9,7 +9,7 @@ use std::fmt::{Debug, Display};
 use std::iter::{Product, Sum};
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
-use num_traits::{Float, FloatConst};
+use num_traits::{Float, FloatConst, NumAssignOps, NumOps};
 use pulp::Arch;
 
 use super::table::{for_each_rule, parameter};
@@ -24,9 +24,10 @@ macro_rules! real_trait {
     ) => {
         /// A real number with every elementary function of the [table](crate::rules).
         ///
-        /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual) and [`Var`](crate::Var), so one
-        /// generic function gives values, tangents and gradients. `sin`, `exp` and the other functions of
-        /// `std` come from the supertrait [`num_traits::Float`].
+        /// Implemented for `f32`, `f64`, [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and [`Var`](crate::Var), so
+        /// one generic function gives values, tangents and gradients. `sin`, `exp` and the other functions of `std`
+        /// come from the supertrait [`num_traits::Float`]. A function with literals or data is shorter with the bound
+        /// [`Real64`].
         ///
         /// ```
         /// use wengert::{Dual, Real, Tape};
@@ -40,6 +41,11 @@ macro_rules! real_trait {
         /// let tangent = f(Dual::new(0.3, [1.0])).tangents()[0];
         /// assert!((gradient[x] - tangent).abs() < 1e-15);
         /// ```
+        #[diagnostic::on_unimplemented(
+            message = "`{Self}` is not a real number of this crate",
+            note = "real numbers are `f32`, `f64`, `Dual`, `Taylor`, `Var` and recorded numbers; write integers as \
+                    floats"
+        )]
         pub trait Real:
             Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum + Product + Debug + Display
         {
@@ -74,6 +80,28 @@ macro_rules! real_trait {
             /// The value of a user's [`Rule`](crate::Rule). Call it through [`apply`](crate::apply).
             fn apply_rule<const N: usize>(rule: impl Rule<Self::Base, N>, operands: [Self; N]) -> Self;
 
+            /// Σ aᵢbᵢ of two slices of one length: see [`dot`](crate::dot).
+            #[doc(hidden)]
+            #[track_caller]
+            fn dot_of(a: &[Self], b: &[Self]) -> Self {
+                a.iter().zip(b).map(|(&a, &b)| a * b).sum()
+            }
+
+            /// √Σxᵢ²: see [`norm`](fn@crate::norm).
+            #[doc(hidden)]
+            #[track_caller]
+            fn norm_of(x: &[Self]) -> Self {
+                length(x)
+            }
+
+            /// ln Σ e^xᵢ: see [`log_sum_exp`](crate::log_sum_exp).
+            #[doc(hidden)]
+            #[track_caller]
+            fn log_sum_exp_of(x: &[Self]) -> Self {
+                let largest = Self::from_base(largest(x.iter().copied()));
+                x.iter().map(|&x| Float::exp(gap(x, largest))).sum::<Self>().ln() + largest
+            }
+
             $(
                 $( #[doc = $doc] )+
                 #[doc = concat!("\n\nDerivative: ", $formula, ".")]
@@ -89,6 +117,71 @@ macro_rules! real_trait {
 }
 for_each_rule!(real_trait);
 
+/// A [`Real`] number that stands beside plain `f64`: the bound of a generic function with literals or data.
+///
+/// ```
+/// use wengert::{Real64, derivative, grad};
+///
+/// fn line<R: Real64>(p: &[R], x: f64, y: f64) -> R {
+///     (p[0] * x + p[1] - y).square() * 0.5
+/// }
+/// assert_eq!(line(&[1.0, 2.0], 3.0, 4.0), 0.5);
+/// assert_eq!(grad(|p| line(p, 3.0, 4.0), &[1.0, 2.0]), [3.0, 1.0]);
+///
+/// fn clipped<R: Real64>(x: R) -> R {
+///     if x > 1.0 { R::one() } else { x }
+/// }
+/// assert_eq!(derivative(|x| clipped(x), 2.0), 0.0);
+/// ```
+///
+/// A float on the left needs a bound of its own, because no trait can give `f64` an operator with each of its
+/// implementors: [`LeftOf`]. Without that bound, `1.0 - x` is `-x + 1.0` or `R::one() - x`.
+///
+/// ```
+/// use wengert::{LeftOf, Real64, grad};
+///
+/// fn rosenbrock<R: Real64>(x: &[R]) -> R
+/// where
+///     f64: LeftOf<R>,
+/// {
+///     x.windows(2).map(|w| 100.0 * (w[1] - w[0] * w[0]).square() + (1.0 - w[0]).square()).sum()
+/// }
+/// assert_eq!(rosenbrock(&[1.0, 2.0]), 100.0);
+/// assert_eq!(grad(|x| rosenbrock(x), &[1.0, 1.0]), [0.0, 0.0]);
+/// ```
+///
+/// Implemented for `f64`, [`Var`](crate::Var), [`Dual`](crate::Dual), [`Taylor`](crate::Taylor) and recorded numbers
+/// over it. A function of numbers of both precisions takes a [`Real`] and writes its literals with [`Real::lit`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a real number that stands beside `f64`",
+    note = "for numbers over `f32` there is `Real32`; a function of both precisions takes a `Real` and writes its literals \
+            with `R::lit`"
+)]
+pub trait Real64: Real<Base = f64> + NumOps<f64, Self> + NumAssignOps<f64> + PartialOrd<f64> {}
+
+impl<R: Real<Base = f64> + NumOps<f64, R> + NumAssignOps<f64> + PartialOrd<f64>> Real64 for R {}
+
+/// A [`Real`] number that stands beside plain `f32`: see [`Real64`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a real number that stands beside `f32`",
+    note = "for numbers over `f64` there is `Real64`; a function of both precisions takes a `Real` and writes its literals \
+            with `R::lit`"
+)]
+pub trait Real32: Real<Base = f32> + NumOps<f32, Self> + NumAssignOps<f32> + PartialOrd<f32> {}
+
+impl<R: Real<Base = f32> + NumOps<f32, R> + NumAssignOps<f32> + PartialOrd<f32>> Real32 for R {}
+
+/// A plain number that stands on the left of numbers `R`: `f64: LeftOf<R>` allows `1.0 - x`. See [`Real64`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not stand on the left of `{R}`",
+    note = "in a generic function add `where f64: LeftOf<R>`, or write `-x + 1.0` for `1.0 - x`"
+)]
+// The operators of plain numbers among themselves are part of the bound, because the compiler would take `R` for the
+// right operand of every plain number otherwise, also in `2.0 * 3.0`.
+pub trait LeftOf<R>: NumOps<R, R> + NumOps + Sized {}
+
+impl<X: NumOps<R, R> + NumOps, R> LeftOf<R> for X {}
+
 /// `f32` or `f64`.
 pub trait BaseFloat: Scalar<Base = Self> + SimdFloat {
     /// The number nearest to `x`.
@@ -99,6 +192,11 @@ pub trait BaseFloat: Scalar<Base = Self> + SimdFloat {
 /// them (forward over reverse).
 ///
 /// The trait is sealed, because the kernels know the representation of its numbers.
+#[diagnostic::on_unimplemented(
+    message = "a tape cannot hold `{Self}`",
+    note = "a tape holds `f32`, `f64` and dual numbers over them",
+    note = "for a derivative within a derivative see `jvp`, `derivative`, `hvp` and `hessian`"
+)]
 pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync + 'static {
     /// True if the value and all tangents are zero. By convention a product with such a factor is 0, even if the other
     /// factor is infinite or NaN.
@@ -149,6 +247,23 @@ pub(crate) fn binade<B: BaseFloat>(size: B) -> B {
     // The logarithm of the largest number rounds up to that of infinity.
     let largest = Float::log2(B::max_value()).to_i32().map_or(0, |exponent| exponent - 1);
     Float::max(Float::powi(B::lit(2.0), exponent.min(largest)), B::min_positive_value())
+}
+
+/// The largest value, or -∞ if there is none; numbers without a value do not count.
+pub(crate) fn largest<R: Real>(x: impl Iterator<Item = R>) -> R::Base {
+    x.fold(<R::Base as Float>::neg_infinity(), |largest, x| Float::max(largest, x.to_base()))
+}
+
+/// √Σxᵢ², in units of a power of two if squares over- or underflow. At the origin the tangents are 0.
+fn length<R: Real>(x: &[R]) -> R {
+    let size = largest(x.iter().map(|&x| Float::abs(x.to_base())));
+    let square = size * size;
+    let safe = square.is_normal() && (square / <R::Base as Float>::epsilon()).is_finite();
+    if safe || size == <R::Base as num_traits::Zero>::zero() || !size.is_finite() {
+        return Float::sqrt(x.iter().map(|&x| x * x).sum::<R>());
+    }
+    let unit = R::from_base(binade(size));
+    Float::sqrt(x.iter().map(|&x| x / unit).map(|x| x * x).sum::<R>()) * unit
 }
 
 /// x - m, or 0 if x and m are the same infinity.

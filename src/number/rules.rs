@@ -319,7 +319,7 @@ fn one_minus_square<R: Real>(x: R) -> R {
     if beyond(x, 0.5) { (R::one() - x) * (R::one() + x) } else { R::one() - x * x }
 }
 
-/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)² (see M26 in
+/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)² (see M28 in
 /// docs/MEASUREMENTS.md).
 #[inline(always)]
 fn tanh_slope<R: Real>(x: R, y: R) -> R {

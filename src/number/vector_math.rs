@@ -51,7 +51,7 @@ macro_rules! vector_math {
         const ROUND: F = 1.5 / F::EPSILON;
 
         /// The number of coefficients from which on the latency of a polynomial counts more than two further operations
-        /// (see M27 in docs/MEASUREMENTS.md).
+        /// (see M29 in docs/MEASUREMENTS.md).
         const LONG: usize = 16;
 
         #[inline(always)]

@@ -21,6 +21,6 @@ mod store;
 pub use gradient::ParamsGradient;
 pub use group::Group;
 pub(crate) use identity::Owner;
-pub use on::ParamsOn;
+pub use on::{ParamsOn, loss_fn};
 pub(crate) use store::TrainedRange;
 pub use store::{Param, ParamInfo, Params};

@@ -1,12 +1,14 @@
 //! [`ParamsOn`]: parameters on a tape, and the gradient of a loss that a closure computes.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{ArrayView, Dimension, Ix1};
+use ndarray::{ArrayView, Dimension, IntoDimension, Ix1};
 
 use super::gradient::ParamsGradient;
 use super::store::{Param, Params};
+use crate::arena::Arena;
 use crate::number::{Dual, Scalar};
 use crate::scalar::Var;
 use crate::tape::{SINK, Scope, Tape};
@@ -71,6 +73,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
 
     /// All weights as one tensor, for example for a penalty on their size. Frozen weights are part of the tensor and of
     /// its gradient.
+    #[doc(alias("parameters"))]
     pub fn flat(self) -> Tensor<'t, F, Ix1> {
         self.weights(self.slot, Ix1(self.values.len()), self.values)
     }
@@ -78,7 +81,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// A tensor over some numbers of the weights; `slot` belongs to the first of them.
     fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
         let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
-        Tensor::view(self.tape, view, numbers, slot)
+        Tensor::over(self.tape, view, numbers, slot)
     }
 
     /// The tape.
@@ -89,6 +92,24 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
     /// A constant on the tape: [`Tape::constant`].
     pub fn constant<C: IntoConstant<'t, F>>(self, value: C) -> C::Handle {
         self.tape.constant(value)
+    }
+
+    /// A constant of a shape whose elements are all 0: [`Tape::zeros`].
+    #[track_caller]
+    pub fn zeros<I: IntoDimension>(self, shape: I) -> Tensor<'t, F, I::Dim> {
+        self.tape.zeros(shape)
+    }
+
+    /// A constant of a shape whose elements are all 1: [`Tape::ones`].
+    #[track_caller]
+    pub fn ones<I: IntoDimension>(self, shape: I) -> Tensor<'t, F, I::Dim> {
+        self.tape.ones(shape)
+    }
+
+    /// A constant of a shape whose elements are all `x`: [`Tape::full`].
+    #[track_caller]
+    pub fn full<I: IntoDimension>(self, shape: I, x: F) -> Tensor<'t, F, I::Dim> {
+        self.tape.full(shape, x)
     }
 
     /// The slot of the first weight, or the sink if the weights are constants.
@@ -147,6 +168,19 @@ impl<F: Scalar> Tape<F> {
     /// });
     /// ```
     ///
+    /// also one that borrows the parameters, or data that is gone before the call ends:
+    ///
+    /// ```compile_fail,E0521
+    /// # let mut params = wengert::Params::<f64>::new();
+    /// # let mut tape = wengert::Tape::new();
+    /// let mut kept = None;
+    /// tape.value_and_grad(&params, |p| {
+    ///     kept = Some(p.params());
+    ///     p.flat().sum()
+    /// });
+    /// params.values_mut().fill(0.0);
+    /// ```
+    ///
     /// a loss that depends on data owned by the closure:
     ///
     /// ```compile_fail,E0515
@@ -170,21 +204,167 @@ impl<F: Scalar> Tape<F> {
     /// println!("{first:?} {second:?}");
     /// ```
     ///
+    /// The parameters are borrowed for the call alone, so a function can take a loss and change them afterwards. Data
+    /// that the loss reads outlives the call, but not the parameters:
+    ///
+    /// ```
+    /// use wengert::{Optimizer, Params, ParamsOn, Sgd, Tape, Var};
+    ///
+    /// fn train_step<'env>(
+    ///     tape: &mut Tape,
+    ///     params: &mut Params,
+    ///     sgd: &mut Sgd,
+    ///     loss: impl for<'t> FnOnce(ParamsOn<'t, 'env>) -> Var<'t>,
+    /// ) -> f64 {
+    ///     let (loss, grad) = tape.value_and_grad(params, loss);
+    ///     sgd.step(params, grad);
+    ///     loss
+    /// }
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let (mut tape, mut sgd) = (Tape::new(), Sgd::new(0.5));
+    /// for batch in [ndarray::array![1.0, 0.0], ndarray::array![0.0, 1.0]] {
+    ///     train_step(&mut tape, &mut params, &mut sgd, |p| (p.get(w) * &batch).sum());
+    /// }
+    /// assert_eq!(params.values(), [0.5, 1.5]);
+    /// ```
+    ///
     /// A loss that is not finite is swept like any other, see [`Var::backward`]. The gradient of a constant loss is 0.
     ///
     /// # Panics
     ///
     /// If the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_and_grad<'env>(
         &mut self,
-        params: &'env Params<F>,
+        params: &Params<F>,
         f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &ParamsGradient<'_, F>) {
-        let (loss, adjoints, arena) =
-            self.record_and_sweep_in(|scope: Scope<'_, 'env, F>| f(ParamsOn::new(scope.tape, params)).into_output());
-        // The parameters are the first input of the cleared tape, after the sink.
-        (loss, arena.alloc(ParamsGradient::new(params, &adjoints[1..][..params.len()])))
+        let (loss, gradient) = self.value_and_grad_mut(params, f);
+        (loss, gradient)
+    }
+
+    /// Same as [`value_and_grad`](Self::value_and_grad), but with a gradient that can be changed in place, as for a
+    /// clipping of one's own or a mean over several machines.
+    ///
+    /// ```
+    /// use wengert::{Optimizer, Params, Sgd, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", ndarray::array![3.0, 0.1]);
+    /// let (mut tape, mut sgd) = (Tape::new(), Sgd::new(1.0));
+    /// let (_, grad) = tape.value_and_grad_mut(&params, |p| p.get(w).square().sum());
+    /// for g in grad.iter_mut() {
+    ///     *g = f64::clamp(*g, -1.0, 1.0);
+    /// }
+    /// sgd.step(&mut params, grad);
+    /// assert_eq!(params.values(), [2.0, -0.1]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
+    #[track_caller]
+    pub fn value_and_grad_mut<'env>(
+        &mut self,
+        params: &Params<F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
+    ) -> (F, &mut ParamsGradient<'_, F>) {
+        let result = self.gradient_of(params, |p| Ok::<_, Infallible>((f(p), ())));
+        let Ok((loss, (), gradient)) = result;
+        (loss, gradient)
+    }
+
+    /// Same as [`value_and_grad`](Self::value_and_grad), for a closure that returns something else beside the loss:
+    /// `(loss, aux)`. No handle can be part of it, but numbers and owned arrays can.
+    ///
+    /// ```
+    /// use ndarray::{Array1, array};
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", array![1.0, 2.0]);
+    /// let mut tape = Tape::new();
+    /// let ((loss, squares), grad) = tape.value_and_grad_aux(&params, |p| {
+    ///     let squares = p.get(w).square();
+    ///     (squares.sum(), squares.value().to_owned())
+    /// });
+    /// assert_eq!((loss, squares), (5.0, array![1.0, 4.0]));
+    /// assert_eq!(grad, [2.0, 4.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
+    #[doc(alias("has_aux"))]
+    #[track_caller]
+    pub fn value_and_grad_aux<'env, A>(
+        &mut self,
+        params: &Params<F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> (Var<'t, F>, A),
+    ) -> ((F, A), &mut ParamsGradient<'_, F>) {
+        let result = self.gradient_of(params, |p| Ok::<_, Infallible>(f(p)));
+        let Ok((loss, aux, gradient)) = result;
+        ((loss, aux), gradient)
+    }
+
+    /// Same as [`value_and_grad`](Self::value_and_grad), for a closure that may fail, and in which `?` stands. After an
+    /// error there is no sweep, and nothing stays on the tape.
+    ///
+    /// ```
+    /// use wengert::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", ndarray::array![1.0, 2.0]);
+    /// let mut tape = Tape::new();
+    /// let mut step = |text: &str| {
+    ///     let result = tape.try_value_and_grad(&params, |p| {
+    ///         let scale: f64 = text.parse()?;
+    ///         Ok::<_, std::num::ParseFloatError>((p.get(w) * scale).sum())
+    ///     });
+    ///     result.map(|(loss, _)| loss)
+    /// };
+    /// assert_eq!(step("10"), Ok(30.0));
+    /// assert!(step("ten").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of the closure.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[track_caller]
+    pub fn try_value_and_grad<'env, E>(
+        &mut self,
+        params: &Params<F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Result<Var<'t, F>, E>,
+    ) -> Result<(F, &mut ParamsGradient<'_, F>), E> {
+        let (loss, (), gradient) = self.gradient_of(params, |p| Ok((f(p)?, ())))?;
+        Ok((loss, gradient))
+    }
+
+    /// The loss, what else the closure returns, and the gradient.
+    #[track_caller]
+    #[allow(clippy::type_complexity)]
+    fn gradient_of<'env, A, E>(
+        &mut self,
+        params: &Params<F>,
+        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Result<(Var<'t, F>, A), E>,
+    ) -> Result<(F, A, &mut ParamsGradient<'_, F>), E> {
+        let mut aux = None;
+        let (loss, adjoints, arena) = self.lend_and_sweep(params, |scope: Scope<'_, 'env, F>, params| {
+            let (loss, other) = f(ParamsOn::new(scope.tape, params))?;
+            aux = Some(other);
+            Ok(loss.into_output())
+        })?;
+        let aux = aux.expect("the closure returned it");
+        Ok((loss, aux, gradient_in(arena, params, adjoints)))
     }
 
     /// The result of a model, for the weights as constants: nothing is recorded, and nothing stays on the tape.
@@ -213,11 +393,8 @@ impl<F: Scalar> Tape<F> {
     /// # let mut tape = wengert::Tape::new();
     /// let y = tape.evaluate(&params, |p| p.get(w).value());
     /// ```
-    pub fn evaluate<'env, T>(
-        &mut self,
-        params: &'env Params<F>,
-        f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> T,
-    ) -> T {
+    #[doc(alias("no_grad", "inference_mode", "eval"))]
+    pub fn evaluate<'env, T>(&mut self, params: &Params<F>, f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> T) -> T {
         self.clear();
         let result = f(params.constants_on(self));
         self.clear();
@@ -238,10 +415,11 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// If `values` and [`Params::values`] differ in length, or the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_and_grad_at<'env>(
         &mut self,
-        params: &'env Params<F>,
+        params: &Params<F>,
         values: &[F],
         f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> Var<'t, F>,
     ) -> (F, &ParamsGradient<'_, F>) {
@@ -251,12 +429,48 @@ impl<F: Scalar> Tape<F> {
             values.len(),
             params.len()
         );
-        let (loss, adjoints, arena) = self.record_and_sweep_in(|scope: Scope<'_, 'env, F>| {
+        let result = self.lend_and_sweep(params, |scope: Scope<'_, 'env, F>, params| {
             // The copy lives as long as the handles.
-            f(ParamsOn::at(scope.tape, params, scope.tape.arena().alloc_slice_copy(values))).into_output()
+            let values = scope.tape.arena().alloc_slice_copy(values);
+            Ok::<_, Infallible>(f(ParamsOn::at(scope.tape, params, values)).into_output())
         });
-        (loss, arena.alloc(ParamsGradient::new(params, &adjoints[1..][..params.len()])))
+        let Ok((loss, adjoints, arena)) = result;
+        (loss, gradient_in(arena, params, adjoints))
     }
+}
+
+/// The closure itself, as a loss for [`Tape::value_and_grad`] that stands in a variable.
+///
+/// Without it the compiler takes a closure in a variable for one that works for a single lifetime.
+///
+/// ```
+/// use wengert::{Params, Tape, loss_fn};
+///
+/// let mut params = Params::<f64>::new();
+/// let w = params.add("w", ndarray::array![3.0]);
+/// let loss = loss_fn(|p| p.get(w).square().sum());
+///
+/// let mut tape = Tape::new();
+/// for _ in 0..20 {
+///     let (_, grad) = tape.value_and_grad(&params, &loss);
+///     let slope = grad[0];
+///     params.values_mut()[0] -= 0.3 * slope;
+/// }
+/// assert!(tape.evaluate(&params, |p| loss(p).value()) < 1e-12);
+/// ```
+pub fn loss_fn<'env, F: Scalar, L: for<'t> Fn(ParamsOn<'t, 'env, F>) -> Var<'t, F>>(loss: L) -> L {
+    loss
+}
+
+/// The gradient with respect to parameters that are the first inputs of a tape, after the sink.
+#[track_caller]
+fn gradient_in<'a, F: Scalar>(
+    arena: &'a Arena,
+    params: &Params<F>,
+    adjoints: &'a mut [F],
+) -> &'a mut ParamsGradient<'a, F> {
+    let places = arena.alloc_slice_fill_iter(params.places());
+    arena.alloc(ParamsGradient::new(places, &mut adjoints[1..][..params.len()]))
 }
 
 impl<F: Scalar> Params<F> {
@@ -286,7 +500,7 @@ impl<F: Scalar> Params<F> {
         self.constants_on(tape)
     }
 
-    fn constants_on<'t, 'env: 't>(&'env self, tape: &'t Tape<F>) -> ParamsOn<'t, 'env, F> {
+    fn constants_on<'t, 'env: 't>(&'t self, tape: &'t Tape<F>) -> ParamsOn<'t, 'env, F> {
         ParamsOn { tape, slot: SINK, params: self, values: self.values(), env: PhantomData }
     }
 }
@@ -315,6 +529,7 @@ impl<F: Scalar> Tape<Dual<F>> {
     /// # Panics
     ///
     /// If `direction` and [`Params::values`] differ in length, or the loss belongs to another tape.
+    #[must_use = "the gradient changes no weight by itself; give it to `Optimizer::step`"]
     #[track_caller]
     pub fn value_grad_hvp<'env>(
         &mut self,

@@ -8,6 +8,7 @@ use std::ops::Range;
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
 use smallvec::SmallVec;
 
+use super::gradient::Place;
 use super::identity::{self, Identity, Owner};
 use crate::arena::refuse;
 use crate::number::{Dual, Scalar};
@@ -115,6 +116,12 @@ pub struct Param<D> {
     index: u32,
     stamp: u64,
     dimension: PhantomData<fn() -> D>,
+}
+
+impl<D> Param<D> {
+    pub(super) fn stamp(self) -> u64 {
+        self.stamp
+    }
 }
 
 impl<D> Clone for Param<D> {
@@ -479,6 +486,25 @@ impl<F: Scalar> Params<F> {
         ArrayView::from_shape(entry.dim::<D>(), self.store(entry)).expect("as many numbers as the shape has")
     }
 
+    /// The part of a weight in numbers in the order of [`values`](Self::values), such as those of a gradient.
+    ///
+    /// # Panics
+    ///
+    /// If the id belongs to another `Params`, or is that of a buffer; or if `numbers` and [`values`](Self::values)
+    /// differ in length.
+    #[track_caller]
+    pub fn view_of<'a, D: Dimension>(&self, id: Param<D>, numbers: &'a [F]) -> ArrayView<'a, F, D> {
+        let entry = self.entry(id);
+        assert!(!entry.buffer, "Params::view_of: {:?} is a buffer, which a gradient has no part for", entry.name);
+        assert!(
+            numbers.len() == self.len(),
+            "Params::view_of: {} numbers do not fit {} parameters",
+            numbers.len(),
+            self.len()
+        );
+        ArrayView::from_shape(entry.dim::<D>(), &numbers[entry.range()]).expect("as many numbers as the shape has")
+    }
+
     /// A mutable view of a weight or a buffer.
     ///
     /// # Panics
@@ -544,6 +570,14 @@ impl<F: Scalar> Params<F> {
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
         let weights = self.entries.iter().filter(|entry| !entry.buffer);
         tape.input_runs(self.entries.len(), self.len(), weights.map(|entry| entry.len))
+    }
+
+    /// The places of all weights in [`values`](Self::values).
+    pub(super) fn places(&self) -> impl ExactSizeIterator<Item = Place> {
+        let weights = self.entries.iter().filter(|entry| !entry.buffer);
+        let count = weights.clone().count();
+        let mut places = weights.map(|entry| Place { stamp: entry.stamp, start: entry.start, len: entry.len });
+        (0..count).map(move |_| places.next().expect("counted above"))
     }
 
     /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.

@@ -5,11 +5,9 @@
 
 use std::iter::{Product, Sum};
 
-use num_traits::Float;
-
 use super::checkpoint::KeptVars;
 use super::var::{Var, common_tape, record};
-use crate::number::{Dual, Length, Scalar, gap};
+use crate::number::{Dual, Length, Real, Scalar, gap, largest};
 use crate::slices::{BLOCK, Cascade, LongSum};
 use crate::tape::{OperationKind, Progression, SINK, Tape};
 
@@ -295,7 +293,7 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
     }
 }
 
-/// The dot product Σ aᵢbᵢ, as one node of 2n operands.
+/// The dot product Σ aᵢbᵢ of numbers of any kind; of variables, as one node of 2n operands.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -306,9 +304,17 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 /// # Panics
 ///
 /// If the lengths differ.
+#[inline]
 #[track_caller]
-pub fn dot<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
+pub fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     assert!(a.len() == b.len(), "dot: the operands have lengths {} and {}", a.len(), b.len());
+    R::dot_of(a, b)
+}
+
+/// The dot product of slices of one length.
+#[inline]
+#[track_caller]
+pub(super) fn dot_of<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
     let Some(tape) = a.first().and_then(Var::tape) else { return dot_apart(None, (0, LongSum::new()), a, b) };
     let attempt = tape.records().attempt();
     let (done, value) = record_products(tape, a, b);
@@ -368,8 +374,9 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
     (done, value)
 }
 
-/// The Euclidean norm √Σxᵢ², as one node. The sum is scaled, so that it neither over- nor underflows. The gradient
-/// x/‖x‖ is 0 at the origin, where second derivatives are one-sided: the Hessian of ‖x‖² is 2I there too.
+/// The Euclidean norm √Σxᵢ² of numbers of any kind; of variables, as one node. The sum is scaled, so that it neither
+/// over- nor underflows. The gradient x/‖x‖ is 0 at the origin, where second derivatives are one-sided: the Hessian of
+/// ‖x‖² is 2I there too.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -378,8 +385,15 @@ fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]
 /// assert_eq!(norm.value(), 5.0);
 /// assert_eq!(norm.backward().wrt(x), [0.6, 0.8]);
 /// ```
+#[inline]
 #[track_caller]
-pub fn norm<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+pub fn norm<R: Real>(x: &[R]) -> R {
+    R::norm_of(x)
+}
+
+/// The norm of variables.
+#[track_caller]
+pub(super) fn norm_of<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let length = Length::of(x.iter().map(|x| x.value()));
     if length.leaves_origin() {
         return norm_at_origin(x, length.value);
@@ -404,8 +418,8 @@ fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
     Var::on(tape, slot, value)
 }
 
-/// The logarithm ln Σ e^xᵢ without overflow, as one node. The gradient is the [`softmax`]. The value for an empty
-/// slice is -∞.
+/// The logarithm ln Σ e^xᵢ of numbers of any kind, without overflow; of variables, as one node. The gradient is the
+/// [`softmax`]. The value for an empty slice is -∞.
 ///
 /// ```
 /// let tape = wengert::Tape::new();
@@ -414,8 +428,15 @@ fn norm_at_origin<'t, F: Scalar>(x: &[Var<'t, F>], value: F) -> Var<'t, F> {
 /// assert_eq!(y.value(), 1000.0);
 /// assert_eq!(y.backward().wrt(x), [1.0, 0.0]);
 /// ```
+#[inline]
 #[track_caller]
-pub fn log_sum_exp<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
+pub fn log_sum_exp<R: Real>(x: &[R]) -> R {
+    R::log_sum_exp_of(x)
+}
+
+/// The logarithm of the sum of exponentials of variables.
+#[track_caller]
+pub(super) fn log_sum_exp_of<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
     let (largest, total) = exp_sum(x);
     node(x, largest + total.ln(), x.iter().map(|&x| (x, exp_below(largest, x) / total)))
 }
@@ -443,8 +464,7 @@ pub fn softmax<'t, F: Scalar>(x: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
 
 /// The largest element m, as a constant shift without tangents, and the sum Σ e^(xᵢ - m).
 fn exp_sum<F: Scalar>(x: &[Var<'_, F>]) -> (F, F) {
-    let largest = x.iter().fold(<F::Base as Float>::neg_infinity(), |m, x| Float::max(m, x.value().to_base()));
-    let largest = F::from_base(largest);
+    let largest = F::from_base(largest(x.iter().copied()));
     (largest, LongSum::of(x.iter().map(|&x| exp_below(largest, x))))
 }
 

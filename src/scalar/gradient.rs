@@ -34,6 +34,7 @@ use crate::tape::{Output, Tape, sweep};
 /// tape.clear();
 /// println!("{gradient:?}");
 /// ```
+#[must_use = "a sweep stores nothing in its inputs; read the gradient with `[x]` or `wrt`"]
 pub struct Gradient<'t, F: Scalar> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) adjoints: &'t mut [F],
@@ -55,6 +56,7 @@ impl<'t, F: Scalar> Gradient<'t, F> {
     ///
     /// If a handle is of another tape or a constant, was recorded after the sweep's output, or is
     /// an intermediate that was not [`retain`](Var::retain)ed.
+    #[doc(alias("grad"))]
     #[track_caller]
     pub fn wrt<W: Wrt<'t, F>>(&self, of: W) -> W::Output {
         of.read(self, Seal)
@@ -130,6 +132,11 @@ impl<F: Scalar> Index<Var<'_, F>> for Gradient<'_, F> {
 }
 
 /// The argument of [`Gradient::wrt`]: a variable, an array or a slice of variables, or a tensor.
+#[diagnostic::on_unimplemented(
+    message = "a gradient with respect to `{Self}` cannot be read",
+    note = "ask for a variable, `[x, y]`, `&variables[..]` or a tensor; the gradient with respect to parameters \
+            comes from `Tape::value_and_grad`, and its part `gradient[w]` is that of a weight"
+)]
 pub trait Wrt<'t, F: Scalar> {
     /// The derivative in the arrangement of the handles.
     type Output;
@@ -216,6 +223,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// # Panics
     ///
     /// If the value is a constant, that is, was computed from no variable of a tape.
+    #[doc(alias("grad"))]
     #[track_caller]
     pub fn backward(self) -> Gradient<'t, F> {
         let tape = self.expect_tape();
@@ -274,7 +282,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
 impl<F: Scalar> Var<'_, F> {
     /// The result of a recording, without the handle. Call it on a handle that a closure returned which works for
-    /// handles of any lifetime: see `Tape::record_and_sweep`.
+    /// handles of any lifetime: see `Tape::lend_and_sweep`.
     pub(crate) fn into_output(self) -> Output<F> {
         let tape = self.tape().map_or(std::ptr::null(), std::ptr::from_ref);
         Output { value: self.value(), tape, slot: self.slot(), weight: self.weight() }

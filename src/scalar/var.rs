@@ -5,14 +5,14 @@ use std::fmt;
 
 use num_traits::{Float, One, Zero};
 
-use super::fuse::norm;
+use super::fuse;
 use crate::number::macros::{
     base_operands, float_methods, for_each_dual, inherent_rules, number_traits, operators, own_rules_by_apply,
     std_rules_by_apply,
 };
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
-use crate::number::{Dual, Real, Scalar, leaves_origin};
+use crate::number::{Dual, Mark, Real, Scalar, Taylor, leaves_origin};
 use crate::tape::{SINK, Tape};
 
 /// A number on a [`Tape`], or a constant, which needs no tape.
@@ -29,6 +29,32 @@ use crate::tape::{SINK, Tape};
 /// let f = 2.0 * x.sin() / y + (x * y).exp() - 1.0;
 /// let gradient = f.backward();
 /// assert!((gradient[x] - (0.5_f64.cos() + 2.0 * 1_f64.exp())).abs() < 1e-12);
+/// ```
+///
+/// A variable that collects others begins as a constant, because a literal `0.0` is an `f64` and stays one; so does the
+/// other branch of an `if`:
+///
+/// ```
+/// use wengert::{Var, grad};
+///
+/// let g = grad(|x| {
+///     let mut sum = Var::constant(0.0); // or Var::default()
+///     for v in x {
+///         sum += if *v > 0.0 { v * v } else { Var::constant(0.0) };
+///     }
+///     sum
+/// }, &[1.0, -2.0, 3.0]);
+/// assert_eq!(g, [2.0, 0.0, 6.0]);
+/// ```
+///
+/// ```compile_fail,E0277
+/// wengert::grad(|x| {
+///     let mut sum = 0.0;
+///     for v in x {
+///         sum += v * v;
+///     }
+///     sum
+/// }, &[1.0, -2.0, 3.0]);
 /// ```
 ///
 /// Handles of two tapes do not mix:
@@ -56,6 +82,7 @@ use crate::tape::{SINK, Tape};
 /// std::thread::scope(|scope| { scope.spawn(move || x.sin()); });
 /// ```
 #[derive(Clone, Copy)]
+#[must_use = "operations change no variable in place; use the one that they return"]
 pub struct Var<'t, F: Scalar = f64> {
     /// The tape, or `None` for a constant.
     tape: Option<&'t Tape<F>>,
@@ -84,6 +111,7 @@ impl<'t, F: Scalar> Var<'t, F> {
 
     /// The primal. On a tape of dual numbers it has its tangents, so that a constant made from it does not stop second
     /// derivatives; [`detach`](Self::detach) does.
+    #[doc(alias("item"))]
     #[inline(always)]
     pub fn value(self) -> F {
         self.value
@@ -97,6 +125,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// let product = wengert::hvp(|x| x[0] * x[0].detach(), &[3.0], &[1.0]);
     /// assert_eq!(product, [0.0]);
     /// ```
+    #[doc(alias("stop_gradient"))]
     #[inline(always)]
     pub fn detach(self) -> Self {
         Self::constant(F::from_base(self.value.to_base()))
@@ -173,7 +202,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.value);
         if R::LENGTH && leaves_origin(y, [self.value].into_iter()) {
-            return norm(&[self]);
+            return fuse::norm_of(&[self]);
         }
         self.chain_by([R::UNIT, R::FINITE], rule.partial(self.value, y), y)
     }
@@ -225,7 +254,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
         if R::LENGTH && leaves_origin(z, [a, b].into_iter()) {
-            return norm(&[self, other]);
+            return fuse::norm_of(&[self, other]);
         }
         match (self.tape, other.tape) {
             (Some(tape), _) if other.is_on(tape) => {
@@ -509,6 +538,21 @@ impl<F: Scalar> Real for Var<'_, F> {
         let partials = rule.partials(values, value);
         record::<_, N>(value, std::array::from_fn(|i| (operands[i], partials[i])))
     }
+    #[inline]
+    #[track_caller]
+    fn dot_of(a: &[Self], b: &[Self]) -> Self {
+        fuse::dot_of(a, b)
+    }
+    #[inline]
+    #[track_caller]
+    fn norm_of(x: &[Self]) -> Self {
+        fuse::norm_of(x)
+    }
+    #[inline]
+    #[track_caller]
+    fn log_sum_exp_of(x: &[Self]) -> Self {
+        fuse::log_sum_exp_of(x)
+    }
     for_each_rule!(own_rules_by_apply);
 }
 
@@ -517,7 +561,8 @@ operators! { ['t, F: Scalar] Var<'t, F>, F => Var<'t, F>, |rule, a, b| a.apply_l
 operators! { ['t] f64, Var<'t, f64> => Var<'t, f64>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t] f32, Var<'t, f32> => Var<'t, f32>, |rule, a, b| Var::apply_right(rule, a, b) }
 operators! { ['t, F: Scalar, const N: usize] Dual<F, N>, Var<'t, Dual<F, N>> => Var<'t, Dual<F, N>>, |rule, a, b| Var::apply_right(rule, a, b) }
-operators! { ['t, F: Scalar, const N: usize, B: Copy] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Mark] Var<'t, F>, Dual<Var<'t, F>, N, B> => Dual<Var<'t, F>, N, B>, |rule, a, b| Dual::apply_right(rule, a, b) }
+operators! { ['t, F: Scalar, const N: usize, B: Mark] Var<'t, F>, Taylor<Var<'t, F>, N, B> => Taylor<Var<'t, F>, N, B>, |rule, a, b| Taylor::from(a).apply2(rule, b) }
 
 // Plain numbers beside handles on a tape of dual numbers, such as the literals of a function.
 macro_rules! literals {
@@ -528,6 +573,23 @@ macro_rules! literals {
     };
 }
 for_each_dual! { literals }
+
+// Plain numbers beside forward mode over handles.
+macro_rules! literals_over_handles {
+    ($($base:ty, $Number:ident);+) => { $(
+        operators! { ['t, const N: usize, B: Mark] $Number<Var<'t, $base>, N, B>, $base => $Number<Var<'t, $base>, N, B>, |rule, a, b| a.apply2(rule, Real::from_base(b)) }
+        operators! { ['t, const N: usize, B: Mark] $base, $Number<Var<'t, $base>, N, B> => $Number<Var<'t, $base>, N, B>, |rule, a, b| $Number::apply2(Real::from_base(a), rule, b) }
+        base_operands! { ['t, const N: usize, B: Mark] $base, $Number<Var<'t, $base>, N, B> }
+    )+ };
+}
+literals_over_handles! { f64, Dual; f32, Dual; f64, Taylor; f32, Taylor }
+
+/// The constant 0, as a start for sums.
+impl<F: Scalar> Default for Var<'_, F> {
+    fn default() -> Self {
+        Self::zero()
+    }
+}
 
 impl<F: Scalar> std::ops::Neg for Var<'_, F> {
     type Output = Self;

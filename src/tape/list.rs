@@ -52,7 +52,7 @@ pub struct Tape<F: Scalar = f64> {
     drops: RefCell<Vec<(NonNull<()>, DropPlace)>>,
     /// A spare vector for the terms of a sum.
     terms: Cell<Vec<(u32, F)>>,
-    /// The check that `record_and_sweep` calls after each sweep.
+    /// The check that `lend_and_sweep` calls after each sweep.
     check: Option<FiniteCheck<F>>,
     /// Tapes for checkpoints, which compute again during a sweep.
     spare: RefCell<Vec<Self>>,
@@ -67,7 +67,7 @@ pub struct Tape<F: Scalar = f64> {
 // - Numbers in that memory are Send and Sync (`Scalar`).
 // - Pullbacks may capture references to the tape (in handles and checkpoints) and to data that is not Sync (in the
 //   closure of a checkpoint). A pullback is called only in a sweep from a handle (see `push_op`), or from the slot of
-//   a handle within `record_and_sweep` or by a `Linearization`. A handle borrows the tape and is not Send. So when
+//   a handle within `lend_and_sweep` or by a `Linearization`. A handle borrows the tape and is not Send. So when
 //   the tape, or a mutable reference to it, arrives on another thread, no handle is left and no such call is under
 //   way. A `Linearization` is not Send, and clears a tape that it gives away. So pullbacks recorded before are never
 //   called after the arrival.
@@ -285,10 +285,11 @@ impl<F: Scalar> Tape<F> {
         //   works for handles of any lifetime, so also for one as long as the `Linearization` keeps the tape. The
         //   captures of every pullback that takes part live for each such lifetime: they are static, or stand in the
         //   arena.
-        // - In `record_and_sweep`, from the slot of a handle that is gone, too. The handle was returned by a closure
-        //   that works for handles of any lifetime within 'env. The captures of every pullback that takes part are
-        //   static, stand in the arena, or live for 'env, which outlives the call. (The type of `Output` does not show
-        //   the origin of the slot: each caller of `record_and_sweep` has to take the slot from such a handle.)
+        // - In `lend_and_sweep`, from the slot of a handle that is gone, too. The handle was returned by a closure that
+        //   works for handles of any lifetime 't within 'env, and gets the tape and what is lent for that 't. The
+        //   captures of every pullback that takes part are static, stand in the arena, live for 'env, or are borrowed
+        //   from what is lent; 'env and the loan both outlive the call, and the recording is forgotten within it. (The
+        //   type of `Output` does not show the origin of the slot: each caller has to take it from such a handle.)
         //
         // The closure is dropped by `clear` when its captures may be gone: `alloc` says why that is safe.
         let pullback = unsafe {

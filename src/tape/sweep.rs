@@ -3,6 +3,7 @@
 //! A slot that is passed here as an output must be that of a handle that is alive, or that a closure returned which
 //! works for handles of any lifetime: `Tape::push_op` says why.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use crate::arena::Arena;
@@ -13,7 +14,8 @@ use super::record::Record;
 use super::reverse::sweep_records;
 use crate::number::Scalar;
 
-/// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`.
+/// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`, and
+/// what is lent along with the tape.
 pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
     pub(crate) tape: &'t Tape<F>,
     env: PhantomData<&'env ()>,
@@ -42,16 +44,21 @@ impl<F: Scalar> Tape<F> {
         &mut self,
         record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Output<F>,
     ) -> (F, &[F]) {
-        let (value, adjoints, _) = self.record_and_sweep_in(record);
+        let recorded = self.lend_and_sweep(&(), |scope, ()| Ok::<_, Infallible>(record(scope)));
+        let Ok((value, adjoints, _)) = recorded;
         (value, adjoints)
     }
 
-    /// Same as [`record_and_sweep`](Self::record_and_sweep); returns the tape's arena as well.
+    /// Same as [`record_and_sweep`](Self::record_and_sweep), where the recording may also borrow what is lent for the
+    /// length of this call alone, however long `'env` is. Returns the tape's arena as well. If `record` fails, there is
+    /// no sweep.
     #[track_caller]
-    pub(crate) fn record_and_sweep_in<'env>(
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn lend_and_sweep<'env, X: ?Sized, E>(
         &mut self,
-        record: impl for<'t> FnOnce(Scope<'t, 'env, F>) -> Output<F>,
-    ) -> (F, &[F], &Arena) {
+        lent: &X,
+        record: impl for<'t> FnOnce(Scope<'t, 'env, F>, &'t X) -> Result<Output<F>, E>,
+    ) -> Result<(F, &mut [F], &Arena), E> {
         struct Forget<'a, F: Scalar>(&'a Tape<F>);
         impl<F: Scalar> Drop for Forget<'_, F> {
             fn drop(&mut self) {
@@ -64,7 +71,7 @@ impl<F: Scalar> Tape<F> {
         self.clear();
         let tape = &*self;
         let _forget = Forget(tape);
-        let output = record(Scope { tape, env: PhantomData });
+        let output = record(Scope { tape, env: PhantomData }, lent)?;
         let adjoints = if output.tape.is_null() {
             tape.arena().alloc_slice_fill_copy(tape.slots(), F::zero())
         } else if std::ptr::eq(output.tape, tape) {
@@ -78,7 +85,7 @@ impl<F: Scalar> Tape<F> {
         if let Some(complaint) = tape.check().and_then(|check| check(tape, output.value, adjoints)) {
             panic!("{complaint}");
         }
-        (output.value, adjoints, tape.arena())
+        Ok((output.value, adjoints, tape.arena()))
     }
 }
 

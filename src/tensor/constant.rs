@@ -1,8 +1,9 @@
 //! Inputs and constants: handles of plain data.
 
-use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension};
+use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension};
 
 use super::handle::Tensor;
+use crate::arena::count;
 use crate::number::macros::{for_each_dual, for_each_nested_dual};
 use crate::number::{Dual, Real, Scalar};
 use crate::scalar::Var;
@@ -13,6 +14,10 @@ use crate::tape::{SINK, Tape};
 /// type of its primal or of the innermost primal (`f64`, `f32`).
 ///
 /// So a function of `f64` data runs unchanged on a tape of dual numbers.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the number type of this tape, which holds `{F}`",
+    note = "convert an array with `array.mapv(|x| x as f32)` or `array.mapv(f64::from)`"
+)]
 pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     /// The constant.
     #[doc(hidden)]
@@ -21,9 +26,7 @@ pub trait Embed<F: Scalar>: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     #[track_caller]
     fn embed_array<'t, D: Dimension>(tape: &'t Tape<F>, array: ArrayView<'t, Self, D>) -> Tensor<'t, F, D> {
-        let copy = copy(tape, "constant", &array, |x: Self| x.embed(Seal));
-        let values = ArrayView::from_shape(array.raw_dim(), copy).expect("as many elements");
-        Tensor::view(tape, values, copy, SINK)
+        tape.copied("constant", &array)
     }
 }
 
@@ -44,6 +47,10 @@ impl<F: Scalar, const N: usize> Embed<Dual<F, N>> for F {
 }
 
 /// Data that can be passed to [`Tape::constant`]: a number, a borrowed or owned array, or a view.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a constant of a tape of `{F}`",
+    note = "a constant is a number, or `&array`, `array` or `array.view()` of such numbers; write integers as floats"
+)]
 pub trait IntoConstant<'t, F: Scalar> {
     /// The handle: a [`Var`] for a number, a [`Tensor`] for an array.
     type Handle;
@@ -133,6 +140,7 @@ impl<F: Scalar> Tape<F> {
     /// let x = tape.tensor(&data);
     /// assert_eq!(x.square().sum().backward().wrt(x), ndarray::array![2.0, 4.0]);
     /// ```
+    #[doc(alias("requires_grad"))]
     #[track_caller]
     pub fn tensor<'t, S, D>(&'t self, array: &'t ArrayBase<S, D>) -> Tensor<'t, F, D>
     where
@@ -154,9 +162,61 @@ impl<F: Scalar> Tape<F> {
     /// assert_eq!((x * c).value(), ndarray::array![[3.0, 6.0]]);
     /// assert!(tape.is_empty());
     /// ```
+    #[doc(alias("no_grad", "requires_grad"))]
     #[track_caller]
     pub fn constant<'t, C: IntoConstant<'t, F>>(&'t self, value: C) -> C::Handle {
         value.into_constant(self, Seal)
+    }
+
+    /// A constant that is a copy of an array.
+    #[track_caller]
+    pub(super) fn copied<A: Embed<F>, D: Dimension>(
+        &self,
+        operation: &str,
+        array: &ArrayView<'_, A, D>,
+    ) -> Tensor<'_, F, D> {
+        let copy = copy(self, operation, array, |x| x.embed(Seal));
+        let view = ArrayView::from_shape(array.raw_dim(), copy).expect("as many elements");
+        Tensor::over(self, view, copy, SINK)
+    }
+
+    /// A constant of a shape whose elements are all `x`.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// assert_eq!(tape.full((2, 3), 0.5).value(), ndarray::array![[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]);
+    /// assert_eq!((tape.zeros(2) + 1.0).value(), tape.ones(2).value());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If an array of this shape does not fit in memory.
+    #[track_caller]
+    pub fn full<D: IntoDimension>(&self, shape: D, x: F) -> Tensor<'_, F, D::Dim> {
+        let shape = shape.into_dimension();
+        let storage = &*self.arena().filled("full", shape.slice(), count("full", shape.slice()), x);
+        let view = ArrayView::from_shape(shape, storage).expect("as many elements as the shape has");
+        Tensor::over(self, view, storage, SINK)
+    }
+
+    /// A constant of a shape whose elements are all 0.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`full`](Self::full).
+    #[track_caller]
+    pub fn zeros<D: IntoDimension>(&self, shape: D) -> Tensor<'_, F, D::Dim> {
+        self.full(shape, F::zero())
+    }
+
+    /// A constant of a shape whose elements are all 1.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`full`](Self::full).
+    #[track_caller]
+    pub fn ones<D: IntoDimension>(&self, shape: D) -> Tensor<'_, F, D::Dim> {
+        self.full(shape, F::one())
     }
 
     /// A tensor over the view's memory if the view has no gaps, else over a copy in the arena: an input or a constant.
@@ -170,7 +230,7 @@ impl<F: Scalar> Tape<F> {
         };
         // The slots come last: memory for the handle may be refused.
         let slot = if input { self.slots() as u32 } else { SINK };
-        let tensor = Tensor::view(self, values, storage, slot);
+        let tensor = Tensor::over(self, values, storage, slot);
         if input {
             self.input_slots(storage.len());
         }

@@ -144,6 +144,7 @@ fn row_major_strides(shape: &[usize]) -> SmallVec<[isize; 6]> {
 /// Operations that copy elements to other places.
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The tensor with its elements contiguous in row-major order: the tensor itself, or a copy if need be.
+    #[doc(alias("contiguous"))]
     #[track_caller]
     pub fn as_standard_layout(self) -> Self {
         if self.node.as_slice().is_some() {
@@ -269,6 +270,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the shapes do not broadcast or the tapes differ.
+    #[doc(alias = "masked_fill")]
     #[doc(alias = "where")]
     #[doc(alias = "mask")]
     #[track_caller]
@@ -347,6 +349,7 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
     /// # Panics
     ///
     /// If there is no such axis or an index is out of bounds.
+    #[doc(alias("index_select", "take"))]
     #[track_caller]
     pub fn select(self, axis: Axis, indices: &[usize]) -> Self {
         let (tape, along) = (self.tape, axis.index());
@@ -386,6 +389,7 @@ impl<F: Scalar> Tape<F> {
     /// # Panics
     ///
     /// If `tensors` is empty, there is no such axis, the shapes differ in another axis, or a tensor is of another tape.
+    #[doc(alias("cat", "concat", "hstack", "vstack"))]
     #[track_caller]
     pub fn concatenate<'t, D: RemoveAxis>(&'t self, axis: Axis, tensors: &[Tensor<'t, F, D>]) -> Tensor<'t, F, D> {
         let first = self.first_of("concatenate", tensors);

@@ -74,6 +74,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// # Panics
     ///
     /// If the lengths do not fit or the tapes differ.
+    #[doc(alias("linear", "addmm"))]
     #[track_caller]
     pub fn affine(self, weight: Self, bias: Tensor<'t, F, Ix1>) -> Self {
         self.layer(weight, bias, Activation::Identity, "affine")

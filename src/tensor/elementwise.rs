@@ -129,7 +129,15 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
 type Pair<'t, F, D> = (&'t Node<'t, F, D>, &'t Node<'t, F, D>);
 
 /// An operand that can be combined with a tensor of dimension `D`: a number, a [`Var`], a tensor, or an array or view,
-/// which is a constant as in [`Tape::constant`].
+/// which is a constant.
+///
+/// A borrowed array `&data` is copied, and may be gone when the tensor is used; a view `data.view()` is read in place,
+/// as in [`Tape::constant`], and an owned array is kept.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be combined with a tensor of `{F}`",
+    note = "an operand is a number, a variable, a tensor or an array of the tensor's own number type",
+    note = "convert data with `array.mapv(|x| x as f32)`, and write integers as floats: `2.0 * x`"
+)]
 pub trait Operand<'t, F: Scalar, D: Dimension> {
     /// The dimension of the result.
     type Dim: Dimension + 't;
@@ -171,6 +179,20 @@ impl<'t, F: Scalar, D: Dimension + 't> Operand<'t, F, D> for Var<'t, F> {
     }
 }
 
+/// A borrowed array is copied, so that it need not live as long as the tensor.
+impl<'t, F: Scalar, D: Dimension, E: Dimension + 't, A: Embed<F>, S: Data<Elem = A>> Operand<'t, F, D>
+    for &ArrayBase<S, E>
+where
+    D: DimMax<E, Output: 't>,
+{
+    type Dim = <D as DimMax<E>>::Output;
+    #[track_caller]
+    #[allow(private_interfaces)]
+    fn pair(self, left: Tensor<'t, F, D>, operation: &str, _: Seal) -> Pair<'t, F, Self::Dim> {
+        left.tape.copied(operation, &self.view()).pair(left, operation, Seal)
+    }
+}
+
 macro_rules! array_operand {
     ([$($generics:tt)*] $array:ty) => {
         impl<'t, F: Scalar, D: Dimension, E: Dimension + 't, A: Embed<F>, $($generics)*> Operand<'t, F, D> for $array
@@ -186,7 +208,6 @@ macro_rules! array_operand {
         }
     };
 }
-array_operand! { [S: Data<Elem = A>] &'t ArrayBase<S, E> }
 array_operand! { [] ArrayView<'t, A, E> }
 array_operand! { [] Array<A, E> }
 
@@ -209,7 +230,7 @@ for_each_dual! { base_operand }
 #[track_caller]
 fn constant<F: Scalar>(tape: &Tape<F>, x: F) -> Tensor<'_, F, ndarray::Ix0> {
     let storage = std::slice::from_ref(tape.alloc(x));
-    Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, SINK)
+    Tensor::over(tape, ArrayView::from_shape((), storage).expect("one element"), storage, SINK)
 }
 
 /// The shape to which both shapes broadcast: axes are aligned at the last one, and lengths must be equal or 1.
@@ -249,7 +270,10 @@ macro_rules! tensor_methods {
             $( tensor_methods! { @binary [$($bdoc)+] [$bfa] [$bfb] $bname } )+
         }
     };
-    (@unary [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+    (@unary $doc:tt $formula:tt clamp $p:tt) => { tensor_methods! { @unary [doc(alias = "clip")] $doc $formula clamp $p } };
+    (@unary $doc:tt $formula:tt $name:ident $p:tt) => { tensor_methods! { @unary [] $doc $formula $name $p } };
+    (@unary [$($alias:meta)?] [$($doc:literal)+] [$formula:literal] $name:ident($($p:ident : $ty:ident),*)) => {
+        $( #[$alias] )?
         $( #[doc = $doc] )+
         #[doc = concat!("\n\nDerivative: ", $formula, ".")]
         #[track_caller]

@@ -43,6 +43,7 @@ use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 /// All operands of an operation share one lifetime, so the data of a batch must live as long as the handles of the
 /// weights. Where this lifetime is too long, record each batch anew ([`Tape::value_and_grad`]), or give the tape an
 /// owned array ([`Tape::constant`]).
+#[must_use = "operations change no tensor in place; use the tensor that they return"]
 pub struct Tensor<'t, F: Scalar, D> {
     pub(super) tape: &'t Tape<F>,
     pub(super) node: &'t Node<'t, F, D>,
@@ -208,14 +209,14 @@ pub(super) fn accumulate_at<'a, F: Scalar>(
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// The tensor with these values, a view into `storage`; `slot` is the slot of `storage[0]`.
     #[track_caller]
-    pub(crate) fn view(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
+    pub(crate) fn over(tape: &'t Tape<F>, values: ArrayView<'t, F, D>, storage: &'t [F], slot: u32) -> Self {
         Self { tape, node: tape.alloc(Node { values, storage, slot }) }
     }
 
     /// The tensor with another view of the same storage.
     #[track_caller]
     pub(crate) fn with_view<E: Dimension>(self, values: ArrayView<'t, F, E>) -> Tensor<'t, F, E> {
-        Tensor::view(self.tape, values, self.node.storage, self.node.slot)
+        Tensor::over(self.tape, values, self.node.storage, self.node.slot)
     }
 
     /// The result of an operation, recorded with its pullback. The values stand in row-major order in the tape's
@@ -232,10 +233,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ) -> Self {
         let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
         if constant {
-            return Self::view(tape, view, values, SINK);
+            return Self::over(tape, view, values, SINK);
         }
         // The slots come last: memory for the handle may be refused.
-        let result = Self::view(tape, view, values, tape.slots() as u32);
+        let result = Self::over(tape, view, values, tape.slots() as u32);
         // Nothing flows back through a result without elements, but what is computed from it is no constant.
         if values.is_empty() {
             return result;
@@ -243,6 +244,24 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let slot = tape.push_op(kind, result.shape(), values, pullback);
         debug_assert!(slot == result.node.slot, "nothing took slots in between");
         result
+    }
+
+    /// A constant of the same shape whose elements are all `x`.
+    #[track_caller]
+    pub fn full_like(self, x: F) -> Self {
+        self.tape.full(self.dim(), x)
+    }
+
+    /// A constant of the same shape whose elements are all 0.
+    #[track_caller]
+    pub fn zeros_like(self) -> Self {
+        self.full_like(F::zero())
+    }
+
+    /// A constant of the same shape whose elements are all 1.
+    #[track_caller]
+    pub fn ones_like(self) -> Self {
+        self.full_like(F::one())
     }
 
     pub(crate) fn node(self) -> &'t Node<'t, F, D> {
@@ -255,6 +274,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The values. On a tape of dual numbers they have their tangents: see [`Var::value`].
+    #[doc(alias("item", "data", "numpy"))]
     pub fn value(self) -> ArrayView<'t, F, D> {
         self.node.values.clone()
     }
@@ -291,6 +311,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The same values as a constant: no derivative of any order passes through it. On a tape of dual numbers it is a
     /// copy without tangents.
+    #[doc(alias("stop_gradient", "no_grad"))]
     #[track_caller]
     pub fn detach(self) -> Self {
         if size_of::<F>() == size_of::<F::Base>() {
@@ -299,12 +320,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let values = self.value();
         let copy = &*self.tape.arena().alloc_slice_fill_iter(values.iter().map(|x| F::from_base(x.to_base())));
         let values = ArrayView::from_shape(self.dim(), copy).expect("as many elements");
-        Self::view(self.tape, values, copy, SINK)
+        Self::over(self.tape, values, copy, SINK)
     }
 
     /// The same numbers, tangents included, as a constant.
     pub(crate) fn as_constant(self) -> Self {
-        Self::view(self.tape, self.value(), self.node.storage, SINK)
+        Self::over(self.tape, self.value(), self.node.storage, SINK)
     }
 
     /// The element at `index`, as a scalar of the same tape. Nothing is recorded.
@@ -320,6 +341,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the index is out of bounds.
+    #[doc(alias("item", "index", "get"))]
     #[track_caller]
     pub fn at(self, index: impl IntoDimension<Dim = D>) -> Var<'t, F> {
         let index = index.into_dimension();
@@ -349,6 +371,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix0> {
     /// The only element of a tensor without axes.
+    #[doc(alias("item"))]
     pub fn into_var(self) -> Var<'t, F> {
         self.at(())
     }
@@ -365,7 +388,7 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
         let node = self.retain();
         let storage = std::slice::from_ref(tape.alloc(node.value()));
-        Tensor::view(tape, ArrayView::from_shape((), storage).expect("one element"), storage, node.slot())
+        Tensor::over(tape, ArrayView::from_shape((), storage).expect("one element"), storage, node.slot())
     }
 }
 

@@ -21,6 +21,11 @@ use crate::tape::{Cotangents, OperationKind, SINK};
 
 /// A target that a loss can compare with a prediction: a tensor, array or view of the prediction's shape, or a number
 /// or [`Var`], which stands for every element.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the target of a prediction of `{F}`",
+    note = "a target is a tensor or an array of the prediction's number type and number of axes, or one number; for \
+            class indices there is `softmax_cross_entropy`"
+)]
 pub trait Target<'t, F: Scalar, D: Dimension> {
     /// The target as a tensor of the prediction's shape.
     #[doc(hidden)]
@@ -72,7 +77,7 @@ impl<'t, F: Scalar, D: Dimension> Target<'t, F, D> for F {
         let storage = tape.arena().values(loss, prediction.shape(), self);
         let values = ArrayView::from_shape(prediction.dim(), &*storage);
         let values = values.expect("as many elements as the prediction has");
-        Tensor::view(tape, values, storage, SINK)
+        Tensor::over(tape, values, storage, SINK)
     }
 }
 
@@ -112,6 +117,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the target has another shape or is of another tape, or the prediction is empty.
+    #[doc(alias("mse_loss"))]
     #[track_caller]
     pub fn mse(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
         self.mean_loss(Squared, target, "mse")
@@ -124,6 +130,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// Same as for [`mse`](Self::mse).
+    #[doc(alias("l1_loss"))]
     #[track_caller]
     pub fn mae(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
         self.mean_loss(Absolute, target, "mae")
@@ -146,6 +153,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// Same as for [`mse`](Self::mse), and if δ is not positive.
+    #[doc(alias("smooth_l1_loss"))]
     #[track_caller]
     pub fn huber(self, target: impl Target<'t, F, D>, delta: F::Base) -> Var<'t, F> {
         assert!(delta > num_traits::zero(), "huber: delta = {delta} is not positive");
@@ -170,6 +178,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// Same as for [`mse`](Self::mse).
+    #[doc(alias("binary_cross_entropy"))]
     #[track_caller]
     pub fn bce_with_logits(self, target: impl Target<'t, F, D>) -> Var<'t, F> {
         self.mean_loss(BceWithLogits, target, "bce_with_logits")
@@ -356,6 +365,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// # Panics
     ///
     /// If the batch is empty, the number of labels is not the number of rows, or a label is not in 0..classes.
+    #[doc(alias("cross_entropy", "nll_loss"))]
     #[track_caller]
     pub fn softmax_cross_entropy<I: PrimInt + Display>(self, labels: &[I]) -> Var<'t, F> {
         const NAME: &str = "softmax_cross_entropy";

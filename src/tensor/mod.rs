@@ -17,6 +17,7 @@
 //! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `log_softmax`, `argmax_axis` |
 //! | `loss` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, `accuracy`; [`Target`] |
 //! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
+//! | `jet` | [`Jet`]: derivatives with respect to the input, inside of the loss |
 //! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
 //! | `conv`, `pool` | convolutions and pooling; [`Conv`], [`Pool`] |
 //! | `window_args` | the lengths that `Conv` and `Pool` take; [`Lengths`] |
@@ -65,6 +66,7 @@ mod dense;
 mod elementwise;
 mod flat;
 mod handle;
+mod jet;
 #[cfg(feature = "linalg")]
 mod linalg;
 mod loss;
@@ -81,6 +83,7 @@ pub use custom::CustomInputs;
 pub use dense::Activation;
 pub use elementwise::Operand;
 pub use handle::Tensor;
+pub use jet::Jet;
 #[cfg(feature = "linalg")]
 pub use linalg::{Columns, Diag, LinalgError, Lu, Uplo};
 pub use loss::Target;

@@ -113,6 +113,11 @@ pub(super) fn pull_product<F: Scalar>(
 }
 
 /// A pair of tensors, of one or two axes each, that [`Tensor::dot`] can multiply.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` and `{Rhs}` have no product by `dot`",
+    note = "both are tensors of one or two axes and of one number type; data becomes one by \
+            `tape.constant(&array)`; for three axes there is `matmul`, and `into_dimensionality` for dynamic ones"
+)]
 pub trait Dot<Rhs> {
     /// The type of the product: a [`Var`] for two vectors, else a tensor.
     type Output;
@@ -169,12 +174,25 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the inner lengths k or the tapes differ.
+    #[doc(alias("mm", "mv", "einsum"))]
     #[track_caller]
     pub fn dot<Rhs>(self, rhs: Rhs) -> <Self as Dot<Rhs>>::Output
     where
         Self: Dot<Rhs>,
     {
         Dot::dot(self, rhs, Seal)
+    }
+}
+
+impl<F: Scalar> Tensor<'_, F, Ix2> {
+    /// The product of matrices, (m, k) and (k, n): [`dot`](Self::dot) under another name.
+    ///
+    /// # Panics
+    ///
+    /// If the inner lengths k or the tapes differ.
+    #[track_caller]
+    pub fn matmul(self, rhs: Self) -> Self {
+        self.dot(rhs)
     }
 }
 
@@ -195,6 +213,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     /// # Panics
     ///
     /// If the inner lengths k differ, the lengths of the first axes differ and neither is 1, or the tapes differ.
+    #[doc(alias("bmm"))]
     #[track_caller]
     pub fn matmul(self, rhs: Self) -> Self {
         self.assert_same_tape(rhs);

@@ -232,6 +232,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the axis is out of range or has length 0.
+    #[doc(alias("argmax"))]
     #[track_caller]
     pub fn argmax_axis(self, axis: Axis) -> Array<usize, D::Smaller>
     where

@@ -32,6 +32,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the numbers of elements differ.
+    #[doc(alias("view", "unflatten"))]
     #[track_caller]
     pub fn reshape<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
@@ -51,6 +52,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// The elements in row-major order along a single axis; see [`reshape`](Self::reshape).
+    #[doc(alias("ravel"))]
     #[track_caller]
     pub fn flatten(self) -> Tensor<'t, F, Ix1> {
         self.reshape(self.len())
@@ -65,6 +67,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// let loss = (x * x.t()).sum(); // tr(xx), whose derivative is 2 xᵀ
     /// assert_eq!(loss.backward().wrt(x), ndarray::array![[2.0, 6.0], [4.0, 8.0]]);
     /// ```
+    #[doc(alias("transpose", "mT"))]
     #[track_caller]
     pub fn t(self) -> Self {
         self.with_view(self.value().reversed_axes())
@@ -90,6 +93,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If `axes` does not name each axis exactly once.
+    #[doc(alias("permute", "transpose", "movedim"))]
     #[track_caller]
     pub fn permuted_axes(self, axes: impl IntoDimension<Dim = D>) -> Self {
         let axes = axes.into_dimension();
@@ -108,6 +112,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis.
+    #[doc(alias("swapaxes", "transpose"))]
     #[track_caller]
     pub fn swap_axes(self, a: usize, b: usize) -> Self {
         check_axis("swap_axes", Axis(a), self.shape());
@@ -135,6 +140,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     ///
     /// If a range or an index reaches beyond its axis, a step is 0, or (for `IxDyn`) the number of
     /// axes differs.
+    #[doc(alias("narrow", "index"))]
     #[track_caller]
     pub fn slice<I: SliceArg<D>>(self, info: I) -> Tensor<'t, F, I::OutDim> {
         let shape = self.shape();
@@ -169,6 +175,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis, the range reaches beyond it, or the step is 0.
+    #[doc(alias("narrow"))]
     #[track_caller]
     pub fn slice_axis(self, axis: Axis, range: Slice) -> Self {
         check_axis("slice_axis", axis, self.shape());
@@ -192,6 +199,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis or `index` is greater than its length.
+    #[doc(alias("chunk"))]
     #[track_caller]
     pub fn split_at(self, axis: Axis, index: usize) -> (Self, Self) {
         check_axis("split_at", axis, self.shape());
@@ -267,6 +275,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If `axis` is greater than the number of axes.
+    #[doc(alias("unsqueeze", "expand_dims"))]
     #[track_caller]
     pub fn insert_axis(self, axis: Axis) -> Tensor<'t, F, D::Larger> {
         assert!(
@@ -293,6 +302,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the shape does not broadcast to the new one.
+    #[doc(alias("expand", "broadcast_to"))]
     #[track_caller]
     pub fn broadcast<E: IntoDimension>(self, shape: E) -> Tensor<'t, F, E::Dim> {
         let shape = shape.into_dimension();
@@ -349,6 +359,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The elements in row-major order, as scalars of the same tape. [`Tape::stack_vars`](crate::Tape::stack_vars) is
     /// the inverse.
+    #[doc(alias("tolist"))]
     #[track_caller]
     pub fn to_vars(self) -> Vec<Var<'t, F>> {
         let mut vars = room("to_vars", self.shape());
@@ -372,6 +383,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis or the index is out of bounds.
+    #[doc(alias("squeeze", "index"))]
     #[track_caller]
     pub fn index_axis(self, axis: Axis, index: usize) -> Tensor<'t, F, D::Smaller> {
         check_index("index_axis", axis, index, self.shape());
@@ -384,6 +396,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis or its length is not 1.
+    #[doc(alias("squeeze"))]
     #[track_caller]
     pub fn remove_axis(self, axis: Axis) -> Tensor<'t, F, D::Smaller> {
         check_axis("remove_axis", axis, self.shape());
@@ -412,6 +425,7 @@ impl<'t, F: Scalar, D: RemoveAxis> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If there is no such axis.
+    #[doc(alias("unbind"))]
     #[track_caller]
     pub fn axis_iter(
         self,

@@ -22,6 +22,7 @@
 //! | file | content |
 //! |---|---|
 //! | `batches.rs` | [`Batches`], [`train_test_split`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
+//! | `rows.rs` | [`select`]: the rows of a batch from several arrays at once |
 //! | `scale.rs` | [`Scaling`] of columns, [`one_hot`] labels |
 //! | `csv.rs` | with the feature `io`: `Csv`, a reader of tables from text and files, plain or gzipped |
 //!
@@ -51,9 +52,11 @@
 mod batches;
 #[cfg(feature = "io")]
 mod csv;
+mod rows;
 mod scale;
 
 pub use batches::{Batches, gather, gather_rows, train_test_split};
 #[cfg(feature = "io")]
 pub use csv::{Column, Csv, Table, TableError};
+pub use rows::{Examples, select};
 pub use scale::{Scaling, one_hot};

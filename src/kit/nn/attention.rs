@@ -62,7 +62,7 @@ fn causal_mask<'t, F: Scalar>(like: Tensor<'t, F, Ix3>, queries: usize, keys: us
         .arena()
         .alloc_slice_fill_with(queries * keys, |i| if i % keys > i / keys { hidden } else { F::zero() });
     let values = ArrayView::from_shape((queries, keys), mask).expect("a number for each pair");
-    Tensor::view(like.tape(), values, mask, SINK)
+    Tensor::over(like.tape(), values, mask, SINK)
 }
 
 /// Attention in several subspaces at once (Vaswani et al. 2017, section 3.2.2). Queries, keys and values are affine

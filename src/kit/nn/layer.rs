@@ -43,6 +43,11 @@ use crate::tensor::{Pool, Tensor};
 /// let half = Map::new(|x| x * 0.5);
 /// assert_eq!(half.forward(p, p.constant(&data), &mut Mode::eval()).value(), ndarray::array![0.5, 1.0]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer for this input",
+    note = "check the number of axes, and that all layers of a tuple have the number type of the parameters; a \
+            closure becomes a layer by `Map::new`"
+)]
 pub trait Layer<F: Scalar, D: Dimension> {
     /// The dimension of the result.
     type Out: Dimension + 'static;
@@ -80,6 +85,46 @@ macro_rules! chains {
     };
 }
 chains! { L1 L2 L3 L4 L5 L6 L7 L8 L9 L10 L11 L12 }
+
+/// A layer in a box, so that a struct or a vector holds layers of several types:
+///
+/// ```
+/// use ndarray::Ix2;
+/// use rand::{SeedableRng, rngs::StdRng};
+/// use wengert::nn::{Layer, Linear, Mode, Relu};
+/// use wengert::Params;
+///
+/// let (mut params, rng) = (Params::<f64>::new(), &mut StdRng::seed_from_u64(0));
+/// let mut net: Vec<Box<dyn Layer<f64, Ix2, Out = Ix2>>> = Vec::new();
+/// for (i, sizes) in [2, 8, 8, 1].windows(2).enumerate() {
+///     net.push(Box::new(Linear::new(&mut params, &format!("layer{i}"), sizes[0], sizes[1], rng)));
+///     net.push(Box::new(Relu));
+/// }
+/// let tape = wengert::Tape::new();
+/// let p = params.on(&tape);
+/// assert_eq!(net.forward(p, p.ones((5, 2)), &mut Mode::eval()).shape(), [5, 1]);
+/// ```
+impl<F: Scalar, D: Dimension, L: Layer<F, D> + ?Sized> Layer<F, D> for Box<L> {
+    type Out = L::Out;
+    #[track_caller]
+    fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, L::Out> {
+        (**self).forward(p, x, mode)
+    }
+}
+
+/// Layers that run one after the other; none is the identity.
+impl<F: Scalar, D: Dimension + 'static, L: Layer<F, D, Out = D>> Layer<F, D> for Vec<L> {
+    type Out = D;
+    #[track_caller]
+    fn forward<'t>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, D>, mode: &mut Mode<F>) -> Tensor<'t, F, D> {
+        // A loop, because a closure would hide the caller's line.
+        let mut x = x;
+        for layer in self {
+            x = layer.forward(p, x, mode);
+        }
+        x
+    }
+}
 
 /// Defines activations as layers; each is the tensor method of a row of the [table](crate::rules).
 macro_rules! activations {

@@ -8,7 +8,7 @@ use crate::kit::init;
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
 use crate::sealed::Seal;
-use crate::tensor::Tensor;
+use crate::tensor::{Jet, Tensor};
 
 /// An affine map y = x w + b of the last axis.
 ///
@@ -65,18 +65,38 @@ impl Linear {
         Self { weight: add_uniform(params, name, "weight", Ix2(inputs, outputs), inputs, rng), bias: None }
     }
 
-    /// y = x w + b: (.., inputs) gives (.., outputs).
+    /// y = x w + b: (.., inputs) gives (.., outputs), for a tensor or a [`Jet`].
     ///
     /// # Panics
     ///
     /// If the last axis of `x` and the first axis of the weight differ in length.
     #[track_caller]
-    pub fn forward<'t, F: Scalar, D: Dimension>(
-        &self,
-        p: ParamsOn<'t, '_, F>,
-        x: Tensor<'t, F, D>,
-    ) -> Tensor<'t, F, D> {
-        affine(p, x, self.weight, self.bias)
+    pub fn forward<'t, F: Scalar, X: AffineInput<'t, F>>(&self, p: ParamsOn<'t, '_, F>, x: X) -> X {
+        x.affine_by(p, self.weight, self.bias, Seal)
+    }
+}
+
+/// The input of [`Linear::forward`]: a tensor, or a [`Jet`], whose derivatives have no bias.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an input of a linear layer over `{F}`",
+    note = "it takes a tensor or a jet of the parameters' number type; data becomes one by `p.constant(&array)`"
+)]
+pub trait AffineInput<'t, F: Scalar> {
+    #[doc(hidden)]
+    fn affine_by(self, p: ParamsOn<'t, '_, F>, weight: Param<Ix2>, bias: Option<Param<Ix1>>, _: Seal) -> Self;
+}
+
+impl<'t, F: Scalar, D: Dimension> AffineInput<'t, F> for Tensor<'t, F, D> {
+    #[track_caller]
+    fn affine_by(self, p: ParamsOn<'t, '_, F>, weight: Param<Ix2>, bias: Option<Param<Ix1>>, _: Seal) -> Self {
+        affine(p, self, weight, bias)
+    }
+}
+
+impl<'t, F: Scalar, D: Dimension> AffineInput<'t, F> for Jet<'t, F, D> {
+    #[track_caller]
+    fn affine_by(self, p: ParamsOn<'t, '_, F>, weight: Param<Ix2>, bias: Option<Param<Ix1>>, _: Seal) -> Self {
+        self.layer(|x| affine(p, x, weight, bias), |x| affine(p, x, weight, None))
     }
 }
 
@@ -119,6 +139,10 @@ pub(super) fn affine<'t, F: Scalar, D: Dimension>(
 }
 
 /// Indices of rows: a slice, a vector, or an array of any dimension.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of indices",
+    note = "pass a slice, a vector or an array of `usize`"
+)]
 pub trait Indices {
     /// The dimension of the array.
     type Dim: Dimension;

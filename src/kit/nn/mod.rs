@@ -59,7 +59,7 @@ pub use conv::{Conv1d, Conv2d};
 pub use layer::{
     AvgPool1d, AvgPool2d, Flatten, Gelu, Layer, Map, MaxPool1d, MaxPool2d, Relu, Sigmoid, Silu, Softplus, Tanh,
 };
-pub use linear::{Embedding, Indices, Linear};
+pub use linear::{AffineInput, Embedding, Indices, Linear};
 pub use mode::Mode;
 pub use norm::{BatchNorm, Dropout, LayerNorm, RmsNorm};
 pub use recurrent::{GruCell, LstmCell, RnnCell};

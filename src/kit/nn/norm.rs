@@ -240,7 +240,7 @@ impl Dropout {
             .arena()
             .alloc_slice_fill_with(x.len(), |_| if u64::from(rng.next_u32()) < limit { F::zero() } else { scale });
         let values = ArrayView::from_shape(x.dim(), mask).expect("a number for each element");
-        x * Tensor::view(x.tape(), values, mask, SINK)
+        x * Tensor::over(x.tape(), values, mask, SINK)
     }
 }
 

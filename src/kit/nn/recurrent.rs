@@ -65,7 +65,7 @@ impl CellWeights {
     fn zeros<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, samples: usize) -> Matrix<'t, F> {
         let zeros = &*p.tape().arena().alloc_slice_fill_copy(samples * self.hidden, F::zero());
         let values = ArrayView::from_shape((samples, self.hidden), zeros).expect("as many zeros");
-        Tensor::view(p.tape(), values, zeros, SINK)
+        Tensor::over(p.tape(), values, zeros, SINK)
     }
 
     /// Runs `step(contribution of the input, state)` over the first axis of a sequence (steps, samples, inputs). The

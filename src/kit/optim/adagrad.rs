@@ -13,7 +13,7 @@ use crate::number::{Real, Scalar};
 /// Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and stochastic
 /// optimization, JMLR 12, 2011, figure 1 with a diagonal matrix. ε is 1e-10 unless set. lr is the size
 /// of the first step. `weight_decay` · θ is added to g.
-pub type Adagrad<F> = Optim<F, AdagradRule>;
+pub type Adagrad<F = f64> = Optim<F, AdagradRule>;
 
 /// The update rule of [`Adagrad`].
 #[derive(Clone, Copy, Debug)]

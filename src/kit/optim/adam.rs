@@ -14,14 +14,14 @@ use crate::number::{Real, Scalar};
 /// Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1, with the
 /// paper's β₁ = 0.9, β₂ = 0.999 and ε = 1e-8 unless set. lr is about the largest change of a weight in
 /// one step. `weight_decay` · θ is added to g; the decay of [`AdamW`] usually works better.
-pub type Adam<F> = Optim<F, AdamRule<false>>;
+pub type Adam<F = f64> = Optim<F, AdamRule<false>>;
 
 /// Adam with decoupled weight decay: θ ← (1 - lr · `weight_decay`)θ, then the step of [`Adam`].
 ///
 /// Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2. As in the
 /// common libraries the decay is scaled by `lr`: the paper's λ is lr · `weight_decay`. The weight decay
 /// is 0.01 unless set, the rest as in [`Adam`].
-pub type AdamW<F> = Optim<F, AdamRule<true>>;
+pub type AdamW<F = f64> = Optim<F, AdamRule<true>>;
 
 /// The update rule of [`Adam`] and, with decoupled weight decay, of [`AdamW`].
 #[derive(Clone, Copy, Debug)]

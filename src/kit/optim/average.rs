@@ -66,7 +66,9 @@ impl<F: Scalar> Accumulator<F> {
         );
         let share = F::lit(f64::from(self.parts).recip());
         let keep = if self.seen == 0 { F::zero() } else { F::one() };
-        mix(self.mean.reset(grad.of().or(before), grad.len()), keep, &grad, share);
+        // Plain numbers among the parts leave the model as it is known from the others.
+        let like = (self.seen == 0 || grad.of().is_some()).then_some(&grad);
+        mix(self.mean.reset(like, grad.len()), keep, &grad, share);
         self.seen = (self.seen + 1) % self.parts;
         (self.seen == 0).then_some(&self.mean)
     }

@@ -15,7 +15,7 @@ use crate::number::{Real, Scalar};
 /// paper's β₁ = 0.9 and β₂ = 0.99 unless set. sign(0) is 0. lr is the change of every weight in one
 /// step: usually a third to a tenth of [`AdamW`](super::AdamW)'s, with a weight decay that is greater
 /// by the inverse factor; the weight decay is 0 unless set.
-pub type Lion<F> = Optim<F, LionRule>;
+pub type Lion<F = f64> = Optim<F, LionRule>;
 
 /// The update rule of [`Lion`].
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use crate::number::{Real, Scalar};
 /// Hinton, Srivastava and Swersky, Neural networks for machine learning, lecture 6e, 2012; ε and
 /// the momentum stand where the common libraries have them. α is 0.99, ε is 1e-8 and the momentum is 0
 /// unless set. `weight_decay` · θ is added to g.
-pub type RmsProp<F> = Optim<F, RmsPropRule>;
+pub type RmsProp<F = f64> = Optim<F, RmsPropRule>;
 
 /// The update rule of [`RmsProp`].
 #[derive(Clone, Copy, Debug)]

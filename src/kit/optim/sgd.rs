@@ -17,7 +17,7 @@ use crate::number::{Real, Scalar};
 /// learning, ICML 2013. Two things are as in the common libraries rather than the paper: `lr`
 /// stands outside of v, so that a new rate acts at once, and Nesterov's gradient is taken at the
 /// point already looked ahead to.
-pub type Sgd<F> = Optim<F, SgdRule>;
+pub type Sgd<F = f64> = Optim<F, SgdRule>;
 
 /// The update rule of [`Sgd`].
 #[derive(Clone, Copy, Debug, Default)]

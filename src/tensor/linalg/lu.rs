@@ -231,7 +231,7 @@ impl<'t, F: Scalar> Lu<'t, F> {
         let identity = tape.arena().alloc_slice_fill_copy(n * n, F::zero());
         identity.iter_mut().step_by(n + 1).for_each(|x| *x = F::one());
         let values = ArrayView::from_shape(Ix2(n, n), &*identity).expect("n² elements");
-        self.solve_by(false, Tensor::view(tape, values, identity, SINK), n)
+        self.solve_by(false, Tensor::over(tape, values, identity, SINK), n)
     }
 
     /// The determinant: see [`Tensor::det`].

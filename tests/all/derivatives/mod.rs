@@ -2,8 +2,10 @@
 
 mod arguments;
 mod arrays;
+mod evaluator;
 mod grad;
 mod hessian;
 mod jacobian;
 mod sparse;
 mod stops;
+mod univariate;

@@ -166,8 +166,8 @@ fn models_on_dual_numbers() {
     let mut mode = Mode::train(0);
     let p = params.on(&tape);
     let x = tape.constant(array![[Dual::new(1.0, [1.0])], [Dual::new(4.0, [-3.0])]]);
-    norm.forward(p, x, &mut mode);
-    Dropout::new(0.5).forward(x, &mut mode);
+    let _ = norm.forward(p, x, &mut mode);
+    let _ = Dropout::new(0.5).forward(x, &mut mode);
     drop(tape);
     mode.update_buffers(&mut params);
     let stored = [params.view(norm.running_mean)[0], params.view(norm.running_var)[0]];

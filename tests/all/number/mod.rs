@@ -1,4 +1,5 @@
 //! Numbers, the rules of their functions, and rules that a user adds.
 
+mod generic;
 mod rule;
 mod rules;

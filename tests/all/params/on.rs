@@ -95,7 +95,7 @@ fn the_recording_is_forgotten() {
     let mut params = Params::new();
     let w = params.add("w", array![1.0, 2.0]);
     let mut tape = Tape::new();
-    tape.value_and_grad(&params, |p| p.get(w).exp().at([1]));
+    let _ = tape.value_and_grad(&params, |p| p.get(w).exp().at([1]));
     drop(params);
     assert!(tape.is_empty());
     let x = tape.var(2.0);
@@ -113,7 +113,7 @@ fn a_panic_leaves_a_usable_tape() {
         };
         let w = params.by_name::<IxDyn>("w").expect("just added");
         let text = message_of(|| {
-            tape.value_and_grad(&params, |p| {
+            let _ = tape.value_and_grad(&params, |p| {
                 let _ = p.get(w).exp();
                 panic!("no loss today")
             });
@@ -145,7 +145,7 @@ fn a_loss_of_another_tape_is_refused() {
     let other: &'static Tape = Box::leak(Box::default());
     let text = message_of(|| {
         let params = Params::new();
-        Tape::new().value_and_grad(&params, |_| other.var(1.0));
+        let _ = Tape::new().value_and_grad(&params, |_| other.var(1.0));
     });
     assert!(text.contains("the loss belongs to tape"), "{text}");
 }
@@ -191,4 +191,83 @@ fn hessian_vector_products_of_a_network() {
         assert!((gradient[i] - plain_gradient[i]).abs() < 1e-15);
         assert!((product[i] - (right[i] - left[i]) / (2.0 * h)).abs() < 1e-9);
     }
+}
+
+/// A step that borrows the parameters for the call alone, and a loss whose data outlives the call only.
+fn train_step<'env>(
+    tape: &mut Tape,
+    params: &mut Params,
+    sgd: &mut wengert::Sgd,
+    loss: impl for<'t> FnOnce(wengert::ParamsOn<'t, 'env>) -> wengert::Var<'t>,
+) -> f64 {
+    let (loss, grad) = tape.value_and_grad(params, loss);
+    wengert::Optimizer::step(sgd, params, grad);
+    loss
+}
+
+#[test]
+fn a_function_takes_the_loss_and_changes_the_parameters() {
+    let mut params = Params::new();
+    let w = params.add("w", array![1.0, 2.0]);
+    let (mut tape, mut sgd) = (Tape::new(), wengert::Sgd::new(0.5));
+    for i in 0..3 {
+        let batch = array![f64::from(i), 1.0];
+        train_step(&mut tape, &mut params, &mut sgd, |p| p.get(w).dot(p.constant(&batch)));
+    }
+    assert_eq!(params.values(), [1.0 - 0.5 * 3.0, 2.0 - 0.5 * 3.0]);
+}
+
+#[test]
+fn an_error_of_the_loss_leaves_an_empty_tape() {
+    let mut params = Params::new();
+    let w = params.add("w", array![1.0, 2.0]);
+    let mut tape = Tape::new();
+    let result = tape.try_value_and_grad(&params, |p| {
+        let _ = p.get(w).exp();
+        Err::<wengert::Var<'_>, _>("no data")
+    });
+    assert_eq!(result.map(|(loss, _)| loss), Err("no data"));
+    assert!(tape.is_empty());
+    let (loss, grad) = tape.try_value_and_grad(&params, |p| Ok::<_, ()>(p.get(w).square().sum())).unwrap();
+    assert_eq!((loss, &grad[..]), (5.0, &[2.0, 4.0][..]));
+    grad[w][0] = 7.0;
+    assert_eq!(grad, [7.0, 4.0]);
+}
+
+#[test]
+fn a_gradient_is_read_by_weight() {
+    let mut params = Params::new();
+    let buffer = params.add_buffer("scale", array![10.0]);
+    let w = params.add("w", array![[1.0, 2.0]]);
+    let b = params.add("b", array![3.0]);
+    let mut tape = Tape::new();
+    let ((loss, shape), grad) = tape.value_and_grad_aux(&params, |p| {
+        ((p.get(w).square() * p.get(buffer)).sum() + p.get(b).sum() * 5.0, p.get(w).shape().to_vec())
+    });
+    assert_eq!((loss, shape), (65.0, vec![1, 2]));
+    assert_eq!((&grad[w], &grad[b]), (&[20.0, 40.0][..], &[5.0][..]));
+    assert_eq!(params.view_of(w, grad), array![[20.0, 40.0]]);
+    let copy = grad.clone();
+    assert_eq!(&copy[b], [5.0]);
+}
+
+#[test]
+#[should_panic(expected = "is not that of a weight of the gradient's model")]
+fn a_gradient_is_not_read_by_a_weight_of_another_model() {
+    let (mut params, mut other) = (Params::new(), Params::new());
+    let w = params.add("w", array![1.0]);
+    let v = other.add("w", array![1.0]);
+    let mut tape = Tape::new();
+    let (_, grad) = tape.value_and_grad(&params, |p| p.get(w).sum());
+    let _ = &grad[v];
+}
+
+#[test]
+#[should_panic(expected = "plain numbers of no known model")]
+fn plain_numbers_are_not_read_by_weight() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", array![1.0]);
+    let numbers = vec![1.0];
+    let grad = wengert::ParamsGradient::from(&numbers);
+    let _ = &grad[w];
 }

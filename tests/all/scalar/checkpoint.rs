@@ -64,7 +64,7 @@ fn the_binomial_schedule_is_optimal() {
             step(i, k, x)
         });
         assert_eq!(count.load(Ordering::Relaxed), n, "one pass forward");
-        x[0].backward();
+        let _ = x[0].backward();
         let t = (1..=n).find(|t| choose(c + t, c) >= n).expect("it grows");
         let optimal = t * n - choose(c + t, c + 1);
         assert_eq!(count.load(Ordering::Relaxed), optimal + 1 + n, "{n} steps, {c} snapshots");
@@ -109,7 +109,7 @@ fn a_closure_that_changes_its_mind() {
     let tape = Tape::new();
     let x = tape.var(1.0_f64);
     let y = tape.checkpoint(&[x], |v| vec![v[0] * calls.fetch_add(1, Ordering::Relaxed) as f64]);
-    y[0].backward();
+    let _ = y[0].backward();
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_loop_that_changes_its_mind() {
     let y = tape.checkpoint_loop(9, SnapshotSchedule::Sqrt, &[], &[x], |_, _, v| {
         vec![v[0] + calls.fetch_add(1, Ordering::Relaxed) as f64]
     });
-    y[0].backward();
+    let _ = y[0].backward();
 }
 
 #[test]

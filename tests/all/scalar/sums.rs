@@ -158,7 +158,7 @@ fn means_and_norms() {
     assert_all_rounded(&norm(x).backward().wrt(x), &[3.0 / 13.0, 4.0 / 13.0, 12.0 / 13.0]);
     let origin = tape.vars([0.0; 3]);
     assert_eq!(norm(&origin).backward().wrt(origin), [0.0; 3]);
-    assert!(norm::<f64>(&[]) == 0.0 && norm::<f64>(&[]).is_constant());
+    assert!(norm::<f64>(&[]) == 0.0 && norm::<Var<'_>>(&[]).is_constant());
     // Subnormal operands: 3 and 4 times the least positive number.
     let tiny = tape.vars([3.0 * 5e-324, 4.0 * 5e-324]);
     assert_eq!(norm(&tiny).value(), 5.0 * 5e-324);

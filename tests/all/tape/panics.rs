@@ -220,7 +220,7 @@ fn a_panic_in_a_destructor() {
         let x = tape.var(2.0);
         for _ in 0..3 {
             let owned = PanicsInDrop;
-            tape.custom("drops", x, array![4.0], move |dy, x, _| {
+            let _ = tape.custom("drops", x, array![4.0], move |dy, x, _| {
                 let _ = &owned;
                 dy[0] * 2.0 * x
             });

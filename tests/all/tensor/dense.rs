@@ -130,5 +130,5 @@ fn dead_layers_pass_nothing_on() {
 fn a_bias_of_another_length() {
     let tape = Tape::<f64>::new();
     let (x, w, b) = (Array2::<f64>::zeros((2, 3)), Array2::<f64>::zeros((3, 4)), Array1::<f64>::zeros(5));
-    tape.constant(&x).affine(tape.constant(&w), tape.constant(&b));
+    let _ = tape.constant(&x).affine(tape.constant(&w), tape.constant(&b));
 }

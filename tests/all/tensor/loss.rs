@@ -361,13 +361,13 @@ fn one_slot() {
         before = tape.len();
         more
     };
-    x.mse(&a);
+    let _ = x.mse(&a);
     assert_eq!(grown(), 1);
-    x.bce_with_logits(&a);
+    let _ = x.bce_with_logits(&a);
     assert_eq!(grown(), 1);
-    x.softmax_cross_entropy(&[0, 1, 2, 0]);
+    let _ = x.softmax_cross_entropy(&[0, 1, 2, 0]);
     assert_eq!(grown(), 1);
-    x.softmax_cross_entropy_with(&a);
+    let _ = x.softmax_cross_entropy_with(&a);
     assert_eq!(grown(), 1);
 }
 
@@ -378,7 +378,7 @@ fn one_slot() {
 fn a_target_does_not_broadcast() {
     let (a, b) = (Array2::<f64>::zeros((3, 1)), Array2::<f64>::zeros((1, 3)));
     let tape = Tape::new();
-    tape.tensor(&a).mse(&b);
+    let _ = tape.tensor(&a).mse(&b);
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_target_does_not_broadcast() {
 fn delta_zero() {
     let a = Array1::<f64>::zeros(3);
     let tape = Tape::new();
-    tape.tensor(&a).huber(0.0, 0.0);
+    let _ = tape.tensor(&a).huber(0.0, 0.0);
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn delta_zero() {
 fn an_empty_prediction() {
     let a = Array2::<f64>::zeros((0, 3));
     let tape = Tape::new();
-    tape.tensor(&a).mae(0.0);
+    let _ = tape.tensor(&a).mae(0.0);
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn an_empty_prediction() {
 fn an_empty_batch() {
     let a = Array2::<f64>::zeros((0, 3));
     let tape = Tape::new();
-    tape.tensor(&a).softmax_cross_entropy::<usize>(&[]);
+    let _ = tape.tensor(&a).softmax_cross_entropy::<usize>(&[]);
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn an_empty_batch() {
 fn a_label_beyond_the_classes() {
     let a = Array2::<f64>::zeros((2, 3));
     let tape = Tape::new();
-    tape.tensor(&a).softmax_cross_entropy(&[0, 3]);
+    let _ = tape.tensor(&a).softmax_cross_entropy(&[0, 3]);
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn a_label_beyond_the_classes() {
 fn a_negative_label() {
     let a = Array2::<f64>::zeros((2, 3));
     let tape = Tape::new();
-    tape.tensor(&a).softmax_cross_entropy(&[-1, 0]);
+    let _ = tape.tensor(&a).softmax_cross_entropy(&[-1, 0]);
 }
 
 #[test]
@@ -428,7 +428,7 @@ fn a_negative_label() {
 fn too_many_labels() {
     let a = Array2::<f64>::zeros((2, 3));
     let tape = Tape::new();
-    tape.tensor(&a).softmax_cross_entropy(&[0, 1, 2]);
+    let _ = tape.tensor(&a).softmax_cross_entropy(&[0, 1, 2]);
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn too_many_labels() {
 fn a_target_of_another_tape() {
     let a = Array1::<f64>::zeros(3);
     let (one, other) = (Tape::new(), Tape::new());
-    one.tensor(&a).mse(other.tensor(&a));
+    let _ = one.tensor(&a).mse(other.tensor(&a));
 }
 
 /// Tangents of the gradient, forward over reverse, against differences of gradients.

@@ -8,6 +8,7 @@ mod custom;
 mod dense;
 mod empty;
 mod huge;
+mod jet;
 #[cfg(feature = "linalg")]
 mod linalg;
 mod loss;

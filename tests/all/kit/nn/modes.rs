@@ -110,7 +110,7 @@ fn statistics_of_several_passes() {
         let mut train = Mode::train(0);
         for seed in 0..3 {
             let tape = Tape::new();
-            norm.forward(params.on(&tape), tape.constant(fill((4, 2), seed)), &mut train);
+            let _ = norm.forward(params.on(&tape), tape.constant(fill((4, 2), seed)), &mut train);
             if !together {
                 train.update_buffers(&mut params);
             }

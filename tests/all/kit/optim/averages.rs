@@ -75,7 +75,7 @@ impl Normed {
     fn see(&mut self, batch: &Array2<f64>) {
         let tape = Tape::new();
         let p = self.params.on(&tape);
-        self.norm.forward(p, p.constant(batch), &mut self.mode);
+        let _ = self.norm.forward(p, p.constant(batch), &mut self.mode);
         self.mode.update_buffers(&mut self.params);
     }
 

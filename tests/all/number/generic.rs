@@ -1,0 +1,110 @@
+//! One generic function on every kind of number.
+
+use wengert::{
+    Dual, LeftOf, Real, Real32, Real64, Tape, Taylor, Var, derivative, dot, grad, hessian, log_sum_exp, norm, record,
+    second_derivative, taylor,
+};
+
+/// (a x - y)² / 2 + 1, clipped at 100, with literals and data beside the numbers.
+fn right<R: Real64>(a: R, x: f64, y: f64) -> R {
+    let mut sum = (a * x - y).powi(2) / 2.0;
+    sum += 1.0;
+    if sum > 100.0 { R::lit(100.0) } else { sum }
+}
+
+/// 1 - 3 e^(-2a) / a, and arithmetic of plain numbers beside.
+fn left<R: Real64>(a: R) -> R
+where
+    f64: LeftOf<R>,
+{
+    let two = 6.0 / 3.0;
+    1.0 - 3.0 * (-two * a).exp() / a
+}
+
+fn single<R: Real32>(x: R) -> R {
+    x * 2.0 - 1.0
+}
+
+#[test]
+fn plain_numbers_on_both_sides() {
+    let a = 1.5;
+    let (value, slope) = (right(a, 3.0, 0.5) + left(a), 3.0 * 4.0 + 3.0 * (2.0 / a + 1.0 / (a * a)) * (-2.0 * a).exp());
+    let both = |a: f64| right(a, 3.0, 0.5) + left(a);
+    let close =
+        |found: f64, expected: f64| assert!((found - expected).abs() < 1e-14 * expected.abs(), "{found} {expected}");
+    close(both(a), value);
+    close(grad(|[a]| right(a, 3.0, 0.5) + left(a), [a])[0], slope);
+    close(derivative(|a| right(a, 3.0, 0.5) + left(a), a), slope);
+    close(taylor::<_, 3>(|a| right(a, 3.0, 0.5) + left(a), a)[1], slope);
+    let curvature = second_derivative(|a| right(a, 3.0, 0.5) + left(a), a);
+    close(hessian(|a| right(a[0], 3.0, 0.5) + left(a[0]), &[a])[[0, 0]], curvature);
+    let nested = derivative(|a| derivative(|b| right(b, 3.0, 0.5) + left(b), a), a);
+    close(nested, curvature);
+    let recording = record(["a"], |[a]| right(a, 3.0, 0.5) + left(a), [a]);
+    close(recording.evaluate(&[a]).unwrap()[0], value);
+    // A constant branch.
+    assert_eq!(derivative(|a| right(a, 100.0, 0.0), a), 0.0);
+    assert_eq!(derivative(|x| single(x), 1.0_f32), 2.0);
+}
+
+/// The vector functions on floats, dual numbers, series and variables; the closed forms are those of (3, 4).
+#[test]
+fn vector_functions_of_every_number() {
+    fn all<R: Real>(x: &[R]) -> [R; 3] {
+        [dot(x, x), norm(x), log_sum_exp(x)]
+    }
+    let p = 1.0 / (1.0 + 1_f64.exp());
+    let (values, slopes) = ([25.0, 5.0, 4.0 + (-1_f64).exp().ln_1p()], [6.0, 0.6, p]);
+    let check = |found: [f64; 3], expected: [f64; 3]| {
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-15 * expected.abs() * 4.0, "{found} {expected}");
+        }
+    };
+    check(all(&[3.0, 4.0]), values);
+    let dual = all(&[Dual::new(3.0, [1.0]), Dual::new(4.0, [0.0])]);
+    check(dual.map(Dual::primal), values);
+    check(dual.map(|y| y.tangents()[0]), slopes);
+    let series = all(&[Taylor::<_, 2>::variable(3.0), Taylor::constant(4.0)]);
+    check(series.map(|y| y.coefficients()[1]), slopes);
+    let tape = Tape::new();
+    let [x, y] = tape.vars([3.0, 4.0]);
+    check(all(&[x, y]).map(Var::value), values);
+    check(all(&[x, y]).map(|z| z.backward()[x]), slopes);
+}
+
+/// Where squares over- or underflow, at the origin, and for infinite numbers.
+#[test]
+fn norms_of_extreme_numbers() {
+    for unit in [1e300_f64, 1e-300, 5e-324] {
+        let ratio: f64 = norm(&[3.0 * unit, 4.0 * unit]) / (5.0 * unit);
+        assert!((ratio - 1.0).abs() < 4.0 * f64::EPSILON, "{unit}: {ratio}");
+        let x = [Dual::new(3.0 * unit, [1.0]), Dual::new(4.0 * unit, [0.0])];
+        assert!((norm(&x).tangents()[0] - 0.6).abs() < 1e-15);
+    }
+    assert_eq!(norm(&[0.0, 0.0]), 0.0);
+    assert_eq!(norm(&[Dual::new(0.0, [1.0])]).tangents(), [0.0]);
+    assert_eq!(norm(&[f64::INFINITY, 1.0]), f64::INFINITY);
+    assert!(norm(&[f64::NAN, 0.0]).is_nan());
+    assert_eq!(log_sum_exp(&[1000.0, 1000.0]), 1000.0 + 2_f64.ln());
+    assert_eq!(log_sum_exp::<f64>(&[]), f64::NEG_INFINITY);
+    assert_eq!(log_sum_exp(&[f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
+}
+
+#[test]
+fn sums_begin_with_a_constant() {
+    let g = grad(
+        |x| {
+            let mut sum = Var::default();
+            for v in x {
+                sum += v * v;
+            }
+            sum
+        },
+        &[1.0, 2.0],
+    );
+    assert_eq!(g, [2.0, 4.0]);
+    // Plain numbers beside forward mode over variables.
+    let slope = grad(|[x]| derivative(|t| 3.0 * t * t * x + 1.0, Var::constant(2.0)), [5.0]);
+    assert_eq!(slope, [12.0]);
+    assert_eq!(Dual::new(0.0, [1.0]).sin_cos().0.tangents(), [1.0]);
+}
