@@ -99,3 +99,90 @@ pub fn hinge<R: Real>(x: &[R], d: &[f64]) -> R {
     };
     d.chunks(3).map(term).sum()
 }
+
+/// The negative log-likelihood of a mixture of Gaussians without its constants (ADBench's GMM): `K` components in `D`
+/// dimensions, given by weights, means, and logarithmic diagonals and lower triangles of the roots of the precisions.
+pub fn gmm<R: Real>(p: &[R], data: &[f64]) -> R {
+    const D: usize = 10;
+    const K: usize = 10;
+    const LOWER: usize = D * (D - 1) / 2;
+    let (alphas, p) = p.split_at(K);
+    let (means, icf) = p.split_at(K * D);
+    let icf: Vec<&[R]> = icf.chunks(D + LOWER).collect();
+    let log_sum_exp = |x: &[R]| {
+        let max = x.iter().fold(x[0], |max, &x| max.max(x));
+        max + x.iter().map(|&x| (x - max).exp()).sum::<R>().ln()
+    };
+    let diagonals: Vec<Vec<R>> = icf.iter().map(|icf| icf[..D].iter().map(|x| x.exp()).collect()).collect();
+    let log_dets: Vec<R> = icf.iter().map(|icf| icf[..D].iter().copied().sum()).collect();
+    let mut total = R::zero();
+    for x in data.chunks(D) {
+        let mut terms = Vec::with_capacity(K);
+        for k in 0..K {
+            let centered: Vec<R> = (0..D).map(|i| R::lit(x[i]) - means[D * k + i]).collect();
+            let mut squares = R::zero();
+            let mut row = D;
+            for i in 0..D {
+                let mut y = diagonals[k][i] * centered[i];
+                for j in 0..i {
+                    y += icf[k][row] * centered[j];
+                    row += 1;
+                }
+                squares += y.square();
+            }
+            terms.push(alphas[k] + log_dets[k] - R::lit(0.5) * squares);
+        }
+        total += log_sum_exp(&terms);
+    }
+    let n = R::lit((data.len() / D) as f64);
+    let prior: R = icf.iter().flat_map(|icf| &icf[D..]).map(|l| l.square()).sum();
+    let diagonal: R = diagonals.iter().flatten().map(|q| q.square()).sum();
+    total - n * log_sum_exp(alphas) + R::lit(0.5) * (prior + diagonal)
+}
+
+/// A recurrent cell of four gates that reads a sequence (ADBench's LSTM in small): the squared error of its predictions.
+pub fn lstm<R: Real>(p: &[R], data: &[f64]) -> R {
+    const H: usize = 8;
+    let (weights, out) = p.split_at(4 * H * 3);
+    let (mut h, mut c) = (vec![R::zero(); H], vec![R::zero(); H]);
+    let mut total = R::zero();
+    for pair in data.windows(2) {
+        let x = R::lit(pair[0]);
+        let gate = |g: usize, i: usize, h: R| {
+            let w = &weights[3 * (g * H + i)..][..3];
+            w[0] * x + w[1] * h + w[2]
+        };
+        for i in 0..H {
+            let (forget, keep) = (gate(0, i, h[i]).sigmoid(), gate(1, i, h[i]).sigmoid());
+            c[i] = forget * c[i] + keep * gate(2, i, h[i]).tanh();
+            h[i] = gate(3, i, h[i]).sigmoid() * c[i].tanh();
+        }
+        let prediction = (0..H).map(|i| out[i] * h[i]).sum::<R>();
+        total += (prediction - R::lit(pair[1])).square();
+    }
+    total
+}
+
+/// The squared reprojection errors of points seen by cameras (ADBench's bundle adjustment): for each camera a rotation
+/// vector, a centre, a focal length and a distortion; for each point its coordinates.
+pub fn bundle<R: Real>(p: &[R], observations: &[f64]) -> R {
+    const CAMERAS: usize = 20;
+    let (cameras, points) = p.split_at(8 * CAMERAS);
+    let error = |o: &[f64]| {
+        let (camera, point) = (&cameras[8 * o[0] as usize..][..8], &points[3 * o[1] as usize..][..3]);
+        let r = [camera[0], camera[1], camera[2]];
+        let x = [0, 1, 2].map(|i| point[i] - camera[3 + i]);
+        let square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+        let theta = square.sqrt();
+        let (sin, cos) = (theta.sin(), theta.cos());
+        let w = r.map(|r| r / theta);
+        let cross = [w[1] * x[2] - w[2] * x[1], w[2] * x[0] - w[0] * x[2], w[0] * x[1] - w[1] * x[0]];
+        let along = (w[0] * x[0] + w[1] * x[1] + w[2] * x[2]) * (R::one() - cos);
+        let y = [0, 1, 2].map(|i| x[i] * cos + cross[i] * sin + w[i] * along);
+        let (u, v) = (y[0] / y[2], y[1] / y[2]);
+        let radial = R::one() + camera[7] * (u * u + v * v);
+        let focal = camera[6] * radial;
+        (focal * u - R::lit(o[2])).square() + (focal * v - R::lit(o[3])).square()
+    };
+    observations.chunks(4).map(error).sum()
+}

@@ -193,6 +193,25 @@ fn main() {
         let d: Vec<f64> = d.chunks(3).flat_map(|d| [d[0], d[1], (d[0] - d[1] + 0.3 * d[2]).signum()]).collect();
         other!("hinge", [0.7, -0.4, 0.1], |p| functions::hinge(p, &d));
     }
+    if "gmm".contains(&filter) {
+        let p: Vec<f64> = (0..660).map(|i| 0.3 * (1.3 * f64::from(i)).sin()).collect();
+        let d: Vec<f64> = (0..10_000).map(|i| (1.7 * f64::from(i)).sin()).collect();
+        other!("gmm", p, |p| functions::gmm(p, &d));
+    }
+    if "lstm".contains(&filter) {
+        let p: Vec<f64> = (0..104).map(|i| 0.7 * (1.3 * f64::from(i)).sin()).collect();
+        let d: Vec<f64> = (0..1000).map(|i| (0.1 * f64::from(i)).sin()).collect();
+        other!("lstm", p, |p| functions::lstm(p, &d));
+    }
+    if "bundle".contains(&filter) {
+        let camera = |i: i32| if i % 8 == 5 { 5.0 } else { 0.1 + 0.3 * (1.3 * f64::from(i)).sin() };
+        let cameras = (0..160).map(camera);
+        let p: Vec<f64> = cameras.chain((0..1500).map(|i| 0.5 * (1.7 * f64::from(i)).sin())).collect();
+        let seen =
+            |i: i32| [f64::from(i % 20), f64::from((7 * i) % 500), 0.01 * f64::from(i % 13), 0.02 * f64::from(i % 7)];
+        let d: Vec<f64> = (0..5000).flat_map(seen).collect();
+        other!("bundle", p, |p| functions::bundle(p, &d));
+    }
     if "scale".contains(&filter) {
         for n in [113, 1_112, 11_112, 111_112, 1_111_112] {
             let x: Vec<f64> = (0..n).map(|i| f64::from(i).sin()).collect();

@@ -441,8 +441,9 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                 continue;
             }
             for factor in factors(&inst) {
+                let product_with = |inst: &Inst| inst.x[1] != ABSENT && factors(inst).contains(&factor);
                 let with: Vec<usize> =
-                    (0..self.waiting.len()).filter(|&i| factors(&self.waiting[i]).contains(&factor)).take(8).collect();
+                    (0..self.waiting.len()).filter(|&i| product_with(&self.waiting[i])).take(8).collect();
                 if with.len() == 8 {
                     let eight = self.take(&with);
                     let other = |inst: &Inst| if inst.x[1] == factor { inst.x[0] } else { inst.x[1] };
