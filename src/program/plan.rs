@@ -485,11 +485,11 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             let mut full: Vec<u64> = vec![
                 pass as u64,
                 u64::from(into != NONE),
-                known.map_or(1, |d| bits(d).rotate_left(1)),
                 lanes.next_multiple_of(LANES).min(512) as u64,
             ];
+            full.extend(number_or_none(known));
             full.extend(uniform.iter().zip(&wanted).map(|(&u, &w)| u64::from(u) | u64::from(w) << 1));
-            full.extend(shared.iter().map(|c| c.map_or(1, |c| bits(c).rotate_left(1))));
+            full.extend(shared.iter().flat_map(|&c| number_or_none(c)));
             full.extend(key.iter().map(|&word| u64::from(word)));
             let code = match self.cache.get(&full) {
                 Some(&code) => code,
@@ -594,8 +594,10 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         next: &mut u32,
     ) -> Scalars<F> {
         let reverse = self.plan.active > 0;
+        let is_data = |&a: &u32| reverse && self.graph.is_leaf(a) && !self.active[a as usize];
         let facts = Facts {
-            uniform: &vec![false; operands.len()],
+            // As for lanes that are points, so that the same products are fused with additions.
+            uniform: &operands.iter().map(is_data).collect::<Vec<_>>(),
             wanted: &operands.iter().map(|&a| reverse && self.active[a as usize]).collect::<Vec<_>>(),
             constants,
             cotangents,
@@ -616,6 +618,11 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         *next = places.next;
         list
     }
+}
+
+/// Words for a key.
+fn number_or_none<F: BaseFloat>(x: Option<F>) -> [u64; 2] {
+    [u64::from(x.is_some()), x.map_or(0, bits)]
 }
 
 /// An item of a plan before its code exists.

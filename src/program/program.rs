@@ -447,9 +447,7 @@ impl<F: BaseFloat> Program<F> {
         self.check("value_and_grad", "the gradient", gradient.len(), self.inputs);
         let runner = &mut self.gradient;
         runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        for (to, &d) in gradient.iter_mut().zip(runner.gradient()) {
-            *to = d;
-        }
+        copy_adjoints(gradient, runner.gradient());
         Ok(runner.output(0))
     }
 
@@ -495,7 +493,7 @@ impl<F: BaseFloat> Program<F> {
         let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
         let runner = self.more.reverse.get_or_insert_with(make);
         runner.run(&[x, &self.data, cotangent]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        products.copy_from_slice(runner.gradient());
+        copy_adjoints(products, runner.gradient());
         Ok(())
     }
 
@@ -526,21 +524,27 @@ impl<F: BaseFloat> Program<F> {
         gradient: &mut [F],
         product: &mut [F],
     ) -> Result<F, BranchChanged> {
-        self.check_scalar("hvp");
+        self.check_scalar("value_grad_hvp");
         for (what, len) in
             [("the inputs", x.len()), ("v", v.len()), ("the gradient", gradient.len()), ("the product", product.len())]
         {
-            self.check("hvp", what, len, self.inputs);
+            self.check("value_grad_hvp", what, len, self.inputs);
         }
+        let (value, second, first) = self.second(x, v)?;
+        copy_adjoints(product, second);
+        copy_adjoints(gradient, first);
+        Ok(value)
+    }
+
+    /// The value, H v and the gradient.
+    fn second(&mut self, x: &[F], v: &[F]) -> Result<(F, &[F], &[F]), BranchChanged> {
         let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
         let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Gradient(2 * inputs), exact);
         let runner = self.more.second.get_or_insert_with(make);
         runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
         // The derivative of ∇f·v is H v with respect to x, and ∇f with respect to v.
         let (second, first) = runner.gradient().split_at(inputs);
-        product.copy_from_slice(second);
-        gradient.copy_from_slice(first);
-        Ok(runner.output(1))
+        Ok((runner.output(1), second, first))
     }
 
     /// The product of the Hessian of a function with one output and the vector `v`, which goes to `product`.
@@ -554,8 +558,13 @@ impl<F: BaseFloat> Program<F> {
     /// If a slice has not one number for each input, or if there are several outputs.
     #[track_caller]
     pub fn hvp(&mut self, x: &[F], v: &[F], product: &mut [F]) -> Result<(), BranchChanged> {
-        let mut gradient = vec![F::zero(); self.inputs];
-        self.value_grad_hvp(x, v, &mut gradient, product).map(drop)
+        self.check_scalar("hvp");
+        for (what, len) in [("the inputs", x.len()), ("v", v.len()), ("the product", product.len())] {
+            self.check("hvp", what, len, self.inputs);
+        }
+        let (_, second, _) = self.second(x, v)?;
+        copy_adjoints(product, second);
+        Ok(())
     }
 
     /// The Jacobian, outputs × inputs: by rows or by columns, whichever are fewer, many at once.
@@ -706,6 +715,15 @@ impl<F: BaseFloat> Program<F> {
         let batch = self.more.points.get_or_insert_with(|| Batch::points(graph, n));
         batch.set(n, &self.data);
         Some(batch)
+    }
+}
+
+/// Copies adjoints, which are sums that begin with 0: a plan that has a single term for one leaves the 0 out, and so
+/// may end with -0.
+#[inline]
+fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
+    for (to, &d) in to.iter_mut().zip(adjoints) {
+        *to = d + F::zero();
     }
 }
 

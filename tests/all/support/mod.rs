@@ -9,3 +9,4 @@ pub(crate) mod layouts;
 pub(crate) mod linearity;
 pub(crate) mod mgh;
 pub(crate) mod panics;
+pub(crate) mod programs;
