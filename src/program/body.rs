@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::cones::{Ref, Shape};
 use super::graph::{NONE, Table, bits, mix};
-use super::ops::{ADD, DIV, Emit, MUL, MUL_ADD, NEG, OpId, Ops, SQUARE, SUB, SUM, contribution};
+use super::ops::{ADD, DIV, Emit, MUL, MUL_ADD, NEG, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
@@ -384,6 +384,8 @@ impl<F: BaseFloat> Emit<F> for Body<'_, F> {
     }
 
     fn apply(&mut self, op: OpId, x: &[u32]) -> u32 {
+        // Where a factor is not finite, neither is the result, and the replay decides.
+        let op = if op == PRODUCT { MUL } else { op };
         let number = |k: usize| self.number(x[k]);
         if op != SUM && x.iter().all(|&v| self.number(v).is_some()) {
             let values: SmallVec<[F; 4]> = x.iter().filter_map(|&v| self.number(v)).collect();

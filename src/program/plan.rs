@@ -12,7 +12,7 @@ use super::cones::{Cones, FEW, Ref, Shape};
 use super::graph::{Graph, NONE, bits};
 use super::kernels;
 use super::memory::Memory;
-use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, SUB, SUM};
+use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, PRODUCT, SUB, SUM};
 use super::scalars::{self, Places, Scalars};
 use super::tiles::{self, Group, Pattern, Scratch, Slots};
 use crate::number::BaseFloat;
@@ -312,7 +312,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                 let more = known[i].and_then(|d| match (node.op, k) {
                     (SUM | ADD, _) | (SUB, 0) => Some(d),
                     (SUB | NEG, _) => Some(-d),
-                    (MUL, _) => graph.constant(if k == 0 { node.b } else { node.a }).map(|c| d * c),
+                    (MUL | PRODUCT, _) => graph.constant(if k == 0 { node.b } else { node.a }).map(|c| d * c),
                     (DIV, 0) => graph.constant(node.b).map(|c| d / c),
                     _ => None,
                 });

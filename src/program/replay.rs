@@ -2,7 +2,7 @@
 //! run that keeps the order and the roundings of the recording.
 
 use super::graph::Graph;
-use super::ops::{ADD, CONSTANT, INPUT, MUL, MUL_ADD, NEG, Op, SUB, SUM, eval};
+use super::ops::{ADD, CONSTANT, INPUT, MUL, MUL_ADD, NEG, Op, PRODUCT, SUB, SUM, eval};
 use crate::number::BaseFloat;
 
 /// The memory of a replay.
@@ -61,10 +61,11 @@ impl<F: BaseFloat> Replay<F> {
                 let partial = match (node.op, k) {
                     (SUM | ADD, _) | (SUB, 0) | (MUL_ADD, 2) => F::one(),
                     (SUB | NEG, _) => -F::one(),
-                    (MUL | MUL_ADD, _) => x[1 - k],
+                    (MUL | MUL_ADD | PRODUCT, _) => x[1 - k],
                     (op, _) => partial(graph.ops.get(op), k, x, values[i]),
                 };
-                adjoints[a as usize] += d * partial;
+                // Nor does a zero partial take up an infinite cotangent.
+                adjoints[a as usize] += d.gated_mul(partial);
             }
         }
         gradient.copy_from_slice(&adjoints[..gradient.len()]);

@@ -87,12 +87,11 @@ fn argmin_functions() {
         let tolerance = if matches!(case.name, "Picheny" | "Goldstein-Price") { 1e-9 } else { 2e-12 };
         let points = if case.n > 10 { 5 } else { 100 };
         let zero = vec![0.0; case.n];
-        let ones = vec![1.0; case.n];
-        for x in (0..points).map(|_| random()).chain([zero, ones]) {
+        let equal = vec![0.7; case.n];
+        for x in (0..points).map(|_| random()).chain([zero, equal]) {
             let name = format!("{} at {x:?}", case.name);
             let v: Vec<f64> = (0..case.n).map(|i| (i as f64 + 0.5).sin()).collect();
             let (value, gradient) = value_and_grad(case.value, &x);
-            eprintln!("{name}: {gradient:?} {:?}", value_grad_hvp(case.along, &x, &v));
             let (mut got, mut product) = (vec![0.0; case.n], vec![0.0; case.n]);
             let close = |what: &str, got: &[f64], want: &[f64]| {
                 let scale = want.iter().filter(|x| x.is_finite()).fold(1.0, |m: f64, x| m.max(x.abs()));
@@ -105,6 +104,11 @@ fn argmin_functions() {
             close("value", &[y], &[value]);
             close("gradient", &got, &gradient);
             let (y, want_gradient, want) = value_grad_hvp(case.along, &x, &v);
+            // Where second derivatives do not exist, tapes of dual numbers have conventions of their own.
+            let kink = case.name == "Schaffer 4" && x[0] == x[1];
+            if kink || !want.iter().all(|d| d.is_finite()) {
+                continue;
+            }
             let value = program.value_grad_hvp(&x, &v, &mut got, &mut product).unwrap();
             close("value of hvp", &[value], &[y]);
             close("gradient of hvp", &got, &want_gradient);
@@ -116,7 +120,7 @@ fn argmin_functions() {
             program.jvp(&x, &v, &mut slope).unwrap();
             let want: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
             let size: f64 = gradient.iter().map(|g| g.abs()).sum();
-            assert!((slope[0] - want).abs() <= tolerance * (1.0 + size) || want.is_nan(), "{name}: {slope:?} {want}");
+            assert!((slope[0] - want).abs() <= tolerance * (1.0 + size), "{name}: {slope:?} {want}");
         }
     }
 }
