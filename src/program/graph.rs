@@ -303,8 +303,7 @@ impl<F: BaseFloat> Builder<F> {
         let nodes = &self.graph.nodes;
         let found = self.table.find(hash, |i| {
             let other = nodes[i as usize];
-            other == node
-                || other.op == node.op && commutes && (other.a, other.b) == (node.b, node.a)
+            other == node || other.op == node.op && commutes && (other.a, other.b) == (node.b, node.a)
         });
         match found {
             Ok(i) => i,

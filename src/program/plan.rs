@@ -248,6 +248,8 @@ struct Planner<'g, F> {
     active: Vec<bool>,
     /// For each node, its cotangent if that is known beforehand.
     known: Vec<Option<F>>,
+    /// For each node, true if a comparison depends on it.
+    compared: Vec<bool>,
     slot: Vec<u32>,
     plan: Compiled<F>,
     cache: HashMap<Vec<u64>, usize>,
@@ -277,11 +279,23 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             cones: Cones::new(graph),
             active: vec![false; n],
             known: Vec::new(),
+            compared: vec![false; n],
             slot: vec![NONE; n],
             plan,
             cache: HashMap::new(),
             graph,
         };
+        for guard in &graph.guards {
+            planner.compared[guard.a as usize] = true;
+            planner.compared[guard.b as usize] = true;
+        }
+        if !graph.guards.is_empty() {
+            for i in (0..n).rev().filter(|&i| !graph.is_leaf(i as u32)) {
+                if planner.compared[i] {
+                    graph.operands(i).for_each(|a| planner.compared[a as usize] = true);
+                }
+            }
+        }
         if active > 0 {
             for i in 0..n {
                 planner.active[i] = match graph.nodes[i].op {
@@ -480,11 +494,12 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             (true, Some(_)) => &[Pass::Both],
             (true, None) => &[Pass::Forward, Pass::Reverse],
         };
+        let compared = roots.iter().any(|&root| root != NONE && self.compared[root as usize]);
         let mut codes = [None; 2];
         for (place, &pass) in passes.iter().enumerate() {
             let mut full: Vec<u64> = vec![
                 pass as u64,
-                u64::from(into != NONE),
+                u64::from(into != NONE) | u64::from(compared) << 1,
                 lanes.next_multiple_of(LANES).min(512) as u64,
             ];
             full.extend(number_or_none(known));
@@ -500,6 +515,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                         constants: &shared,
                         cotangents: &vec![known; shape.roots.len()],
                         uniform_cotangents: into != NONE,
+                        compared,
                     };
                     let mut body = Body::new(&mut self.plan.ops, &shape, &facts, pass);
                     body.contract();
@@ -594,6 +610,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         next: &mut u32,
     ) -> Scalars<F> {
         let reverse = self.plan.active > 0;
+        let alone = cotangents.len() == 1 && cotangents[0].is_some();
         let is_data = |&a: &u32| reverse && self.graph.is_leaf(a) && !self.active[a as usize];
         let facts = Facts {
             // As for lanes that are points, so that the same products are fused with additions.
@@ -602,6 +619,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             constants,
             cotangents,
             uniform_cotangents: false,
+            compared: roots.iter().any(|&root| self.compared[root as usize]) && !alone,
         };
         let pass = if reverse { Pass::Both } else { Pass::Forward };
         let mut body = Body::new(&mut self.plan.ops, shape, &facts, pass);
@@ -612,7 +630,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             roots: &slots(roots),
             adjoints: self.plan.slots as u32,
             next: *next,
-            alone: cotangents.len() == 1 && cotangents[0].is_some(),
+            alone,
         };
         let list = Scalars::new(&body, &mut places);
         *next = places.next;

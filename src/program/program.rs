@@ -49,7 +49,8 @@ use crate::sealed::Seal;
 ///
 /// A program holds the operations of the path that the function took at the point of the recording. Every comparison of
 /// that run is checked in every run: if one comes out otherwise, the result is the error [`BranchChanged`] and nothing is
-/// written. [`AutoProgram`](super::AutoProgram) then records again by itself. Rows of the [table](crate::rules) that
+/// written. (Arithmetic on the way to a comparison keeps the roundings of the function; a long sum or an elementary
+/// function may differ by some, so that a comparison of these within a rounding of a tie may come out otherwise.) [`AutoProgram`](super::AutoProgram) then records again by itself. Rows of the [table](crate::rules) that
 /// branch inside, such as `abs`, `relu` and `max`, are no comparisons. A function that reads the value of a number
 /// ([`Real::to_base`](crate::Real::to_base), `to_f64`) is refused, because the value would be that of the recording for ever.
 ///

@@ -2,9 +2,9 @@
 
 use ndarray::{Array1, Array2, Axis, s};
 use proptest::prelude::*;
+use wengert::Program;
 use wengert::rules::BINARY;
 use wengert::trace::Recorded;
-use wengert::Program;
 
 use super::{Function, function, program};
 use crate::support::cases::config;

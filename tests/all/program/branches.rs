@@ -159,3 +159,30 @@ fn every_comparison() {
         }
     }
 }
+
+/// Comparisons of arithmetic see the roundings of the function, also where the two sides differ by one of them.
+#[test]
+fn a_comparison_within_a_rounding() {
+    struct Ties;
+    impl super::Function for Ties {
+        fn call<R: Real<Base = f64>>(&self, x: &[R]) -> R {
+            let term = |x: &[R]| if x[0] * x[1] - x[2] == R::zero() { x[0] } else { x[1].sin() + x[2] };
+            x.chunks(3).map(term).sum()
+        }
+    }
+    for lanes in [1, 3, 20] {
+        let here: Vec<f64> = [2.0, 3.0, 5.0].repeat(lanes);
+        let mut program = super::program(&Ties, &here);
+        for k in 1..40 {
+            let (a, b) = (0.1 * f64::from(k), 0.3);
+            let mut there = here.clone();
+            there[..3].copy_from_slice(&[a, b, a * b]);
+            program.value(&there).expect_err("the difference is 0");
+            // The recording at a tie passes at another tie and fails beside it.
+            let mut tie = super::program(&Ties, &there);
+            assert_eq!(tie.value(&there).unwrap(), super::Function::call(&Ties, &there));
+            there[2] = f64::from_bits(there[2].to_bits() + 1);
+            tie.value(&there).expect_err("the difference is a rounding");
+        }
+    }
+}

@@ -177,11 +177,9 @@ fn degenerate_functions() {
 fn degenerate_functions_in_lanes() {
     for n in [8, 20, 200] {
         let at = vec![1.5; n];
-        let mut copies = Program::vector(
-            |x| x.iter().flat_map(|&x| [x, Recorded::constant(1.0), x * 2.0, x]).collect(),
-            &at,
-        )
-        .unwrap();
+        let mut copies =
+            Program::vector(|x| x.iter().flat_map(|&x| [x, Recorded::constant(1.0), x * 2.0, x]).collect(), &at)
+                .unwrap();
         let mut y = vec![0.0; 4 * n];
         copies.values(&at, &mut y).unwrap();
         assert!(y.chunks(4).all(|y| y == [1.5, 1.0, 3.0, 1.5]));

@@ -74,9 +74,8 @@ impl Row {
 
     /// Arguments: edge points, and seven points inside of the intervals on which the row is smooth.
     fn points<F: BaseFloat>(self) -> Vec<[F; 2]> {
-        let inside = |(lo, hi): (f64, f64), k: i32, stride: f64| {
-            lo + (hi - lo) * (0.05 + 0.9 * (f64::from(k) * stride).fract())
-        };
+        let inside =
+            |(lo, hi): (f64, f64), k: i32, stride: f64| lo + (hi - lo) * (0.05 + 0.9 * (f64::from(k) * stride).fract());
         let mut points: Vec<[f64; 2]> = Vec::new();
         match self {
             Row::Unary(row) => {
@@ -178,13 +177,10 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
         let all: Vec<&Expected<F>> = finite.iter().copied().cycle().take(lanes.max(finite.len())).collect();
         let flat = |list: &[&Expected<F>]| list.iter().flat_map(|e| e.at).collect::<Vec<F>>();
         let constants: Vec<[F; 2]> = all.iter().map(|e| e.at).collect();
-        let case = |what: &str, e: &Expected<F>| {
-            format!("{} on {}, {lanes} lanes, {what} at {:?}", row.name(), F::NAME, e.at)
-        };
+        let case =
+            |what: &str, e: &Expected<F>| format!("{} on {}, {lanes} lanes, {what} at {:?}", row.name(), F::NAME, e.at);
         let mut values = Program::vector(
-            |x: &[Recorded<'_, F>]| {
-                x.chunks(2).zip(&constants).map(|(x, &c)| row.recorded([x[0], x[1]], c)).collect()
-            },
+            |x: &[Recorded<'_, F>]| x.chunks(2).zip(&constants).map(|(x, &c)| row.recorded([x[0], x[1]], c)).collect(),
             &flat(&all),
         )
         .unwrap();
@@ -225,8 +221,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
         // A row whose values are needed twice, so that its cotangents are not known beforehand.
         macro_rules! ring {
             ($x:ident, $method:ident) => {{
-                let y: Vec<_> =
-                    $x.chunks(2).zip(&constants).map(|(x, &c)| row.$method([x[0], x[1]], c)).collect();
+                let y: Vec<_> = $x.chunks(2).zip(&constants).map(|(x, &c)| row.$method([x[0], x[1]], c)).collect();
                 (0..y.len()).map(|i| y[i] * y[(i + 1) % y.len()]).sum()
             }};
         }

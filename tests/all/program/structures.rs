@@ -58,9 +58,8 @@ use Access::*;
 use Use::*;
 
 const ACCESSES: [Access; 9] = [Window, Ring, Reversed, Strided, Gathered, Shared, Segments, Transposed, Data];
-const USES: [Use; 10] = [
-    Use::Sum, Sums, Second, LogSumExp, Max, Recurrence, Nested, Everywhere, Differences, Use::Product,
-];
+const USES: [Use; 10] =
+    [Use::Sum, Sums, Second, LogSumExp, Max, Recurrence, Nested, Everywhere, Differences, Use::Product];
 
 #[derive(Clone, Debug)]
 struct Structure {
@@ -118,9 +117,7 @@ impl<F: BaseFloat> Function<F> for Structure {
                 top * y.iter().copied().fold(y[0], |a, b| a.minimum(b))
             }
             Recurrence => y.iter().fold(R::lit(0.1), |s, &y| (s * y * R::lit(0.7) + y * R::lit(0.1)).tanh()),
-            Nested => {
-                y.chunks(7).map(|part| part.iter().copied().sum::<R>().square() * R::lit(0.1)).sum::<R>() * mean
-            }
+            Nested => y.chunks(7).map(|part| part.iter().copied().sum::<R>().square() * R::lit(0.1)).sum::<R>() * mean,
             Everywhere => {
                 let weight = |k: usize, i: usize| R::lit(((k * 13 + i) as f64 * 0.11).cos());
                 let layer: Vec<R> = (0..12)
