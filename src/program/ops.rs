@@ -1,7 +1,7 @@
 //! The operations of graphs and bodies, and the chain rule for each of them.
 
 use crate::number::rules::{BinaryOp, UnaryOp, square};
-use crate::number::{BaseFloat, Dual, Real};
+use crate::number::{BaseFloat, Dual};
 use crate::recording::{Recorder, Source, Step};
 use num_traits::Float;
 
@@ -246,7 +246,7 @@ fn partial<F: BaseFloat>(e: &mut impl Emit<F>, op: OpId, k: usize, x: &[u32], y:
         Partial::Formula(steps, constants, result) => (steps, constants, result),
     };
     let mut known = operands;
-    let mut value = |e: &mut _, known: &[u32], x: Source| match x {
+    let value = |e: &mut _, known: &[u32], x: Source| match x {
         Source::Step(i) => known[i as usize],
         Source::Constant(i) => constant(e, constants[i as usize]),
     };

@@ -731,3 +731,61 @@ impl Found {
         (i64::from(slot) + step * i64::from(lane - first)) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Pattern};
+
+    /// The slots that a pattern stands for.
+    fn expand(found: &Found, bounds: &[u32]) -> (Vec<u32>, Pattern) {
+        let pattern = found.pattern(bounds);
+        let mut slots = Vec::new();
+        for pair in bounds.windows(2) {
+            for lane in pair[0]..pair[1] {
+                slots.push(match &pattern {
+                    Pattern::Uniform => found.slot(pair[0]),
+                    Pattern::Run => found.slot(pair[0]) + lane - pair[0],
+                    Pattern::Pieces(pieces) => {
+                        let (first, slot) = pieces[pieces.partition_point(|piece| piece.0 <= lane) - 1];
+                        slot + lane - first
+                    }
+                    Pattern::Stride(first, step) => first + lane * step,
+                    Pattern::Gather(slots) => slots[lane as usize],
+                });
+            }
+        }
+        (slots, pattern)
+    }
+
+    #[test]
+    fn patterns_stand_for_their_slots() {
+        let list = |f: fn(u32) -> u32| (0..200).map(f).collect::<Vec<u32>>();
+        let cases: [(&str, Vec<u32>); 12] = [
+            ("Run", list(|i| 7 + i)),
+            ("Uniform", list(|_| 3)),
+            ("Uniform", list(|i| 100 - i / 50 * 9)),
+            ("Run", list(|i| i % 50 + 1000)),
+            ("Pieces", list(|i| i % 20 + 1000)),
+            ("Stride", list(|i| 5 + 3 * i)),
+            ("Gather", list(|i| 900 - i)),
+            ("Gather", list(|i| i * i % 91)),
+            ("Gather", list(|i| i / 3)),
+            ("Pieces", list(|i| if i < 199 { i + 1 } else { 0 })),
+            ("Gather", list(|i| i / 2 * 7 + i % 2)),
+            ("Run", vec![42]),
+        ];
+        for (name, slots) in &cases {
+            let found = Found::new(slots);
+            let bounds = Found::bounds(std::slice::from_ref(&found), slots.len());
+            let (expanded, pattern) = expand(&found, &bounds);
+            assert_eq!((&expanded, format!("{pattern:?}").starts_with(name)), (slots, true), "{name}: {pattern:?}");
+            assert!((0..slots.len()).all(|lane| found.slot(lane as u32) == slots[lane]), "{name}");
+            // Beside an operand with other segments.
+            for (other, more) in cases.iter().filter(|(_, more)| more.len() == slots.len()) {
+                let more = Found::new(more);
+                let bounds = Found::bounds(&[Found::new(slots), more], slots.len());
+                assert_eq!(&expand(&found, &bounds).0, slots, "{name} beside {other}");
+            }
+        }
+    }
+}

@@ -158,11 +158,11 @@ fn every_access_with_every_use() {
                 let mut single_program = program(&f, &single);
                 let case = || format!("{access:?} {of:?}, {terms} terms of {n} inputs");
                 for shift in [0.0, 1.1] {
-                    count += 2;
+                    count += 1;
                     assert_like_tape(&case, &mut double, &f, &point(n, shift), 1e-12);
-                    let x: Vec<f32> = point(n, shift).iter().map(|&x| x as f32).collect();
-                    assert_like_tape(&case, &mut single_program, &f, &x, 4e-4);
                 }
+                let x: Vec<f32> = point(n, 1.1).iter().map(|&x| x as f32).collect();
+                assert_like_tape(&case, &mut single_program, &f, &x, 4e-4);
                 if terms <= 9 || matches!(access, Ring | Segments) && terms == 100 {
                     let (x, v) = (point(n, 0.7), point(n, 2.0));
                     let mut product = vec![0.0; n];
@@ -176,7 +176,7 @@ fn every_access_with_every_use() {
             }
         }
     }
-    assert_eq!(count, 9 * 10 * 5 * 4);
+    assert_eq!(count, 9 * 10 * 5 * 2);
 }
 
 fn structures() -> impl Strategy<Value = Structure> {
@@ -208,6 +208,12 @@ proptest! {
         let mut program = program(&f, &point(n, 0.0));
         assert_like_tape(&|| format!("{f:?}, {n} inputs at {shift}"), &mut program, &f, &point(n, shift), 1e-11);
     }
+
+}
+
+proptest! {
+    // They take long in a debug build.
+    #![proptest_config(ProptestConfig { cases: 64, ..config() })]
 
     #[test]
     fn structures_of_structures(f in structures(), g in structures(), n in 3..40_usize, shift in -3.0..3.0_f64) {
