@@ -51,6 +51,7 @@ impl<F: BaseFloat> Batch<F> {
             constants: &constants,
             cotangents: &[Some(F::one())],
             uniform_cotangents: false,
+            compared: false,
         };
         let mut ops = graph.ops.clone();
         let pass = if active > 0 { Pass::Both } else { Pass::Forward };

@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::cones::{Ref, Shape};
 use super::graph::{NONE, Table, bits, mix};
-use super::ops::{ADD, DIV, Emit, MUL, MUL_ADD, NEG, OpId, Ops, SQUARE, SUB, SUM, contribution};
+use super::ops::{ADD, DIV, Emit, MUL, MUL_ADD, NEG, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
@@ -87,6 +87,8 @@ pub(super) struct Facts<'a, F> {
     pub(super) cotangents: &'a [Option<F>],
     /// True if all lanes share the cotangent of a root.
     pub(super) uniform_cotangents: bool,
+    /// True if a comparison outside of the body depends on a root.
+    pub(super) compared: bool,
 }
 
 pub(super) struct Body<'o, F> {
@@ -97,6 +99,8 @@ pub(super) struct Body<'o, F> {
     pub(super) effects: Vec<Effect>,
     /// The number of values before the first one of the reverse pass.
     pub(super) forward: usize,
+    /// True if a comparison outside depends on a root.
+    compared: bool,
     /// Cotangents of several uses, whose constant factor is applied once and not at each use.
     shared: Vec<V>,
     table: Table,
@@ -111,6 +115,7 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             dots: Vec::new(),
             effects: Vec::new(),
             forward: 0,
+            compared: facts.compared,
             shared: Vec::new(),
             table: Table::new(4 * shape.nodes.len()),
         };
@@ -296,11 +301,34 @@ impl<'o, F: BaseFloat> Body<'o, F> {
         uses
     }
 
-    /// Merges products into the additions that take them: a b + c.
+    /// For each value, true if a comparison depends on it.
+    fn compared(&self) -> Vec<bool> {
+        let mut compared = vec![false; self.values.len()];
+        for effect in &self.effects {
+            match *effect {
+                Effect::Guard(_, [a, b], _) => {
+                    compared[a as usize] = true;
+                    compared[b as usize] = true;
+                }
+                Effect::Store(_, v) => compared[v as usize] |= self.compared,
+                Effect::Pull(..) => {}
+            }
+        }
+        for v in (0..self.values.len()).rev() {
+            if compared[v] {
+                self.each_operand(v as V, |a| compared[a as usize] = true);
+            }
+        }
+        compared
+    }
+
+    /// Merges products into the additions that take them: a b + c. What a comparison depends on keeps its roundings,
+    /// so that a branch is decided as by the function itself.
     pub(super) fn contract(&mut self) {
         let mut uses = self.uses();
+        let compared = self.compared();
         for i in 0..self.values.len() {
-            if uses[i] == 0 || self.uniform[i] {
+            if uses[i] == 0 || self.uniform[i] || compared[i] {
                 continue;
             }
             let product = |v: V| match self.values[v as usize] {
@@ -384,6 +412,8 @@ impl<F: BaseFloat> Emit<F> for Body<'_, F> {
     }
 
     fn apply(&mut self, op: OpId, x: &[u32]) -> u32 {
+        // Where a factor is not finite, neither is the result, and the replay decides.
+        let op = if op == PRODUCT { MUL } else { op };
         let number = |k: usize| self.number(x[k]);
         if op != SUM && x.iter().all(|&v| self.number(v).is_some()) {
             let values: SmallVec<[F; 4]> = x.iter().filter_map(|&v| self.number(v)).collect();

@@ -2,7 +2,9 @@
 
 use std::panic::Location;
 
-use super::ops::{ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, SQUARE, SUB, SUM, contribution, op_of};
+use super::ops::{
+    ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution, op_of,
+};
 use crate::number::BaseFloat;
 use crate::recording::{Recording, Source, Step, Test};
 
@@ -181,7 +183,7 @@ impl<F: BaseFloat> Graph<F> {
             (SUM, _) => x.join(" + "),
             (ADD, _) => infix("+"),
             (SUB, _) => infix("-"),
-            (MUL, _) => infix("*"),
+            (MUL | PRODUCT, _) => infix("*"),
             (DIV, _) => infix("/"),
             (NEG, _) => format!("-{}", within(&x[0])),
             (SQUARE, _) => format!("{}^2", within(&x[0])),
@@ -301,7 +303,7 @@ impl<F: BaseFloat> Builder<F> {
     /// The node, found or pushed.
     fn unique(&mut self, node: Node) -> u32 {
         let operands = [node.a, if node.arity == 2 { node.b } else { node.a }];
-        let commutes = matches!(node.op, ADD | MUL);
+        let commutes = matches!(node.op, ADD | MUL | PRODUCT);
         let same =
             |other: Node| other == node || commutes && other.op == node.op && (other.a, other.b) == (node.b, node.a);
         let mut new = false;
@@ -412,6 +414,10 @@ impl<F: BaseFloat> Emit<F> for Builder<F> {
         &mut self.graph.ops
     }
 
+    fn product(&mut self, a: u32, b: u32) -> u32 {
+        self.apply(PRODUCT, &[a, b])
+    }
+
     fn constant(&mut self, x: F) -> u32 {
         let hash = mix(17, bits(x));
         let graph = &self.graph;
@@ -436,9 +442,9 @@ impl<F: BaseFloat> Emit<F> for Builder<F> {
         // Identities that hold for every number, signed zeros, infinities and NaN included.
         let one = |i: u32| known(i) == Some(F::one());
         match (op, x) {
-            (MUL, &[a, b]) if a == b => op = SQUARE,
-            (MUL, &[a, b]) if one(b) => return a,
-            (MUL, &[a, b]) if one(a) => return b,
+            (MUL | PRODUCT, &[a, b]) if a == b => op = SQUARE,
+            (MUL | PRODUCT, &[a, b]) if one(b) => return a,
+            (MUL | PRODUCT, &[a, b]) if one(a) => return b,
             (DIV, &[a, b]) if one(b) => return a,
             (NEG, &[a]) if self.graph.nodes[a as usize].op == NEG => return self.graph.nodes[a as usize].a,
             _ => {}

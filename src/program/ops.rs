@@ -17,6 +17,8 @@ pub(super) enum Op<F> {
     Sum,
     /// a b + c with one rounding.
     MulAdd,
+    /// The product of a derivative and a partial, which is 0 if either is, whatever the other one is.
+    Product,
     Unary(UnaryOp<F>, u8),
     /// The order with respect to each operand.
     Binary(BinaryOp, [u8; 2]),
@@ -35,6 +37,10 @@ pub(super) const MUL: OpId = 6;
 pub(super) const DIV: OpId = 7;
 pub(super) const NEG: OpId = 8;
 pub(super) const SQUARE: OpId = 9;
+pub(super) const PRODUCT: OpId = 10;
+
+/// The number of these.
+const FIXED: usize = 11;
 
 /// The different operations of a program, by number. The numbers of those above are fixed.
 #[derive(Clone, Debug)]
@@ -68,6 +74,7 @@ impl<F: BaseFloat> Ops<F> {
             binary(BinaryOp::div),
             Op::Unary(UnaryOp::neg(crate::number::rules::neg::new()), 0),
             Op::Unary(UnaryOp::square(square::new()), 0),
+            Op::Product,
         ];
         Self { partials: vec![[None, None]; list.len()], list }
     }
@@ -88,7 +95,7 @@ impl<F: BaseFloat> Ops<F> {
         };
         // The last ones are the likely ones. A row that is listed twice does no harm.
         let known = self.list.len().saturating_sub(64);
-        if let Some(place) = self.list[..10].iter().position(|&other| other == op) {
+        if let Some(place) = self.list[..FIXED].iter().position(|&other| other == op) {
             return place as OpId;
         }
         if let Some(place) = self.list[known..].iter().rposition(|&other| other == op) {
@@ -164,6 +171,7 @@ pub(super) fn eval<F: BaseFloat>(op: Op<F>, x: &[F]) -> F {
         Op::Input | Op::Constant => unreachable!("an operation without operands"),
         Op::Sum => x.iter().fold(F::zero(), |sum, &x| sum + x),
         Op::MulAdd => Float::mul_add(x[0], x[1], x[2]),
+        Op::Product => x[0].gated_mul(x[1]),
         Op::Unary(row, 0) => row.eval(x[0]),
         Op::Unary(row, 1) => row.partial(x[0], x[1]),
         Op::Unary(row, _) => {
@@ -192,10 +200,9 @@ pub(super) trait Emit<F: BaseFloat> {
     fn ops(&mut self) -> &mut Ops<F>;
     fn constant(&mut self, x: F) -> u32;
     fn apply(&mut self, op: OpId, operands: &[u32]) -> u32;
-    /// a b, where it is known that the product is a derivative, so that constants may move to its front.
-    fn product(&mut self, a: u32, b: u32) -> u32 {
-        self.apply(MUL, &[a, b])
-    }
+    /// a b, where one of them is a derivative: constants may move to its front, and it is a [`Op::Product`] where
+    /// numbers are not finite.
+    fn product(&mut self, a: u32, b: u32) -> u32;
 }
 
 /// The product of `d` and the partial of `y = op(x)` with respect to operand `k`. In the forward pass `d` is the
@@ -204,7 +211,7 @@ pub(super) fn contribution<F: BaseFloat>(e: &mut impl Emit<F>, op: OpId, k: usiz
     match (op, k) {
         (SUM | ADD, _) | (SUB, 0) | (MUL_ADD, 2) => d,
         (SUB | NEG, _) => e.apply(NEG, &[d]),
-        (MUL | MUL_ADD, _) => e.product(d, x[1 - k]),
+        (MUL | MUL_ADD | PRODUCT, _) => e.product(d, x[1 - k]),
         (DIV, 0) => e.apply(DIV, &[d, x[1]]),
         (DIV, _) => {
             let t = e.apply(DIV, &[d, x[1]]);

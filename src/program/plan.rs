@@ -12,7 +12,7 @@ use super::cones::{Cones, FEW, Ref, Shape};
 use super::graph::{Graph, NONE, bits};
 use super::kernels;
 use super::memory::Memory;
-use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, SUB, SUM};
+use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, PRODUCT, SUB, SUM};
 use super::scalars::{self, Places, Scalars};
 use super::tiles::{self, Group, Pattern, Scratch, Slots};
 use crate::number::BaseFloat;
@@ -248,6 +248,8 @@ struct Planner<'g, F> {
     active: Vec<bool>,
     /// For each node, its cotangent if that is known beforehand.
     known: Vec<Option<F>>,
+    /// For each node, true if a comparison depends on it.
+    compared: Vec<bool>,
     slot: Vec<u32>,
     plan: Compiled<F>,
     cache: HashMap<Vec<u64>, usize>,
@@ -277,11 +279,23 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             cones: Cones::new(graph),
             active: vec![false; n],
             known: Vec::new(),
+            compared: vec![false; n],
             slot: vec![NONE; n],
             plan,
             cache: HashMap::new(),
             graph,
         };
+        for guard in &graph.guards {
+            planner.compared[guard.a as usize] = true;
+            planner.compared[guard.b as usize] = true;
+        }
+        if !graph.guards.is_empty() {
+            for i in (0..n).rev().filter(|&i| !graph.is_leaf(i as u32)) {
+                if planner.compared[i] {
+                    graph.operands(i).for_each(|a| planner.compared[a as usize] = true);
+                }
+            }
+        }
         if active > 0 {
             for i in 0..n {
                 planner.active[i] = match graph.nodes[i].op {
@@ -312,7 +326,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                 let more = known[i].and_then(|d| match (node.op, k) {
                     (SUM | ADD, _) | (SUB, 0) => Some(d),
                     (SUB | NEG, _) => Some(-d),
-                    (MUL, _) => graph.constant(if k == 0 { node.b } else { node.a }).map(|c| d * c),
+                    (MUL | PRODUCT, _) => graph.constant(if k == 0 { node.b } else { node.a }).map(|c| d * c),
                     (DIV, 0) => graph.constant(node.b).map(|c| d / c),
                     _ => None,
                 });
@@ -480,17 +494,17 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             (true, Some(_)) => &[Pass::Both],
             (true, None) => &[Pass::Forward, Pass::Reverse],
         };
+        let compared = roots.iter().any(|&root| root != NONE && self.compared[root as usize]);
         let mut codes = [None; 2];
         for (place, &pass) in passes.iter().enumerate() {
             let mut full: Vec<u64> = vec![
                 pass as u64,
-                u64::from(into != NONE),
-                u64::from(known.is_some()),
-                known.map_or(0, bits),
+                u64::from(into != NONE) | u64::from(compared) << 1,
                 lanes.next_multiple_of(LANES).min(4096 / size_of::<F>()) as u64,
             ];
+            full.extend(number_or_none(known));
             full.extend(uniform.iter().zip(&wanted).map(|(&u, &w)| u64::from(u) | u64::from(w) << 1));
-            full.extend(shared.iter().flat_map(|c| [u64::from(c.is_some()), c.map_or(0, bits)]));
+            full.extend(shared.iter().flat_map(|&c| number_or_none(c)));
             full.extend(key.iter().map(|&word| u64::from(word)));
             let code = if let Some(&code) = self.cache.get(&full) {
                 code
@@ -501,6 +515,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                     constants: &shared,
                     cotangents: &vec![known; shape.roots.len()],
                     uniform_cotangents: into != NONE,
+                    compared,
                 };
                 let mut body = Body::new(&mut self.plan.ops, &shape, &facts, pass);
                 body.contract();
@@ -593,12 +608,16 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         next: &mut u32,
     ) -> Scalars<F> {
         let reverse = self.plan.active > 0;
+        let alone = cotangents.len() == 1 && cotangents[0].is_some();
+        let is_data = |&a: &u32| reverse && self.graph.is_leaf(a) && !self.active[a as usize];
         let facts = Facts {
-            uniform: &vec![false; operands.len()],
+            // As for lanes that are points, so that the same products are fused with additions.
+            uniform: &operands.iter().map(is_data).collect::<Vec<_>>(),
             wanted: &operands.iter().map(|&a| reverse && self.active[a as usize]).collect::<Vec<_>>(),
             constants,
             cotangents,
             uniform_cotangents: false,
+            compared: roots.iter().any(|&root| self.compared[root as usize]) && !alone,
         };
         let pass = if reverse { Pass::Both } else { Pass::Forward };
         let mut body = Body::new(&mut self.plan.ops, shape, &facts, pass);
@@ -609,12 +628,17 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             roots: &slots(roots),
             adjoints: self.plan.slots as u32,
             next: *next,
-            alone: cotangents.len() == 1 && cotangents[0].is_some(),
+            alone,
         };
         let list = Scalars::new(&body, &mut places);
         *next = places.next;
         list
     }
+}
+
+/// Words for a key.
+fn number_or_none<F: BaseFloat>(x: Option<F>) -> [u64; 2] {
+    [u64::from(x.is_some()), x.map_or(0, bits)]
 }
 
 /// An item of a plan before its code exists.
@@ -703,5 +727,63 @@ impl Found {
     fn slot(&self, lane: u32) -> u32 {
         let (first, slot, step) = self.runs[self.runs.partition_point(|run| run.0 <= lane) - 1];
         (i64::from(slot) + step * i64::from(lane - first)) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Pattern};
+
+    /// The slots that a pattern stands for.
+    fn expand(found: &Found, bounds: &[u32]) -> (Vec<u32>, Pattern) {
+        let pattern = found.pattern(bounds);
+        let mut slots = Vec::new();
+        for pair in bounds.windows(2) {
+            for lane in pair[0]..pair[1] {
+                slots.push(match &pattern {
+                    Pattern::Uniform => found.slot(pair[0]),
+                    Pattern::Run => found.slot(pair[0]) + lane - pair[0],
+                    Pattern::Pieces(pieces) => {
+                        let (first, slot) = pieces[pieces.partition_point(|piece| piece.0 <= lane) - 1];
+                        slot + lane - first
+                    }
+                    Pattern::Stride(first, step) => first + lane * step,
+                    Pattern::Gather(slots) => slots[lane as usize],
+                });
+            }
+        }
+        (slots, pattern)
+    }
+
+    #[test]
+    fn patterns_stand_for_their_slots() {
+        let list = |f: fn(u32) -> u32| (0..200).map(f).collect::<Vec<u32>>();
+        let cases: [(&str, Vec<u32>); 12] = [
+            ("Run", list(|i| 7 + i)),
+            ("Uniform", list(|_| 3)),
+            ("Uniform", list(|i| 100 - i / 50 * 9)),
+            ("Run", list(|i| i % 50 + 1000)),
+            ("Pieces", list(|i| i % 20 + 1000)),
+            ("Stride", list(|i| 5 + 3 * i)),
+            ("Gather", list(|i| 900 - i)),
+            ("Gather", list(|i| i * i % 91)),
+            ("Gather", list(|i| i / 3)),
+            ("Pieces", list(|i| if i < 199 { i + 1 } else { 0 })),
+            ("Gather", list(|i| i / 2 * 7 + i % 2)),
+            ("Run", vec![42]),
+        ];
+        for (name, slots) in &cases {
+            let found = Found::new(slots);
+            let bounds = Found::bounds(std::slice::from_ref(&found), slots.len());
+            let (expanded, pattern) = expand(&found, &bounds);
+            assert_eq!((&expanded, format!("{pattern:?}").starts_with(name)), (slots, true), "{name}: {pattern:?}");
+            assert!((0..slots.len()).all(|lane| found.slot(lane as u32) == slots[lane]), "{name}");
+            // Beside an operand with other segments.
+            for (other, more) in cases.iter().filter(|(_, more)| more.len() == slots.len()) {
+                let more = Found::new(more);
+                let bounds = Found::bounds(&[Found::new(slots), more], slots.len());
+                assert_eq!(&expand(&found, &bounds).0, slots, "{name} beside {other}");
+            }
+        }
     }
 }

@@ -49,7 +49,8 @@ use crate::sealed::Seal;
 ///
 /// A program holds the operations of the path that the function took at the point of the recording. Every comparison of
 /// that run is checked in every run: if one comes out otherwise, the result is the error [`BranchChanged`] and nothing is
-/// written. [`AutoProgram`](super::AutoProgram) then records again by itself. Rows of the [table](crate::rules) that
+/// written. (Arithmetic on the way to a comparison keeps the roundings of the function; a long sum or an elementary
+/// function may differ by some, so that a comparison of these within a rounding of a tie may come out otherwise.) [`AutoProgram`](super::AutoProgram) then records again by itself. Rows of the [table](crate::rules) that
 /// branch inside, such as `abs`, `relu` and `max`, are no comparisons. A function that reads the value of a number
 /// ([`Real::to_base`](crate::Real::to_base), `to_f64`) is refused, because the value would be that of the recording for ever.
 ///
@@ -449,9 +450,7 @@ impl<F: BaseFloat> Program<F> {
         check("value_and_grad", "the gradient", gradient.len(), self.inputs);
         let runner = &mut self.gradient;
         runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        for (to, &d) in gradient.iter_mut().zip(runner.gradient()) {
-            *to = d;
-        }
+        copy_adjoints(gradient, runner.gradient());
         Ok(runner.output(0))
     }
 
@@ -497,7 +496,7 @@ impl<F: BaseFloat> Program<F> {
         let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
         let runner = self.more.reverse.get_or_insert_with(make);
         runner.run(&[x, &self.data, cotangent]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        products.copy_from_slice(runner.gradient());
+        copy_adjoints(products, runner.gradient());
         Ok(())
     }
 
@@ -531,7 +530,7 @@ impl<F: BaseFloat> Program<F> {
         check("grad_and_hvp", "the gradient", gradient.len(), self.inputs);
         // The derivative of ∇f·v is H v with respect to x, and ∇f with respect to v.
         let first = self.second(x, v, product)?;
-        gradient.copy_from_slice(first);
+        copy_adjoints(gradient, first);
         Ok(())
     }
 
@@ -561,7 +560,7 @@ impl<F: BaseFloat> Program<F> {
         let runner = self.more.second.get_or_insert_with(make);
         runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
         let (second, first) = runner.gradient().split_at(inputs);
-        product.copy_from_slice(second);
+        copy_adjoints(product, second);
         Ok(first)
     }
 
@@ -719,6 +718,15 @@ impl<F: BaseFloat> Program<F> {
 #[track_caller]
 fn check(operation: &str, what: &str, given: usize, expected: usize) {
     assert!(given == expected, "{operation}: {given} numbers for {what}, where the program has {expected}");
+}
+
+/// Copies adjoints, which are sums that begin with 0: a plan that has a single term for one leaves the 0 out, and so
+/// may end with -0.
+#[inline]
+fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
+    for (to, &d) in to.iter_mut().zip(adjoints) {
+        *to = d + F::zero();
+    }
 }
 
 fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {

@@ -2,7 +2,7 @@
 //! run that keeps the order and the roundings of the recording.
 
 use super::graph::Graph;
-use super::ops::{ADD, CONSTANT, INPUT, MUL, MUL_ADD, NEG, Op, SUB, SUM, eval};
+use super::ops::{ADD, CONSTANT, INPUT, MUL, MUL_ADD, NEG, Op, PRODUCT, SUB, SUM, eval};
 use crate::number::BaseFloat;
 
 /// The memory of a replay.
@@ -10,15 +10,16 @@ use crate::number::BaseFloat;
 pub(super) struct Replay<F> {
     values: Vec<F>,
     adjoints: Vec<F>,
+    /// The operands of one operation.
+    operands: Vec<F>,
 }
 
 impl<F: BaseFloat> Replay<F> {
     /// Computes all values. An error is the number of the first guard whose comparison comes out otherwise.
     pub(super) fn forward(&mut self, graph: &Graph<F>, inputs: &[&[F]]) -> Result<(), usize> {
-        let Self { values, .. } = self;
+        let Self { values, operands: x, .. } = self;
         values.clear();
         values.extend(inputs.iter().copied().flatten());
-        let mut x = Vec::new();
         for (i, node) in graph.nodes.iter().enumerate().skip(graph.inputs) {
             values.push(match node.op {
                 CONSTANT => graph.constants[node.a as usize],
@@ -26,7 +27,7 @@ impl<F: BaseFloat> Replay<F> {
                 op => {
                     x.clear();
                     x.extend(graph.operands(i).map(|a| values[a as usize]));
-                    if op == SUM { x[1..].iter().fold(x[0], |sum, &x| sum + x) } else { eval(graph.ops.get(op), &x) }
+                    if op == SUM { x[1..].iter().fold(x[0], |sum, &x| sum + x) } else { eval(graph.ops.get(op), x) }
                 }
             });
         }
@@ -40,11 +41,10 @@ impl<F: BaseFloat> Replay<F> {
 
     /// The gradient of the first output after [`forward`](Self::forward).
     pub(super) fn reverse(&mut self, graph: &Graph<F>, gradient: &mut [F]) {
-        let Self { values, adjoints } = self;
+        let Self { values, adjoints, operands: x } = self;
         adjoints.clear();
         adjoints.resize(graph.nodes.len(), F::zero());
         adjoints[graph.outputs[0] as usize] = F::one();
-        let mut x: Vec<F> = Vec::new();
         for i in (graph.inputs..graph.nodes.len()).rev() {
             let d = adjoints[i];
             let node = graph.nodes[i];
@@ -61,10 +61,11 @@ impl<F: BaseFloat> Replay<F> {
                 let partial = match (node.op, k) {
                     (SUM | ADD, _) | (SUB, 0) | (MUL_ADD, 2) => F::one(),
                     (SUB | NEG, _) => -F::one(),
-                    (MUL | MUL_ADD, _) => x[1 - k],
-                    (op, _) => partial(graph.ops.get(op), k, &x, values[i]),
+                    (MUL | MUL_ADD | PRODUCT, _) => x[1 - k],
+                    (op, _) => partial(graph.ops.get(op), k, x, values[i]),
                 };
-                adjoints[a as usize] += d * partial;
+                // Nor does a zero partial take up an infinite cotangent.
+                adjoints[a as usize] += d.gated_mul(partial);
             }
         }
         gradient.copy_from_slice(&adjoints[..gradient.len()]);

@@ -8,3 +8,6 @@ pub(crate) mod layouts;
 pub(crate) mod linearity;
 pub(crate) mod mgh;
 pub(crate) mod panics;
+pub(crate) mod program;
+pub(crate) mod programs;
+pub(crate) mod structures;
