@@ -2,14 +2,11 @@
 
 use ndarray::{Array1, Array2};
 use num_traits::Float;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use wengert::rules::VarOfDual;
 use wengert::trace::Recorded;
-use wengert::{Program, Var, hessian, jacobian, value_and_grad, value_grad_hvp};
+use wengert::{Program, Var, hessian, jacobian, value_and_grad};
 
 use crate::support::close::{assert_close, assert_matrices_close, assert_near};
-use crate::support::mgh::{Second, problems};
+use crate::support::mgh::problems;
 
 fn c<T: Float>(x: f64) -> T {
     T::from(x).expect("a constant")

@@ -181,7 +181,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
             |what: &str, e: &Expected<F>| format!("{} on {}, {lanes} lanes, {what} at {:?}", row.name(), F::NAME, e.at);
         let mut values = Program::vector(
             |x: &[Recorded<'_, F>]| x.chunks(2).zip(&constants).map(|(x, &c)| row.recorded([x[0], x[1]], c)).collect(),
-            &flat(&all),
+            flat(&all),
         )
         .unwrap();
         let mut y = vec![F::zero(); all.len()];
