@@ -1,5 +1,6 @@
 //! Random functions with branches: a program fails exactly where the function takes another branch.
 
+use num_traits::Float;
 use proptest::prelude::*;
 use wengert::trace::Recorded;
 use wengert::{AutoProgram, Dual, Program, Real, Var};
@@ -37,6 +38,19 @@ fn plain(program: &[Step], x: &[f64]) -> (f64, Vec<bool>) {
 
 fn tape(program: &[Step], x: &[f64]) -> (f64, Vec<f64>) {
     wengert::value_and_grad(|x: &[Var<'_>]| branching(program, x).0, x)
+}
+
+/// Terms that branch.
+struct Terms<'a>(&'a [(u8, [usize; 2])], f64);
+
+impl super::Function for Terms<'_> {
+    fn call<R: Real<Base = f64>>(&self, x: &[R]) -> R {
+        let term = |x: R| {
+            let y = from_menu(self.0, [x, x.sin(), x * R::lit(0.5)]);
+            if x < R::lit(self.1) { y } else { y.square() + x }
+        };
+        x.iter().map(|&x| term(x)).sum()
+    }
 }
 
 proptest! {
@@ -90,15 +104,6 @@ proptest! {
     /// Branches in lanes.
     #[test]
     fn branches_in_lanes(menu in menus(), n in 8..40_usize, flip in 0..40_usize, cut in -0.9..0.9_f64) {
-        struct Terms<'a>(&'a [(u8, [usize; 2])], f64);
-        impl super::Function for Terms<'_> {
-            fn call<R: Real<Base = f64>>(&self, x: &[R]) -> R {
-                x.iter().map(|&x| {
-                    let y = from_menu(self.0, [x, x.sin(), x * R::lit(0.5)]);
-                    if x < R::lit(self.1) { y } else { y.square() + x }
-                }).sum()
-            }
-        }
         let f = Terms(&menu, cut);
         let x: Vec<f64> = (0..n).map(|i| (i as f64 * 0.7).sin()).collect();
         let mut program = super::program(&f, &x);
@@ -121,12 +126,13 @@ proptest! {
     }
 }
 
+/// A name, and a comparison on recorded numbers and on floats.
+type Comparison = (&'static str, for<'r> fn(Recorded<'r>) -> bool, fn(f64) -> bool);
+
 /// Comparisons of every kind, at both outcomes, with NaN and signed zeros, in one lane and in many.
 #[test]
 fn every_comparison() {
-    type Test = for<'r> fn(Recorded<'r>) -> bool;
-    use num_traits::Float;
-    let tests: [(&str, Test, fn(f64) -> bool); 12] = [
+    let tests: [Comparison; 12] = [
         ("<", |x| x < 1.0, |x| x < 1.0),
         ("<=", |x| x <= 1.0, |x| x <= 1.0),
         (">", |x| x > 1.0, |x| x > 1.0),

@@ -86,7 +86,7 @@ impl Structure {
                 let (row, column) = (i / m % m, i % m);
                 [x[row * m + column], x[column * m + row], x[row]]
             }
-            Data => [x[i % n], number(0), if i % 2 == 0 { number(1) } else { R::lit(0.25) }],
+            Data => [x[i % n], number(0), if i.is_multiple_of(2) { number(1) } else { R::lit(0.25) }],
         }
     }
 }
@@ -109,12 +109,12 @@ impl<F: BaseFloat> Function<F> for Structure {
             }
             Second => (0..n).map(|i| (y[i] - y[(i + 1) % n]).square() * y[(i + 5) % n].tanh()).sum::<R>() * mean,
             LogSumExp => {
-                let top = y.iter().copied().fold(y[0], |a, b| a.maximum(b));
+                let top = y.iter().copied().fold(y[0], R::maximum);
                 y.iter().map(|&y| (y - top).exp()).sum::<R>().ln() + top
             }
             Max => {
-                let top = y.iter().copied().fold(R::lit(-1e30), |a, b| a.max(b));
-                top * y.iter().copied().fold(y[0], |a, b| a.minimum(b))
+                let top = y.iter().copied().fold(R::lit(-1e30), R::max);
+                top * y.iter().copied().fold(y[0], R::minimum)
             }
             Recurrence => y.iter().fold(R::lit(0.1), |s, &y| (s * y * R::lit(0.7) + y * R::lit(0.1)).tanh()),
             Nested => y.chunks(7).map(|part| part.iter().copied().sum::<R>().square() * R::lit(0.1)).sum::<R>() * mean,
