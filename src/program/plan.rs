@@ -770,7 +770,7 @@ mod tests {
             ("Gather", list(|i| i / 3)),
             ("Pieces", list(|i| if i < 199 { i + 1 } else { 0 })),
             ("Gather", list(|i| i / 2 * 7 + i % 2)),
-            ("Run", vec![42]),
+            ("Uniform", vec![42]),
         ];
         for (name, slots) in &cases {
             let found = Found::new(slots);

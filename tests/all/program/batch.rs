@@ -51,11 +51,13 @@ fn a_batch_with_constants() {
     }
 }
 
+type WithData = for<'r> fn(&'r [Recorded<'r>], &'r [Recorded<'r>]) -> Recorded<'r>;
+
 /// Data are one number for all points.
 #[test]
 fn a_batch_with_data() {
     let data = [0.3, -1.7, 0.9];
-    let functions: [for<'r> fn(&'r [Recorded<'r>], &'r [Recorded<'r>]) -> Recorded<'r>; 5] = [
+    let functions: [WithData; 5] = [
         |x, d| d[0] * d[1] + x[0] * x[1],
         |x, d| (d[0] * d[1] + d[2]) * x[0] + x[1],
         |x, d| (d[0] * d[1] + x[0]).exp() * d[2].sin() - x[1] * d[1].powf(d[2]),
@@ -159,7 +161,7 @@ fn clones_on_threads_give_the_same_bits() {
                 for _ in 0..20 {
                     values.push(f.value_and_grad(&x, &mut gradient).unwrap());
                 }
-                (values, gradient, f.hessian(&x[..]).unwrap())
+                (values, gradient, f.hessian(&x).unwrap())
             })
         })
         .collect();

@@ -180,6 +180,10 @@ fn minpack_least_squares() {
     }
 }
 
+fn lift<T: Copy, R>(data: &[T], f: impl Fn(T) -> R) -> Vec<R> {
+    data.iter().map(|&d| f(d)).collect()
+}
+
 /// Derivatives of a function with data do not differentiate the data.
 #[test]
 fn derivatives_with_data() {
@@ -196,9 +200,6 @@ fn derivatives_with_data() {
         program.set_data(data);
         let at = [0.5, 0.4, -0.9];
         let v = [0.3, 1.0, -2.0];
-        fn lift<T: Copy, R>(data: &[T], f: impl Fn(T) -> R) -> Vec<R> {
-            data.iter().map(|&d| f(d)).collect()
-        }
         let (want, gradient) = value_and_grad(
             |p| {
                 let d = lift(data, Var::constant);

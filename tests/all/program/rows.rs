@@ -212,10 +212,9 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
         assert_number(&|| case("sum", first), value, want, tolerance, 8.0 * size);
         for (i, (e, got)) in terms.iter().zip(gradient.chunks(2)).enumerate() {
             counts[1] += 1;
-            for k in 0..2 {
+            for (k, (&got, partial)) in got.iter().zip(e.partials).enumerate() {
                 let scale = 2.0 * e.condition[1 + k] + tiny / tolerance;
-                let want = e.partials[k] * weight(i);
-                assert_number(&|| case(&format!("partial {k}"), e), got[k], want, tolerance, scale);
+                assert_number(&|| case(&format!("partial {k}"), e), got, partial * weight(i), tolerance, scale);
             }
         }
         // A row whose values are needed twice, so that its cotangents are not known beforehand.
