@@ -333,9 +333,7 @@ pub(super) fn row<F: BaseFloat>(arch: Arch, op: Op<F>, out: &mut [F], x: [Src<'_
             }
         }
         Op::Binary(row, order @ ([0 | 1, 0] | [0, 1])) => {
-            if let (Src::Lanes(_), Src::Lanes(_)) = (x[0], x[1]) {
-                return row.visit(BinaryLoop { arch, order, out, x });
-            }
+            return row.visit(BinaryLoop { arch, order, out, x });
         }
         _ => {}
     }
@@ -404,7 +402,18 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
             #[inline(always)]
             fn run<L: Wrap<F>>(self) {
                 let Self { rule, order, out, x: [a, b, z] } = self;
-                let (Src::Lanes(a), Src::Lanes(b)) = (a, b) else { return };
+                let (Src::Lanes(a), Src::Lanes(b)) = (a, b) else {
+                    for (i, out) in out.iter_mut().enumerate() {
+                        let [a, b, z] = [a, b, z].map(|x| L::wrap(x.at(i)));
+                        *out = match order {
+                            [0, 0] => rule.eval(a, b),
+                            [1, 0] => rule.partial_a(a, b, z),
+                            _ => rule.partial_b(a, b, z),
+                        }
+                        .unwrap();
+                    }
+                    return;
+                };
                 match z {
                     Src::Lanes(z) if order != [0, 0] => {
                         for (((out, &a), &b), &z) in out.iter_mut().zip(a).zip(b).zip(z) {

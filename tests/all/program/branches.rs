@@ -8,8 +8,9 @@ use wengert::trace::Recorded;
 #[test]
 fn every_comparison() {
     type Test = for<'r> fn(Recorded<'r>) -> bool;
+    type Plain = fn(f64) -> bool;
     use num_traits::Float;
-    let tests: [(&str, Test, fn(f64) -> bool); 12] = [
+    let tests: [(&str, Test, Plain); 12] = [
         ("<", |x| x < 1.0, |x| x < 1.0),
         ("<=", |x| x <= 1.0, |x| x <= 1.0),
         (">", |x| x > 1.0, |x| x > 1.0),

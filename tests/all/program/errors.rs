@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ndarray::{Array1, Array2};
 use num_traits::ToPrimitive;
 use wengert::trace::Recorded;
 use wengert::{AutoProgram, Program, ProgramError, Real};
@@ -69,16 +70,8 @@ fn wrong_lengths_panic_at_the_line_of_the_caller() {
     check!(v.value_and_grad(&x, &mut a), "value_and_grad", "3 outputs");
     check!(v.hessian(&x), "hessian", "3 outputs");
     check!(v.hvp(&x, &x, &mut a), "hvp", "3 outputs");
-    check!(
-        {
-            let _: () = d.set_data(&[1.0, 2.0]);
-            Ok::<(), ()>(())
-        },
-        "set_data",
-        "2",
-        "1"
-    );
-    use ndarray::{Array1, Array2};
+    let panic = panic_of(|| d.set_data(&[1.0, 2.0]));
+    assert_here(&panic, line!() - 1, &["set_data", "2", "1"]);
     let mut batch = |x: (usize, usize), v: usize, g: (usize, usize)| {
         let (mut values, mut gradients) = (Array1::zeros(v), Array2::zeros(g));
         f.batch(Array2::zeros(x).view(), values.view_mut(), gradients.view_mut()).ok();
