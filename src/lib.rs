@@ -63,6 +63,7 @@ mod kernels;
 mod kit;
 mod number;
 mod params;
+mod program;
 mod recording;
 pub mod rules;
 mod scalar;
@@ -92,6 +93,7 @@ pub use kit::watch;
 pub use kit::{data, init, metrics, nn, optim};
 pub use number::{BaseFloat, Brand, Dual, LeftOf, Real, Real32, Real64, Rule, Scalar, Taylor, apply};
 pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn, loss_fn};
+pub use program::{AutoProgram, PointsFailed, Program, ProgramError};
 pub use recording::record;
 pub use scalar::{
     Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
@@ -165,6 +167,7 @@ pub mod accuracy {}
 /// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
 /// | [`Point`](args::Point) | an array or a slice of numbers | [`grad`], [`value_and_grad`] |
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
+/// | [`Inputs`](args::Inputs) | an array or a slice of numbers | [`Program::new`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
 /// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
 /// | [`AffineInput`](args::AffineInput) | a tensor, a [`Jet`] | [`nn::Linear::forward`] |
@@ -180,6 +183,7 @@ pub mod args {
     pub use crate::derivatives::Point;
     pub use crate::kit::data::Examples;
     pub use crate::kit::nn::{AffineInput, Indices};
+    pub use crate::program::Inputs;
     pub use crate::scalar::Wrt;
     #[cfg(feature = "linalg")]
     pub use crate::tensor::Columns;

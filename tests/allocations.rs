@@ -15,7 +15,8 @@ use wengert::nn::{
 use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
 };
-use wengert::{Activation, Conv, Params, SnapshotSchedule, Tape, Var, fuse, init};
+use wengert::trace::Recorded;
+use wengert::{Activation, AutoProgram, Conv, Params, Program, Real, SnapshotSchedule, Tape, Var, fuse, init};
 
 /// Asserts that the work allocates nothing after eight rounds.
 #[track_caller]
@@ -240,6 +241,42 @@ fn a_long_recurrence_takes_the_memory_of_its_snapshots() {
     // A hundred times the steps take ten times the snapshots, or the same number.
     assert!(sqrt < 15 * with(n / 100, SnapshotSchedule::Sqrt));
     assert!(binomial < 2 * with(n / 100, SnapshotSchedule::Binomial { count: 17 }));
+}
+
+/// A program allocates when it plans a kind of derivative, not when it runs: neither in lanes nor operation by
+/// operation, which it does where a number is not finite.
+#[test]
+fn runs_of_programs() {
+    fn model<R: Real<Base = f64>>(x: &[R]) -> R {
+        let terms = x.windows(2).map(|w| (w[0] * w[1]).sin() + w[0].ln().abs());
+        terms.sum::<R>() / x[0] + x[1].max(x[2])
+    }
+    for n in [3, 300] {
+        let point: Vec<f64> = (0..n).map(|i| 1.0 + (i as f64).sin().abs()).collect();
+        let singular: Vec<f64> = point.iter().enumerate().map(|(i, &x)| if i == 1 { 0.0 } else { x }).collect();
+        let mut program = Program::new(|x| model(x), &point).unwrap();
+        let mut several = Program::vector(|x| vec![model(x), x[0] * x[1]], &point).unwrap();
+        let mut exact = program.clone().exact(true);
+        let mut auto = AutoProgram::new(|x: &[Recorded<'_>]| model(x));
+        let mut branches = 0;
+        let [mut gradient, mut product] = [vec![0.0; n], vec![0.0; n]];
+        for x in [&point, &singular] {
+            assert_allocates_nothing(|| {
+                for program in [&mut program, &mut exact] {
+                    program.value(x).unwrap();
+                    program.value_and_grad(x, &mut gradient).unwrap();
+                    program.grad_and_hvp(x, &point, &mut gradient, &mut product).unwrap();
+                    program.hvp(x, &point, &mut product).unwrap();
+                }
+                auto.value_and_grad(x, &mut gradient).unwrap();
+                several.values(x, &mut [0.0; 2]).unwrap();
+                several.jvp(x, &point, &mut [0.0; 2]).unwrap();
+                several.vjp(x, &[1.0, 2.0], &mut gradient).unwrap();
+                branches += 1;
+            });
+        }
+        assert_eq!((branches, auto.recordings()), (56, 1));
+    }
 }
 
 /// A training step of a net with every kind of layer. The net is small, because the crate `gemm` allocates a few

@@ -119,7 +119,8 @@ impl Recording {
     /// ```
     pub fn first_non_finite(&self) -> Option<NonFinite> {
         (0..self.steps.len()).find_map(|i| {
-            let operands = self.steps[i].operands();
+            let step = self.steps.get(i);
+            let operands = step.operands();
             let steps = || {
                 operands.iter().enumerate().filter_map(|(place, x)| match x {
                     Source::Step(j) => Some((place, *j as usize)),
@@ -139,7 +140,7 @@ impl Recording {
             let text = self.step_text(i, &names, Style::Text);
             let what = format!("{} = {text} = {}{with}{partial}", names[i], self.values[i]);
             Some(NonFinite {
-                operation: self.steps[i].name(),
+                operation: step.name(),
                 location: Some(self.lines[i]),
                 shape: Vec::new(),
                 what,

@@ -6,6 +6,7 @@ use std::iter::{Product, Sum};
 use std::marker::PhantomData;
 
 use num_traits::{Float, One, Zero};
+use pulp::Arch;
 
 use super::length::Length;
 use super::macros::{
@@ -427,7 +428,7 @@ impl<F: Real, const N: usize> Wrap<Dual<F, N>> for Dual<F, N> {
 
 impl<F: Real, const N: usize> Dispatch for Dual<F, N> {
     #[inline]
-    fn dispatch(kernel: impl Kernel<Self>) {
+    fn dispatch_on(_: Arch, kernel: impl Kernel<Self>) {
         kernel.run::<Self>();
     }
 }

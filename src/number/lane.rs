@@ -29,8 +29,8 @@ macro_rules! dispatch {
         }
         impl Dispatch for $F {
             #[inline]
-            fn dispatch(kernel: impl Kernel<Self>) {
-                match Arch::new() {
+            fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>) {
+                match arch {
                     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
                     Arch::V4(simd) => simd.vectorize(#[inline(always)] || kernel.run::<Lane<$F, true>>()),
                     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -131,6 +131,10 @@ impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
         self.0
     }
     #[inline(always)]
+    fn decay(self, factor: Self) -> Self {
+        Self(self.0.vexp_times::<FMA>(factor.0))
+    }
+    #[inline(always)]
     fn apply_rule<const N: usize>(rule: impl crate::number::Rule<T, N>, operands: [Self; N]) -> Self {
         Self(rule.primal(operands.map(Self::value)))
     }
@@ -145,6 +149,10 @@ impl<T: Inner, const FMA: bool> Special for Lane<T, FMA> {
     #[inline(always)]
     fn special_erfc(self) -> Self {
         Self(self.0.verfc::<FMA>())
+    }
+    #[inline(always)]
+    fn special_erfc_of_sum(self, low: Self) -> Self {
+        Self(self.0.verfc_of_sum::<FMA>(low.0))
     }
     #[inline(always)]
     fn special_ln_gamma(self) -> Self {

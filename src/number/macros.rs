@@ -210,10 +210,12 @@ macro_rules! float_methods {
     (@untested $V:ty) => {
         crate::number::macros::float_methods! { @constants $V: nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
         #[inline(always)]
+        #[track_caller]
         fn classify(self) -> std::num::FpCategory {
             self.value().classify()
         }
         #[inline(always)]
+        #[track_caller]
         fn integer_decode(self) -> (u64, i16, i8) {
             self.value().integer_decode()
         }
@@ -279,9 +281,13 @@ macro_rules! number_traits {
             }
         }
         impl<$($generics)*> num_traits::ToPrimitive for $T {
+            #[track_caller]
             fn to_i64(&self) -> Option<i64> { self.value().to_i64() }
+            #[track_caller]
             fn to_u64(&self) -> Option<u64> { self.value().to_u64() }
+            #[track_caller]
             fn to_f32(&self) -> Option<f32> { self.value().to_f32() }
+            #[track_caller]
             fn to_f64(&self) -> Option<f64> { self.value().to_f64() }
         }
         impl<$($generics)*> num_traits::NumCast for $T {

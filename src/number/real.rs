@@ -10,9 +10,10 @@ use std::iter::{Product, Sum};
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use num_traits::{Float, FloatConst, NumAssignOps, NumOps};
+use pulp::Arch;
 
 use super::table::{for_each_rule, parameter};
-use crate::slices::{Factor, GemmScalar};
+use crate::slices::{Factor, GemmScalar, SimdFloat};
 
 macro_rules! real_trait {
     (
@@ -67,6 +68,13 @@ macro_rules! real_trait {
             #[inline(always)]
             fn lit(x: f64) -> Self {
                 Self::from_base(Self::Base::round_from(x))
+            }
+
+            /// e^self · factor, for self ≤ 0 and a factor of the size of 1 that is NaN if self is.
+            #[doc(hidden)]
+            #[inline(always)]
+            fn decay(self, factor: Self) -> Self {
+                Float::exp(self) * factor
             }
 
             /// The value of a user's [`Rule`](crate::Rule). Call it through [`apply`](crate::apply).
@@ -175,7 +183,7 @@ pub trait LeftOf<R>: NumOps<R, R> + NumOps + Sized {}
 impl<X: NumOps<R, R> + NumOps, R> LeftOf<R> for X {}
 
 /// `f32` or `f64`.
-pub trait BaseFloat: Scalar<Base = Self> {
+pub trait BaseFloat: Scalar<Base = Self> + SimdFloat {
     /// The number nearest to `x`.
     fn round_from(x: f64) -> Self;
 }
@@ -344,5 +352,10 @@ pub trait Wrap<F: Real>: Real<Base = F::Base> {
 /// Numbers for which a kernel can be dispatched.
 pub trait Dispatch: Real {
     /// Runs the kernel, compiled for the best instruction set of this machine.
-    fn dispatch(kernel: impl Kernel<Self>);
+    #[inline]
+    fn dispatch(kernel: impl Kernel<Self>) {
+        Self::dispatch_on(Arch::new(), kernel);
+    }
+    /// Runs the kernel, compiled for this instruction set.
+    fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>);
 }

@@ -45,6 +45,18 @@ pub(crate) trait BinaryRule<B>: Copy + Send + Sync {
     fn partial_b<R: Real<Base = B>>(self, a: R, b: R, z: R) -> R;
 }
 
+/// A computation for any row of one operand.
+pub(crate) trait UnaryVisitor<B> {
+    type Output;
+    fn visit(self, rule: impl UnaryRule<B>) -> Self::Output;
+}
+
+/// A computation for any row of two operands.
+pub(crate) trait BinaryVisitor<B> {
+    type Output;
+    fn visit(self, rule: impl BinaryRule<B>) -> Self::Output;
+}
+
 /// The sign of x, with `sign(±0) = 0` and `sign(NaN) = NaN`.
 #[inline(always)]
 pub(crate) fn sign<R: Real>(x: R) -> R {
@@ -205,6 +217,10 @@ macro_rules! rules {
             pub(crate) fn parameters(self) -> Vec<String> {
                 match self { $( Self::$name(rule) => rule.parameters(), )+ }
             }
+            /// Calls the visitor with the row.
+            pub(crate) fn visit<V: UnaryVisitor<B>>(self, visitor: V) -> V::Output {
+                match self { $( Self::$name(rule) => visitor.visit(rule), )+ }
+            }
             pub(crate) fn eval<R: Real<Base = B>>(self, x: R) -> R {
                 match self { $( Self::$name(rule) => rule.eval(x), )+ }
             }
@@ -223,6 +239,10 @@ macro_rules! rules {
         impl BinaryOp {
             pub(crate) fn name(self) -> &'static str {
                 match self { $( Self::$name => stringify!($name), )+ }
+            }
+            /// Calls the visitor with the row.
+            pub(crate) fn visit<B: Copy, V: BinaryVisitor<B>>(self, visitor: V) -> V::Output {
+                match self { $( Self::$name => visitor.visit($name), )+ }
             }
             pub(crate) fn eval<R: Real>(self, a: R, b: R) -> R {
                 match self { $( Self::$name => BinaryRule::<R::Base>::eval($name, a, b), )+ }
@@ -299,12 +319,13 @@ fn one_minus_square<R: Real>(x: R) -> R {
     if beyond(x, 0.5) { (R::one() - x) * (R::one() + x) } else { R::one() - x * x }
 }
 
-/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)².
+/// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)² (see M28 in
+/// docs/MEASUREMENTS.md).
 #[inline(always)]
 fn tanh_slope<R: Real>(x: R, y: R) -> R {
     if beyond(x, 0.5) {
         let a = R::one() + y.abs();
-        Float::exp(R::lit(-2.0) * x.abs()) * (a * a)
+        (R::lit(-2.0) * x.abs()).decay(a * a)
     } else {
         R::one() - y * y
     }
@@ -315,7 +336,7 @@ fn tanh_slope<R: Real>(x: R, y: R) -> R {
 #[inline(always)]
 fn sigmoid_slope<R: Real>(x: R, y: R) -> R {
     if below(-x, -1.0) {
-        Float::exp(-x) * (y * y)
+        (-x).decay(y * y)
     } else if R::CARRIES_DERIVATIVES && below(x.abs(), 1.0) {
         let t = Float::tanh(R::lit(0.5) * x);
         R::lit(0.25) - R::lit(0.25) * (t * t)
@@ -424,7 +445,7 @@ fn normal_pdf<R: Real>(x: R) -> R {
     R::lit(0.398_942_280_401_432_7) * gaussian(0.5, x)
 }
 
-/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is taken out by erfc'(t).
+/// ½ erfc(-x/√2), where the rounding error of the argument t, which erfc would amplify, is computed and taken out.
 #[inline(always)]
 fn normal_cdf_primal<R: Special>(x: R) -> R {
     const HIGH: f64 = 181.0 / 256.0; // 1/√2 = HIGH + LOW
@@ -432,8 +453,7 @@ fn normal_cdf_primal<R: Special>(x: R) -> R {
     let t = x * -R::FRAC_1_SQRT_2();
     let (high, low) = split(x);
     let error = -((high * R::lit(HIGH) + t) + low * R::lit(HIGH) + x * R::lit(LOW));
-    let (y, slope) = (t.special_erfc(), R::FRAC_2_SQRT_PI() * Float::exp(-(t * t)));
-    R::lit(0.5) * if slope == R::zero() { y } else { y - slope * error }
+    R::lit(0.5) * t.special_erfc_of_sum(error)
 }
 
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8; // ln √(2π)

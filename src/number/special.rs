@@ -1,11 +1,19 @@
 //! Special functions that `std` lacks, for the base floats: erf, erfc and ln Γ from libm, polygamma in this file.
 
+use num_traits::Float;
+
 use super::real::Real;
 
 /// The functions that rows of the table call in their primals and that `num_traits::Float` cannot express.
 pub trait Special: Real {
     fn special_erf(self) -> Self;
     fn special_erfc(self) -> Self;
+    /// erfc(self + low) for a `low` of the size of the rounding error of self.
+    #[inline]
+    fn special_erfc_of_sum(self, low: Self) -> Self {
+        let (y, slope) = (self.special_erfc(), Self::FRAC_2_SQRT_PI() * Float::exp(-(self * self)));
+        if slope == Self::zero() { y } else { y - slope * low }
+    }
     fn special_ln_gamma(self) -> Self;
     fn special_polygamma(self, n: u32) -> Self;
 }

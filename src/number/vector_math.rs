@@ -24,6 +24,8 @@
 pub trait VectorMath: Copy {
     /// `e^x`
     fn vexp<const FMA: bool>(self) -> Self;
+    /// `factor e^x` for `x <= 0` and a `factor` of the size of 1 that is NaN if `x` is; cheaper than `vexp`
+    fn vexp_times<const FMA: bool>(self, factor: Self) -> Self;
     /// `e^x - 1`
     fn vexp_m1<const FMA: bool>(self) -> Self;
     /// `ln x`
@@ -34,8 +36,10 @@ pub trait VectorMath: Copy {
     fn vtanh<const FMA: bool>(self) -> Self;
     /// `erf x = 2/sqrt(pi) * integral of e^(-t^2) over [0, x]`
     fn verf<const FMA: bool>(self) -> Self;
-    /// `erfc x = 1 - erf x`, accurate to 2 ulp also where it is small. For `f64` it is libm's and not vectorised.
+    /// `erfc x = 1 - erf x`, accurate to 2 ulp also where it is small
     fn verfc<const FMA: bool>(self) -> Self;
+    /// `erfc(x + low)` for a `low` of the size of the rounding error of `x`
+    fn verfc_of_sum<const FMA: bool>(self, low: Self) -> Self;
 }
 
 /// The functions over a module's `F`, `Bits` and constants.
@@ -46,21 +50,33 @@ macro_rules! vector_math {
         /// A number with ulp 1: adding it rounds to an integer, which stands in the low bits in two's complement.
         const ROUND: F = 1.5 / F::EPSILON;
 
+        /// The number of coefficients from which on the latency of a polynomial counts more than two further operations
+        /// (see M29 in docs/MEASUREMENTS.md).
+        const LONG: usize = 16;
+
         #[inline(always)]
         fn fma<const FMA: bool>(a: F, b: F, c: F) -> F {
             if FMA { a.mul_add(b, c) } else { a * b + c }
         }
 
         /// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule in `x^2`, apart for even and odd terms, which has half the
-        /// latency of Horner's rule in `x`.
+        /// latency of Horner's rule in `x`; for a long polynomial in `x^4`, which halves the latency once more.
         #[inline(always)]
         pub(super) fn poly<const FMA: bool, const N: usize>(x: F, c: &[F; N]) -> F {
             let z = x * x;
-            let (mut ahead, mut sum) = (c[N - 1], c[N - 2]);
-            for i in (0..N - 2).rev() {
-                (ahead, sum) = (sum, fma::<FMA>(ahead, z, c[i]));
+            let (mut even, mut odd) = (c[N - 2], c[N - 1]);
+            if N < LONG {
+                for i in (0..N - 2).rev() {
+                    (even, odd) = (fma::<FMA>(odd, z, c[i]), even);
+                }
+            } else {
+                let mut sums = [c[N - 4], c[N - 3], even, odd];
+                for i in (0..N - 4).rev() {
+                    sums = [fma::<FMA>(sums[3], z * z, c[i]), sums[0], sums[1], sums[2]];
+                }
+                (even, odd) = (fma::<FMA>(sums[2], z, sums[0]), fma::<FMA>(sums[3], z, sums[1]));
             }
-            fma::<FMA>(ahead, x, sum)
+            fma::<FMA>(odd, x, even)
         }
 
         /// `2^n`, where `biased` is `n + ROUND + BIAS` and `n` is integral and a normal exponent.
@@ -69,13 +85,28 @@ macro_rules! vector_math {
             F::from_bits(biased.to_bits() << MANTISSA)
         }
 
+        /// `x 2^n` by two factors, because n is no normal exponent if the result is subnormal or infinite.
+        #[inline(always)]
+        fn times_pow2<const FMA: bool>(x: F, n: F) -> F {
+            const BIASED: F = ROUND + BIAS;
+            let half = fma::<FMA>(0.5, n, BIASED);
+            let rest = (n - half) + 2.0 * BIASED;
+            x * pow2(half) * pow2(rest)
+        }
+
         /// `(n, r, c)` with `x = n ln 2 + r + c`, `n` integral, `|r| <= ln(2)/2` and `c` the rounding
         /// error of `r`.
         #[inline(always)]
         fn exp_parts<const FMA: bool>(x: F) -> (F, F, F) {
+            exp_parts_of_sum::<FMA>(x, 0.0)
+        }
+
+        /// [`exp_parts`] of `x + low`, where `low` is a small part of an ulp of 1.
+        #[inline(always)]
+        fn exp_parts_of_sum<const FMA: bool>(x: F, low: F) -> (F, F, F) {
             let n = fma::<FMA>(x, LOG2_E, ROUND) - ROUND;
             let high = fma::<FMA>(-n, LN2_HIGH, x); // exact: LN2_HIGH ends in enough zeros
-            let low = n * LN2_LOW;
+            let low = fma::<FMA>(n, LN2_LOW, -low);
             let r = high - low;
             (n, r, (high - r) - low)
         }
@@ -132,12 +163,20 @@ macro_rules! vector_math {
         impl VectorMath for F {
             #[inline(always)]
             fn vexp<const FMA: bool>(self) -> F {
-                const BIASED: F = ROUND + BIAS;
                 let (n, r, _) = exp_parts::<FMA>(self.clamp(EXP_MIN, EXP_MAX));
-                // 2^n in two factors, because n is no normal exponent if e^x is subnormal or infinite.
-                let half = fma::<FMA>(0.5, n, BIASED);
-                let rest = (n - half) + 2.0 * BIASED;
-                (1.0 + exp_tail::<FMA>(r, r)) * pow2(half) * pow2(rest)
+                times_pow2::<FMA>(1.0 + exp_tail::<FMA>(r, r), n)
+            }
+
+            /// `2^(n + UP)` by adding to the bits of the exponent: a result that may be subnormal comes from one
+            /// multiplication by `2^-UP`, which rounds it.
+            #[inline(always)]
+            fn vexp_times<const FMA: bool>(self, factor: F) -> F {
+                const UP: F = 100.0;
+                const DOWN: F = F::from_bits(((BIAS - UP) as Bits) << MANTISSA);
+                let (n, r, _) = exp_parts::<FMA>(self.clamp(EXP_MIN, 0.0));
+                let mantissa = 1.0 + exp_tail::<FMA>(r, r);
+                let up = F::from_bits(mantissa.to_bits().wrapping_add((n + (ROUND + UP)).to_bits() << MANTISSA));
+                up * (factor * DOWN)
             }
 
             #[inline(always)]
@@ -196,7 +235,12 @@ macro_rules! vector_math {
 
             #[inline(always)]
             fn verfc<const FMA: bool>(self) -> F {
-                erfc::<FMA>(self)
+                erfc::<FMA>(self, None)
+            }
+
+            #[inline(always)]
+            fn verfc_of_sum<const FMA: bool>(self, low: F) -> F {
+                erfc::<FMA>(self, Some(low))
             }
         }
     };
@@ -204,7 +248,7 @@ macro_rules! vector_math {
 
 mod double {
     use super::VectorMath;
-    use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
+    use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E};
 
     type F = f64;
     type Bits = u64;
@@ -217,6 +261,8 @@ mod double {
     const LN2_LOW: F = 7.371002565167799e-13;
     /// erf(1 + `ERF_SPAN`) rounds to 1.
     const ERF_SPAN: F = 5.0;
+    /// erfc rounds to 0 before it.
+    const ERFC_END: F = 28.0;
 
     /// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, weight r: 2^-60.817
     const EXP: [F; 11] = [
@@ -279,11 +325,68 @@ mod double {
         1.1932555186359506e-10,
         -4.8649903894577035e-12,
     ];
+    /// (1 + 9/8 a) e^(a^2) erfc(a) - 13/16 in q = (a - 7/2) / (a + 7/2) on 0 <= a <= 27.5, relative to the first term:
+    /// 2^-57.057, and 2^-56.436 after rounding, because leading coefficients are rounded up or down as is best together.
+    const ERFC: [F; 23] = [
+        -0.045737575431084414,
+        -0.2053086209417466,
+        0.09605706276323855,
+        -0.015731113560772888,
+        -0.023425733442432334,
+        0.02961194100896983,
+        -0.020035787868461333,
+        0.008887394260500838,
+        -0.0022539677477841913,
+        -4.378273429690868e-05,
+        0.00027017932622940374,
+        -7.039566725778081e-05,
+        -1.8226960724342025e-05,
+        1.2934876901507088e-05,
+        6.478814536277872e-07,
+        -1.9849582024079076e-06,
+        5.3439014078650554e-08,
+        3.124080854055779e-07,
+        -9.72982296481339e-09,
+        -4.982634278288317e-08,
+        -2.779913198034701e-09,
+        5.894983804415417e-09,
+        1.3111091301967266e-09,
+    ];
 
     vector_math!();
 
-    fn erfc<const FMA: bool>(x: F) -> F {
-        libm::erfc(x)
+    /// erfc(x), or erfc(x + low) for a `low` of the size of the rounding error of x.
+    ///
+    /// It is `e^(-a^2) w`, where `a = |x|`, `w = g(q) / (1 + 9/8 a)` and `q = (a - 7/2) / (a + 7/2)`. The form is that of
+    /// M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36 (1981), whose denominator is 1 + 2a; with
+    /// 9/8 g is flatter, and the rounding of q counts less. What else would count is exact:
+    ///
+    /// - a^2, because a is the sum of `high`, which has 25 bits, and `low_a`;
+    /// - the quotient w, because it is the sum of `head`, whose product with `high` is exact, and a remainder.
+    #[inline(always)]
+    fn erfc<const FMA: bool>(x: F, low: Option<F>) -> F {
+        // Adding these rounds to a multiple of 2^-20 and of 2^-24.
+        const SHIFT_A: F = ROUND / 1_048_576.0;
+        const SHIFT_HEAD: F = ROUND / 16_777_216.0;
+        let a = x.abs().clamp(0.0, ERFC_END);
+        let high = (a + SHIFT_A) - SHIFT_A;
+        let low_a = a - high;
+        let (n, r, _) = exp_parts_of_sum::<FMA>(-(high * high), -low_a * (a + high));
+
+        let g = poly::<FMA, _>((a - 3.5) / (a + 3.5), &ERFC); // less 13/16
+        let reciprocal = fma::<FMA>(1.125, a, 1.0).recip();
+        let head = ((0.8125 + g) * reciprocal + SHIFT_HEAD) - SHIFT_HEAD;
+        let slope = 1.125 * head;
+        let remainder = fma::<FMA>(-slope, high, 0.8125 - head) + fma::<FMA>(-slope, low_a, g);
+        let mut rest = remainder * reciprocal;
+        if let Some(low) = low {
+            let step = if x.abs() < ERFC_END { low.copysign(low * x) } else { 0.0 };
+            rest = fma::<FMA>(-FRAC_2_SQRT_PI, step, rest);
+        }
+        let w = head + rest;
+        let scaled = head + fma::<FMA>(w, r, fma::<FMA>(w, exp_tail::<FMA>(r, 0.0), rest));
+        let positive = times_pow2::<FMA>(scaled, n);
+        if x < 0.0 { 2.0 - positive } else { positive }
     }
 }
 
@@ -302,6 +405,8 @@ mod single {
     const LN2_LOW: F = 1.4286068e-6;
     /// erf(1 + `ERF_SPAN`) rounds to 1.
     const ERF_SPAN: F = 3.0;
+    /// erfc rounds to 0 before it.
+    const ERFC_END: F = 11.0;
 
     /// (e^r - 1 - r) / r^2 on |r| <= ln(2)/2, weight r: 2^-25.873
     const EXP: [F; 5] = [0.5, 0.16666542, 0.04166621, 0.008366685, 0.0013952967];
@@ -333,8 +438,10 @@ mod single {
     /// erfc in `f64` arithmetic, in which neither a^2 nor its exponential loses a digit that counts. The form is that
     /// of M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36 (1981).
     #[inline(always)]
-    fn erfc<const FMA: bool>(x: F) -> F {
-        let a = f64::from(x.abs()).clamp(0.0, 11.0); // erfc rounds to 0 from 10.1 on
+    fn erfc<const FMA: bool>(x: F, low: Option<F>) -> F {
+        let low = if x.abs() < ERFC_END { low.unwrap_or(0.0) } else { 0.0 };
+        let x = f64::from(x) + f64::from(low);
+        let a = x.abs().clamp(0.0, f64::from(ERFC_END));
         let q = (a - 2.0) / (a + 2.0);
         let positive = (-a * a).vexp::<FMA>() * super::double::poly::<FMA, _>(q, &ERFC) / (1.0 + 2.0 * a);
         (if x < 0.0 { 2.0 - positive } else { positive }) as F
@@ -414,6 +521,19 @@ mod tests {
         (1.25, 0.07709987174354177), (-2.25, 1.9985372834133188), (3.75, 1.1372725656979665e-07),
         (6.5, 3.8421483271206475e-20), (9.125, 4.2346826791392676e-38),
         (9.75, 2.9857008328005782e-43), (10.03125, 1.113350376343767e-45),
+        (-0.3, 1.3286267594591274), (0.48, 0.4972503293052351), (0.5040920885627773, 0.475911433721388),
+        (0.5853399270992743, 0.4077862309917548), (1.5359796004793136, 0.029840340748237076), (-5.9, 2.0),
+        (13.56510574320641, 5.039561727661246e-82), (14.528018299288657, 8.405480418420482e-94),
+        (26.5, 2.2109076642637343e-307), (26.6, 1.088512588544227e-309), (27.0, 5.23705e-319), (27.2, 1e-323),
+        (27.226, 5e-324),
+    ];
+    // Points (x, low, erfc(x + low)). In the tails low counts.
+    #[rustfmt::skip]
+    const ERFC_OF_SUM: &[(f64, f64, f64)] = &[
+        (0.3, 2.7755575615628914e-17, 0.6713732405408726), (-0.7, 5.551115123125783e-17, 1.6778011938374184),
+        (1.9, -1.1102230246251565e-16, 0.007209570764742536), (8.1, 8.881784197001252e-16, 2.2163085720657218e-30),
+        (-3.3, -2.220446049250313e-16, 1.9999969422902035), (20.7, -1.7763568394002505e-15, 2.208548110249051e-188),
+        (f64::INFINITY, f64::NAN, 0.0), (f64::MAX, 1e290, 0.0), (f64::MIN, 1e290, 2.0),
     ];
 
     /// Compares the results for both values of `FMA` with the table, at the points whose x is exact in `$F`.
@@ -445,6 +565,53 @@ mod tests {
     #[test]
     fn f32_within_two_ulp() {
         within_two_ulp!(f32: vexp EXP vexp_m1 EXP_M1 vln LN vln_1p LN_1P vtanh TANH verf ERF verfc ERFC);
+    }
+
+    /// Oracle as for the tables above. The last results are subnormal.
+    #[test]
+    fn exp_times_within_two_ulp() {
+        macro_rules! check {
+            ($F:ident, $points:expr) => {
+                for (x, factor, value) in $points {
+                    let (x, factor, value): ($F, $F, $F) = (x, factor, value);
+                    for y in [x.vexp_times::<false>(factor), x.vexp_times::<true>(factor)] {
+                        assert!((y - value).abs() <= 2.0 * (value.next_up() - value), "{factor} exp({x}): {y:e}");
+                    }
+                }
+            };
+        }
+        const INF: f64 = f64::INFINITY;
+        let points = [
+            (-0.0, 1.0, 1.0),
+            (-INF, 4.0, 0.0),
+            (f64::MIN, 4.0, 0.0),
+            (-0.3466796875, 1.5, 1.060547644653715),
+            (-8.75, 0.625, 9.903832819734453e-05),
+            (-700.0, 3.25, 3.2043948767219253e-304),
+            (-738.5, 4.0, 7.51e-321),
+            (-746.25, 4.0, 5e-324),
+        ];
+        check!(f64, points);
+        let rest = [(-88.75, 3.25, 9.29497213e-39), (-104.25, 4.0, 2.12256136e-45)];
+        let few = points[..5].iter().map(|&(x, factor, value)| (x as f32, factor as f32, value as f32));
+        check!(f32, few.chain(rest));
+        assert!(f64::NAN.vexp_times::<false>(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn erfc_of_sum_within_two_ulp() {
+        for &(x, low, value) in ERFC_OF_SUM {
+            for y in [x.verfc_of_sum::<false>(low), x.verfc_of_sum::<true>(low)] {
+                assert!((y - value).abs() <= 2.0 * (value.next_up() - value), "erfc({x:e} + {low:e}): {y:e}");
+            }
+        }
+        for (x, low, value) in
+            [(2.25_f32, 1e-7, 0.00146271587), (9.0, -4e-7, 4.13706171e-37), (f32::INFINITY, f32::NAN, 0.0)]
+        {
+            for y in [x.verfc_of_sum::<false>(low), x.verfc_of_sum::<true>(low)] {
+                assert!((y - value).abs() <= value.next_up() - value, "erfc({x:e} + {low:e}): {y:e}");
+            }
+        }
     }
 
     /// Every exponent of f32. The oracle is the f64 function, whose error is below 2^-28 ulp of f32.

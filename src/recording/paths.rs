@@ -1,13 +1,13 @@
 //! The enumeration of all paths through a function of numbers without values.
 
+use super::Comparison;
 use super::path::Path;
 use super::recorded::{Recorded, Recorder};
 use super::recording::Recording;
-use super::step::Comparison;
 
 /// The recordings of all paths through a function, as a tree of the function's decisions.
 pub(crate) enum Paths {
-    End(Recording),
+    End(Box<Recording>),
     /// A decision: a recording, its comparison, the paths with the answer yes, the paths with the answer no.
     ///
     /// The recordings of all these paths agree up to the comparison.
@@ -46,7 +46,7 @@ fn explore_from(
     let (recording, path) = recorder.finish_path();
     let Some(&place) = path.taken.get(decisions) else {
         *budget = budget.checked_sub(1).ok_or(TooManyPaths)?;
-        return Ok(Paths::End(recording));
+        return Ok(Paths::End(Box::new(recording)));
     };
     let side = |answer: bool| [prescribed.as_slice(), &[answer]].concat();
     let yes = explore_from(f, side(true), budget, limit)?;

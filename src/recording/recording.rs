@@ -1,11 +1,14 @@
 //! [`Recording`]: a function as a plain list of operations, and its replay at other inputs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;
+use std::sync::OnceLock;
 
-use super::step::{Comparison, Source, Step};
-use crate::number::Real;
+use super::step::{Comparison, Source, Step, printed};
+use super::steps::Steps;
 use crate::number::rules::{BinaryOp, UnaryOp};
+use crate::number::{BaseFloat, Real};
 use crate::recording::expr::{Binding, Expr, Style};
 
 /// One run of a function of named inputs: the operations in order, the constants, the comparisons that decided which
@@ -13,29 +16,43 @@ use crate::recording::expr::{Binding, Expr, Style};
 ///
 /// [`record`](super::record) makes a recording. A recording is plain data: it can be evaluated again at other inputs
 /// and on other types of number, printed as a [trace](Recording::trace), drawn as a
-/// [picture](crate::trace::Trace::picture) of the trace, and turned into a [formula](Recording::formula).
+/// [picture](crate::trace::Trace::picture) of the trace, and turned into a [formula](Recording::formula). Traces and
+/// formulas are those of `f64`; a function of `f32` numbers can be recorded and evaluated.
 #[derive(Clone, Debug, Default)]
-pub struct Recording {
-    pub(crate) inputs: Vec<String>,
-    pub(crate) steps: Vec<Step>,
-    /// The recorded value of each step.
-    pub(crate) values: Vec<f64>,
-    /// The line that called each step.
+pub struct Recording<F = f64> {
+    pub(super) input_count: usize,
+    /// The names of the inputs; unnamed ones get their names when a text asks for them.
+    pub(super) names: OnceLock<Vec<String>>,
+    pub(crate) steps: Steps<F>,
+    /// The recorded value of each step; empty if the recorder keeps steps only.
+    pub(crate) values: Vec<F>,
+    /// The line that called each step; empty if the recorder keeps steps only.
     pub(crate) lines: Vec<&'static Location<'static>>,
-    pub(crate) constants: Vec<f64>,
+    pub(crate) constants: Vec<F>,
     pub(crate) comparisons: Vec<Comparison>,
     pub(crate) outputs: Vec<Source>,
+    /// The recorded values of the outputs.
+    pub(super) output_values: Vec<F>,
 }
 
-impl Recording {
+impl<F: BaseFloat> Recording<F> {
     /// The names of the inputs, in order.
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(String::as_str)
+        self.names().iter().map(String::as_str)
+    }
+
+    /// The names of the inputs: `x0`, `x1`, ... for unnamed ones.
+    pub(crate) fn names(&self) -> &[String] {
+        self.names.get_or_init(|| (0..self.input_count).map(|i| format!("x{i}")).collect())
+    }
+
+    pub(crate) fn input_count(&self) -> usize {
+        self.input_count
     }
 
     /// The number of operations, without inputs and constants.
     pub fn len(&self) -> usize {
-        self.steps.len() - self.inputs.len()
+        self.steps.len() - self.input_count
     }
 
     /// True if the recording contains no operation.
@@ -44,8 +61,8 @@ impl Recording {
     }
 
     /// The recorded values of the outputs.
-    pub fn outputs(&self) -> Vec<f64> {
-        self.outputs.iter().map(|&y| self.value(y)).collect()
+    pub fn outputs(&self) -> Vec<F> {
+        self.output_values.clone()
     }
 
     /// The outputs at other inputs.
@@ -68,7 +85,7 @@ impl Recording {
     ///
     /// If there is not one number for each input of the recording.
     #[track_caller]
-    pub fn evaluate(&self, inputs: &[f64]) -> Result<Vec<f64>, BranchChanged> {
+    pub fn evaluate(&self, inputs: &[F]) -> Result<Vec<F>, BranchChanged> {
         self.replay(inputs)
     }
 
@@ -90,13 +107,13 @@ impl Recording {
     ///
     /// If there is not one number for each input of the recording.
     #[track_caller]
-    pub fn replay<R: Real<Base = f64>>(&self, inputs: &[R]) -> Result<Vec<R>, BranchChanged> {
+    pub fn replay<R: Real<Base = F>>(&self, inputs: &[R]) -> Result<Vec<R>, BranchChanged> {
         assert!(
-            inputs.len() == self.inputs.len(),
+            inputs.len() == self.input_count,
             "evaluate: {} inputs for a recording of {} ({})",
             inputs.len(),
-            self.inputs.len(),
-            self.inputs.join(", ")
+            self.input_count,
+            self.some_names()
         );
         let mut values: Vec<R> = Vec::with_capacity(self.steps.len());
         let mut comparisons = self.comparisons.iter();
@@ -109,24 +126,48 @@ impl Recording {
             while let Some(comparison) = next.filter(|c| c.before as usize == i) {
                 let [a, b] = comparison.operands.map(value);
                 if comparison.test.holds(a, b) != comparison.outcome {
-                    return Err(BranchChanged {
-                        comparison: self.comparison_text(comparison, &self.expressions(&self.symbols())),
-                        recorded: comparison.outcome,
-                    });
+                    return Err(self.changed(comparison));
                 }
                 next = comparisons.next();
             }
-            match self.steps.get(i) {
-                Some(step) => {
-                    let y = step.eval(value, inputs);
-                    values.push(y);
-                }
-                None => return Ok(self.outputs.iter().map(|&y| value(y)).collect()),
+            if i == self.steps.len() {
+                return Ok(self.outputs.iter().map(|&y| value(y)).collect());
             }
+            let y = self.steps.get(i).eval(value, inputs);
+            values.push(y);
         }
         unreachable!("the last turn returns")
     }
 
+    /// The names of the inputs as text, the first ones if they are many.
+    fn some_names(&self) -> String {
+        const MOST: usize = 20;
+        let names = self.names();
+        let rest = if names.len() > MOST { ", ..." } else { "" };
+        names[..names.len().min(MOST)].join(", ") + rest
+    }
+
+    /// The error of a comparison that has another outcome than when recorded.
+    #[cold]
+    fn changed(&self, comparison: &Comparison) -> BranchChanged {
+        let printed = self.printed();
+        let comparison_text = printed.comparison_text(comparison, &printed.expressions(&printed.symbols()));
+        BranchChanged { comparison: comparison_text, recorded: comparison.outcome, line: comparison.line }
+    }
+
+    /// The steps and names in numbers that print alike, for texts. It has no values.
+    fn printed(&self) -> Recording {
+        Recording {
+            input_count: self.input_count,
+            names: self.names.clone(),
+            steps: self.steps.printed(),
+            constants: self.constants.iter().map(|&x| printed(x)).collect(),
+            ..Recording::default()
+        }
+    }
+}
+
+impl Recording {
     /// The comparisons of the function and their outcomes, as text in the order of the run.
     ///
     /// ```
@@ -156,7 +197,7 @@ impl Recording {
 
     /// The partial of step `i` with respect to its operand number `place`, at the recorded values.
     pub(crate) fn partial(&self, i: usize, place: usize) -> f64 {
-        let step = &self.steps[i];
+        let step = self.steps.get(i);
         let x: Vec<f64> = step.operands().iter().map(|&x| self.value(x)).collect();
         step.partial(place, &x, self.values[i])
     }
@@ -180,14 +221,15 @@ impl Recording {
 
     /// The name of each step: the user's name for an input; `v1`, `v2`, ... for the others.
     pub(crate) fn step_names(&self) -> Vec<String> {
+        let inputs: HashSet<&str> = self.inputs().collect();
         let mut operations = 0;
-        let mut name = |step: &Step| {
+        let mut name = |step: Step| {
             if let Step::Input(input) = step {
-                return self.inputs[*input as usize].clone();
+                return self.names()[input as usize].clone();
             }
             operations += 1;
             let name = format!("v{operations}");
-            if self.inputs.contains(&name) { format!("{name}'") } else { name }
+            if inputs.contains(name.as_str()) { format!("{name}'") } else { name }
         };
         self.steps.iter().map(&mut name).collect()
     }
@@ -198,7 +240,7 @@ impl Recording {
             Source::Step(i) => style.symbol(&names[i as usize]),
             Source::Constant(i) => style.within(&Expr::decimal(self.constants[i as usize]), Binding::Product),
         };
-        let step = &self.steps[i];
+        let step = self.steps.get(i);
         let x: Vec<String> = step.operands().iter().map(operand).collect();
         let infix = |sign: &str| format!("{} {sign} {}", x[0], x[1]);
         let raised =
@@ -220,9 +262,9 @@ impl Recording {
     /// The formula of every step, from the formulas of the inputs.
     pub(crate) fn expressions(&self, inputs: &[Expr]) -> Vec<Expr> {
         let mut formulas: Vec<Expr> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        for step in self.steps.iter() {
             let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &formulas)).collect();
-            formulas.push(Expr::step(*step, &x, inputs));
+            formulas.push(Expr::step(step, &x, inputs));
         }
         formulas
     }
@@ -237,7 +279,7 @@ impl Recording {
 
     /// The inputs as symbols.
     pub(crate) fn symbols(&self) -> Vec<Expr> {
-        self.inputs.iter().map(|name| Expr::symbol(name)).collect()
+        self.inputs().map(Expr::symbol).collect()
     }
 
     /// The formula of an operand in terms of the inputs.
@@ -263,11 +305,13 @@ pub struct BranchChanged {
     pub comparison: String,
     /// The recorded outcome of the comparison.
     pub recorded: bool,
+    /// The line of the comparison.
+    pub line: &'static Location<'static>,
 }
 
 impl fmt::Display for BranchChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { comparison, recorded } = self;
+        let Self { comparison, recorded, .. } = self;
         write!(f, "`{comparison}` was {recorded} when recorded and is {} at these inputs", !recorded)
     }
 }

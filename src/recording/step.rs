@@ -1,9 +1,11 @@
 //! The plain data of a recording: steps, operands and comparisons.
 
+use std::panic::Location;
+
 use num_traits::Float;
 
-use crate::number::Real;
 use crate::number::rules::{BinaryOp, UnaryOp};
+use crate::number::{BaseFloat, Real};
 
 /// An operand of a step or of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,16 +18,16 @@ pub(crate) enum Source {
 
 /// One step: an input, or a row of the table of rules with its operands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum Step<F = f64> {
     /// The input of this number.
     Input(u32),
-    Unary(UnaryOp<f64>, Source),
+    Unary(UnaryOp<F>, Source),
     Binary(BinaryOp, [Source; 2]),
     /// a b + c with one rounding.
     MulAdd([Source; 3]),
 }
 
-impl Step {
+impl<F: BaseFloat> Step<F> {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Step::Input(_) => "input",
@@ -45,7 +47,7 @@ impl Step {
     }
 
     /// The result of the step, from the values of its operands and of the inputs.
-    pub(crate) fn eval<R: Real<Base = f64>>(self, value: impl Fn(Source) -> R, inputs: &[R]) -> R {
+    pub(crate) fn eval<R: Real<Base = F>>(self, value: impl Fn(Source) -> R, inputs: &[R]) -> R {
         match self {
             Step::Input(i) => inputs[i as usize],
             Step::Unary(op, x) => op.eval(value(x)),
@@ -55,7 +57,7 @@ impl Step {
     }
 
     /// The partial with respect to operand number `i`, from the operands `x` and the result `y`.
-    pub(crate) fn partial<R: Real<Base = f64>>(self, i: usize, x: &[R], y: R) -> R {
+    pub(crate) fn partial<R: Real<Base = F>>(self, i: usize, x: &[R], y: R) -> R {
         match (self, i) {
             (Step::Unary(op, _), _) => op.partial(x[0], y),
             (Step::Binary(op, _), 0) => op.partial_a(x[0], x[1], y),
@@ -65,6 +67,11 @@ impl Step {
             (Step::MulAdd(_) | Step::Input(_), _) => R::one(),
         }
     }
+}
+
+/// The `f64` with the same decimals as `x`: 0.1 for the `f32` 0.1, which is 0.10000000149 as a number.
+pub(super) fn printed<F: BaseFloat>(x: F) -> f64 {
+    x.to_string().parse().expect("a float prints as one")
 }
 
 /// A comparison of two values, or a test of one, that may have decided which branch the function took.
@@ -85,6 +92,21 @@ pub(crate) enum Test {
 }
 
 impl Test {
+    /// All tests, in the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        Test::Less,
+        Test::LessEqual,
+        Test::Greater,
+        Test::GreaterEqual,
+        Test::Equal,
+        Test::IsNan,
+        Test::IsInfinite,
+        Test::IsFinite,
+        Test::IsNormal,
+        Test::IsSignPositive,
+        Test::IsSignNegative,
+    ];
+
     /// The outcome for values.
     pub(crate) fn holds<R: Real>(self, a: R, b: R) -> bool {
         match self {
@@ -139,4 +161,5 @@ pub(crate) struct Comparison {
     pub(crate) outcome: bool,
     /// The number of steps that precede the comparison.
     pub(crate) before: u32,
+    pub(crate) line: &'static Location<'static>,
 }

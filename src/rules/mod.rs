@@ -91,6 +91,9 @@ pub struct UnaryRow {
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>) -> Recorded<'r>,
+    /// The function on recorded numbers in single precision.
+    #[doc(hidden)]
+    pub on_recorded_f32: for<'r> fn(Recorded<'r, f32>) -> Recorded<'r, f32>,
     /// The function on the elements of a tensor.
     #[doc(hidden)]
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>) -> TensorOf<'t, f64>,
@@ -139,6 +142,9 @@ pub struct BinaryRow {
     /// The function on recorded numbers.
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(Recorded<'r>, Recorded<'r>) -> Recorded<'r>,
+    /// The function on recorded numbers in single precision.
+    #[doc(hidden)]
+    pub on_recorded_f32: for<'r> fn(Recorded<'r, f32>, Recorded<'r, f32>) -> Recorded<'r, f32>,
     /// The function on the elements of two tensors.
     #[doc(hidden)]
     pub on_tensor: for<'t> fn(TensorOf<'t, f64>, TensorOf<'t, f64>) -> TensorOf<'t, f64>,
@@ -221,6 +227,7 @@ macro_rules! tables {
             on_var_dual: $method,
             on_var_dual_f32: $method,
             on_recorded: $method,
+            on_recorded_f32: $method,
             on_tensor: $method,
             on_tensor_f32: $method,
             on_tensor_dual: $method,
@@ -237,6 +244,7 @@ macro_rules! tables {
             on_var_dual: $method,
             on_var_dual_f32: $method,
             on_recorded: $method,
+            on_recorded_f32: $method,
             on_tensor: $tensor_method,
             on_tensor_f32: $tensor_method,
             on_tensor_dual: $tensor_method,

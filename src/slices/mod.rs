@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cascade` | long sums by blocks |
 //! | `gemm` | matrix products and dot products |
+//! | `simd` | `f32` and `f64` in vector registers |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
 //! | `factor` | LU and Cholesky factorisations of floats, by nalgebra (feature `linalg`) |
 //!
@@ -12,11 +13,12 @@
 pub(crate) mod cascade;
 pub(crate) mod factor;
 pub(crate) mod gemm;
+pub(crate) mod simd;
 pub(crate) mod strided;
 
 // These supertraits seal the public `Scalar`, because other crates cannot name them.
 #[allow(unreachable_pub)]
-pub use {factor::Factor, gemm::GemmScalar};
+pub use {factor::Factor, gemm::GemmScalar, simd::SimdFloat};
 
 pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 #[cfg(feature = "linalg")]

@@ -52,20 +52,20 @@ impl Recording {
         if let Source::Step(i) = output {
             contributions[i as usize].push(Factors::of(Expr::integer(1)));
         }
-        let mut gradient = vec![Expr::integer(0); self.inputs.len()];
+        let mut gradient = vec![Expr::integer(0); self.input_count()];
         for (i, step) in self.steps.iter().enumerate().rev().filter(|&(i, _)| live[i]) {
             let adjoint = match &std::mem::take(&mut contributions[i])[..] {
                 [single] => single.clone(),
                 several => Factors::of(Expr::sum(several.iter().map(Factors::product))),
             };
             if let Step::Input(input) = step {
-                gradient[*input as usize] = adjoint.product();
+                gradient[input as usize] = adjoint.product();
                 continue;
             }
             let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &formulas)).collect();
             for (place, operand) in step.operands().iter().enumerate() {
                 if let Source::Step(j) = operand {
-                    let partial = partial(*step, place, &x, &formulas[i]);
+                    let partial = partial(step, place, &x, &formulas[i]);
                     contributions[*j as usize].push(adjoint.times(partial));
                 }
             }

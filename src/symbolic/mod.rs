@@ -248,6 +248,6 @@ impl Recording {
     /// If the recording does not have exactly one output.
     #[track_caller]
     pub fn formula(&self) -> Formula {
-        Formula { names: self.inputs.clone(), expr: self.expression(self.output("formula")) }
+        Formula { names: self.names().to_vec(), expr: self.expression(self.output("formula")) }
     }
 }

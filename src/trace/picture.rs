@@ -101,7 +101,8 @@ impl Picture<'_> {
         let steps = &self.trace.recording.steps;
         let fold = steps.len().div_ceil(self.max_nodes).max(1);
         let names = self.trace.recording.step_names();
-        let nodes = steps.chunks(fold).enumerate().map(|(i, chunk)| self.node(i * fold, chunk.len(), &names)).collect();
+        let firsts = (0..steps.len()).step_by(fold);
+        let nodes = firsts.map(|first| self.node(first, fold.min(steps.len() - first), &names)).collect();
         let mut ends: BTreeMap<[usize; 2], Vec<(usize, usize, usize)>> = BTreeMap::new();
         for (i, step) in steps.iter().enumerate() {
             for (place, operand) in step.operands().iter().enumerate() {
@@ -119,7 +120,7 @@ impl Picture<'_> {
     /// The node for `len` steps, beginning with step `first`.
     fn node(&self, first: usize, len: usize, names: &[String]) -> GraphNode {
         let Trace { recording, adjoints, output, .. } = self.trace;
-        let steps = &recording.steps[first..first + len];
+        let steps: Vec<Step> = (first..first + len).map(|i| recording.steps.get(i)).collect();
         let is_input = |step: &Step| matches!(step, Step::Input(_));
         let has_output = matches!(output, Source::Step(i) if (first..first + len).contains(&(*i as usize)));
         let shape = match has_output {

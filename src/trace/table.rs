@@ -89,7 +89,7 @@ impl Recording {
         let value_of = |name: &str| self.values[names.iter().position(|n| n == name).expect("a step's name")];
         let (live, adjoints) = (self.live(output), self.adjoints(output));
         let contributions = |i: usize| {
-            let step = self.steps[i];
+            let step = self.steps.get(i);
             let x: Vec<_> = step.operands().iter().map(|&x| self.formula_of(x, &symbols)).collect();
             let to = |(place, &operand): (usize, &Source)| {
                 let Source::Step(to) = operand else { return None };

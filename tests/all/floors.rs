@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 8] = [
     &["arena", "slices", "sealed", "text"],
     &["number"],
     &["kernels", "recording"],
-    &["tape", "symbolic"],
+    &["tape", "symbolic", "program"],
     &["scalar", "trace"],
     &["tensor", "inspect"],
     &["params", "derivatives", "rules"],

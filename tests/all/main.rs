@@ -8,6 +8,7 @@ mod inspect;
 mod kit;
 mod number;
 mod params;
+mod program;
 mod recording;
 mod scalar;
 mod send_sync;

@@ -6,7 +6,7 @@ use wengert::{Tape, Tensor, Var};
 
 use crate::cases::{agree, config};
 
-use crate::linearity::{integers, weigh};
+use crate::support::linearity::{integers, weigh};
 
 /// The memory layout of an operand.
 #[derive(Clone, Copy, Debug)]

@@ -8,17 +8,21 @@
 mod argmin_functions;
 mod broadcasting;
 mod cases;
-#[allow(dead_code)]
-#[path = "../all/support/close.rs"]
-mod close;
-#[allow(dead_code)]
-#[path = "../all/support/differences.rs"]
-mod differences;
-#[allow(dead_code)]
-#[path = "../all/support/functions.rs"]
-mod functions;
-#[allow(dead_code)]
-#[path = "../all/support/linearity.rs"]
-mod linearity;
 mod products;
 mod programs;
+mod recorded_argmin;
+mod recorded_once;
+mod strategies;
+
+#[path = "../all/support"]
+#[allow(dead_code)] // the main crate's tests use the rest
+mod support {
+    pub(crate) mod close;
+    pub(crate) mod differences;
+    pub(crate) mod functions;
+    pub(crate) mod linearity;
+    pub(crate) mod mgh;
+    pub(crate) mod program;
+    pub(crate) mod programs;
+    pub(crate) mod structures;
+}

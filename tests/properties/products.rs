@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use wengert::{Real, hessian, hvp, jvp, value_and_grad, value_grad_hvp, vjp};
 
 use crate::cases::config;
-use crate::close::largest;
-use crate::functions::mixed;
+use crate::support::close::largest;
+use crate::support::functions::mixed;
 
 fn loss<R: Real>(x: &[R]) -> R {
     mixed(x).into_iter().map(|y| y * y * y).sum()

@@ -1,107 +1,13 @@
 //! Random programs over the whole table of rules, in every mode of differentiation.
 
 use proptest::prelude::*;
-use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
-use wengert::{Dual, Gradient, Real, Tape, Var, dot, fuse};
+use wengert::{Dual, Gradient, Tape, Var, dot, fuse};
 
 use crate::cases::{agree, config};
-use crate::close::largest;
-use crate::differences::{difference, noise};
-
-const INPUTS: usize = 3;
-
-/// A row of the table, and the indices of the earlier values that are its operands.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    row: usize,
-    operands: [usize; 2],
-    /// Makes the value a node of its own, on numbers that can.
-    retain: bool,
-}
-
-/// A straight-line program, in which a value may be used many times or never.
-type Program = Vec<Step>;
-
-fn programs() -> impl Strategy<Value = Program> {
-    let step = (0..UNARY.len() + BINARY.len(), any::<[usize; 2]>(), any::<bool>());
-    let step = step.prop_map(|(row, operands, retain)| Step { row, operands, retain });
-    prop::collection::vec(step, 1..16)
-}
-
-fn points() -> impl Strategy<Value = [f64; INPUTS]> {
-    prop::array::uniform3(-2.0..2.0)
-}
-
-/// A number to which the rows of the table apply.
-trait Number: Real {
-    fn unary(row: &UnaryRow, x: Self) -> Self;
-    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self;
-    fn retained(self) -> Self {
-        self
-    }
-}
-
-impl Number for f64 {
-    fn unary(row: &UnaryRow, x: Self) -> Self {
-        (row.on_f64)(x)
-    }
-    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
-        (row.on_f64)(a, b)
-    }
-}
-
-impl Number for Dual<f64> {
-    fn unary(row: &UnaryRow, x: Self) -> Self {
-        (row.on_dual)(x)
-    }
-    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
-        (row.on_dual)(a, b)
-    }
-}
-
-impl Number for Var<'_> {
-    fn unary(row: &UnaryRow, x: Self) -> Self {
-        (row.on_var)(x)
-    }
-    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
-        (row.on_var)(a, b)
-    }
-    fn retained(self) -> Self {
-        self.retain()
-    }
-}
-
-/// Maps any value smoothly into an interval, such as the one on which a row is smooth.
-fn into_interval<R: Real>(x: R, (lo, hi): (f64, f64)) -> R {
-    R::lit(lo) + R::lit(hi - lo) * (x / R::lit(4.0)).sigmoid()
-}
-
-/// The values of all steps.
-fn run<R: Number>(program: &[Step], inputs: &[R], retain: bool) -> Vec<R> {
-    let mut values = inputs.to_vec();
-    for step in program {
-        let [a, b] = step.operands.map(|i| values[i % values.len()]);
-        let value = match step.row.checked_sub(UNARY.len()) {
-            None => {
-                let row = &UNARY[step.row];
-                R::unary(row, into_interval(a, row.sample))
-            }
-            Some(row) => {
-                let row = &BINARY[row];
-                let (of_a, of_b) = row.sample;
-                R::binary(row, into_interval(a, of_a), into_interval(b, of_b))
-            }
-        };
-        values.push(if retain && step.retain { value.retained() } else { value });
-    }
-    values.split_off(inputs.len())
-}
-
-/// One number that depends on every step, so that no step goes untested.
-fn combined<R: Real>(values: &[R]) -> R {
-    let weighted = values.iter().enumerate().map(|(i, &v)| R::lit(1.0 / (i + 1) as f64) * v);
-    weighted.sum()
-}
+use crate::strategies::{menus, points, programs};
+use crate::support::close::largest;
+use crate::support::differences::{difference, noise};
+use crate::support::programs::{INPUTS, Step, combined, from_menu, run};
 
 fn gradient_on_tape(program: &[Step], at: &[f64], retain: bool) -> (f64, Vec<f64>) {
     let tape = Tape::new();
@@ -249,31 +155,4 @@ proptest! {
             prop_assert!(agree(a, b, largest(plain)), "{a:e} {b:e}");
         }
     }
-}
-
-/// A program of a few functions that are generic over the number.
-fn menus() -> impl Strategy<Value = Vec<(u8, [usize; 2])>> {
-    prop::collection::vec((0_u8..12, any::<[usize; 2]>()), 1..20)
-}
-
-fn from_menu<R: Real>(program: &[(u8, [usize; 2])], inputs: [R; INPUTS]) -> R {
-    let mut values = inputs.to_vec();
-    for &(choice, operands) in program {
-        let [a, b] = operands.map(|i| into_interval(values[i % values.len()], (0.5, 2.0)));
-        values.push(match choice {
-            0 => a + b,
-            1 => a - b,
-            2 => a * b,
-            3 => a / b,
-            4 => a.powf(b),
-            5 => a.atan2(b),
-            6 => a.sin() * b,
-            7 => a.exp(),
-            8 => a.ln(),
-            9 => a.tanh(),
-            10 => a.mul_add(b, a),
-            _ => a - R::lit(0.3),
-        });
-    }
-    combined(&values)
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::number::Number;
 use crate::number::rules::{BinaryOp, UnaryOp};
 use crate::number::{Real, rules};
-use crate::recording::step::{Step, Test};
+use crate::recording::{Step, Test};
 
 /// An expression; clones share their nodes.
 #[derive(Clone)]

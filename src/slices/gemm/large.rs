@@ -4,8 +4,8 @@ use gemm_common::Parallelism;
 use num_traits::Float;
 
 use super::mat::{Mat, MatLayout, MatMut, Store};
-use super::simd::SimdFloat;
 use super::tiles::pack;
+use crate::slices::simd::SimdFloat;
 
 /// The product by `run`, the kernel of `gemm-f32` or `gemm-f64`. No dimension may be zero.
 ///

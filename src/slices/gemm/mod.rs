@@ -20,7 +20,6 @@ mod loops;
 mod mat;
 mod narrow;
 mod product;
-mod simd;
 mod tiles;
 
 pub(crate) use mat::{Mat, MatMut, Store};

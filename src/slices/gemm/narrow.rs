@@ -5,8 +5,8 @@ use std::array;
 use pulp::{Simd, WithSimd};
 
 use super::mat::{Mat, MatMut, Store};
-use super::simd::{SimdFloat, lanes, vectors};
 use super::tiles::{Tiles, pack};
+use crate::slices::simd::{SimdFloat, lanes, vectors};
 
 /// The product by tiles of its transpose `cᵀ = bᵀ·aᵀ`, because the few columns of `c` would leave lanes empty.
 ///
@@ -105,7 +105,7 @@ impl<F: SimdFloat> Dots<'_, F> {
         for p in 0..k / lanes::<S, F>() {
             for r in 0..R {
                 for q in 0..C {
-                    sums[r][q] = F::mul_add(simd, x[r][p], y[q][p], sums[r][q]);
+                    sums[r][q] = F::times_plus(simd, x[r][p], y[q][p], sums[r][q]);
                 }
             }
         }
@@ -113,7 +113,7 @@ impl<F: SimdFloat> Dots<'_, F> {
             let start = self.c.layout.at(i + r, j);
             for (q, c) in self.c.data[start..start + C].iter_mut().enumerate() {
                 let rest = (whole..k).fold(F::zero(), |sum, p| sum + a[r][p] * b[q][p]);
-                let sum = F::sum(simd, sums[r][q]) + rest;
+                let sum = F::sum_lanes(simd, sums[r][q]) + rest;
                 *c = if self.update == Store::Add { *c + sum } else { sum };
             }
         }

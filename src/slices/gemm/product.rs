@@ -11,8 +11,8 @@ use super::large::large;
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
 use super::narrow::{Dots, flipped};
-use super::simd::{Dot, SimdFloat};
 use super::tiles::Tiles;
+use crate::slices::simd::{Dot, SimdFloat};
 use crate::slices::{Cascade, LongSum};
 
 /// Computes `c = a·b` or `c += a·b`, for shapes `[m, n]`, `[m, k]` and `[k, n]`. For `k = 0` the product is zero.

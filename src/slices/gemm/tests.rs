@@ -7,8 +7,8 @@ use super::loops::loops;
 use super::mat::{Mat, MatLayout, MatMut, Store};
 use super::narrow::{Dots, flipped};
 use super::product::{GemmScalar, dot, matmul};
-use super::simd::SimdFloat;
 use super::tiles::Tiles;
+use crate::slices::simd::SimdFloat;
 
 /// Numbers in [-1, 1) from Knuth's MMIX generator.
 struct Numbers(u64);

@@ -5,7 +5,7 @@ use std::array;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::mat::{Mat, MatMut, Store};
-use super::simd::{SimdFloat, lanes, vectors};
+use crate::slices::simd::{SimdFloat, lanes, vectors};
 
 /// The product in tiles of a few rows by one or two vectors, each summed in registers.
 ///
@@ -201,7 +201,7 @@ fn rank_one<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     for (r, sums) in sums.iter_mut().enumerate() {
         let x = F::splat(simd, a(r));
         for (sum, y) in sums.iter_mut().zip(b) {
-            *sum = F::mul_add(simd, x, y, *sum);
+            *sum = F::times_plus(simd, x, y, *sum);
         }
     }
 }

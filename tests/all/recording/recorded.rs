@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use num_traits::Float;
 use wengert::rules::{BINARY, UNARY};
 use wengert::trace::{Recorded, Recorder, Recording};
-use wengert::{Dual, Tape, record, symbolic, trace};
+use wengert::{Dual, Real, Tape, record, symbolic, trace};
 
 use crate::support::close::assert_near;
 use crate::support::functions::rosenbrock;
@@ -137,6 +137,72 @@ fn operators_in_every_combination() {
     let same = (x + y - 2.0 * x + x * 2.0 - (1.0 - y) / y + -x % 4.0 + x - 1.0) * y / 2.0;
     assert_eq!(table.value(), same.value());
     assert_eq!(table.gradient(), same.backward().wrt([x, y]));
+}
+
+/// A function in which every kind of step occurs, and plain numbers on both sides of operators.
+fn of_every_kind<R: Real>(x: R, y: R) -> R {
+    let fused = Float::mul_add(x, y, R::lit(0.5));
+    (fused.sin() + x.clamp(R::zero(), R::one()) / (y.square() + R::one())).leaky_relu(R::Base::lit(0.1)) - x.powi(3)
+}
+
+#[test]
+fn functions_of_f32() {
+    let recorder = Recorder::<f32>::default();
+    let (x, y) = (recorder.input("x", 0.3), recorder.input("y", -1.2));
+    recorder.output(2.0 * of_every_kind(x, y) - &y * 0.1);
+    recorder.output([x, y].iter().sum::<Recorded<'_, f32>>());
+    let recording: Recording<f32> = recorder.finish();
+    let function = |x: f32, y: f32| [2.0 * of_every_kind(x, y) - y * 0.1, x + y];
+    assert_eq!(recording.outputs(), function(0.3, -1.2));
+    for [a, b] in [[0.7_f32, 0.4], [0.9, -0.2], [0.1, 2.0]] {
+        assert_eq!(recording.evaluate(&[a, b]).unwrap(), function(a, b));
+        let tape = Tape::<f32>::new();
+        let [x, y] = tape.vars([a, b]);
+        let replayed = recording.replay(&[x, y]).unwrap();
+        let plain = 2.0 * of_every_kind(x, y) - y * 0.1;
+        assert_eq!(replayed[0].value(), plain.value());
+        assert_eq!(replayed[0].backward().wrt([x, y]), plain.backward().wrt([x, y]));
+        // The same function in twice the digits.
+        let wide = record(["x", "y"], |[x, y]| 2.0 * of_every_kind(x, y) - y * 0.1, [0.3, -1.2]);
+        let (a, b) = (f64::from(a), f64::from(b));
+        let want = wide.replay(&Dual::seeded([a, b])).unwrap()[0];
+        assert_near("value", f64::from(replayed[0].value()), want.to_base(), 1e-6);
+        for (got, want) in replayed[0].backward().wrt([x, y]).into_iter().zip(want.tangents()) {
+            assert_near("derivative", f64::from(got), want, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_branch_of_f32_numbers_prints_their_decimals() {
+    let recorder = Recorder::<f32>::default();
+    let x = recorder.input("x", 0.3);
+    recorder.output(if x.leaky_relu(0.7) * 0.1 > 0.01 { x } else { -x });
+    let changed = recorder.finish().evaluate(&[0.0]).unwrap_err();
+    assert!(changed.recorded);
+    assert_eq!(changed.comparison, "0.1*leaky_relu(x, 0.7) > 0.01");
+}
+
+#[test]
+fn a_million_named_inputs() {
+    let recorder = Recorder::new();
+    let mut sum = Recorded::constant(0.0);
+    for i in 0..1_000_000 {
+        sum += recorder.input(&i.to_string(), 1.0);
+    }
+    recorder.output(sum);
+    let recording = recorder.finish();
+    assert_eq!((recording.len(), recording.outputs()), (1_000_000, vec![1e6]));
+    assert!(recording.inputs().enumerate().all(|(i, name)| name == i.to_string()));
+    let tape = record(["v1"], |[x]| x.sin(), [1.0]).trace();
+    assert!(tape.to_string().contains("v1' = sin(v1)"), "{tape}");
+}
+
+#[test]
+#[should_panic(expected = "two recorders")]
+fn recorders_do_not_mix_in_mul_add() {
+    let (a, b) = (Recorder::new(), Recorder::new());
+    let _ = Float::mul_add(Recorded::constant(1.0), a.input("x", 1.0), b.input("y", 2.0));
 }
 
 #[test]

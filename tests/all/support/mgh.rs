@@ -6,6 +6,7 @@
 
 use ndarray::Array2;
 use num_traits::Float;
+use wengert::trace::Recorded;
 use wengert::{Brand, Dual, Var};
 
 /// The number that `jacobian_forward` passes to its function.
@@ -22,6 +23,7 @@ pub(crate) struct Problem {
     pub(crate) on_var: for<'t> fn(&[Var<'t>]) -> Vec<Var<'t>>,
     pub(crate) on_dual: for<'b> fn(&[Forward<'b>]) -> Vec<Forward<'b>>,
     pub(crate) on_var_of_dual: for<'t> fn(&[Second<'t>]) -> Vec<Second<'t>>,
+    pub(crate) on_recorded: for<'r> fn(&[Recorded<'r>]) -> Vec<Recorded<'r>>,
 }
 
 impl Problem {
@@ -42,6 +44,7 @@ macro_rules! problems {
             on_var: |x| $function(x),
             on_dual: |x| $function(x),
             on_var_of_dual: |x| $function(x),
+            on_recorded: |x| $function(x),
         },)*]
     };
 }

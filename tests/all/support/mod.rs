@@ -8,3 +8,7 @@ pub(crate) mod layouts;
 pub(crate) mod linearity;
 pub(crate) mod mgh;
 pub(crate) mod panics;
+pub(crate) mod program;
+#[allow(dead_code)] // tests/properties uses the rest
+pub(crate) mod programs;
+pub(crate) mod structures;

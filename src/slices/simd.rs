@@ -1,41 +1,53 @@
 //! `f32` and `f64` in vector registers, under the same names, and the dot product.
 
 use std::array;
-use std::ops::Mul;
+use std::ops::{Add, Mul};
 
 use num_traits::Zero;
 use pulp::bytemuck::{self, Pod};
 use pulp::{Simd, WithSimd};
 
 /// A float and its vectors: `pulp` names each operation by the type, this trait by what the operation does.
-pub(super) trait SimdFloat: Pod + Zero + Mul<Output = Self> {
+pub trait SimdFloat: Pod + Zero + Add<Output = Self> + Mul<Output = Self> {
     type Vector<S: Simd>: Pod;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `x·y + z`, fused where the processor can.
-    fn mul_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+    fn times_plus<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+    /// `x·y + z` of single numbers, with the rounding of [`times_plus`](Self::times_plus).
+    fn times_plus_one<S: Simd>(x: Self, y: Self, z: Self) -> Self;
     fn plus<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn minus<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn times<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn over<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+    fn negative<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// The sum of the lanes.
-    fn sum<S: Simd>(simd: S, x: Self::Vector<S>) -> Self;
+    fn sum_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self;
     /// The first `n` lanes of `x`, the others of `y`.
     fn first<S: Simd>(simd: S, n: usize, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
     fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
 /// The number of lanes of a vector.
-pub(super) const fn lanes<S: Simd, F: SimdFloat>() -> usize {
+pub(crate) const fn lanes<S: Simd, F: SimdFloat>() -> usize {
     size_of::<F::Vector<S>>() / size_of::<F>()
 }
 
 /// The slice as vectors; its length must be a multiple of the lanes.
 #[inline(always)]
-pub(super) fn vectors<S: Simd, F: SimdFloat>(x: &[F]) -> &[F::Vector<S>] {
+pub(crate) fn vectors<S: Simd, F: SimdFloat>(x: &[F]) -> &[F::Vector<S>] {
     bytemuck::cast_slice(x)
+}
+
+/// [`vectors`] that can be written.
+#[inline(always)]
+pub(crate) fn vectors_mut<S: Simd, F: SimdFloat>(x: &mut [F]) -> &mut [F::Vector<S>] {
+    bytemuck::cast_slice_mut(x)
 }
 
 macro_rules! simd_float {
     (
-        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sum:ident, $select:ident, $mask:ident,
-        $transpose:ident
+        $f:ident: $v:ident, $splat:ident, $mul_add:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+        $sum:ident, $select:ident, $mask:ident, $transpose:ident
     ) => {
         impl SimdFloat for $f {
             type Vector<S: Simd> = S::$v;
@@ -44,7 +56,7 @@ macro_rules! simd_float {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn mul_add<S: Simd>(simd: S, x: S::$v, y: S::$v, z: S::$v) -> S::$v {
+            fn times_plus<S: Simd>(simd: S, x: S::$v, y: S::$v, z: S::$v) -> S::$v {
                 simd.$mul_add(x, y, z)
             }
             #[inline(always)]
@@ -52,7 +64,29 @@ macro_rules! simd_float {
                 simd.$add(x, y)
             }
             #[inline(always)]
-            fn sum<S: Simd>(simd: S, x: S::$v) -> $f {
+            fn times_plus_one<S: Simd>(x: $f, y: $f, z: $f) -> $f {
+                // Where vectors are single numbers, products are rounded.
+                if lanes::<S, $f>() > 1 { x.mul_add(y, z) } else { x * y + z }
+            }
+            #[inline(always)]
+            fn minus<S: Simd>(simd: S, x: S::$v, y: S::$v) -> S::$v {
+                simd.$sub(x, y)
+            }
+            #[inline(always)]
+            fn times<S: Simd>(simd: S, x: S::$v, y: S::$v) -> S::$v {
+                simd.$mul(x, y)
+            }
+            #[inline(always)]
+            fn over<S: Simd>(simd: S, x: S::$v, y: S::$v) -> S::$v {
+                simd.$div(x, y)
+            }
+            #[inline(always)]
+            fn negative<S: Simd>(simd: S, x: S::$v) -> S::$v {
+                // pulp's own negation is not always inlined, and is then compiled without vectors.
+                simd.$sub(simd.$splat(-0.0), x)
+            }
+            #[inline(always)]
+            fn sum_lanes<S: Simd>(simd: S, x: S::$v) -> $f {
                 simd.$sum(x)
             }
             #[inline(always)]
@@ -67,10 +101,12 @@ macro_rules! simd_float {
     };
 }
 simd_float!(
-    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s, select_f32s, mask_between_m32s, transpose_f32
+    f32: f32s, splat_f32s, mul_add_e_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s, reduce_sum_f32s,
+    select_f32s, mask_between_m32s, transpose_f32
 );
 simd_float!(
-    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s, select_f64s, mask_between_m64s, transpose
+    f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, reduce_sum_f64s,
+    select_f64s, mask_between_m64s, transpose
 );
 
 /// The transpose of a matrix of four by four.
@@ -98,9 +134,9 @@ fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
 }
 
 /// A dot product in four vectors of partial sums.
-pub(super) struct Dot<'a, F> {
-    pub(super) a: &'a [F],
-    pub(super) b: &'a [F],
+pub(crate) struct Dot<'a, F> {
+    pub(crate) a: &'a [F],
+    pub(crate) b: &'a [F],
 }
 
 impl<F: SimdFloat> WithSimd for Dot<'_, F> {
@@ -115,15 +151,15 @@ impl<F: SimdFloat> WithSimd for Dot<'_, F> {
         let mut sums = [F::splat(simd, F::zero()); 4];
         for (a, b) in a.iter().zip(b) {
             for v in 0..4 {
-                sums[v] = F::mul_add(simd, a[v], b[v], sums[v]);
+                sums[v] = F::times_plus(simd, a[v], b[v], sums[v]);
             }
         }
         for (sum, (&a, &b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
-            *sum = F::mul_add(simd, a, b, *sum);
+            *sum = F::times_plus(simd, a, b, *sum);
         }
         let [s, t, u, v] = sums;
         let sum = F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v));
         let rest = a_rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
-        F::sum(simd, sum) + rest
+        F::sum_lanes(simd, sum) + rest
     }
 }

@@ -1,0 +1,514 @@
+//! Cones: the parts of a graph that are alike, as the lanes of groups.
+//!
+//! A node belongs to the cone of the node that alone needs it, its *owner*; a node that several cones need, an output
+//! and a term of a long sum own themselves and are the *root* of a cone. Cones of the same shape whose operands are
+//! ready at the same level become the lanes of one group.
+
+use std::collections::HashMap;
+
+use super::graph::{Graph, NONE, Table, mix};
+use super::ops::{CONSTANT, INPUT, OpId, SUM};
+use crate::number::BaseFloat;
+use crate::recording::Test;
+
+/// The least number of lanes that a group should have.
+pub(super) const FEW: usize = 16;
+
+/// The longest sum that stays within a cone where few sums are alike.
+const LONG: usize = 100;
+
+/// The longest sum that stays within a cone at all.
+const LONGEST: usize = 4096;
+
+/// In place of an owner: several.
+const MANY: u32 = NONE - 1;
+
+/// An operand within a cone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ref {
+    /// A node of the cone, by its place.
+    Local(u32),
+    /// A number from outside, by its place among the cone's operands.
+    Operand(u32),
+    /// A constant, by its place among the cone's constants.
+    Constant(u32),
+}
+
+/// What all lanes of a group do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    /// Operations, each with the place and the number of its operands in `refs`.
+    pub(super) nodes: Vec<(OpId, u32, u32)>,
+    pub(super) refs: Vec<Ref>,
+    pub(super) guards: Vec<(Test, [Ref; 2], bool)>,
+    /// The values that are wanted outside: one for the cones of tiles, none for a guard that is alone.
+    pub(super) roots: Vec<Ref>,
+    pub(super) operands: usize,
+    pub(super) constants: usize,
+}
+
+impl Shape {
+    /// A whole graph as one cone, whose operands are the inputs and whose roots are the outputs.
+    pub(super) fn whole<F: BaseFloat>(graph: &Graph<F>) -> (Self, Vec<Option<F>>) {
+        let mut shape = Self { operands: graph.inputs, ..Self::default() };
+        let mut constants = Vec::new();
+        let mut place: Vec<Ref> = Vec::with_capacity(graph.nodes.len());
+        for (i, node) in graph.nodes.iter().enumerate() {
+            place.push(match node.op {
+                INPUT => Ref::Operand(node.a),
+                CONSTANT => {
+                    constants.push(graph.constant(i as u32));
+                    Ref::Constant(constants.len() as u32 - 1)
+                }
+                op => {
+                    let first = shape.refs.len() as u32;
+                    shape.refs.extend(graph.operands(i).map(|a| place[a as usize]));
+                    shape.nodes.push((op, first, shape.refs.len() as u32 - first));
+                    Ref::Local(shape.nodes.len() as u32 - 1)
+                }
+            });
+        }
+        shape.constants = constants.len();
+        shape.roots = graph.outputs.iter().map(|&y| place[y as usize]).collect();
+        shape.guards =
+            graph.guards.iter().map(|g| (g.test, [g.a, g.b].map(|a| place[a as usize]), g.outcome)).collect();
+        (shape, constants)
+    }
+
+    pub(super) fn refs(&self, i: usize) -> &[Ref] {
+        let (_, first, len) = self.nodes[i];
+        &self.refs[first as usize..][..len as usize]
+    }
+}
+
+/// Cones of one shape.
+pub(super) struct Group {
+    pub(super) level: u32,
+    /// The long sum that alone takes the results, or [`NONE`].
+    pub(super) into: u32,
+    /// The root of each lane; [`NONE`] for guards that are alone, and for the terms of a sum that are needed elsewhere,
+    /// too.
+    pub(super) roots: Vec<u32>,
+    /// The operands, lane by lane.
+    pub(super) operands: Vec<u32>,
+    /// The constants, lane by lane.
+    pub(super) constants: Vec<u32>,
+    pub(super) shape: Shape,
+    /// The shape in words.
+    pub(super) key: Vec<u32>,
+    hash: u64,
+}
+
+impl Group {
+    pub(super) fn lanes(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// True if the group has too few lanes for tiles.
+    pub(super) fn is_scalar(&self) -> bool {
+        self.lanes() < FEW && self.into == NONE
+    }
+}
+
+/// The groups of a graph, by level.
+pub(super) struct Cones {
+    pub(super) groups: Vec<Group>,
+    /// For each node, true if it is a sum over the lanes of groups.
+    pub(super) long: Vec<bool>,
+}
+
+impl Cones {
+    pub(super) fn new<F: BaseFloat>(graph: &Graph<F>) -> Self {
+        let long = long_sums(graph);
+        let mut rough = Rough {
+            graph,
+            long: &long,
+            apart: vec![Apart::No; graph.nodes.len()],
+            shared: vec![false; graph.nodes.len()],
+        };
+        let mut part = rough.partition();
+        // Cones with few lanes are taken apart, first at values of several uses, then wholly.
+        for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
+            let few = |group: &Group| {
+                group.lanes() < FEW && (group.shape.nodes.len() > 1 || group.into != NONE && group.roots[0] != NONE)
+            };
+            let mut any = false;
+            let mut weak = vec![false; graph.nodes.len()];
+            for group in part.groups.iter().filter(|group| few(group)) {
+                any = true;
+                for &root in group.roots.iter().filter(|&&root| root != NONE) {
+                    weak[root as usize] = true;
+                    if group.into != NONE {
+                        rough.shared[root as usize] = true;
+                    }
+                }
+            }
+            if !any {
+                break;
+            }
+            for (i, &owner) in part.owner.iter().enumerate() {
+                if owner < MANY && weak[owner as usize] {
+                    rough.apart[i] = pass;
+                }
+            }
+            part = rough.partition();
+        }
+        let mut groups = part.groups;
+        groups.sort_by_key(|group| (group.level, group.is_scalar()));
+        Self { groups, long }
+    }
+}
+
+/// The sums that are taken over lanes: very long ones, and those whose terms are more than a product. Sums of which
+/// there are many alike stay within cones.
+fn long_sums<F: BaseFloat>(graph: &Graph<F>) -> Vec<bool> {
+    let n = graph.nodes.len();
+    let mut long = vec![false; n];
+    if !graph.nodes.iter().any(|node| node.op == SUM) {
+        return long;
+    }
+    let mut uses = vec![0_u32; n];
+    for i in 0..n {
+        graph.operands(i).for_each(|a| uses[a as usize] += 1);
+    }
+    // The operations of each node's tree.
+    let mut size = vec![0_u32; n];
+    let mut shape = vec![0_u64; n];
+    let mut alike: HashMap<u64, usize> = HashMap::new();
+    for i in (0..n).filter(|&i| !graph.is_leaf(i as u32)) {
+        let (mut total, mut hash) = (1_u32, mix(9, u64::from(graph.nodes[i].op)));
+        for a in graph.operands(i) {
+            hash = mix(hash, shape[a as usize]);
+            if uses[a as usize] == 1 {
+                total = total.saturating_add(size[a as usize]);
+            }
+        }
+        (size[i], shape[i]) = (total, hash);
+        if graph.nodes[i].op == SUM {
+            *alike.entry(hash).or_default() += 1;
+        }
+    }
+    for i in (0..n).filter(|&i| graph.nodes[i].op == SUM) {
+        let terms = graph.operands(i).count();
+        let heavy = terms >= FEW && size[i] as usize - 1 > 3 * terms;
+        long[i] = terms > LONGEST || alike[&shape[i]] < FEW && (terms > LONG || heavy);
+    }
+    long
+}
+
+/// Whether nodes of a cone own themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    No,
+    AtShared,
+    Wholly,
+}
+
+/// What decides a partition.
+struct Rough<'a, F> {
+    graph: &'a Graph<F>,
+    long: &'a [bool],
+    apart: Vec<Apart>,
+    /// The terms of long sums that are no lanes of the sum's groups.
+    shared: Vec<bool>,
+}
+
+struct Partition {
+    owner: Vec<u32>,
+    groups: Vec<Group>,
+}
+
+/// A guard as a passenger of a node: the place of the guard, and the other operand.
+type Rider = (usize, u32);
+
+impl<F: BaseFloat> Rough<'_, F> {
+    /// The operand on whose cone a guard rides, and the other one: the later operand, which the other cannot depend
+    /// on. `None` if it is an input, a constant or a long sum.
+    fn seat(&self, place: usize) -> Option<(u32, u32)> {
+        let guard = self.graph.guards[place];
+        let (top, other) = match (self.graph.is_leaf(guard.a), self.graph.is_leaf(guard.b)) {
+            (true, true) => return None,
+            (true, false) => (guard.b, guard.a),
+            (false, true) => (guard.a, guard.b),
+            _ => (guard.a.max(guard.b), guard.a.min(guard.b)),
+        };
+        (!self.long[top as usize]).then_some((top, other))
+    }
+
+    fn partition(&self) -> Partition {
+        let graph = self.graph;
+        let n = graph.nodes.len();
+        let mut owner = vec![NONE; n];
+        let mut private = vec![NONE; n]; // the long sum that alone uses a root
+        let mut multiple = vec![false; n];
+        graph.outputs.iter().for_each(|&y| owner[y as usize] = MANY);
+        let mut riders: HashMap<u32, Vec<Rider>> = HashMap::new();
+        let mut loose = Vec::new();
+        if !graph.guards.is_empty() {
+            let mut used = vec![false; n];
+            for i in 0..n {
+                graph.operands(i).for_each(|a| used[a as usize] = true);
+            }
+            for (place, guard) in graph.guards.iter().enumerate() {
+                if let Some((top, other)) = self.seat(place) {
+                    if !used[top as usize] {
+                        owner[top as usize] = MANY;
+                    }
+                    riders.entry(top).or_default().push((place, other));
+                } else {
+                    owner[guard.a as usize] = MANY;
+                    owner[guard.b as usize] = MANY;
+                    loose.push(place);
+                }
+            }
+        }
+        for i in (0..n).rev() {
+            if graph.is_leaf(i as u32) || owner[i] == NONE {
+                continue;
+            }
+            let apart = self.apart[i] == Apart::Wholly || self.apart[i] == Apart::AtShared && multiple[i];
+            if owner[i] == MANY || apart || self.long[i] {
+                owner[i] = i as u32;
+            }
+            let mine = owner[i];
+            let mut use_by = |a: u32, sum: bool| {
+                let a = a as usize;
+                multiple[a] |= owner[a] != NONE;
+                if sum {
+                    private[a] = if owner[a] == NONE && !self.shared[a] { i as u32 } else { MANY };
+                    owner[a] = MANY;
+                } else {
+                    private[a] = MANY;
+                    owner[a] = if owner[a] == NONE || owner[a] == mine { mine } else { MANY };
+                }
+            };
+            graph.operands(i).for_each(|a| use_by(a, self.long[i]));
+            if let Some(riders) = riders.get(&(i as u32)) {
+                for &(_, other) in riders {
+                    use_by(other, false);
+                }
+            }
+        }
+        let groups = self.groups(&owner, &private, &riders, &loose);
+        Partition { owner, groups }
+    }
+
+    fn groups(&self, owner: &[u32], private: &[u32], riders: &HashMap<u32, Vec<Rider>>, loose: &[usize]) -> Vec<Group> {
+        let graph = self.graph;
+        let n = graph.nodes.len();
+        let inner = |i: usize| !graph.is_leaf(i as u32) && owner[i] != NONE;
+        // The members of each cone, in order.
+        let mut first = vec![0_u32; n + 1];
+        for i in (0..n).filter(|&i| inner(i)) {
+            first[owner[i] as usize + 1] += 1;
+        }
+        for i in 0..n {
+            first[i + 1] += first[i];
+        }
+        let mut next = first.clone();
+        let mut members = vec![0_u32; first[n] as usize];
+        for i in (0..n).filter(|&i| inner(i)) {
+            let place = &mut next[owner[i] as usize];
+            members[*place as usize] = i as u32;
+            *place += 1;
+        }
+        drop(next);
+        let mut level = vec![0_u32; n];
+        let mut list = GroupList::default();
+        let mut cone = Cone::new(n);
+        for root in (0..n).filter(|&i| inner(i) && owner[i] == i as u32) {
+            if self.long[root] {
+                let terms = || graph.operands(root).filter(|&a| graph.nodes[a as usize].op != CONSTANT);
+                let depth = terms().map(|a| level[a as usize]).max().unwrap_or(0);
+                for a in terms().filter(|&a| graph.nodes[a as usize].op == INPUT || private[a as usize] != root as u32)
+                {
+                    list.add(&[], depth + 1, root as u32, NONE, &[a], &[], || Shape {
+                        operands: 1,
+                        roots: vec![Ref::Operand(0)],
+                        ..Shape::default()
+                    });
+                }
+                level[root] = depth + 2;
+                continue;
+            }
+            let members = &members[first[root] as usize..first[root + 1] as usize];
+            let depth = cone.describe(graph, root as u32, members, owner, riders, &level) + 1;
+            level[root] = depth;
+            let into = if private[root] < MANY { private[root] } else { NONE };
+            list.add(&cone.key, depth, into, root as u32, &cone.operands, &cone.constants, || cone.shape());
+        }
+        // Guards that compare inputs or long sums, which no cone takes along.
+        for &guard in loose {
+            let depth = cone.describe_guard(graph, guard, &level) + 1;
+            list.add(&cone.key, depth, NONE, NONE, &cone.operands, &cone.constants, || cone.shape());
+        }
+        list.groups
+    }
+}
+
+#[derive(Default)]
+struct GroupList {
+    groups: Vec<Group>,
+    table: Option<Table>,
+}
+
+impl GroupList {
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        key: &[u32],
+        level: u32,
+        into: u32,
+        root: u32,
+        operands: &[u32],
+        constants: &[u32],
+        shape: impl FnOnce() -> Shape,
+    ) {
+        let mut hash = mix(mix(u64::from(level), u64::from(into)), key.len() as u64);
+        for &word in key {
+            hash = mix(hash, u64::from(word));
+        }
+        let groups = &self.groups;
+        let table = self.table.get_or_insert_with(|| Table::new(64));
+        let found = table.find(hash, |i| {
+            let group = &groups[i as usize];
+            group.hash == hash && group.level == level && group.into == into && group.key == key
+        });
+        let place = found.unwrap_or_else(|place| {
+            self.groups.push(Group {
+                level,
+                into,
+                roots: Vec::new(),
+                operands: Vec::new(),
+                constants: Vec::new(),
+                shape: shape(),
+                key: key.to_vec(),
+                hash,
+            });
+            let i = self.groups.len() as u32 - 1;
+            table.insert(place, hash, i);
+            i
+        });
+        let group = &mut self.groups[place as usize];
+        group.roots.push(root);
+        group.operands.extend_from_slice(operands);
+        group.constants.extend_from_slice(constants);
+    }
+}
+
+/// The description of one cone.
+struct Cone {
+    /// The shape in words: an operation, its number of operands, the operands; guards likewise.
+    key: Vec<u32>,
+    operands: Vec<u32>,
+    constants: Vec<u32>,
+    /// For each node the root of the cone that saw it last, and what the node was there.
+    seen: Vec<(u32, u32)>,
+}
+
+const LOCAL: u32 = 0;
+const OPERAND: u32 = 1 << 30;
+const NUMBER: u32 = 2 << 30;
+const GUARD: u32 = 3 << 30;
+
+impl Cone {
+    fn new(n: usize) -> Self {
+        Self { key: Vec::new(), operands: Vec::new(), constants: Vec::new(), seen: vec![(NONE, 0); n] }
+    }
+
+    /// Describes the cone with these members and returns the highest level of its operands.
+    fn describe<F: BaseFloat>(
+        &mut self,
+        graph: &Graph<F>,
+        root: u32,
+        members: &[u32],
+        owner: &[u32],
+        riders: &HashMap<u32, Vec<Rider>>,
+        level: &[u32],
+    ) -> u32 {
+        let Self { key, operands, constants, seen } = self;
+        key.clear();
+        operands.clear();
+        constants.clear();
+        let mut depth = 0;
+        let mut refer = |key: &mut Vec<u32>, seen: &mut [(u32, u32)], a: u32| {
+            let node = graph.nodes[a as usize];
+            if node.op == CONSTANT {
+                key.push(NUMBER | constants.len() as u32);
+                constants.push(a);
+                return;
+            }
+            let place = &mut seen[a as usize];
+            if place.0 != root {
+                debug_assert!(node.op == INPUT || owner[a as usize] != root, "a node precedes its operand");
+                *place = (root, OPERAND | operands.len() as u32);
+                operands.push(a);
+                depth = depth.max(level[a as usize]);
+            }
+            key.push(place.1);
+        };
+        for (place, &i) in members.iter().enumerate() {
+            seen[i as usize] = (root, LOCAL | place as u32);
+            key.push(u32::from(graph.nodes[i as usize].op));
+            let head = key.len();
+            key.push(0);
+            graph.operands(i as usize).for_each(|a| refer(key, seen, a));
+            key[head] = (key.len() - head - 1) as u32;
+            // Most graphs have no guards; then nothing is looked up.
+            if riders.is_empty() {
+                continue;
+            }
+            for &(guard, _) in riders.get(&i).into_iter().flatten() {
+                let guard = graph.guards[guard];
+                key.push(GUARD | (guard.test as u32) << 1 | u32::from(guard.outcome));
+                refer(key, seen, guard.a);
+                refer(key, seen, guard.b);
+            }
+        }
+        depth
+    }
+
+    /// Describes a guard that is alone and returns the highest level of its operands.
+    fn describe_guard<F: BaseFloat>(&mut self, graph: &Graph<F>, guard: usize, level: &[u32]) -> u32 {
+        let Self { key, operands, constants, .. } = self;
+        let guard = graph.guards[guard];
+        key.clear();
+        operands.clear();
+        constants.clear();
+        key.push(GUARD | (guard.test as u32) << 1 | u32::from(guard.outcome));
+        for a in [guard.a, guard.b] {
+            let (list, kind) =
+                if graph.constant(a).is_some() { (&mut *constants, NUMBER) } else { (&mut *operands, OPERAND) };
+            key.push(kind | list.len() as u32);
+            list.push(a);
+        }
+        operands.iter().map(|&a| level[a as usize]).max().unwrap_or(0)
+    }
+
+    /// The shape that the key describes.
+    fn shape(&self) -> Shape {
+        let mut shape = Shape { operands: self.operands.len(), constants: self.constants.len(), ..Shape::default() };
+        let decode = |word: u32| match word & GUARD {
+            LOCAL => Ref::Local(word),
+            OPERAND => Ref::Operand(word & !GUARD),
+            _ => Ref::Constant(word & !GUARD),
+        };
+        let mut words = self.key.iter().copied();
+        while let Some(word) = words.next() {
+            if word & GUARD == GUARD {
+                let test = Test::ALL[(word & !GUARD) as usize >> 1];
+                let mut operand = || decode(words.next().expect("a guard has two operands"));
+                let pair = [operand(), operand()];
+                shape.guards.push((test, pair, word & 1 == 1));
+                continue;
+            }
+            let len = words.next().expect("an operation has a number of operands");
+            shape.nodes.push((word as OpId, shape.refs.len() as u32, len));
+            shape.refs.extend(words.by_ref().take(len as usize).map(decode));
+        }
+        if let Some(last) = shape.nodes.len().checked_sub(1) {
+            shape.roots.push(Ref::Local(last as u32));
+        }
+        shape
+    }
+}

@@ -1,0 +1,45 @@
+//! Programs: functions that are recorded once and run many times, with their derivatives.
+//!
+//! A [`Program`] takes the operations of a function from a recording, finds the parts that are alike, and runs these side
+//! by side in vector registers. The gradient of a function with many equal terms then costs about as much as the
+//! function, or less.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `program` | [`Program`] and its errors |
+//! | `auto` | [`AutoProgram`], which records again when a branch changes |
+//! | `graph` | a recording without repetitions; the graphs of directional derivatives |
+//! | `ops` | the operations of graphs and bodies, and the chain rule for each |
+//! | `cones` | the parts of a graph that are alike, as lanes of groups |
+//! | `body` | what one lane computes, values and adjoints, in static single assignment form |
+//! | `code` | a body as instructions on tiles of lanes |
+//! | `kernels` | the loops over lanes |
+//! | `memory` | memory that begins at a cache line |
+//! | `tiles` | the run of a group |
+//! | `scalars` | operations without lanes |
+//! | `plan` | groups and single operations with their memory: what a program runs |
+//! | `batch` | a whole graph with points or directions as lanes |
+//! | `points` | many points at once, on threads |
+//! | `runner` | a plan with its graph, which is replayed where the plan cannot be trusted |
+//! | `replay` | the reference: operation by operation, with the conventions of the tape |
+
+mod auto;
+mod batch;
+mod body;
+mod code;
+mod cones;
+mod graph;
+mod kernels;
+mod memory;
+mod ops;
+mod plan;
+mod points;
+#[allow(clippy::module_inception)]
+mod program;
+mod replay;
+mod runner;
+mod scalars;
+mod tiles;
+
+pub use auto::AutoProgram;
+pub use program::{Inputs, PointsFailed, Program, ProgramError};

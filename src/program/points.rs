@@ -1,0 +1,127 @@
+//! Many points at once.
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+
+use super::program::{PointsFailed, Program};
+use crate::number::BaseFloat;
+use crate::recording::BranchChanged;
+
+/// The points that failed, and the error of the first of them.
+type Failures = Vec<(usize, BranchChanged)>;
+
+/// Values and gradients at all points: see [`Program::batch`].
+pub(super) fn run<F: BaseFloat>(
+    program: &mut Program<F>,
+    x: ArrayView2<'_, F>,
+    values: ArrayViewMut1<'_, F>,
+    gradients: ArrayViewMut2<'_, F>,
+) -> Result<(), PointsFailed> {
+    let points = values.len();
+    let failures = on_threads(program, x, values, gradients);
+    let Some((_, first)) = failures.first() else { return Ok(()) };
+    let mut failed = vec![false; points];
+    for &(point, _) in &failures {
+        failed[point] = true;
+    }
+    Err(PointsFailed { failed, first: first.clone() })
+}
+
+#[cfg(not(feature = "parallel"))]
+use part as on_threads;
+
+/// Splits the points among the threads of rayon's pool.
+#[cfg(feature = "parallel")]
+fn on_threads<F: BaseFloat>(
+    program: &mut Program<F>,
+    x: ArrayView2<'_, F>,
+    mut values: ArrayViewMut1<'_, F>,
+    mut gradients: ArrayViewMut2<'_, F>,
+) -> Failures {
+    use rayon::prelude::*;
+    /// The operations below which threads do not pay.
+    const FEW: usize = 200_000;
+    let points = values.len();
+    let threads = rayon::current_num_threads().min(points);
+    if threads < 2 || points.saturating_mul(program.operations()) < FEW {
+        return part(program, x, values, gradients);
+    }
+    let each = points.div_ceil(threads);
+    let mut parts: Vec<_> = x
+        .axis_chunks_iter(Axis(0), each)
+        .zip(values.axis_chunks_iter_mut(Axis(0), each))
+        .zip(gradients.axis_chunks_iter_mut(Axis(0), each))
+        .map(|((x, values), gradients)| (program.clone(), x, values, gradients))
+        .collect();
+    let failures: Vec<Failures> = parts
+        .par_iter_mut()
+        .map(|(program, x, values, gradients)| part(program, *x, values.view_mut(), gradients.view_mut()))
+        .collect();
+    let shifted = |(k, list): (usize, Failures)| list.into_iter().map(move |(point, error)| (k * each + point, error));
+    failures.into_iter().enumerate().flat_map(shifted).collect()
+}
+
+/// The points of one thread.
+fn part<F: BaseFloat>(
+    program: &mut Program<F>,
+    x: ArrayView2<'_, F>,
+    mut values: ArrayViewMut1<'_, F>,
+    mut gradients: ArrayViewMut2<'_, F>,
+) -> Failures {
+    let (points, n) = x.dim();
+    let mut failures = Vec::new();
+    // The points that the lanes leave to a run of their own.
+    let mut left = Vec::new();
+    if let Some(lanes) = program.points() {
+        let width = lanes.width();
+        for from in (0..points).step_by(width) {
+            let count = width.min(points - from);
+            for k in 0..n {
+                let input = lanes.input(k);
+                for (to, &x) in input.iter_mut().zip(x.slice(ndarray::s![from..from + count, k])) {
+                    *to = x;
+                }
+            }
+            lanes.run(count);
+            let good = |lane: usize| {
+                !lanes.failed()[lane]
+                    && lanes.output(0)[lane].is_finite_throughout()
+                    && (0..n).all(|k| lanes.adjoint(k)[lane].is_finite_throughout())
+            };
+            let good: Vec<bool> = (0..count).map(good).collect();
+            for k in 0..n {
+                let adjoint = lanes.adjoint(k);
+                let to = gradients.slice_mut(ndarray::s![from..from + count, k]);
+                for ((to, &d), &good) in to.into_iter().zip(adjoint).zip(&good) {
+                    if good {
+                        *to = d;
+                    }
+                }
+            }
+            for (lane, &good) in good.iter().enumerate() {
+                if good {
+                    values[from + lane] = lanes.output(0)[lane];
+                } else {
+                    left.push(from + lane);
+                }
+            }
+        }
+    } else {
+        left.extend(0..points);
+    }
+    let (mut point, mut gradient) = (vec![F::zero(); n], vec![F::zero(); n]);
+    for i in left {
+        copy(&mut point, x.index_axis(Axis(0), i));
+        match program.value_and_grad(&point, &mut gradient) {
+            Ok(value) => {
+                values[i] = value;
+                gradients.index_axis_mut(Axis(0), i).iter_mut().zip(&gradient).for_each(|(to, &d)| *to = d);
+            }
+            Err(error) => failures.push((i, error)),
+        }
+    }
+    failures
+}
+
+fn copy<F: Copy>(to: &mut [F], from: ArrayView1<'_, F>) {
+    to.iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+}

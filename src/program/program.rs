@@ -1,0 +1,750 @@
+//! [`Program`]: a function that is recorded once and run many times.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+
+use super::batch::Batch;
+use super::graph::Graph;
+use super::plan::Goal;
+use super::runner::Runner;
+use crate::number::BaseFloat;
+use crate::recording::{BranchChanged, Recorded, Recorder};
+use crate::sealed::Seal;
+
+/// A function that is recorded once and run many times, with its derivatives.
+///
+/// The function runs once, on [`Recorded`] numbers, when the program is made. The program then knows its operations: it
+/// finds the parts that are alike, such as the terms of a sum over data, and runs these side by side in vector registers.
+/// A value with its gradient often costs less than the function itself. (The README has a table.)
+///
+/// ```
+/// use wengert::{Program, Real};
+///
+/// fn rosenbrock<R: Real<Base = f64>>(x: &[R]) -> R {
+///     x.windows(2).map(|p| R::lit(100.0) * (p[1] - p[0] * p[0]).square() + (R::one() - p[0]).square()).sum()
+/// }
+///
+/// let mut f = Program::new(|x| rosenbrock(x), &[0.5; 100])?;
+/// let mut gradient = [0.0; 100];
+/// let value = f.value_and_grad(&[1.0; 100], &mut gradient)?;
+/// assert_eq!((value, gradient), (0.0, [0.0; 100]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The closure takes a slice, or an array:
+///
+/// ```
+/// # use wengert::Program;
+/// let mut f = Program::new(|[x, y]| (x * y).sin(), [1.0, 2.0])?;
+/// let mut gradient = [0.0; 2];
+/// f.value_and_grad(&[0.5, 0.5], &mut gradient)?;
+/// assert!((gradient[0] - 0.5 * 0.25_f64.cos()).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Branches
+///
+/// A program holds the operations of the path that the function took at the point of the recording. Every comparison of
+/// that run is checked in every run: if one comes out otherwise, the result is the error [`BranchChanged`] and nothing is
+/// written. (Arithmetic on the way to a comparison keeps the roundings of the function; a long sum or an elementary
+/// function may differ by some, so that a comparison of these within a rounding of a tie may come out otherwise.) [`AutoProgram`](super::AutoProgram) then records again by itself. Rows of the [table](crate::rules) that
+/// branch inside, such as `abs`, `relu` and `max`, are no comparisons. A function that reads the value of a number
+/// ([`Real::to_base`](crate::Real::to_base), `to_f64`) is refused, because the value would be that of the recording for ever.
+///
+/// # Rounding
+///
+/// Sums over the parts that are alike are taken in another order than written, and a product and a sum may be rounded
+/// once instead of twice; so results differ from those of the plain run by some roundings. [`exact`](Self::exact) keeps
+/// the order and the roundings of the recording. Where a result is not finite, the program computes it again operation
+/// by operation with the conventions of the tape, so that infinities, NaN and zero cotangents come out as there.
+///
+/// # Threads
+///
+/// A program is `Send`; clones share the instructions and have memory of their own. With the feature `parallel`,
+/// [`batch`](Self::batch) uses the threads of rayon's pool; the bits do not depend on their number.
+#[derive(Clone, Debug)]
+pub struct Program<F = f64> {
+    inputs: usize,
+    steps: usize,
+    data: Vec<F>,
+    exact: bool,
+    gradient: Runner<F>,
+    /// The derivatives that were asked for.
+    more: More<F>,
+}
+
+/// What a program plans only when it is asked for.
+#[derive(Clone, Debug)]
+struct More<F> {
+    values: Option<Runner<F>>,
+    forward: Option<Runner<F>>,
+    reverse: Option<Runner<F>>,
+    second: Option<Runner<F>>,
+    points: Option<Batch<F>>,
+    columns: Option<Batch<F>>,
+    rows: Option<Batch<F>>,
+    hessian: Option<Batch<F>>,
+}
+
+impl<F> Default for More<F> {
+    fn default() -> Self {
+        Self {
+            values: None,
+            forward: None,
+            reverse: None,
+            second: None,
+            points: None,
+            columns: None,
+            rows: None,
+            hessian: None,
+        }
+    }
+}
+
+/// The error of a function that cannot become a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// The function read the value of a number. A program would repeat what it did with the value of the recording.
+    ValueRead {
+        /// The line that read the value.
+        line: &'static Location<'static>,
+    },
+    /// The function has more operations than a program can number.
+    TooLarge {
+        /// The number of operations.
+        operations: usize,
+    },
+    /// A branch changed: see [`Program`].
+    BranchChanged(BranchChanged),
+}
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ValueRead { line } => write!(
+                f,
+                "the function reads the value of a recorded number at {line}; a program would keep the value of the \
+                 recording for ever; stay with recorded numbers, or differentiate the function on a tape"
+            ),
+            Self::TooLarge { operations } => {
+                write!(f, "the function has {operations} operations, more than a program can number")
+            }
+            Self::BranchChanged(branch) => branch.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ProgramError {}
+
+impl From<BranchChanged> for ProgramError {
+    fn from(branch: BranchChanged) -> Self {
+        Self::BranchChanged(branch)
+    }
+}
+
+/// The error of a batch: points at which the function takes another branch than the one recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PointsFailed {
+    /// For each point, true if it failed. The results of these points are not written.
+    pub failed: Vec<bool>,
+    /// The error of the first of them.
+    pub first: BranchChanged,
+}
+
+impl fmt::Display for PointsFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.failed.iter().filter(|&&failed| failed).count();
+        let place = self.failed.iter().position(|&failed| failed).unwrap_or(0);
+        write!(f, "{count} of {} points take another branch; point {place}: {}", self.failed.len(), self.first)
+    }
+}
+
+impl std::error::Error for PointsFailed {}
+
+/// The point of a recording: a slice, for a closure of a slice, or an array, for a closure of an array.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no point at which a function can be recorded",
+    note = "pass `&x` for a slice, an array or a vector of floats, or an array `[x, y]` itself"
+)]
+pub trait Inputs<F: BaseFloat> {
+    /// The argument of the closure.
+    type Recorded<'r>;
+    #[doc(hidden)]
+    fn numbers(&self, seal: Seal) -> &[F];
+    #[doc(hidden)]
+    fn recorded<'r>(inputs: &'r [Recorded<'r, F>], seal: Seal) -> Self::Recorded<'r>;
+}
+
+macro_rules! slices {
+    ($([$($generics:tt)*] $Slice:ty)+) => { $(
+        impl<F: BaseFloat, $($generics)*> Inputs<F> for $Slice {
+            type Recorded<'r> = &'r [Recorded<'r, F>];
+            fn numbers(&self, _: Seal) -> &[F] {
+                &self[..]
+            }
+            fn recorded<'r>(inputs: &'r [Recorded<'r, F>], _: Seal) -> Self::Recorded<'r> {
+                inputs
+            }
+        }
+    )+ };
+}
+slices! { [] &[F]  [] &Vec<F>  [] Vec<F>  [const N: usize] &[F; N] }
+
+/// A closure from the inputs of a recording to its output, or to its outputs.
+///
+/// It is a trait of its own because a bound `for<'r> FnOnce(X::Recorded<'r>) -> Recorded<'r, F>` is not allowed: the
+/// lifetime of the result would stand in a projection alone.
+pub trait RecordFn<'r, F: BaseFloat, X: Inputs<F>, Y>: FnOnce(X::Recorded<'r>) -> Y {}
+
+impl<'r, F: BaseFloat, X: Inputs<F>, Y, G: FnOnce(X::Recorded<'r>) -> Y> RecordFn<'r, F, X, Y> for G {}
+
+/// [`RecordFn`] with data.
+pub trait RecordDataFn<'r, F: BaseFloat, X: Inputs<F>>:
+    FnOnce(X::Recorded<'r>, &'r [Recorded<'r, F>]) -> Recorded<'r, F>
+{
+}
+
+impl<'r, F: BaseFloat, X: Inputs<F>, G: FnOnce(X::Recorded<'r>, &'r [Recorded<'r, F>]) -> Recorded<'r, F>>
+    RecordDataFn<'r, F, X> for G
+{
+}
+
+impl<F: BaseFloat, const N: usize> Inputs<F> for [F; N] {
+    type Recorded<'r> = [Recorded<'r, F>; N];
+    fn numbers(&self, _: Seal) -> &[F] {
+        self
+    }
+    fn recorded<'r>(inputs: &'r [Recorded<'r, F>], _: Seal) -> Self::Recorded<'r> {
+        std::array::from_fn(|i| inputs[i])
+    }
+}
+
+impl<F: BaseFloat> Program<F> {
+    /// The program of a function, recorded at the point `x`.
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn new<X: Inputs<F>>(f: impl for<'r> RecordFn<'r, F, X, Recorded<'r, F>>, x: X) -> Result<Self, ProgramError> {
+        let recorder = Recorder::<F>::steps_only();
+        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
+        recorder.output(f(X::recorded(&inputs, Seal)));
+        let n = inputs.len();
+        drop(inputs);
+        Self::finish(recorder, n, &[])
+    }
+
+    /// The program of a function of inputs and of data, which change from call to call and are not differentiated: a
+    /// mini-batch, observations. [`set_data`](Self::set_data) changes the data.
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// // The squared error of a line.
+    /// let data = [1.0, 2.1, 2.0, 3.9];
+    /// let mut f = Program::with_data(
+    ///     |p, d| d.chunks(2).map(|d| (p[0] * d[0] + p[1] - d[1]).square()).sum(),
+    ///     &[1.0, 0.0],
+    ///     &data,
+    /// )?;
+    /// f.set_data(&[1.0, 2.0, 2.0, 4.0]);
+    /// let mut gradient = [0.0; 2];
+    /// assert_eq!(f.value_and_grad(&[2.0, 1.0], &mut gradient)?, 2.0);
+    /// assert_eq!(gradient, [6.0, 4.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn with_data<X: Inputs<F>>(
+        f: impl for<'r> RecordDataFn<'r, F, X>,
+        x: X,
+        data: &[F],
+    ) -> Result<Self, ProgramError> {
+        let recorder = Recorder::<F>::steps_only();
+        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
+        let constants = recorder.unnamed_inputs(data);
+        recorder.output(f(X::recorded(&inputs, Seal), &constants));
+        let n = inputs.len();
+        drop((inputs, constants));
+        Self::finish(recorder, n, data)
+    }
+
+    /// The program of a function with several outputs.
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// let mut f = Program::vector(|x| vec![x[0] * x[1], x[0].sin()], &[1.0, 2.0])?;
+    /// let j = f.jacobian(&[0.0, 3.0])?;
+    /// assert_eq!(j, ndarray::array![[3.0, 0.0], [1.0, 0.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn vector<X: Inputs<F>>(
+        f: impl for<'r> RecordFn<'r, F, X, Vec<Recorded<'r, F>>>,
+        x: X,
+    ) -> Result<Self, ProgramError> {
+        let recorder = Recorder::<F>::steps_only();
+        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
+        for y in f(X::recorded(&inputs, Seal)) {
+            recorder.output(y);
+        }
+        let n = inputs.len();
+        drop(inputs);
+        Self::finish(recorder, n, &[])
+    }
+
+    fn finish(recorder: Recorder<F>, inputs: usize, data: &[F]) -> Result<Self, ProgramError> {
+        /// The places of a plan are `u32`, and a node takes a few of them.
+        const LIMIT: usize = 1 << 28;
+        if let Some(line) = recorder.values_read() {
+            return Err(ProgramError::ValueRead { line });
+        }
+        let recording = recorder.finish();
+        let graph = match Graph::new(&recording) {
+            Some(graph) if graph.nodes.len() < LIMIT => graph,
+            _ => return Err(ProgramError::TooLarge { operations: recording.len() }),
+        };
+        let steps = recording.len();
+        drop(recording);
+        let goal = if graph.outputs.len() == 1 { Goal::Gradient(inputs) } else { Goal::Values };
+        let gradient = Runner::new(Arc::new(graph), goal, false);
+        Ok(Self { inputs, steps, data: data.to_vec(), exact: false, gradient, more: More::default() })
+    }
+
+    /// The same program with the order of operations and the roundings of the recording, or without. The value is that
+    /// of the plain run bit for bit; a run takes one step after the other, as on the tape.
+    #[must_use]
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.exact = exact;
+        self.gradient.exact = exact;
+        self.more = More::default();
+        self
+    }
+
+    /// The number of inputs, without data.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.graph().outputs.len()
+    }
+
+    /// The number of operations that were recorded.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The bytes of memory that the plan of the gradient takes.
+    pub fn bytes(&self) -> usize {
+        self.gradient.plan.bytes()
+    }
+
+    /// The number of different operations.
+    #[cfg(feature = "parallel")]
+    pub(super) fn operations(&self) -> usize {
+        self.graph().nodes.len()
+    }
+
+    fn graph(&self) -> &Arc<Graph<F>> {
+        &self.gradient.graph
+    }
+
+    /// Changes the data.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many numbers as in the recording.
+    #[track_caller]
+    pub fn set_data(&mut self, data: &[F]) {
+        assert!(
+            data.len() == self.data.len(),
+            "set_data: {} numbers for a program that was recorded with {}; data keep their length",
+            data.len(),
+            self.data.len()
+        );
+        self.data.copy_from_slice(data);
+    }
+
+    #[track_caller]
+    fn check_scalar(&self, operation: &str) {
+        let outputs = self.outputs();
+        assert!(
+            outputs == 1,
+            "{operation}: the function has {outputs} outputs, one is needed; use `jacobian`, `jvp` or `vjp`"
+        );
+    }
+
+    /// The error of a guard.
+    fn changed(graph: &Graph<F>, guard: usize) -> BranchChanged {
+        let guard = graph.guards[guard];
+        let [a, b] = [guard.a, guard.b].map(|i| graph.text(i, 3));
+        BranchChanged { comparison: guard.test.text(&a, &b), recorded: guard.outcome, line: guard.line }
+    }
+
+    /// The value of a function with one output.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn value(&mut self, x: &[F]) -> Result<F, BranchChanged> {
+        self.check_scalar("value");
+        let mut value = [F::zero()];
+        self.values(x, &mut value)?;
+        Ok(value[0])
+    }
+
+    /// The values of all outputs.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` or `y` has another length than the inputs or the outputs.
+    #[track_caller]
+    pub fn values(&mut self, x: &[F], y: &mut [F]) -> Result<(), BranchChanged> {
+        check("values", "the inputs", x.len(), self.inputs);
+        check("values", "the outputs", y.len(), self.outputs());
+        let graph = &self.gradient.graph;
+        let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
+        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        for (k, y) in y.iter_mut().enumerate() {
+            *y = runner.output(k);
+        }
+        Ok(())
+    }
+
+    /// The value of a function with one output; its gradient goes to `gradient`.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded; `gradient` is then unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If `x` or `gradient` has not one number for each input, or if there are several outputs.
+    #[inline]
+    #[track_caller]
+    pub fn value_and_grad(&mut self, x: &[F], gradient: &mut [F]) -> Result<F, BranchChanged> {
+        self.check_scalar("value_and_grad");
+        check("value_and_grad", "the inputs", x.len(), self.inputs);
+        check("value_and_grad", "the gradient", gradient.len(), self.inputs);
+        let runner = &mut self.gradient;
+        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        copy_adjoints(gradient, runner.gradient());
+        Ok(runner.output(0))
+    }
+
+    /// The directional derivatives J·`tangent` of all outputs, which go to `derivatives`.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` and `tangent` have not one number for each input, and `derivatives` one for each output.
+    #[track_caller]
+    pub fn jvp(&mut self, x: &[F], tangent: &[F], derivatives: &mut [F]) -> Result<(), BranchChanged> {
+        check("jvp", "the inputs", x.len(), self.inputs);
+        check("jvp", "the tangent", tangent.len(), self.inputs);
+        check("jvp", "the derivatives", derivatives.len(), self.outputs());
+        let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
+        let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Values, exact);
+        let runner = self.more.forward.get_or_insert_with(make);
+        runner.run(&[x, tangent, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        for (k, to) in derivatives.iter_mut().enumerate() {
+            *to = runner.output(k);
+        }
+        Ok(())
+    }
+
+    /// The product Jᵀ·`cotangent`, one number for each input, which goes to `products`.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` and `products` have not one number for each input, and `cotangent` one for each output.
+    #[track_caller]
+    pub fn vjp(&mut self, x: &[F], cotangent: &[F], products: &mut [F]) -> Result<(), BranchChanged> {
+        check("vjp", "the inputs", x.len(), self.inputs);
+        check("vjp", "the cotangent", cotangent.len(), self.outputs());
+        check("vjp", "the products", products.len(), self.inputs);
+        let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
+        let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
+        let runner = self.more.reverse.get_or_insert_with(make);
+        runner.run(&[x, &self.data, cotangent]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        copy_adjoints(products, runner.gradient());
+        Ok(())
+    }
+
+    /// The gradient of a function with one output, and the product of its Hessian and the vector `v`.
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// let mut f = Program::new(|x| x[0] * x[0] * x[1], &[1.0, 1.0])?;
+    /// let (mut gradient, mut product) = ([0.0; 2], [0.0; 2]);
+    /// f.grad_and_hvp(&[3.0, 2.0], &[1.0, 0.0], &mut gradient, &mut product)?;
+    /// assert_eq!((gradient, product), ([12.0, 9.0], [4.0, 6.0]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn grad_and_hvp(
+        &mut self,
+        x: &[F],
+        v: &[F],
+        gradient: &mut [F],
+        product: &mut [F],
+    ) -> Result<(), BranchChanged> {
+        check("grad_and_hvp", "the gradient", gradient.len(), self.inputs);
+        // The derivative of ∇f·v is H v with respect to x, and ∇f with respect to v.
+        let first = self.second(x, v, product)?;
+        copy_adjoints(gradient, first);
+        Ok(())
+    }
+
+    /// The product of the Hessian of a function with one output and the vector `v`, which goes to `product`.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn hvp(&mut self, x: &[F], v: &[F], product: &mut [F]) -> Result<(), BranchChanged> {
+        self.second(x, v, product).map(drop)
+    }
+
+    /// Writes H v to `product`, and gives the gradient.
+    #[track_caller]
+    fn second(&mut self, x: &[F], v: &[F], product: &mut [F]) -> Result<&[F], BranchChanged> {
+        self.check_scalar("hvp");
+        check("hvp", "the inputs", x.len(), self.inputs);
+        check("hvp", "v", v.len(), self.inputs);
+        check("hvp", "the product", product.len(), self.inputs);
+        let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
+        let make = || Runner::new(Arc::new(graph.jvp(inputs)), Goal::Gradient(2 * inputs), exact);
+        let runner = self.more.second.get_or_insert_with(make);
+        runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        let (second, first) = runner.gradient().split_at(inputs);
+        copy_adjoints(product, second);
+        Ok(first)
+    }
+
+    /// The Jacobian, outputs × inputs: by rows or by columns, whichever are fewer, many at once.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input.
+    #[track_caller]
+    pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
+        check("jacobian", "the inputs", x.len(), self.inputs);
+        let (n, m) = (self.inputs, self.outputs());
+        let mut jacobian = Array2::zeros((m, n));
+        let graph = &self.gradient.graph;
+        if n <= m {
+            let batch = (!self.exact)
+                .then(|| self.more.columns.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, 0)));
+            let done = batch.is_some_and(|batch| {
+                batch.set(0, x);
+                batch.set(2 * n, &self.data);
+                batch.each_direction(n, n, |batch, lane, column| {
+                    (0..m).for_each(|k| jacobian[[k, column]] = batch.output(k)[lane]);
+                })
+            });
+            if !done || !all_finite(&jacobian) {
+                let (mut tangent, mut column) = (vec![F::zero(); n], vec![F::zero(); m]);
+                for i in 0..n {
+                    tangent[i] = F::one();
+                    self.jvp(x, &tangent, &mut column)?;
+                    tangent[i] = F::zero();
+                    jacobian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
+                }
+            }
+        } else {
+            let first = n + self.data.len();
+            let batch = (!self.exact).then(|| {
+                self.more.rows.get_or_insert_with(|| Batch::directions(&graph.weighted(), first..first + m, n))
+            });
+            let done = batch.is_some_and(|batch| {
+                batch.set(0, x);
+                batch.set(n, &self.data);
+                batch.each_direction(first, m, |batch, lane, row| {
+                    (0..n).for_each(|i| jacobian[[row, i]] = batch.adjoint(i)[lane]);
+                })
+            });
+            if !done || !all_finite(&jacobian) {
+                let (mut cotangent, mut row) = (vec![F::zero(); m], vec![F::zero(); n]);
+                for k in 0..m {
+                    cotangent[k] = F::one();
+                    self.vjp(x, &cotangent, &mut row)?;
+                    cotangent[k] = F::zero();
+                    jacobian.row_mut(k).iter_mut().zip(&row).for_each(|(to, &d)| *to = d);
+                }
+            }
+        }
+        Ok(jacobian)
+    }
+
+    /// The Hessian of a function with one output, many columns at once.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn hessian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
+        self.check_scalar("hessian");
+        check("hessian", "the inputs", x.len(), self.inputs);
+        let n = self.inputs;
+        let mut hessian = Array2::zeros((n, n));
+        let graph = &self.gradient.graph;
+        let batch = (!self.exact)
+            .then(|| self.more.hessian.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, n)));
+        let done = batch.is_some_and(|batch| {
+            batch.set(0, x);
+            batch.set(2 * n, &self.data);
+            batch.each_direction(n, n, |batch, lane, column| {
+                (0..n).for_each(|i| hessian[[i, column]] = batch.adjoint(i)[lane]);
+            })
+        });
+        if !done || !all_finite(&hessian) {
+            let (mut v, mut column) = (vec![F::zero(); n], vec![F::zero(); n]);
+            for i in 0..n {
+                v[i] = F::one();
+                self.hvp(x, &v, &mut column)?;
+                v[i] = F::zero();
+                hessian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
+            }
+        }
+        Ok(hessian)
+    }
+
+    /// Values and gradients at many points: `x` and `gradients` have the shape (points, inputs), `values` has the shape
+    /// (points). The numbers are those of [`value_and_grad`](Self::value_and_grad), bit for bit.
+    ///
+    /// ```
+    /// use ndarray::{Array1, Array2, array};
+    /// use wengert::Program;
+    ///
+    /// let mut f = Program::new(|x| x[0] * x[1], &[1.0, 1.0])?;
+    /// let x = array![[1.0, 2.0], [3.0, 4.0]];
+    /// let (mut values, mut gradients) = (Array1::zeros(2), Array2::zeros((2, 2)));
+    /// f.batch(x.view(), values.view_mut(), gradients.view_mut())?;
+    /// assert_eq!((values, gradients), (array![2.0, 12.0], array![[2.0, 1.0], [4.0, 3.0]]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded at some points. The results of all others are written.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit, or if there are several outputs.
+    #[track_caller]
+    pub fn batch(
+        &mut self,
+        x: ArrayView2<'_, F>,
+        values: ArrayViewMut1<'_, F>,
+        gradients: ArrayViewMut2<'_, F>,
+    ) -> Result<(), PointsFailed> {
+        self.check_scalar("batch");
+        let (points, n) = x.dim();
+        assert!(
+            n == self.inputs && gradients.dim() == (points, n) && values.len() == points,
+            "batch: points of shape {:?}, values of {:?} and gradients of {:?} for {} inputs; give (points, inputs), \
+             (points) and (points, inputs)",
+            x.shape(),
+            values.shape(),
+            gradients.shape(),
+            self.inputs
+        );
+        super::points::run(self, x, values, gradients)
+    }
+
+    /// The lanes for points, if the function has no lanes of its own.
+    pub(super) fn points(&mut self) -> Option<&mut Batch<F>> {
+        if self.exact || !self.gradient.plan.is_scalar() {
+            return None;
+        }
+        let (graph, n) = (&self.gradient.graph, self.inputs);
+        let batch = self.more.points.get_or_insert_with(|| Batch::points(graph, n));
+        batch.set(n, &self.data);
+        Some(batch)
+    }
+}
+
+#[track_caller]
+fn check(operation: &str, what: &str, given: usize, expected: usize) {
+    assert!(given == expected, "{operation}: {given} numbers for {what}, where the program has {expected}");
+}
+
+/// Copies adjoints, which are sums that begin with 0: a plan that has a single term for one leaves the 0 out, and so
+/// may end with -0.
+#[inline]
+fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
+    for (to, &d) in to.iter_mut().zip(adjoints) {
+        *to = d + F::zero();
+    }
+}
+
+fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {
+    x.iter().all(|x| x.is_finite_throughout())
+}
+
+/// The plans so far, each with its groups, lanes and bytes: that of the gradient, or of the values of several outputs,
+/// and those of the derivatives that were asked for.
+impl<F: BaseFloat> fmt::Display for Program<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let More { values, forward, reverse, second, .. } = &self.more;
+        let first = if self.outputs() == 1 { "value and gradient" } else { "values" };
+        writeln!(f, "{first}: {}", self.gradient.plan)?;
+        for (name, runner) in [("values", values), ("jvp", forward), ("vjp", reverse), ("gradient and hvp", second)] {
+            if let Some(runner) = runner {
+                writeln!(f, "{name}: {}", runner.plan)?;
+            }
+        }
+        Ok(())
+    }
+}

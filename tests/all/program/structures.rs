@@ -1,0 +1,41 @@
+//! Functions with lanes of every kind of access to their operands, of random expressions.
+
+use wengert::hvp;
+
+use super::{Function, assert_like_tape, program};
+use crate::support::structures::Access::{Ring, Segments};
+use crate::support::structures::{ACCESSES, Structure, USES, expression, point};
+
+/// Every access with every use, few terms and many, recorded at one point and run at another.
+#[test]
+fn every_access_with_every_use() {
+    let mut count = 0;
+    for access in ACCESSES {
+        for of in USES {
+            for (terms, n) in [(1, 3), (5, 4), (9, 9), (100, 49), (340, 100)] {
+                let f = Structure { access, of, expression: expression(), terms };
+                let mut double = program(&f, &point(n, 0.0));
+                let single: Vec<f32> = point(n, 0.3).iter().map(|&x| x as f32).collect();
+                let mut single_program = program(&f, &single);
+                let case = || format!("{access:?} {of:?}, {terms} terms of {n} inputs");
+                for shift in [0.0, 1.1] {
+                    count += 1;
+                    assert_like_tape(&case, &mut double, &f, &point(n, shift), 1e-12);
+                }
+                let x: Vec<f32> = point(n, 1.1).iter().map(|&x| x as f32).collect();
+                assert_like_tape(&case, &mut single_program, &f, &x, 4e-4);
+                if terms <= 9 || matches!(access, Ring | Segments) && terms == 100 {
+                    let (x, v) = (point(n, 0.7), point(n, 2.0));
+                    let mut product = vec![0.0; n];
+                    double.hvp(&x, &v, &mut product).unwrap();
+                    let want = hvp(|x| f.call(x), &x, &v);
+                    let scale = want.iter().fold(1.0, |m: f64, x| m.max(x.abs()));
+                    for (got, want) in product.iter().zip(&want) {
+                        assert!((got - want).abs() <= 1e-11 * scale, "{}: hvp {got} {want}", case());
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(count, 9 * 10 * 5 * 2);
+}
