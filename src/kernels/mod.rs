@@ -24,12 +24,13 @@ mod reduce;
 mod triangular;
 mod window;
 
-pub(crate) use conv::Convolution;
-pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, take_sums, zip, zip_pullback};
+pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
+pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
 pub(crate) use reduce::{
-    Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, exponentials, fold, folds, moments, update, updates,
+    Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, dispatch_fold, dispatch_update, exponentials, fold,
+    folds, moments, precompiled_loop, update, updates,
 };
-pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};
+pub(crate) use window::{Windows, pool_greatest, pool_total, pull_greatest, pull_total};
 #[cfg(feature = "linalg")]
 pub(crate) use {
     cofactors::{cofactors, parity},

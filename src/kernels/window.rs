@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap};
 
 /// The positions of windows on an image. Each pair of lengths is for axis 0 (down) and axis 1 (across).
@@ -236,7 +237,7 @@ fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (
 }
 
 /// One number from the pixels of a window.
-pub(crate) trait Tally<F: Scalar>: Copy {
+trait Tally<F: Scalar>: Copy {
     /// The result for no pixel.
     fn start<L: Wrap<F>>(self) -> L;
     /// The result for the pixels of `a` and the pixel `x` together.
@@ -245,7 +246,7 @@ pub(crate) trait Tally<F: Scalar>: Copy {
 
 /// The largest pixel of a window. A number wins over NaN.
 #[derive(Clone, Copy)]
-pub(crate) struct Greatest;
+struct Greatest;
 
 impl<F: Scalar> Tally<F> for Greatest {
     #[inline(always)]
@@ -260,7 +261,7 @@ impl<F: Scalar> Tally<F> for Greatest {
 
 /// The sum of a window's pixels.
 #[derive(Clone, Copy)]
-pub(crate) struct Total;
+struct Total;
 
 impl<F: Scalar> Tally<F> for Total {
     #[inline(always)]
@@ -274,7 +275,7 @@ impl<F: Scalar> Tally<F> for Total {
 }
 
 /// Sets `out[window]` to the tally of the window, for every image in `x`.
-pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F]) {
+fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F]) {
     struct Run<'a, T, F> {
         tally: T,
         windows: Windows,
@@ -302,10 +303,23 @@ pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], o
     }
 }
 
-/// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`.
+precompiled! {
+/// The greatest pixel of each window: see [`pool`].
+pub(crate) fn pool_greatest<F>(windows: Windows, x: &[F], out: &mut [F]) {
+    pool(Greatest, windows, x, out);
+}
+
+/// The sum of each window's pixels: see [`pool`].
+pub(crate) fn pool_total<F>(windows: Windows, x: &[F], out: &mut [F]) {
+    pool(Total, windows, x, out);
+}
+
+/// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`. The values are
+/// those of x, y and dy.
 ///
 /// Pixels that tie share the cotangent of their window. `share` is memory, a zero for each window.
-pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
+pub(crate) fn pull_greatest<F>(windows: Windows, values: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
+    let [x, y, dy] = values;
     struct Run<'a, F> {
         windows: Windows,
         x: &'a [F],
@@ -356,7 +370,7 @@ pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], 
 }
 
 /// The pullback of the [`pool`] by [`Total`]: adds the cotangents `dy` to `dx`.
-pub(crate) fn pull_total<F: Scalar>(windows: Windows, dy: &[F], dx: &mut [F]) {
+pub(crate) fn pull_total<F>(windows: Windows, dy: &[F], dx: &mut [F]) {
     if dy.is_empty() {
         return;
     }
@@ -369,4 +383,5 @@ pub(crate) fn pull_total<F: Scalar>(windows: Windows, dy: &[F], dx: &mut [F]) {
             }
         },
     );
+}
 }

@@ -21,6 +21,7 @@ mod float;
 mod lane;
 mod length;
 pub(crate) mod macros;
+pub(crate) mod precompiled;
 pub(crate) mod real;
 pub(crate) mod rules;
 mod special;

@@ -2,12 +2,14 @@
 
 use super::record::{self, Entries, Progression, Record};
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 
+precompiled! {
 /// Sweeps consecutive records backward; `records[i]` must have the slot `first + i`.
 ///
 /// A zero cotangent adds nothing, even if a partial is infinite or NaN; a zero partial adds nothing, even if the
 /// cotangent is.
-pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F], first: usize) {
+pub(crate) fn sweep_records<F>(records: &[Record<F>], adjoints: &mut [F], first: usize) {
     assert!(records.is_empty() || first + records.len() <= adjoints.len());
     for (index, entries) in record::backward(records) {
         // SAFETY: `at` is called for the slot of a record and for parents of pairs, heads and cells. The slots of the
@@ -40,6 +42,7 @@ pub(crate) fn sweep_records<F: Scalar>(records: &[Record<F>], adjoints: &mut [F]
             }
         }
     }
+}
 }
 
 /// The adjoint of a slot.

@@ -12,6 +12,7 @@ use super::operation::{Adjoints, Cotangents, Op, Section, sections};
 use super::record::Record;
 use super::reverse::sweep_records;
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 
 /// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`.
 pub(crate) struct Scope<'t, 'env: 't, F: Scalar> {
@@ -82,8 +83,9 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
+precompiled! {
 /// Sweeps backward from slot `output` with the cotangent `seed`. The adjoints stay on the tape until it is cleared.
-pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
+pub(crate) fn backward<F>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
     tape.with_records(|records, ops| {
         let len = covered(ops, output);
         // Short buffers are simply zeroed: see M11 in docs/MEASUREMENTS.md. Debug builds always reuse memory, so that
@@ -105,6 +107,7 @@ pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mu
         adjoints.finish();
         slots
     })
+}
 }
 
 /// A longer buffer for [`backward_into`], if it needs one from this output.
@@ -152,8 +155,9 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     end.max(output + 1)
 }
 
+precompiled! {
 /// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
-fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
+fn run<F>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
     if ops.len() == 1 {
         // Scalar records alone: no pullback needs memory.
         return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
@@ -163,6 +167,7 @@ fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: 
             run_section(arena, &section, output, adjoints);
         }
     });
+}
 }
 
 /// Sweeps one section: its records at or below `output`, then its operation.

@@ -1,5 +1,6 @@
 //! Averages: of gradients over micro-batches, of weights over steps.
 
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap};
 use crate::params::{Params, ParamsGradient};
 
@@ -167,8 +168,9 @@ impl<F: Scalar> Ema<F> {
     }
 }
 
+precompiled! {
 /// yᵢ ← keep · yᵢ + share · xᵢ. If `keep` is 0, y is not read, so that a NaN in it does not survive.
-pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
+pub(crate) fn mix<F>(y: &mut [F], keep: F, x: &[F], share: F) {
     struct Mix<'a, F> {
         y: &'a mut [F],
         keep: F,
@@ -191,4 +193,5 @@ pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
         }
     }
     F::dispatch(Mix { y, keep, x, share });
+}
 }

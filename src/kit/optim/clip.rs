@@ -3,6 +3,7 @@
 use num_traits::ToPrimitive;
 
 use super::step::Bound;
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap, binade};
 use crate::params::TrainedRange;
 
@@ -63,8 +64,9 @@ fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<u
     (unit, squares(unit.recip()).sqrt())
 }
 
+precompiled! {
 /// Σ (xᵢ · scale)² in `f64`.
-fn squares<F: Scalar>(x: &[F], scale: f64) -> f64 {
+fn squares<F>(x: &[F], scale: f64) -> f64 {
     struct Squares<'a, F> {
         x: &'a [F],
         scale: f64,
@@ -91,4 +93,5 @@ fn squares<F: Scalar>(x: &[F], scale: f64) -> f64 {
     let mut sum = 0.0;
     F::dispatch(Squares { x, scale, sum: &mut sum });
     sum
+}
 }
