@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
+//! | `places` | copies and sums between layouts |
 //! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
 //! | `conv` | convolutions and their pullbacks |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
@@ -19,6 +20,7 @@
 mod cofactors;
 mod conv;
 mod elementwise;
+mod places;
 mod reduce;
 #[cfg(feature = "linalg")]
 mod triangular;
@@ -26,6 +28,7 @@ mod window;
 
 pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
 pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
+pub(crate) use places::{add, copy, gather, scatter_add};
 pub(crate) use reduce::{
     Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, dispatch_fold, dispatch_update, exponentials, fold,
     folds, moments, precompiled_loop, update, updates,

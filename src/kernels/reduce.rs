@@ -595,40 +595,40 @@ pub(crate) fn are_precise<F: Scalar>(mean: F, variance: F, epsilon: F::Base) -> 
 }
 
 precompiled! {
-/// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), a constant
-/// shift without tangents; e^(x - m) for each element; and the sum of these for each fibre.
-pub(crate) fn exponentials<F>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
-    struct Run<'a, F> {
-        fibers: Fibers,
-        x: &'a [F],
-        largest: &'a mut [F],
-        e: &'a mut [F],
-        total: &'a mut [F],
-    }
-    impl<F: Scalar> Kernel<F> for Run<'_, F> {
-        #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            // This many elements stay in the first-level cache from pass to pass (see M18 in docs/MEASUREMENTS.md).
-            const BLOCK: usize = 2048;
-            let Fibers { outer, n, inner } = self.fibers;
-            let step = (BLOCK / (n * inner).max(1)).max(1);
-            for from in (0..outer).step_by(step) {
-                let fibers = Fibers { outer: step.min(outer - from), n, inner };
-                let x = &self.x[from * n * inner..][..fibers.len()];
-                let e = &mut self.e[from * n * inner..][..fibers.len()];
-                let largest = &mut self.largest[from * inner..][..fibers.count()];
-                let total = &mut self.total[from * inner..][..fibers.count()];
-                run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
-                for m in &mut *largest {
-                    *m = F::from_base(m.to_base());
+    /// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), a constant
+    /// shift without tangents; e^(x - m) for each element; and the sum of these for each fibre.
+    pub(crate) fn exponentials<F>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
+        struct Run<'a, F> {
+            fibers: Fibers,
+            x: &'a [F],
+            largest: &'a mut [F],
+            e: &'a mut [F],
+            total: &'a mut [F],
+        }
+        impl<F: Scalar> Kernel<F> for Run<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                // This many elements stay in the first-level cache from pass to pass (see M18 in docs/MEASUREMENTS.md).
+                const BLOCK: usize = 2048;
+                let Fibers { outer, n, inner } = self.fibers;
+                let step = (BLOCK / (n * inner).max(1)).max(1);
+                for from in (0..outer).step_by(step) {
+                    let fibers = Fibers { outer: step.min(outer - from), n, inner };
+                    let x = &self.x[from * n * inner..][..fibers.len()];
+                    let e = &mut self.e[from * n * inner..][..fibers.len()];
+                    let largest = &mut self.largest[from * inner..][..fibers.count()];
+                    let total = &mut self.total[from * inner..][..fibers.count()];
+                    run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
+                    for m in &mut *largest {
+                        *m = F::from_base(m.to_base());
+                    }
+                    run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
+                    // All elements as one fibre, because fibres are often shorter than a vector register.
+                    run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
+                    run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
                 }
-                run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
-                // All elements as one fibre, because fibres are often shorter than a vector register.
-                run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
-                run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
             }
         }
+        F::dispatch(Run { fibers, x, largest, e, total });
     }
-    F::dispatch(Run { fibers, x, largest, e, total });
-}
 }

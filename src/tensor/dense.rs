@@ -3,12 +3,12 @@
 use ndarray::{Ix1, Ix2};
 
 use super::handle::Tensor;
-use super::products::{Matrix, pull_product};
+use super::products::{Matrix, multiply, pull_product};
 use crate::kernels;
 use crate::kernels::{Fibers, Sum, UnaryLoops};
 use crate::number::precompiled::precompiled;
 use crate::number::{Scalar, rules};
-use crate::slices::gemm::{MatMut, Store, matmul};
+use crate::slices::gemm::Store;
 use crate::tape::{OperationKind, Tape};
 
 /// An activation function of [`Tensor::dense`], applied to each element: functions of the [table](crate::rules).
@@ -133,7 +133,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         if !values.is_empty() {
             let b = b.to_slice(tape, operation);
             values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Store::Add);
+            multiply(x, w, values, Store::Add);
         }
         let (z, y) = activation.apply(tape, values);
         let constant = x.is_constant() && w.is_constant() && b.is_constant();
