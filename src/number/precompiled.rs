@@ -8,9 +8,14 @@ use std::any::Any;
 
 /// Defines functions over numbers of a tape, which are compiled here for `f32` and `f64`.
 ///
+/// A panic in the body shows a line of this crate: what may be the caller's mistake is checked in front of the call.
+///
 /// Each is written as `fn name<F>(argument: Type, ...) -> Type { body }`; a type may name `F`, and elide lifetimes.
 macro_rules! precompiled {
-    ($( $(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block )+) => { $(
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$F:ident>($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    )+) => { $(
         $(#[$meta])*
         #[inline]
         $vis fn $name<$F: $crate::number::Scalar>($($argument: $type),*) $(-> $result)? {
