@@ -319,7 +319,6 @@ precompiled! {
     ///
     /// Pixels that tie share the cotangent of their window. `share` is memory, a zero for each window.
     pub(crate) fn pull_greatest<F>(windows: Windows, values: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
-        let [x, y, dy] = values;
         struct Run<'a, F> {
             windows: Windows,
             x: &'a [F],
@@ -364,6 +363,7 @@ precompiled! {
                 );
             }
         }
+        let [x, y, dy] = values;
         if !y.is_empty() {
             F::dispatch(Run { windows, x, y, dy, dx, share });
         }
