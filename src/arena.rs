@@ -1,8 +1,9 @@
 //! The memory of a tape's values and pullbacks, and of the temporaries of a sweep: [`Arena`].
 
+use std::any::Any;
 use std::fmt;
 
-use bumpalo::Bump;
+use bumpalo::{AllocErr, Bump};
 
 /// bumpalo's arena, which never moves its contents.
 ///
@@ -34,16 +35,16 @@ impl Arena {
     /// memory for them.
     #[inline]
     #[track_caller]
-    pub(crate) fn values<T: Copy>(&self, operation: &str, shape: &[usize], fill: T) -> &mut [T] {
+    pub(crate) fn values<T: Copy + 'static>(&self, operation: &str, shape: &[usize], fill: T) -> &mut [T] {
         self.filled(operation, shape, count(operation, shape), fill)
     }
 
     /// Same as [`values`](Self::values), but of a shape with this [`count`].
     #[inline]
     #[track_caller]
-    pub(crate) fn filled<T: Copy>(&self, operation: &str, shape: &[usize], len: usize, fill: T) -> &mut [T] {
+    pub(crate) fn filled<T: Copy + 'static>(&self, operation: &str, shape: &[usize], len: usize, fill: T) -> &mut [T] {
         request();
-        match self.bump.try_alloc_slice_fill_copy(len, fill) {
+        match fill_copy(&self.bump, len, fill) {
             Ok(values) => values,
             Err(_) => refuse(format_args!("{operation}: an array of shape {shape:?}"), len, size_of::<T>()),
         }
@@ -51,9 +52,9 @@ impl Arena {
 
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &mut [T] {
+    pub(crate) fn alloc_slice_fill_copy<T: Copy + 'static>(&self, len: usize, value: T) -> &mut [T] {
         request();
-        match self.bump.try_alloc_slice_fill_copy(len, value) {
+        match fill_copy(&self.bump, len, value) {
             Ok(slice) => slice,
             Err(_) => refuse("an array", len, size_of::<T>()),
         }
@@ -117,6 +118,19 @@ impl Arena {
     /// The number of bytes in use. Free room at the end of the last chunk is not in use.
     pub(crate) fn used_bytes(&self) -> usize {
         self.bump.allocated_bytes() - self.bump.chunk_capacity()
+    }
+}
+
+/// `len` times `value`. The loops of `f32` and `f64` are compiled in this crate: see `number::precompiled`.
+#[inline]
+fn fill_copy<T: Copy + 'static>(bump: &Bump, len: usize, value: T) -> Result<&mut [T], AllocErr> {
+    type Fill<T> = fn(&Bump, usize, T) -> Result<&mut [T], AllocErr>;
+    static F32: Fill<f32> = Bump::try_alloc_slice_fill_copy;
+    static F64: Fill<f64> = Bump::try_alloc_slice_fill_copy;
+    let compiled = [&F32 as &dyn Any, &F64].into_iter().find_map(<dyn Any>::downcast_ref::<Fill<T>>);
+    match compiled {
+        Some(fill) => fill(bump, len, value),
+        None => bump.try_alloc_slice_fill_copy(len, value),
     }
 }
 

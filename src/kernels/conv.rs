@@ -8,6 +8,7 @@ use crate::arena::Arena;
 use crate::kernels::elementwise::take_sums;
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 use crate::slices::BLOCK;
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 
@@ -31,6 +32,23 @@ pub(crate) struct Convolution {
     pub(crate) outputs: usize,
 }
 
+precompiled! {
+    /// The convolution y = x * w of images and kernels.
+    pub(crate) fn convolve<F>(convolution: Convolution, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
+        convolution.forward(arena, x, w, y);
+    }
+
+    /// The pullback of a convolution to the kernels: dw += the correlation of x with dy.
+    pub(crate) fn pull_kernel<F>(convolution: Convolution, arena: &Arena, x: &[F], dy: &[F], dw: &mut [F]) {
+        convolution.pull_kernel(arena, x, dy, dw);
+    }
+
+    /// The pullback of a convolution to the images: dx += dy * wᵀ, the transposed convolution.
+    pub(crate) fn pull_image<F>(convolution: Convolution, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F]) {
+        convolution.pull_image(arena, w, dy, dx);
+    }
+}
+
 /// A part of a convolution: one group, and either all output rows of several samples or some output rows of one sample.
 #[derive(Clone)]
 struct Block {
@@ -40,8 +58,8 @@ struct Block {
 }
 
 impl Convolution {
-    /// The convolution y = x * w of images and kernels.
-    pub(crate) fn forward<F: Scalar>(self, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
+    /// See [`convolve`].
+    fn forward<F: Scalar>(self, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         for block in self.blocks() {
@@ -59,8 +77,8 @@ impl Convolution {
         }
     }
 
-    /// The pullback to the kernels: dw += the correlation of x with dy.
-    pub(crate) fn pull_kernel<F: Scalar>(self, arena: &Arena, x: &[F], dy: &[F], dw: &mut [F]) {
+    /// See [`pull_kernel`].
+    fn pull_kernel<F: Scalar>(self, arena: &Arena, x: &[F], dy: &[F], dw: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         let size = self.kernel_size();
@@ -81,8 +99,8 @@ impl Convolution {
         take_sums(part, dw);
     }
 
-    /// The pullback to the images: dx += dy * wᵀ, the transposed convolution.
-    pub(crate) fn pull_image<F: Scalar>(self, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F]) {
+    /// See [`pull_image`].
+    fn pull_image<F: Scalar>(self, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F]) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         for block in self.blocks() {

@@ -1,7 +1,10 @@
 //! Elementwise kernels over the rules of the table: values and pullbacks.
 
-use crate::number::rules::{BinaryRule, UnaryRule};
-use crate::number::{Kernel, Scalar, Wrap};
+use crate::arena::Arena;
+use crate::number::precompiled::precompiled;
+use crate::number::rules::{self, BinaryRule, UnaryRule};
+use crate::number::table::for_each_row;
+use crate::number::{Kernel, Real, Scalar, Wrap};
 use crate::slices::{BLOCK, Cascade, Layout, LongSum, Walk, place};
 
 /// outᵢ = f(outᵢ, xᵢ) for slices of one length. Pass an `#[inline(always)]` closure.
@@ -26,8 +29,106 @@ fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, 
     }
 }
 
-/// yᵢ = rule(xᵢ).
-pub(crate) fn map<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &mut [F]) {
+/// The loops over tensors of a rule of one operand.
+///
+/// Those of common rows of the table are [`precompiled`].
+pub(crate) trait UnaryLoops<F: Scalar>: UnaryRule<F::Base> {
+    /// yᵢ = rule(xᵢ).
+    fn map(self, x: &[F], y: &mut [F]) {
+        map(self, x, y);
+    }
+    /// dxᵢ += dyᵢ · rule'(xᵢ, yᵢ).
+    fn map_pullback(self, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+        map_pullback(self, x, y, dy, dx);
+    }
+}
+
+/// The loops over tensors of a rule of two operands. Those of operators are [`precompiled`].
+pub(crate) trait BinaryLoops<F: Scalar>: BinaryRule<F::Base> {
+    /// zᵢ = rule(aᵢ, bᵢ) over `shape`. `z` is contiguous; a and b may be broadcast.
+    fn zip(self, shape: &[usize], a: Strided<'_, F>, b: Strided<'_, F>, z: &mut [F]) {
+        zip(self, shape, a, b, z);
+    }
+    /// daᵢ += dzᵢ · ∂rule/∂a over the shape, and the same for b.
+    ///
+    /// `shifts` has a shift for each operand, or `None` if the operand gets no cotangent. `adjoints[shift + p]` is the
+    /// adjoint of the operand's element at place p; that of a broadcast element receives the sum. The operands may share
+    /// adjoints. `arena` has memory for the sums of blocks.
+    fn zip_pullback(self, zipped: Zipped<'_, F>, adjoints: &mut [F], shifts: [Option<usize>; 2], arena: &Arena) {
+        zip_pullback(self, zipped, adjoints, shifts, arena);
+    }
+}
+
+/// The loops of each row. Those of common rows are precompiled: all of them would be most of what the crate compiles.
+macro_rules! loops {
+    (
+        unary std { $( $(#[doc = $sdoc:literal])+ fn $sname:ident $sarguments:tt -> $sy:ident $srow:tt )+ }
+        unary own { $( $(#[doc = $doc:literal])+ fn $name:ident $arguments:tt -> $y:ident $row:tt )+ }
+        binary std { $( $(#[doc = $bsdoc:literal])+ fn $bsname:ident $bsarguments:tt -> $bsz:ident $bsrow:tt )+ }
+        binary own { $( $(#[doc = $bdoc:literal])+ fn $bname:ident $barguments:tt -> $bz:ident $brow:tt )+ }
+        unary operator { fn $nname:ident $narguments:tt -> $ny:ident $nrow:tt }
+        binary operators { $( fn $oname:ident $oarguments:tt -> $oz:ident $orow:tt )+ }
+    ) => {
+        $( impl<F: Scalar> UnaryLoops<F> for rules::$sname<F::Base> { loops! { @unary $sname } } )+
+        $( impl<F: Scalar> UnaryLoops<F> for rules::$name<F::Base> { loops! { @unary $name } } )+
+        impl<F: Scalar> UnaryLoops<F> for rules::$nname<F::Base> { loops! { @unary $nname } }
+        $( impl<F: Scalar> BinaryLoops<F> for rules::$bsname { loops! { @binary $bsname } } )+
+        $( impl<F: Scalar> BinaryLoops<F> for rules::$bname { loops! { @binary $bname } } )+
+        $( impl<F: Scalar> BinaryLoops<F> for rules::$oname { loops! { @binary $oname } } )+
+    };
+    (@unary abs) => { loops! { @map abs } };
+    (@unary exp) => { loops! { @map exp } };
+    (@unary ln) => { loops! { @map ln } };
+    (@unary neg) => { loops! { @map neg } };
+    (@unary relu) => { loops! { @map relu } };
+    (@unary sigmoid) => { loops! { @map sigmoid } };
+    (@unary sqrt) => { loops! { @map sqrt } };
+    (@unary square) => { loops! { @map square } };
+    (@unary tanh) => { loops! { @map tanh } };
+    (@unary $other:ident) => {};
+    (@binary add) => { loops! { @zip add } };
+    (@binary sub) => { loops! { @zip sub } };
+    (@binary mul) => { loops! { @zip mul } };
+    (@binary div) => { loops! { @zip div } };
+    (@binary $other:ident) => {};
+    (@map $name:ident) => {
+        fn map(self, x: &[F], y: &mut [F]) {
+            precompiled! {
+                fn run<F>(rule: rules::$name<<F as Real>::Base>, x: &[F], y: &mut [F]) { map(rule, x, y); }
+            }
+            run(self, x, y);
+        }
+        fn map_pullback(self, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+            precompiled! {
+                fn run<F>(rule: rules::$name<<F as Real>::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+                    map_pullback(rule, x, y, dy, dx);
+                }
+            }
+            run(self, x, y, dy, dx);
+        }
+    };
+    (@zip $name:ident) => {
+        fn zip(self, shape: &[usize], a: Strided<'_, F>, b: Strided<'_, F>, z: &mut [F]) {
+            precompiled! {
+                fn run<F>(shape: &[usize], a: Strided<'_, F>, b: Strided<'_, F>, z: &mut [F]) {
+                    zip(rules::$name, shape, a, b, z);
+                }
+            }
+            run(shape, a, b, z);
+        }
+        fn zip_pullback(self, zipped: Zipped<'_, F>, adjoints: &mut [F], shifts: [Option<usize>; 2], arena: &Arena) {
+            precompiled! {
+                fn run<F>(zipped: Zipped<'_, F>, adjoints: &mut [F], shifts: [Option<usize>; 2], arena: &Arena) {
+                    zip_pullback(rules::$name, zipped, adjoints, shifts, arena);
+                }
+            }
+            run(zipped, adjoints, shifts, arena);
+        }
+    };
+}
+for_each_row!(loops);
+
+fn map<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &mut [F]) {
     struct Map<'a, F, R> {
         rule: R,
         x: &'a [F],
@@ -65,8 +166,7 @@ pub(crate) fn map_in_place<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &mut [F]
     F::dispatch(Map { rule, x });
 }
 
-/// dxᵢ += dyᵢ · rule'(xᵢ, yᵢ).
-pub(crate) fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
     struct Pull<'a, F, R> {
         rule: R,
         x: &'a [F],
@@ -89,7 +189,7 @@ pub(crate) fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y:
     F::dispatch(Pull { rule, x, y, dy, dx });
 }
 
-/// One operand of [`zip`].
+/// One operand of [`BinaryLoops::zip`].
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a, F> {
     pub(crate) data: &'a [F],
@@ -196,14 +296,7 @@ fn for_each_chunk<F: Scalar>(
     }
 }
 
-/// zᵢ = rule(aᵢ, bᵢ) over `shape`. `z` is contiguous; a and b may be broadcast.
-pub(crate) fn zip<F: Scalar>(
-    rule: impl BinaryRule<F::Base>,
-    shape: &[usize],
-    a: Strided<'_, F>,
-    b: Strided<'_, F>,
-    z: &mut [F],
-) {
+fn zip<F: Scalar>(rule: impl BinaryRule<F::Base>, shape: &[usize], a: Strided<'_, F>, b: Strided<'_, F>, z: &mut [F]) {
     struct Zip<'a, F, R> {
         rule: R,
         pairs: &'a Pairs,
@@ -251,7 +344,7 @@ pub(crate) fn zip<F: Scalar>(
     F::dispatch(Zip { rule, pairs: &Pairs::new(shape, a, b), a: a.data, b: b.data, z });
 }
 
-/// The inputs of [`zip_pullback`]: the operands and the result of [`zip`], and the result's cotangent.
+/// The inputs of [`BinaryLoops::zip_pullback`]: the operands and the result of [`BinaryLoops::zip`], and the result's cotangent.
 #[derive(Clone, Copy)]
 pub(crate) struct Zipped<'a, F> {
     pub(crate) shape: &'a [usize],
@@ -261,7 +354,7 @@ pub(crate) struct Zipped<'a, F> {
     pub(crate) dz: &'a [F],
 }
 
-/// The pullback of one pair of walks: see [`zip_pullback`].
+/// The pullback of one pair of walks: see [`BinaryLoops::zip_pullback`].
 struct PairPull<'a, F, R> {
     rule: R,
     pairs: &'a Pairs,
@@ -359,17 +452,12 @@ impl<F: Scalar, R: BinaryRule<F::Base>> PairPull<'_, F, R> {
     }
 }
 
-/// daᵢ += dzᵢ · ∂rule/∂a over the shape, and the same for b.
-///
-/// `shifts` has a shift for each operand, or `None` if the operand gets no cotangent. `adjoints[shift + p]` is the
-/// adjoint of the operand's element at place p; that of a broadcast element receives the sum. The operands may share
-/// adjoints. `zeros` gives memory for the sums of blocks.
-pub(crate) fn zip_pullback<'m, F: Scalar>(
+fn zip_pullback<F: Scalar>(
     rule: impl BinaryRule<F::Base>,
     zipped: Zipped<'_, F>,
     adjoints: &mut [F],
     mut shifts: [Option<usize>; 2],
-    zeros: impl Fn(usize) -> &'m mut [F],
+    arena: &Arena,
 ) {
     let Zipped { shape, a, b, z, dz } = zipped;
     let (pairs, [a, b], reaches) = (Pairs::new(shape, a, b), [a.data, b.data], [a.layout, b.layout]);
@@ -378,7 +466,7 @@ pub(crate) fn zip_pullback<'m, F: Scalar>(
     for side in (0..2).filter(|&side| len > BLOCK && steps[side] == 0) {
         let Some(shift) = shifts[side].take() else { continue };
         let reach = reaches[side].reach(shape);
-        let (low, high) = zeros(2 * reach.len()).split_at_mut(reach.len());
+        let (low, high) = arena.alloc_slice_fill_copy(2 * reach.len(), F::zero()).split_at_mut(reach.len());
         let size = z.len() / len;
         let mut own = [None; 2];
         own[side] = Some(0_usize.wrapping_sub(reach.start));
@@ -398,10 +486,12 @@ pub(crate) fn zip_pullback<'m, F: Scalar>(
     }
 }
 
-/// Adds the sums `from` to `to` and sets them to 0.
-pub(crate) fn take_sums<F: Scalar>(from: &mut [F], to: &mut [F]) {
-    for (from, to) in from.iter_mut().zip(to) {
-        *to += std::mem::replace(from, F::zero());
+precompiled! {
+    /// Adds the sums `from` to `to` and sets them to 0.
+    pub(crate) fn take_sums<F>(from: &mut [F], to: &mut [F]) {
+        for (from, to) in from.iter_mut().zip(to) {
+            *to += std::mem::replace(from, F::zero());
+        }
     }
 }
 
@@ -414,13 +504,13 @@ fn plus<F: Scalar>(mut a: [F; TILE], b: [F; TILE]) -> [F; TILE] {
     a
 }
 
-/// The value of one element of [`zip`].
+/// The value of one element of [`BinaryLoops::zip`].
 #[inline(always)]
 fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
     rule.eval(L::wrap(a), L::wrap(b)).unwrap()
 }
 
-/// The contribution of one element to [`zip_pullback`].
+/// The contribution of one element to [`BinaryLoops::zip_pullback`].
 #[inline(always)]
 fn pull<L: Wrap<F>, F: Scalar, R>(partial: impl Fn(R, L, L, L) -> L, rule: R, [a, b, z]: [F; 3], dz: F) -> F {
     L::wrap(dz).gated_mul(partial(rule, L::wrap(a), L::wrap(b), L::wrap(z))).unwrap()

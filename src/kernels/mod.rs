@@ -8,6 +8,7 @@
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
 //! | `jet` | maps of values with their first and second derivatives along a line, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
+//! | `places` | copies and sums between layouts |
 //! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
 //! | `conv` | convolutions and their pullbacks |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
@@ -21,18 +22,21 @@ mod cofactors;
 mod conv;
 mod elementwise;
 mod jet;
+mod places;
 mod reduce;
 #[cfg(feature = "linalg")]
 mod triangular;
 mod window;
 
-pub(crate) use conv::Convolution;
-pub(crate) use elementwise::{Strided, Zipped, map, map_in_place, map_pullback, take_sums, zip, zip_pullback};
+pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
+pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
 pub(crate) use jet::{Jet, jet, jet_pullback, jet_pullback_first, jet_pullback_second};
+pub(crate) use places::{add, copy, gather, scatter_add};
 pub(crate) use reduce::{
-    Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, exponentials, fold, folds, moments, update, updates,
+    Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, dispatch_fold, dispatch_update, exponentials, fold,
+    folds, moments, precompiled_loop, update, updates,
 };
-pub(crate) use window::{Greatest, Total, Windows, pool, pull_greatest, pull_total};
+pub(crate) use window::{Windows, pool_greatest, pool_total, pull_greatest, pull_total};
 #[cfg(feature = "linalg")]
 pub(crate) use {
     cofactors::{cofactors, parity},

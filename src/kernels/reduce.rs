@@ -6,6 +6,7 @@
 
 use num_traits::{Float, One, Zero};
 
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Real, Scalar, Wrap, binade, gap};
 use crate::slices::{BLOCK, Cascade};
 
@@ -64,16 +65,35 @@ pub(crate) trait Fold<F: Scalar, const M: usize>: Copy {
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
         a + b
     }
+    /// The loop of [`fold`]; that of a common fold is precompiled.
+    fn fold(self, fibers: Fibers, x: [&[F]; M], given: Option<&[F]>, out: &mut [F]) {
+        dispatch_fold(self, fibers, x, given, out);
+    }
 }
 
 /// The new value of an element of `out`, from the old value, the elements of M arrays of the same shape, and K numbers
 /// of the fibre.
 pub(crate) trait FiberUpdate<F: Scalar, const M: usize, const K: usize>: Copy {
     fn update<L: Wrap<F>>(self, out: L, x: [L; M], given: [L; K]) -> L;
+    /// The loop of [`update`]; that of a common update is precompiled.
+    fn update_all(self, fibers: Fibers, out: &mut [F], x: [&[F]; M], given: [&[F]; K]) {
+        dispatch_update(self, fibers, out, x, given);
+    }
 }
 
 /// Sets `out[fibre]` to the fold over the fibre. `given` has a number for each fibre; `None` means zeros.
 pub(crate) fn fold<F: Scalar, const M: usize>(
+    fold: impl Fold<F, M>,
+    fibers: Fibers,
+    x: [&[F]; M],
+    given: Option<&[F]>,
+    out: &mut [F],
+) {
+    fold.fold(fibers, x, given, out);
+}
+
+/// [`fold`], compiled where it is called.
+pub(crate) fn dispatch_fold<F: Scalar, const M: usize>(
     fold: impl Fold<F, M>,
     fibers: Fibers,
     x: [&[F]; M],
@@ -98,6 +118,17 @@ pub(crate) fn fold<F: Scalar, const M: usize>(
 
 /// Updates every element of `out`.
 pub(crate) fn update<F: Scalar, const M: usize, const K: usize>(
+    update: impl FiberUpdate<F, M, K>,
+    fibers: Fibers,
+    out: &mut [F],
+    x: [&[F]; M],
+    given: [&[F]; K],
+) {
+    update.update_all(fibers, out, x, given);
+}
+
+/// [`update`], compiled where it is called.
+pub(crate) fn dispatch_update<F: Scalar, const M: usize, const K: usize>(
     update: impl FiberUpdate<F, M, K>,
     fibers: Fibers,
     out: &mut [F],
@@ -400,12 +431,52 @@ fn update_run<F: Scalar, L: Wrap<F>, const M: usize>(out: &mut [F], x: [&[F]; M]
     }
 }
 
+/// The loop of a fold of M arrays, or of an update by M arrays and K numbers of each fibre, compiled here if the first
+/// word says so.
+macro_rules! precompiled_loop {
+    (() $($_loop:tt)*) => {};
+    ((precompiled) fold $F:ident, $M:literal, $Fold:ty) => {
+        fn fold(self, fibers: $crate::kernels::Fibers, x: [&[$F]; $M], given: Option<&[$F]>, out: &mut [$F]) {
+            $crate::number::precompiled::precompiled! {
+                fn run<$F>(
+                    fold: $Fold,
+                    fibers: $crate::kernels::Fibers,
+                    x: [&[$F]; $M],
+                    given: Option<&[$F]>,
+                    out: &mut [$F],
+                ) {
+                    $crate::kernels::dispatch_fold(fold, fibers, x, given, out);
+                }
+            }
+            run(self, fibers, x, given, out);
+        }
+    };
+    ((precompiled) update $F:ident, $M:literal, $K:literal, $Update:ty) => {
+        fn update_all(self, fibers: $crate::kernels::Fibers, out: &mut [$F], x: [&[$F]; $M], given: [&[$F]; $K]) {
+            $crate::number::precompiled::precompiled! {
+                fn run<$F>(
+                    update: $Update,
+                    fibers: $crate::kernels::Fibers,
+                    out: &mut [$F],
+                    x: [&[$F]; $M],
+                    given: [&[$F]; $K],
+                ) {
+                    $crate::kernels::dispatch_update(update, fibers, out, x, given);
+                }
+            }
+            run(self, fibers, out, x, given);
+        }
+    };
+}
+pub(crate) use precompiled_loop;
+
 /// Defines folds.
 ///
 /// Each has the form `struct Name<M>: plain` (the term is the element) or `struct Name<M>: term |[x], given| term`.
-/// Terms are added, unless `, from start, |a, b| join` follows.
+/// Terms are added, unless `, from start, |a, b| join` follows. The loop of `struct Name<M> precompiled: ..` is compiled in
+/// this crate.
 macro_rules! folds {
-    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident<$M:literal>: $term:tt $(|$x:pat_param, $given:pat_param| $body:expr)? $(, from $start:expr, |$a:ident, $b:ident| $join:expr)?; )+) => { $(
+    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident<$M:literal> $($precompiled:ident)?: $term:tt $(|$x:pat_param, $given:pat_param| $body:expr)? $(, from $start:expr, |$a:ident, $b:ident| $join:expr)?; )+) => { $(
         $( #[doc = $doc] )+
         #[derive(Clone, Copy)]
         $vis struct $name;
@@ -417,6 +488,7 @@ macro_rules! folds {
                 #[inline(always)]
                 fn join<L: $crate::number::Wrap<F>>(self, $a: L, $b: L) -> L { $join }
             )?
+            $crate::kernels::precompiled_loop! { ($($precompiled)?) fold F, $M, $name }
         }
     )+ };
     (@term $M:literal plain) => {
@@ -433,9 +505,10 @@ pub(crate) use folds;
 
 /// Defines updates.
 ///
-/// Each has the form `struct Name<M, K>, |out, [x], [given]| new`, or `struct Name(scale)<M, K>, ...` with a constant.
+/// Each has the form `struct Name<M, K>, |out, [x], [given]| new`, or `struct Name(scale)<M, K>, ...` with a constant. `precompiled`
+/// stands behind M and K as in [`folds`].
 macro_rules! updates {
-    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal>, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
+    ($( $(#[doc = $doc:literal])+ $vis:vis struct $name:ident $(($scale:ident))? <$M:literal, $K:literal> $($precompiled:ident)?, |$out:pat_param, $x:pat_param, $given:pat_param| $new:expr; )+) => { $(
         $crate::kernels::updates! { @struct [$($doc)+] $vis $name $($scale)? }
         impl<F: $crate::number::Scalar> $crate::kernels::FiberUpdate<F, $M, $K> for $crate::kernels::updates!(@type $name $($scale)?) {
             #[inline(always)]
@@ -443,6 +516,7 @@ macro_rules! updates {
                 $( let $scale = <L as $crate::number::Wrap<F>>::wrap(self.0); )?
                 $new
             }
+            $crate::kernels::precompiled_loop! { ($($precompiled)?) update F, $M, $K, $crate::kernels::updates!(@type $name $($scale)?) }
         }
     )+ };
     (@struct [$($doc:literal)+] $vis:vis $name:ident) => { $( #[doc = $doc] )+ #[derive(Clone, Copy)] $vis struct $name; };
@@ -454,7 +528,7 @@ pub(crate) use updates;
 
 folds! {
     /// The sum Σx.
-    pub(crate) struct Sum<1>: plain;
+    pub(crate) struct Sum<1> precompiled: plain;
     /// Σ(x - centre)
     struct Deviation<1>: term |[x], center| x - center;
     /// Σx²
@@ -465,7 +539,7 @@ folds! {
 
 updates! {
     /// Each element divided by the number of its fibre.
-    pub(crate) struct Divide<0, 1>, |x, [], [divisor]| x / divisor;
+    pub(crate) struct Divide<0, 1> precompiled, |x, [], [divisor]| x / divisor;
     /// x - m, where m is the number of the fibre.
     struct Shift<1, 1>, |_, [x], [m]| gap(x, m);
     /// The exponential e^x.
@@ -520,39 +594,41 @@ pub(crate) fn are_precise<F: Scalar>(mean: F, variance: F, epsilon: F::Base) -> 
     used >= least && used.is_finite() && variance >= mean * mean * spread
 }
 
-/// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), a constant
-/// shift without tangents; e^(x - m) for each element; and the sum of these for each fibre.
-pub(crate) fn exponentials<F: Scalar>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
-    struct Run<'a, F> {
-        fibers: Fibers,
-        x: &'a [F],
-        largest: &'a mut [F],
-        e: &'a mut [F],
-        total: &'a mut [F],
-    }
-    impl<F: Scalar> Kernel<F> for Run<'_, F> {
-        #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            // This many elements stay in the first-level cache from pass to pass (see M18 in docs/MEASUREMENTS.md).
-            const BLOCK: usize = 2048;
-            let Fibers { outer, n, inner } = self.fibers;
-            let step = (BLOCK / (n * inner).max(1)).max(1);
-            for from in (0..outer).step_by(step) {
-                let fibers = Fibers { outer: step.min(outer - from), n, inner };
-                let x = &self.x[from * n * inner..][..fibers.len()];
-                let e = &mut self.e[from * n * inner..][..fibers.len()];
-                let largest = &mut self.largest[from * inner..][..fibers.count()];
-                let total = &mut self.total[from * inner..][..fibers.count()];
-                run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
-                for m in &mut *largest {
-                    *m = F::from_base(m.to_base());
+precompiled! {
+    /// The parts of a softmax or log-sum-exp: the largest element m of each fibre (-inf for an empty fibre), a constant
+    /// shift without tangents; e^(x - m) for each element; and the sum of these for each fibre.
+    pub(crate) fn exponentials<F>(fibers: Fibers, x: &[F], largest: &mut [F], e: &mut [F], total: &mut [F]) {
+        struct Run<'a, F> {
+            fibers: Fibers,
+            x: &'a [F],
+            largest: &'a mut [F],
+            e: &'a mut [F],
+            total: &'a mut [F],
+        }
+        impl<F: Scalar> Kernel<F> for Run<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                // This many elements stay in the first-level cache from pass to pass (see M18 in docs/MEASUREMENTS.md).
+                const BLOCK: usize = 2048;
+                let Fibers { outer, n, inner } = self.fibers;
+                let step = (BLOCK / (n * inner).max(1)).max(1);
+                for from in (0..outer).step_by(step) {
+                    let fibers = Fibers { outer: step.min(outer - from), n, inner };
+                    let x = &self.x[from * n * inner..][..fibers.len()];
+                    let e = &mut self.e[from * n * inner..][..fibers.len()];
+                    let largest = &mut self.largest[from * inner..][..fibers.count()];
+                    let total = &mut self.total[from * inner..][..fibers.count()];
+                    run_fold::<F, L, 1, _>(Largest, fibers, [x], None, largest);
+                    for m in &mut *largest {
+                        *m = F::from_base(m.to_base());
+                    }
+                    run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
+                    // All elements as one fibre, because fibres are often shorter than a vector register.
+                    run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
+                    run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
                 }
-                run_update::<F, L, 1, 1>(Shift, fibers, e, [x], [largest]);
-                // All elements as one fibre, because fibres are often shorter than a vector register.
-                run_update::<F, L, 0, 0>(Exp, Fibers::whole(e.len()), e, [], []);
-                run_fold::<F, L, 1, _>(Sum, fibers, [e], None, total);
             }
         }
+        F::dispatch(Run { fibers, x, largest, e, total });
     }
-    F::dispatch(Run { fibers, x, largest, e, total });
 }

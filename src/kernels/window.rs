@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap};
 
 /// The positions of windows on an image. Each pair of lengths is for axis 0 (down) and axis 1 (across).
@@ -236,7 +237,7 @@ fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (
 }
 
 /// One number from the pixels of a window.
-pub(crate) trait Tally<F: Scalar>: Copy {
+trait Tally<F: Scalar>: Copy {
     /// The result for no pixel.
     fn start<L: Wrap<F>>(self) -> L;
     /// The result for the pixels of `a` and the pixel `x` together.
@@ -245,7 +246,7 @@ pub(crate) trait Tally<F: Scalar>: Copy {
 
 /// The largest pixel of a window. A number wins over NaN.
 #[derive(Clone, Copy)]
-pub(crate) struct Greatest;
+struct Greatest;
 
 impl<F: Scalar> Tally<F> for Greatest {
     #[inline(always)]
@@ -260,7 +261,7 @@ impl<F: Scalar> Tally<F> for Greatest {
 
 /// The sum of a window's pixels.
 #[derive(Clone, Copy)]
-pub(crate) struct Total;
+struct Total;
 
 impl<F: Scalar> Tally<F> for Total {
     #[inline(always)]
@@ -274,7 +275,7 @@ impl<F: Scalar> Tally<F> for Total {
 }
 
 /// Sets `out[window]` to the tally of the window, for every image in `x`.
-pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F]) {
+fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F]) {
     struct Run<'a, T, F> {
         tally: T,
         windows: Windows,
@@ -302,71 +303,85 @@ pub(crate) fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], o
     }
 }
 
-/// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`.
-///
-/// Pixels that tie share the cotangent of their window. `share` is memory, a zero for each window.
-pub(crate) fn pull_greatest<F: Scalar>(windows: Windows, [x, y, dy]: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
-    struct Run<'a, F> {
-        windows: Windows,
-        x: &'a [F],
-        y: &'a [F],
-        dy: &'a [F],
-        dx: &'a mut [F],
-        share: &'a mut [F],
+precompiled! {
+    /// The greatest pixel of each window: see [`pool`].
+    pub(crate) fn pool_greatest<F>(windows: Windows, x: &[F], out: &mut [F]) {
+        pool(Greatest, windows, x, out);
     }
-    /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels count as greatest.
-    #[inline(always)]
-    fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
-        if x == y || y.is_nan() { amount } else { F::zero() }
+
+    /// The sum of each window's pixels: see [`pool`].
+    pub(crate) fn pool_total<F>(windows: Windows, x: &[F], out: &mut [F]) {
+        pool(Total, windows, x, out);
     }
-    impl<F: Scalar> Kernel<F> for Run<'_, F> {
+
+    /// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`. The values are
+    /// those of x, y and dy.
+    ///
+    /// Pixels that tie share the cotangent of their window. `share` is memory, a zero for each window.
+    pub(crate) fn pull_greatest<F>(windows: Windows, values: [&[F]; 3], dx: &mut [F], share: &mut [F]) {
+        struct Run<'a, F> {
+            windows: Windows,
+            x: &'a [F],
+            y: &'a [F],
+            dy: &'a [F],
+            dx: &'a mut [F],
+            share: &'a mut [F],
+        }
+        /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels count as greatest.
         #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            let Self { windows, x, y, dy, dx, share } = self;
-            let images = y.len() / windows.count();
-            windows.each_run(
-                images,
-                #[inline(always)]
-                |window, pixel, n, step| {
-                    let shares = share[window..][..n].iter_mut().zip(&y[window..][..n]);
-                    for ((share, &y), x) in shares.zip(x[pixel..].chunks(step)) {
-                        *share += won(F::one(), x[0], y);
-                    }
-                },
-            );
-            for (share, &dy) in share.iter_mut().zip(dy) {
-                *share = dy / *share;
+        fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
+            if x == y || y.is_nan() { amount } else { F::zero() }
+        }
+        impl<F: Scalar> Kernel<F> for Run<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let Self { windows, x, y, dy, dx, share } = self;
+                let images = y.len() / windows.count();
+                windows.each_run(
+                    images,
+                    #[inline(always)]
+                    |window, pixel, n, step| {
+                        let shares = share[window..][..n].iter_mut().zip(&y[window..][..n]);
+                        for ((share, &y), x) in shares.zip(x[pixel..].chunks(step)) {
+                            *share += won(F::one(), x[0], y);
+                        }
+                    },
+                );
+                for (share, &dy) in share.iter_mut().zip(dy) {
+                    *share = dy / *share;
+                }
+                windows.each_run(
+                    images,
+                    #[inline(always)]
+                    |window, pixel, n, step| {
+                        let shares = share[window..][..n].iter().zip(&y[window..][..n]);
+                        let pixels = dx[pixel..].chunks_mut(step).zip(x[pixel..].chunks(step));
+                        for ((&share, &y), (dx, x)) in shares.zip(pixels) {
+                            dx[0] += won(share, x[0], y);
+                        }
+                    },
+                );
             }
-            windows.each_run(
-                images,
-                #[inline(always)]
-                |window, pixel, n, step| {
-                    let shares = share[window..][..n].iter().zip(&y[window..][..n]);
-                    let pixels = dx[pixel..].chunks_mut(step).zip(x[pixel..].chunks(step));
-                    for ((&share, &y), (dx, x)) in shares.zip(pixels) {
-                        dx[0] += won(share, x[0], y);
-                    }
-                },
-            );
+        }
+        let [x, y, dy] = values;
+        if !y.is_empty() {
+            F::dispatch(Run { windows, x, y, dy, dx, share });
         }
     }
-    if !y.is_empty() {
-        F::dispatch(Run { windows, x, y, dy, dx, share });
-    }
-}
 
-/// The pullback of the [`pool`] by [`Total`]: adds the cotangents `dy` to `dx`.
-pub(crate) fn pull_total<F: Scalar>(windows: Windows, dy: &[F], dx: &mut [F]) {
-    if dy.is_empty() {
-        return;
+    /// The pullback of the [`pool`] by [`Total`]: adds the cotangents `dy` to `dx`.
+    pub(crate) fn pull_total<F>(windows: Windows, dy: &[F], dx: &mut [F]) {
+        if dy.is_empty() {
+            return;
+        }
+        windows.each_run(
+            dy.len() / windows.count(),
+            #[inline(always)]
+            |window, pixel, n, step| {
+                for (dx, &dy) in dx[pixel..].chunks_mut(step).zip(&dy[window..][..n]) {
+                    dx[0] += dy;
+                }
+            },
+        );
     }
-    windows.each_run(
-        dy.len() / windows.count(),
-        #[inline(always)]
-        |window, pixel, n, step| {
-            for (dx, &dy) in dx[pixel..].chunks_mut(step).zip(&dy[window..][..n]) {
-                dx[0] += dy;
-            }
-        },
-    );
 }

@@ -28,6 +28,8 @@ macro_rules! dispatch {
             fn unwrap(self) -> $F { self.0 }
         }
         impl Dispatch for $F {
+            const IS_FLOAT: bool = true;
+
             #[inline]
             fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>) {
                 match arch {

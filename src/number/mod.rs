@@ -10,6 +10,7 @@
 //! | `taylor` | [`Taylor`] series: forward mode of any order along one direction |
 //! | `length` | the Euclidean length of a vector, for the norms of scalars and of tensors |
 //! | `lane` | `Lane`, a float inside a vectorised loop, and the choice of the instruction set at run time |
+//! | `precompiled` | functions that this crate compiles for `f32` and `f64`, so that callers do not |
 //! | `vector_math` | branch-free exp, ln, tanh and erf, the functions of a `Lane` |
 //! | `special` | erf, ln Γ and polygamma of `f32` and `f64` |
 //! | `macros` | operators, table functions and the traits of `num_traits` for a number type |
@@ -22,6 +23,7 @@ mod float;
 mod lane;
 mod length;
 pub(crate) mod macros;
+pub(crate) mod precompiled;
 pub(crate) mod real;
 pub(crate) mod rules;
 mod special;

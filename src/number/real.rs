@@ -351,6 +351,9 @@ pub trait Wrap<F: Real>: Real<Base = F::Base> {
 
 /// Numbers for which a kernel can be dispatched.
 pub trait Dispatch: Real {
+    /// True for `f32` and `f64`.
+    const IS_FLOAT: bool = false;
+
     /// Runs the kernel, compiled for the best instruction set of this machine.
     #[inline]
     fn dispatch(kernel: impl Kernel<Self>) {

@@ -244,7 +244,7 @@ impl<F: Scalar> Tape<F> {
         let first_more = first_more.expect("checkpoint_loop: the schedule needs at least one snapshot");
         let (of_inputs, of_state) = (values_on(self, inputs), values_on(self, state));
         let (mut at, mut values, mut more) = (0, of_state.to_vec(), first_more);
-        let snapshots = self.arena().alloc_slice_fill_copy::<(usize, &[F])>(first_more + 1, (0, &[]));
+        let snapshots = self.arena().alloc_slice_fill_with(first_more + 1, |_| (0, &[][..]));
         let mut count = 0;
         loop {
             snapshots[count] = (at, self.arena().alloc_slice_copy(&values));

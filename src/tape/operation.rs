@@ -9,6 +9,7 @@ use crate::arena::Arena;
 
 use super::record::{self, Entries, Record};
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 use crate::slices::gemm::Store;
 
 /// The pullback of a tensor operation: reads the cotangent of the result and adds to the adjoints of the operands.
@@ -161,9 +162,7 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
     #[inline]
     pub(crate) fn of(&mut self, range: Range<usize>) -> &mut [F] {
         if !self.stale.is_empty() {
-            for run in self.runs(&range) {
-                self.clear(run);
-            }
+            freshen(self, range);
         }
         self.slots
     }
@@ -238,6 +237,15 @@ impl<'a, F: Scalar> Adjoints<'a, F> {
             (&self.ops[..index], &mut self.stale[..index])
         };
         Some((&rest[..op.len], Adjoints { slots: below, ops, stale }))
+    }
+}
+
+precompiled! {
+    /// Clears the adjoints of the stale operations that own slots of a nonempty range.
+    fn freshen<F>(adjoints: &mut Adjoints<'_, F>, range: Range<usize>) {
+        for run in adjoints.runs(&range) {
+            adjoints.clear(run);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::operation::{Adjoints, Cotangents, Op, Section, sections};
 use super::record::Record;
 use super::reverse::sweep_records;
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 
 /// The tape that [`Tape::record_and_sweep`] lends for `'t`. The recording may borrow data that lives for `'env`, and
 /// what is lent along with the tape.
@@ -89,29 +90,31 @@ impl<F: Scalar> Tape<F> {
     }
 }
 
-/// Sweeps backward from slot `output` with the cotangent `seed`. The adjoints stay on the tape until it is cleared.
-pub(crate) fn backward<F: Scalar>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
-    tape.with_records(|records, ops| {
-        let len = covered(ops, output);
-        // Short buffers are simply zeroed: see M11 in docs/MEASUREMENTS.md. Debug builds always reuse memory, so that
-        // tests cover that path.
-        let many = cfg!(debug_assertions) || len >= 2048;
-        let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
-            let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
-            slots[output] = seed;
-            run(tape, records, ops, output, &mut Adjoints::new(slots));
-            return slots;
-        };
-        let ops = &ops[..ops.partition_point(|op| op.first < len)];
-        let last = &ops[ops.len() - 1]; // there is one: the first operation starts at slot 0
-        let live = (output + 1).saturating_sub(last.first + last.len);
-        let records = &records[..records.len().min(last.records + live)];
-        let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
-        *adjoints.at(output) = seed;
-        run(tape, records, ops, output, &mut adjoints);
-        adjoints.finish();
-        slots
-    })
+precompiled! {
+    /// Sweeps backward from slot `output` with the cotangent `seed`. The adjoints stay on the tape until it is cleared.
+    pub(crate) fn backward<F>(tape: &Tape<F>, output: usize, seed: F) -> &mut [F] {
+        tape.with_records(|records, ops| {
+            let len = covered(ops, output);
+            // Short buffers are simply zeroed: see M11 in docs/MEASUREMENTS.md. Debug builds always reuse memory, so that
+            // tests cover that path.
+            let many = cfg!(debug_assertions) || len >= 2048;
+            let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
+                let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
+                slots[output] = seed;
+                run(tape, records, ops, output, &mut Adjoints::new(slots));
+                return slots;
+            };
+            let ops = &ops[..ops.partition_point(|op| op.first < len)];
+            let last = &ops[ops.len() - 1]; // there is one: the first operation starts at slot 0
+            let live = (output + 1).saturating_sub(last.first + last.len);
+            let records = &records[..records.len().min(last.records + live)];
+            let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
+            *adjoints.at(output) = seed;
+            run(tape, records, ops, output, &mut adjoints);
+            adjoints.finish();
+            slots
+        })
+    }
 }
 
 /// A longer buffer for [`backward_into`], if it needs one from this output.
@@ -159,17 +162,19 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     end.max(output + 1)
 }
 
-/// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
-fn run<F: Scalar>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
-    if ops.len() == 1 {
-        // Scalar records alone: no pullback needs memory.
-        return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
-    }
-    tape.with_scratch(|arena| {
-        for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
-            run_section(arena, &section, output, adjoints);
+precompiled! {
+    /// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
+    fn run<F>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
+        if ops.len() == 1 {
+            // Scalar records alone: no pullback needs memory.
+            return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
         }
-    });
+        tape.with_scratch(|arena| {
+            for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
+                run_section(arena, &section, output, adjoints);
+            }
+        });
+    }
 }
 
 /// Sweeps one section: its records at or below `output`, then its operation.

@@ -4,6 +4,7 @@ use ndarray::{Dimension, Ix3, Ix4};
 
 use super::handle::Tensor;
 use super::window_args::{Extent, Lengths};
+use crate::kernels;
 use crate::kernels::Convolution;
 use crate::number::Scalar;
 use crate::sealed::Seal;
@@ -175,11 +176,11 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     let (tape, a, b) = (x.tape, x.node, w.node);
     let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    convolution.forward(tape.arena(), x, w, y);
+    kernels::convolve(convolution, tape.arena(), x, w, y);
     let kind = OperationKind::binary(operation, a.source(), b.source());
     Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
-        b.accumulate_with(cotangents, |dy, dw| convolution.pull_kernel(arena, x, dy, dw));
-        a.accumulate_with(cotangents, |dy, dx| convolution.pull_image(arena, w, dy, dx));
+        b.accumulate_with(cotangents, |dy, dw| kernels::pull_kernel(convolution, arena, x, dy, dw));
+        a.accumulate_with(cotangents, |dy, dx| kernels::pull_image(convolution, arena, w, dy, dx));
     })
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::elementwise::Operand;
 use super::handle::{Node, Tensor, accumulate_at, accumulate_terms};
 use crate::arena::count;
+use crate::kernels;
 use crate::number::Scalar;
 use crate::scalar::{Var, two_tapes};
 use crate::sealed::Seal;
@@ -60,7 +61,7 @@ fn assemble<'t, F: Scalar, D: Dimension>(
     let values = tape.arena().values(name, shape.slice(), fill);
     for block in blocks.clone() {
         let to = Layout { offset: block.to, strides };
-        transfer(block.shape, (block.storage, block.from), (values, to), |to, from| *to = from);
+        kernels::copy(block.shape, block.storage, block.from, values, to);
     }
     let mut sources = blocks.clone().map(|block| OperandInfo { slot: block.slot, shape: block.shape });
     let kind = OperationKind::new(name, [sources.next(), sources.next()]);
@@ -98,32 +99,8 @@ impl<'t, F: Scalar> Block<'t, F> {
 
     /// Adds the cotangents `dy` of the result, whose layout has these strides, to the block's places in a buffer.
     fn pull(&self, strides: &[isize], dy: &[F], adjoints: &mut [F], place: Layout<'_>) {
-        transfer(self.shape, (dy, Layout { offset: self.to, strides }), (adjoints, place), |adjoint, dy| {
-            *adjoint += dy;
-        });
+        kernels::add(self.shape, dy, Layout { offset: self.to, strides }, adjoints, place);
     }
-}
-
-/// Calls `put(target, source)` for every element of a shape.
-#[inline]
-fn transfer<F: Copy>(
-    shape: &[usize],
-    (source, from): (&[F], Layout<'_>),
-    (target, to): (&mut [F], Layout<'_>),
-    put: impl Fn(&mut F, F),
-) {
-    for_each_run(shape, [from, to], |n, [i, j], steps| match steps {
-        [1, 1] => {
-            for (to, &from) in target[j..j + n].iter_mut().zip(&source[i..i + n]) {
-                put(to, from);
-            }
-        }
-        [s, t] => {
-            for k in 0..n {
-                put(&mut target[place(j, k, t)], source[place(i, k, s)]);
-            }
-        }
-    });
 }
 
 /// The row-major strides of this shape of a result, in the tape's arena.

@@ -5,6 +5,7 @@ use ndarray::{Array, ArrayView, Dimension};
 use num_traits::{Float, One, Zero};
 
 use super::handle::Tensor;
+use crate::kernels::UnaryLoops;
 use crate::number::rules::UnaryRule;
 use crate::number::{BaseFloat, Real, Rule, Scalar, binade};
 use crate::scalar::Var;
@@ -28,6 +29,8 @@ impl<B: BaseFloat, U: Rule<B, 1>> UnaryRule<B> for Elementwise<U> {
         partial
     }
 }
+
+impl<F: Scalar, U: Rule<F::Base, 1>> UnaryLoops<F> for Elementwise<U> {}
 
 // The seal is needed for soundness too: code that adds to adjoints must add to those of its own operands alone.
 // Otherwise a sweep would call pullbacks with captures that are gone (see `Tape::push_op`).

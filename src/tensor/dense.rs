@@ -3,12 +3,12 @@
 use ndarray::{Ix1, Ix2};
 
 use super::handle::Tensor;
-use super::products::{Matrix, pull_product};
+use super::products::{Matrix, multiply, pull_product};
 use crate::kernels;
-use crate::kernels::{Fibers, Sum};
-use crate::number::rules::UnaryRule;
+use crate::kernels::{Fibers, Sum, UnaryLoops};
+use crate::number::precompiled::precompiled;
 use crate::number::{Scalar, rules};
-use crate::slices::gemm::{MatMut, Store, matmul};
+use crate::slices::gemm::Store;
 use crate::tape::{OperationKind, Tape};
 
 /// An activation function of [`Tensor::dense`], applied to each element: functions of the [table](crate::rules).
@@ -26,32 +26,43 @@ pub enum Activation {
     Tanh,
 }
 
+precompiled! {
+    fn all_zero<F>(x: &[F]) -> bool {
+        x.iter().all(|x| x.is_exact_zero())
+    }
+
+    fn relu_in_place<F>(z: &mut [F]) {
+        kernels::map_in_place(rules::relu::new(), z);
+    }
+}
+
 impl Activation {
     /// (z, y) with y = f(z). The identity and relu work in place, and their z is y: z > 0 exactly where y > 0. The tails of
     /// the others' derivatives need z itself.
     fn apply<'t, F: Scalar>(self, tape: &'t Tape<F>, z: &'t mut [F]) -> (&'t [F], &'t [F]) {
-        fn map<'t, F: Scalar>(rule: impl UnaryRule<F::Base>, tape: &'t Tape<F>, z: &'t mut [F]) -> (&'t [F], &'t [F]) {
+        fn map<'t, F: Scalar>(rule: impl UnaryLoops<F>, tape: &'t Tape<F>, z: &'t mut [F]) -> (&'t [F], &'t [F]) {
             let y = tape.arena().alloc_slice_fill_copy(z.len(), F::zero());
-            kernels::map(rule, z, y);
+            rule.map(z, y);
             (z, y)
         }
         match self {
             Self::Identity => {}
-            Self::Relu => kernels::map_in_place(rules::relu::new(), z),
+            Self::Relu => relu_in_place(z),
             Self::Sigmoid => return map(rules::sigmoid::new(), tape, z),
             Self::Tanh => return map(rules::tanh::new(), tape, z),
         }
         (z, z)
     }
 
-    /// dz = dy f'(z), computed from the pair of `apply`; `dz` must hold zeros.
-    fn pull<F: Scalar>(self, (z, y): (&[F], &[F]), dy: &[F], dz: &mut [F]) {
+    /// dz = dy f'(z), computed from the pair of `apply`; `dz` must hold zeros. Returns true if it still does.
+    fn pull<F: Scalar>(self, (z, y): (&[F], &[F]), dy: &[F], dz: &mut [F]) -> bool {
         match self {
             Self::Identity => dz.copy_from_slice(dy),
-            Self::Relu => kernels::map_pullback(rules::relu::new(), z, y, dy, dz),
-            Self::Sigmoid => kernels::map_pullback(rules::sigmoid::new(), z, y, dy, dz),
-            Self::Tanh => kernels::map_pullback(rules::tanh::new(), z, y, dy, dz),
+            Self::Relu => rules::relu::new().map_pullback(z, y, dy, dz),
+            Self::Sigmoid => rules::sigmoid::new().map_pullback(z, y, dy, dz),
+            Self::Tanh => rules::tanh::new().map_pullback(z, y, dy, dz),
         }
+        all_zero(dz)
     }
 }
 
@@ -123,7 +134,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         if !values.is_empty() {
             let b = b.to_slice(tape, operation);
             values.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-            matmul(MatMut::new(&mut *values, 0, [m, n], [n as isize, 1]), x.values(), w.values(), Store::Add);
+            multiply(x, w, values, Store::Add);
         }
         let (z, y) = activation.apply(tape, values);
         let constant = x.is_constant() && w.is_constant() && b.is_constant();
@@ -132,10 +143,9 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
             let mut dz = cotangents.of_result;
             if activation != Activation::Identity {
                 let buffer = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
-                activation.pull((z, y), dz, buffer);
                 // If dz is zero throughout, x and w get no cotangent, even where they are infinite or NaN: the sweep
                 // would skip the pullback of a separate product as well.
-                if buffer.iter().all(|d| d.is_exact_zero()) {
+                if activation.pull((z, y), dz, buffer) {
                     return;
                 }
                 dz = buffer;

@@ -5,10 +5,9 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 use super::constant::Embed;
 use super::handle::{Node, Tensor};
 use crate::arena::count;
-use crate::kernels;
-use crate::kernels::Zipped;
+use crate::kernels::{BinaryLoops, UnaryLoops, Zipped};
 use crate::number::macros::{for_each_dual, operators};
-use crate::number::rules::{BinaryRule, UnaryRule};
+use crate::number::rules::BinaryRule;
 use crate::number::table::{for_each_rule, parameter};
 use crate::number::{Dual, Real, Scalar, leave_origin, pull_length, rules};
 use crate::scalar::Var;
@@ -18,11 +17,11 @@ use crate::tape::{OperationKind, SINK, Tape};
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// yᵢ = rule(xᵢ).
     #[track_caller]
-    pub(crate) fn apply<R: UnaryRule<F::Base> + 't>(self, rule: R) -> Self {
+    pub(crate) fn apply<R: UnaryLoops<F> + 't>(self, rule: R) -> Self {
         let (tape, node) = (self.tape, self.node);
         let x = node.to_slice(tape, R::NAME);
         let y = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
-        kernels::map(rule, x, y);
+        rule.map(x, y);
         let mut at_origin = false;
         if R::LENGTH && F::CARRIES_DERIVATIVES {
             for (y, &x) in y.iter_mut().zip(x) {
@@ -34,7 +33,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {
             node.accumulate_with(cotangents, |dy, dx| {
                 if !at_origin {
-                    return kernels::map_pullback(rule, x, y, dy, dx);
+                    return rule.map_pullback(x, y, dy, dx);
                 }
                 for (((dx, &dy), &x), &y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
                     *dx += pull_length(dy, x, y, rule.partial(x, y));
@@ -47,7 +46,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     #[track_caller]
     pub(crate) fn apply2<R: Operand<'t, F, D>>(
         self,
-        rule: impl BinaryRule<F::Base> + 't,
+        rule: impl BinaryLoops<F> + 't,
         other: R,
     ) -> Tensor<'t, F, R::Dim> {
         // A variable among the operands may take a record of its own.
@@ -76,14 +75,14 @@ fn name<B, R: BinaryRule<B>>(_: &R) -> &'static str {
 }
 
 #[track_caller]
-fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
+fn zip<'t, F: Scalar, D: Dimension, R: BinaryLoops<F> + 't>(
     tape: &'t Tape<F>,
     rule: R,
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
     let z = tape.arena().filled(R::NAME, a.shape(), a.len(), F::zero());
-    kernels::zip(rule, a.shape(), a.operand(), b.operand(), z);
+    rule.zip(a.shape(), a.operand(), b.operand(), z);
     let mut at_origin = None;
     if R::LENGTH && F::CARRIES_DERIVATIVES {
         let mut careful = false;
@@ -120,8 +119,7 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryRule<F::Base> + 't>(
                 node.slot()
             })
         });
-        let zeros = |len| cotangents.arena.alloc_slice_fill_copy(len, F::zero());
-        kernels::zip_pullback(rule, zipped, cotangents.of_operands.slots(), shifts, zeros);
+        rule.zip_pullback(zipped, cotangents.of_operands.slots(), shifts, cotangents.arena);
     })
 }
 
@@ -331,7 +329,7 @@ tensor_operators! {
 /// zᵢ = rule(x, bᵢ), where the left operand x is a single number.
 #[track_caller]
 fn apply_right<'t, F: Scalar, D: Dimension>(
-    rule: impl BinaryRule<F::Base> + 't,
+    rule: impl BinaryLoops<F> + 't,
     left: Tensor<'t, F, ndarray::Ix0>,
     right: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {
@@ -342,7 +340,7 @@ fn apply_right<'t, F: Scalar, D: Dimension>(
 /// zᵢ = rule(x, bᵢ), where the left operand x is a variable.
 #[track_caller]
 fn apply_var<'t, F: Scalar, D: Dimension>(
-    rule: impl BinaryRule<F::Base> + 't,
+    rule: impl BinaryLoops<F> + 't,
     left: Var<'t, F>,
     right: Tensor<'t, F, D>,
 ) -> Tensor<'t, F, D> {

@@ -4,7 +4,7 @@ use ndarray::Dimension;
 
 use super::handle::{Node, Tensor};
 use crate::kernels;
-use crate::kernels::{Fibers, folds, updates};
+use crate::kernels::{Fibers, UnaryLoops, folds, updates};
 use crate::number::{Scalar, gap, rules};
 use crate::tape::{Cotangents, OperandInfo, Tape};
 
@@ -98,7 +98,7 @@ impl<F: Scalar> Exponentials<'_, F> {
     #[track_caller]
     pub(super) fn ln<'t, D: Dimension>(&self, operand: Flat<'t, F, D>, fibers: Fibers) -> &'t mut [F] {
         let ln_total = operand.zeros(fibers.count());
-        kernels::map(rules::ln::new(), self.total, ln_total);
+        rules::ln::new().map(self.total, ln_total);
         let y = operand.zeros(fibers.len());
         kernels::update(LogShare, fibers, y, [operand.x], [self.largest, ln_total]);
         y
@@ -109,7 +109,7 @@ folds! {
     /// Σ(x - centre)²
     pub(super) struct SquaredDistance<1>: term |[x], center| (x - center) * (x - center);
     /// Σab, where an exact 0 times infinity or NaN is 0.
-    pub(super) struct GatedDot<2>: term |[a, b], _| a.gated_mul(b);
+    pub(super) struct GatedDot<2> precompiled: term |[a, b], _| a.gated_mul(b);
 }
 
 updates! {

@@ -7,11 +7,12 @@ use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension, IntoDimension, Ix0};
 use smallvec::SmallVec;
 
 use crate::kernels;
-use crate::kernels::{Fibers, Sum};
+use crate::kernels::{Fibers, Sum, gather, scatter_add};
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
 use crate::sealed::Seal;
-use crate::slices::{BLOCK, Layout, gather, scatter_add};
+use crate::slices::{BLOCK, Layout};
 use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 
 /// An array on a [`Tape`], of any ndarray dimension: a `Copy` handle of two words.
@@ -187,23 +188,26 @@ pub(super) fn accumulate_terms<F: Scalar>(
     }
 }
 
-/// Adds a cotangent in row-major order to the adjoints at some places, to which broadcast axes lead repeatedly.
-pub(super) fn accumulate_at<'a, F: Scalar>(
-    cotangents: &mut Cotangents<'a, F>,
-    shape: &[usize],
-    place: Layout<'_>,
-    mut cotangent: &'a [F],
-) {
-    let mut lengths: SmallVec<[usize; 6]> = shape.into();
-    for (axis, _) in place.strides.iter().enumerate().filter(|(_, step)| **step == 0) {
-        if lengths[axis] > BLOCK {
-            let fibers = Fibers::along(axis, &lengths);
-            let sums = cotangents.arena.alloc_slice_fill_copy(fibers.count(), F::zero());
-            kernels::fold(Sum, fibers, [cotangent], None, sums);
-            (cotangent, lengths[axis]) = (sums, 1);
+precompiled! {
+    /// Adds a cotangent in row-major order to the adjoints at some places, to which broadcast axes lead repeatedly.
+    pub(super) fn accumulate_at<F>(
+        cotangents: &mut Cotangents<'_, F>,
+        shape: &[usize],
+        place: Layout<'_>,
+        cotangent: &[F],
+    ) {
+        let mut cotangent = cotangent;
+        let mut lengths: SmallVec<[usize; 6]> = shape.into();
+        for (axis, _) in place.strides.iter().enumerate().filter(|(_, step)| **step == 0) {
+            if lengths[axis] > BLOCK {
+                let fibers = Fibers::along(axis, &lengths);
+                let sums = cotangents.arena.alloc_slice_fill_copy(fibers.count(), F::zero());
+                kernels::fold(Sum, fibers, [cotangent], None, sums);
+                (cotangent, lengths[axis]) = (sums, 1);
+            }
         }
+        scatter_add(&lengths, cotangent, cotangents.of_operands.of(place.reach(shape)), place);
     }
-    scatter_add(&lengths, cotangent, cotangents.of_operands.of(place.reach(shape)), place);
 }
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {

@@ -12,7 +12,7 @@ use super::constant::Embed;
 use super::flat::{Exponentials, Flat, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Divide, FiberUpdate, Fibers, Fold, Sum, folds, updates};
+use crate::kernels::{Divide, FiberUpdate, Fibers, Fold, Sum, UnaryLoops, folds, precompiled_loop, updates};
 use crate::number::macros::for_each_dual;
 use crate::number::{Dual, Real, Scalar, Wrap, gap};
 use crate::scalar::Var;
@@ -186,7 +186,12 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 
     /// The mean of a loss over all elements, as one operation.
     #[track_caller]
-    fn mean_loss(self, loss: impl Pointwise<F> + 't, target: impl Target<'t, F, D>, name: &'static str) -> Var<'t, F> {
+    fn mean_loss<P: Copy + 't>(self, loss: P, target: impl Target<'t, F, D>, name: &'static str) -> Var<'t, F>
+    where
+        LossSum<P>: Fold<F, 2>,
+        PredictionPullback<P>: FiberUpdate<F, 2, 1>,
+        TargetPullback<P>: FiberUpdate<F, 2, 1>,
+    {
         self.assert_prediction(name);
         let attempt = self.tape.records().attempt();
         let target = Flat::new(self.target(target, name), name);
@@ -227,32 +232,42 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
 /// Σ loss(x, t).
 #[derive(Clone, Copy)]
 struct LossSum<P>(P);
-impl<F: Scalar, P: Pointwise<F>> Fold<F, 2> for LossSum<P> {
-    #[inline(always)]
-    fn term<L: Wrap<F>>(self, [x, t]: [L; 2], _: L) -> L {
-        self.0.loss(x, t)
-    }
-}
 
 /// dx += dy · ∂loss/∂x.
 #[derive(Clone, Copy)]
 struct PredictionPullback<P>(P);
-impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for PredictionPullback<P> {
-    #[inline(always)]
-    fn update<L: Wrap<F>>(self, dx: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
-        dx + dy.gated_mul(self.0.d_prediction(x, t))
-    }
-}
 
 /// dt += dy · ∂loss/∂t.
 #[derive(Clone, Copy)]
 struct TargetPullback<P>(P);
-impl<F: Scalar, P: Pointwise<F>> FiberUpdate<F, 2, 1> for TargetPullback<P> {
-    #[inline(always)]
-    fn update<L: Wrap<F>>(self, dt: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
-        dt + dy.gated_mul(self.0.d_target(x, t))
-    }
+
+/// The loops of losses, for each one apart: generic over the loss they would be compiled by callers.
+macro_rules! pointwise {
+    ($($Loss:ty),+) => { $(
+        impl<F: Scalar> Fold<F, 2> for LossSum<$Loss> {
+            #[inline(always)]
+            fn term<L: Wrap<F>>(self, [x, t]: [L; 2], _: L) -> L {
+                Pointwise::<F>::loss(self.0, x, t)
+            }
+            precompiled_loop! { (precompiled) fold F, 2, LossSum<$Loss> }
+        }
+        impl<F: Scalar> FiberUpdate<F, 2, 1> for PredictionPullback<$Loss> {
+            #[inline(always)]
+            fn update<L: Wrap<F>>(self, dx: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
+                dx + dy.gated_mul(Pointwise::<F>::d_prediction(self.0, x, t))
+            }
+            precompiled_loop! { (precompiled) update F, 2, 1, PredictionPullback<$Loss> }
+        }
+        impl<F: Scalar> FiberUpdate<F, 2, 1> for TargetPullback<$Loss> {
+            #[inline(always)]
+            fn update<L: Wrap<F>>(self, dt: L, [x, t]: [L; 2], [dy]: [L; 1]) -> L {
+                dt + dy.gated_mul(Pointwise::<F>::d_target(self.0, x, t))
+            }
+            precompiled_loop! { (precompiled) update F, 2, 1, TargetPullback<$Loss> }
+        }
+    )+ };
 }
+pointwise! { Squared, Absolute, Huber<F>, BceWithLogits }
 
 #[derive(Clone, Copy)]
 struct Squared;
@@ -377,7 +392,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         let Exponentials { largest, e, total } = exponentials(operand, fibers);
 
         let losses = operand.zeros(batch);
-        kernels::map(crate::number::rules::ln::new(), total, losses);
+        crate::number::rules::ln::new().map(total, losses);
         kernels::update(Divide, fibers, e, [], [total]);
         let rows = losses.iter_mut().zip(largest).zip(labels).enumerate();
         for (r, ((loss, &largest), &label)) in rows {
@@ -510,7 +525,7 @@ folds! {
 
 updates! {
     /// y += a x, where an exact 0 times infinity or NaN is 0.
-    struct Axpy<1, 1>, |y, [x], [a]| y + a.gated_mul(x);
+    struct Axpy<1, 1> precompiled, |y, [x], [a]| y + a.gated_mul(x);
     /// y = -scale · Σ q ln softmax(x), where the probabilities q of the row sum to `mass`.
     struct CrossEntropyPullback(scale)<2, 1>, |dx, [p, q], [mass]| dx + scale.gated_mul(p * mass - q);
 }

@@ -5,7 +5,7 @@ use ndarray::{Dimension, Ix3, Ix4};
 use super::handle::Tensor;
 use super::window_args::{Extent, Lengths, by};
 use crate::kernels;
-use crate::kernels::{Greatest, Total, Windows};
+use crate::kernels::Windows;
 use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
@@ -187,7 +187,7 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     let (tape, node) = (x.tape, x.node);
     let x = node.to_slice(tape, operation);
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::pool(Greatest, windows, x, y);
+    kernels::pool_greatest(windows, x, y);
     let y = &*y;
     let kind = OperationKind::unary(operation, node.source());
     Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {
@@ -205,7 +205,7 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     let (windows, shape) = pool.on(operation, x.dim());
     let (tape, node) = (x.tape, x.node);
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::pool(Total, windows, node.to_slice(tape, operation), y);
+    kernels::pool_total(windows, node.to_slice(tape, operation), y);
 
     // The reciprocal number of elements in each mean, the same for every image.
     let weights = &*tape.arena().alloc_slice_fill_with(windows.count(), |window| {

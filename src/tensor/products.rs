@@ -4,6 +4,7 @@ use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
 use super::handle::{Node, Tensor, accumulate_at};
 use crate::number::Scalar;
+use crate::number::precompiled::precompiled;
 use crate::scalar::Var;
 use crate::sealed::Seal;
 use crate::slices::Layout;
@@ -83,10 +84,8 @@ fn product<'t, F: Scalar, D: Dimension>(
         return Tensor::result(tape, kind, shape, values, true, |_| {});
     };
     let [m, n] = [a.shape[0], b.shape[1]];
-    let strides = [n as isize, 1];
-    for (batch, (a, b)) in pairs.iter().enumerate() {
-        let c = MatMut::new(&mut *values, batch * m * n, [m, n], strides);
-        matmul(c, a.values(), b.values(), Store::Set);
+    for (batch, &(a, b)) in pairs.iter().enumerate() {
+        multiply(a, b, &mut values[batch * m * n..][..m * n], Store::Set);
     }
     Tensor::result(tape, kind, shape, values, constant, move |cotangents| {
         let dc = cotangents.of_result;
@@ -96,19 +95,28 @@ fn product<'t, F: Scalar, D: Dimension>(
     })
 }
 
-/// dA += dC Bᵀ, then dB += Aᵀ dC (A and B may share slots); `dc` is in row-major order.
-pub(super) fn pull_product<F: Scalar>(
-    cotangents: &mut Cotangents<'_, F>,
-    (a, b): (Matrix<'_, F>, Matrix<'_, F>),
-    dc: &[F],
-) {
-    let [m, n] = [a.shape[0], b.shape[1]];
-    let dc = Mat::new(dc, 0, [m, n], [n as isize, 1]);
-    if !a.is_constant() {
-        a.accumulate(cotangents, dc, b.values().t());
+precompiled! {
+    /// The product of two matrices that fit, in row-major order: c = a·b, or c += a·b.
+    pub(super) fn multiply<F>(a: Matrix<'_, F>, b: Matrix<'_, F>, c: &mut [F], update: Store) {
+        let [m, n] = [a.shape[0], b.shape[1]];
+        matmul(MatMut::new(c, 0, [m, n], [n as isize, 1]), a.values(), b.values(), update);
     }
-    if !b.is_constant() {
-        b.accumulate(cotangents, a.values().t(), dc);
+
+    /// dA += dC Bᵀ, then dB += Aᵀ dC (A and B may share slots); `dc` is in row-major order.
+    pub(super) fn pull_product<F>(
+        cotangents: &mut Cotangents<'_, F>,
+        factors: (Matrix<'_, F>, Matrix<'_, F>),
+        dc: &[F],
+    ) {
+        let (a, b) = factors;
+        let [m, n] = [a.shape[0], b.shape[1]];
+        let dc = Mat::new(dc, 0, [m, n], [n as isize, 1]);
+        if !a.is_constant() {
+            a.accumulate(cotangents, dc, b.values().t());
+        }
+        if !b.is_constant() {
+            b.accumulate(cotangents, a.values().t(), dc);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use num_traits::{Float, Zero};
 use super::flat::{Exponentials, Flat, GatedDot, SquaredDistance, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, folds, updates};
+use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, UnaryLoops, folds, updates};
 use crate::number::{BaseFloat, Length, Scalar, is_accurate, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
@@ -507,7 +507,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     fn log_sum_exp(self) -> Tensor<'t, F, E> {
         let Exponentials { largest, e, total } = self.exponentials();
         let y = self.operand.zeros(total.len());
-        kernels::map(rules::ln::new(), total, y);
+        rules::ln::new().map(total, y);
         for (y, &m) in y.iter_mut().zip(largest) {
             *y += m;
         }
@@ -589,7 +589,7 @@ folds! {
 
 updates! {
     /// y = scale · Σx.
-    struct SumPullback(scale)<0, 1>, |dx, [], [dy]| dx + dy.gated_mul(scale);
+    struct SumPullback(scale)<0, 1> precompiled, |dx, [], [dy]| dx + dy.gated_mul(scale);
     /// y = max x or min x: the elements that tie for the extreme share its cotangent.
     struct ExtremePullback<1, 3>, |dx, [x], [dy, extreme, ties]| dx + if x == extreme || extreme.is_nan() { dy / ties } else { L::zero() };
     /// y = scale/2 · Σ(x - mean)².
@@ -602,7 +602,7 @@ updates! {
     /// y = ln Σe^x: dxᵢ += dy · eᵢ / total, where eᵢ = e^(xᵢ - largest).
     struct LogSumExpPullback<1, 2>, |dx, [e], [dy, total]| dx + dy.gated_mul(e / total);
     /// y = softmax(x): dxᵢ += yᵢ (dyᵢ - Σ yⱼ dyⱼ).
-    struct SoftmaxPullback<2, 1>, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
+    struct SoftmaxPullback<2, 1> precompiled, |dx, [dy, y], [mean]| dx + y.gated_mul(dy - mean);
     /// y = ln softmax(x): dxᵢ += dyᵢ - softmax(x)ᵢ Σ dyⱼ.
     struct LogSoftmaxPullback<2, 2>, |dx, [dy, e], [flow, total]| dx + (dy - flow.gated_mul(e / total));
 }

@@ -1,5 +1,6 @@
 //! [`Adagrad`].
 
+use super::rule::precompiled_rule;
 use super::{Optim, Step, UpdateRule, assert_not_negative};
 use crate::number::{Real, Scalar};
 
@@ -47,6 +48,8 @@ impl UpdateRule for AdagradRule {
     const NAME: &'static str = "Adagrad";
     type State<T> = [T; 1];
     const STATE: [&'static str; 1] = ["sum_of_squares"];
+
+    precompiled_rule! { AdagradRule }
 
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [sum]: [N; 1]) -> (N, [N; 1]) {

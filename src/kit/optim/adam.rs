@@ -1,5 +1,6 @@
 //! [`Adam`] and [`AdamW`].
 
+use super::rule::precompiled_rule;
 use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
 use crate::number::{Real, Scalar};
 
@@ -96,6 +97,32 @@ impl<const DECOUPLED: bool> UpdateRule for AdamRule<DECOUPLED> {
         let t = pass.number() as f64;
         let (beta1, beta2) = self.betas;
         let corrections = [(1.0 - beta1.powf(t)).recip(), (1.0 - beta2.powf(t)).sqrt().recip()];
-        pass.run(Self { corrections, ..self });
+        if DECOUPLED {
+            pass.run(Decoupled(AdamRule { corrections, betas: self.betas, epsilon: self.epsilon }));
+        } else {
+            pass.run(Coupled(AdamRule { corrections, betas: self.betas, epsilon: self.epsilon }));
+        }
     }
 }
+
+/// The rules with their corrections. They are two types, not one with a parameter, so that their loops are precompiled.
+macro_rules! corrected {
+    ($($Rule:ident: $decoupled:literal),+) => { $(
+        #[derive(Clone, Copy)]
+        struct $Rule(AdamRule<$decoupled>);
+
+        impl UpdateRule for $Rule {
+            const NAME: &'static str = AdamRule::<$decoupled>::NAME;
+            type State<T> = [T; 2];
+            const STATE: [&'static str; 2] = AdamRule::<$decoupled>::STATE;
+
+            precompiled_rule! { $Rule }
+
+            #[inline(always)]
+            fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, state: [N; 2]) -> (N, [N; 2]) {
+                self.0.update(step, x, gradient, state)
+            }
+        }
+    )+ };
+}
+corrected! { Coupled: false, Decoupled: true }

@@ -1,5 +1,6 @@
 //! Averages: of gradients over micro-batches, of weights over steps.
 
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap};
 use crate::params::{Params, ParamsGradient};
 
@@ -169,28 +170,30 @@ impl<F: Scalar> Ema<F> {
     }
 }
 
-/// yᵢ ← keep · yᵢ + share · xᵢ. If `keep` is 0, y is not read, so that a NaN in it does not survive.
-pub(crate) fn mix<F: Scalar>(y: &mut [F], keep: F, x: &[F], share: F) {
-    struct Mix<'a, F> {
-        y: &'a mut [F],
-        keep: F,
-        x: &'a [F],
-        share: F,
-    }
-    impl<F: Scalar> Kernel<F> for Mix<'_, F> {
-        #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            let [keep, share] = [self.keep, self.share].map(L::wrap);
-            if self.keep.is_exact_zero() {
-                for (y, &x) in self.y.iter_mut().zip(self.x) {
-                    *y = (share * L::wrap(x)).unwrap();
-                }
-            } else {
-                for (y, &x) in self.y.iter_mut().zip(self.x) {
-                    *y = (keep * L::wrap(*y) + share * L::wrap(x)).unwrap();
+precompiled! {
+    /// yᵢ ← keep · yᵢ + share · xᵢ. If `keep` is 0, y is not read, so that a NaN in it does not survive.
+    pub(crate) fn mix<F>(y: &mut [F], keep: F, x: &[F], share: F) {
+        struct Mix<'a, F> {
+            y: &'a mut [F],
+            keep: F,
+            x: &'a [F],
+            share: F,
+        }
+        impl<F: Scalar> Kernel<F> for Mix<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let [keep, share] = [self.keep, self.share].map(L::wrap);
+                if self.keep.is_exact_zero() {
+                    for (y, &x) in self.y.iter_mut().zip(self.x) {
+                        *y = (share * L::wrap(x)).unwrap();
+                    }
+                } else {
+                    for (y, &x) in self.y.iter_mut().zip(self.x) {
+                        *y = (keep * L::wrap(*y) + share * L::wrap(x)).unwrap();
+                    }
                 }
             }
         }
+        F::dispatch(Mix { y, keep, x, share });
     }
-    F::dispatch(Mix { y, keep, x, share });
 }

@@ -3,6 +3,7 @@
 use num_traits::ToPrimitive;
 
 use super::step::Bound;
+use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Scalar, Wrap, binade};
 use crate::params::TrainedRange;
 
@@ -63,32 +64,34 @@ fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<u
     (unit, squares(unit.recip()).sqrt())
 }
 
-/// Σ (xᵢ · scale)² in `f64`.
-fn squares<F: Scalar>(x: &[F], scale: f64) -> f64 {
-    struct Squares<'a, F> {
-        x: &'a [F],
-        scale: f64,
-        sum: &'a mut f64,
-    }
-    impl<F: Scalar> Kernel<F> for Squares<'_, F> {
-        #[inline(always)]
-        fn run<L: Wrap<F>>(self) {
-            // Sixteen sums, so that it vectorises.
-            let mut lanes = [0.0; 16];
-            let square = |x: F| {
-                let x = x.to_base().to_f64().unwrap_or(f64::NAN) * self.scale;
-                x * x
-            };
-            let (chunks, rest) = self.x.as_chunks::<16>();
-            for chunk in chunks {
-                for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                    *lane += square(x);
-                }
-            }
-            *self.sum = lanes.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>();
+precompiled! {
+    /// Σ (xᵢ · scale)² in `f64`.
+    fn squares<F>(x: &[F], scale: f64) -> f64 {
+        struct Squares<'a, F> {
+            x: &'a [F],
+            scale: f64,
+            sum: &'a mut f64,
         }
+        impl<F: Scalar> Kernel<F> for Squares<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                // Sixteen sums, so that it vectorises.
+                let mut lanes = [0.0; 16];
+                let square = |x: F| {
+                    let x = x.to_base().to_f64().unwrap_or(f64::NAN) * self.scale;
+                    x * x
+                };
+                let (chunks, rest) = self.x.as_chunks::<16>();
+                for chunk in chunks {
+                    for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                        *lane += square(x);
+                    }
+                }
+                *self.sum = lanes.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>();
+            }
+        }
+        let mut sum = 0.0;
+        F::dispatch(Squares { x, scale, sum: &mut sum });
+        sum
     }
-    let mut sum = 0.0;
-    F::dispatch(Squares { x, scale, sum: &mut sum });
-    sum
 }

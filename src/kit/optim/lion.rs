@@ -1,5 +1,6 @@
 //! [`Lion`].
 
+use super::rule::precompiled_rule;
 use super::{Optim, Step, UpdateRule, assert_share, flush_subnormal};
 use crate::number::{Real, Scalar};
 
@@ -50,6 +51,8 @@ impl UpdateRule for LionRule {
     const NAME: &'static str = "Lion";
     type State<T> = [T; 1];
     const STATE: [&'static str; 1] = ["momentum"];
+
+    precompiled_rule! { LionRule }
 
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, g: N, [m]: [N; 1]) -> (N, [N; 1]) {

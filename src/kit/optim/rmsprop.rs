@@ -1,5 +1,6 @@
 //! [`RmsProp`].
 
+use super::rule::precompiled_rule;
 use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
 use crate::number::{Real, Scalar};
 
@@ -88,6 +89,8 @@ impl UpdateRule for RmsPropRule {
     type State<T> = [T; 2];
     const STATE: [&'static str; 2] = ["mean_square", "velocity"];
 
+    precompiled_rule! { RmsPropRule }
+
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [v, velocity]: [N; 2]) -> (N, [N; 2]) {
         let (direction, v) = self.scaled(gradient + step.decay * x, v);
@@ -109,6 +112,8 @@ impl UpdateRule for WithoutMomentum {
     const NAME: &'static str = RmsPropRule::NAME;
     type State<T> = [T; 1];
     const STATE: [&'static str; 1] = ["mean_square"];
+
+    precompiled_rule! { WithoutMomentum }
 
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [v]: [N; 1]) -> (N, [N; 1]) {

@@ -1,6 +1,7 @@
 //! [`UpdateRule`]: the update of one weight, for the built-in optimisers and for those of a user's own.
 
 use super::Pass;
+use super::step::{Bound, Stretch};
 use crate::number::{Real, Scalar};
 
 /// The update of one weight: all that tells one [`Optim`](super::Optim) from another.
@@ -153,7 +154,36 @@ pub trait UpdateRule: Copy + Send {
     fn take_step<F: Scalar>(self, pass: Pass<'_, F>) {
         pass.run(self);
     }
+
+    /// Moves neighbouring weights. The loops of this crate's rules are precompiled.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn take_stretch<F: Scalar>(stretch: Stretch<'_, F, Self>, bound: Option<Bound>) {
+        stretch.take(bound);
+    }
 }
+
+/// The loop of a rule, compiled in this crate.
+macro_rules! precompiled_rule {
+    ($Rule:ty) => {
+        #[allow(private_interfaces)]
+        fn take_stretch<F: $crate::number::Scalar>(
+            stretch: $crate::kit::optim::step::Stretch<'_, F, Self>,
+            bound: Option<$crate::kit::optim::step::Bound>,
+        ) {
+            $crate::number::precompiled::precompiled! {
+                fn run<F>(
+                    stretch: $crate::kit::optim::step::Stretch<'_, F, $Rule>,
+                    bound: Option<$crate::kit::optim::step::Bound>,
+                ) {
+                    stretch.take(bound);
+                }
+            }
+            run(stretch, bound);
+        }
+    };
+}
+pub(super) use precompiled_rule;
 
 /// The rates of one step for a weight, with the factors of its [group](crate::Params::group).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,5 +1,6 @@
 //! [`Sgd`].
 
+use super::rule::precompiled_rule;
 use super::{Optim, Pass, Step, UpdateRule, assert_share};
 use crate::number::{Real, Scalar};
 
@@ -55,6 +56,8 @@ impl UpdateRule for SgdRule {
     type State<T> = [T; 1];
     const STATE: [&'static str; 1] = ["velocity"];
 
+    precompiled_rule! { SgdRule }
+
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [velocity]: [N; 1]) -> (N, [N; 1]) {
         let momentum = N::lit(self.momentum);
@@ -78,6 +81,8 @@ impl UpdateRule for Descent {
     const NAME: &'static str = SgdRule::NAME;
     type State<T> = [T; 0];
     const STATE: [&'static str; 0] = [];
+
+    precompiled_rule! { Descent }
 
     #[inline(always)]
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, _: [N; 0]) -> (N, [N; 0]) {

@@ -289,7 +289,7 @@ impl<F: Scalar> Pass<'_, F> {
                 rate: lr * rate,
                 decay: weight_decay * decay,
             };
-            stretch.take(bound);
+            R::take_stretch(stretch, bound);
         }
     }
 }
@@ -303,7 +303,7 @@ fn slices<'a, R: UpdateRule, F: Scalar>(mut each: impl Iterator<Item = &'a mut [
 }
 
 /// A part of a pass: neighbouring weights with the same rates.
-struct Stretch<'a, F: Scalar, R: UpdateRule> {
+pub(super) struct Stretch<'a, F: Scalar, R: UpdateRule> {
     rule: R,
     theta: &'a mut [F],
     grad: &'a [F],
@@ -347,7 +347,7 @@ impl<F: Scalar, R: UpdateRule> Kernel<F> for Clipped<Stretch<'_, F, R>> {
 
 impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
     /// Moves each weight; those of a large model, with the feature `parallel`, on rayon's threads.
-    fn take(self, bound: Option<Bound>) {
+    pub(super) fn take(self, bound: Option<Bound>) {
         #[cfg(feature = "parallel")]
         if self.theta.len() >= 1 << 17 && rayon::current_num_threads() > 1 {
             let half = self.theta.len() / 2;
