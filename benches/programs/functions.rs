@@ -100,7 +100,7 @@ pub fn hinge<R: Real>(x: &[R], d: &[f64]) -> R {
     d.chunks(3).map(term).sum()
 }
 
-/// The negative log-likelihood of a mixture of Gaussians without its constants (ADBench's GMM): `K` components in `D`
+/// The negative log-likelihood of a mixture of Gaussians without its constants (`ADBench`'s GMM): `K` components in `D`
 /// dimensions, given by weights, means, and logarithmic diagonals and lower triangles of the roots of the precisions.
 pub fn gmm<R: Real>(p: &[R], data: &[f64]) -> R {
     const D: usize = 10;
@@ -124,10 +124,10 @@ pub fn gmm<R: Real>(p: &[R], data: &[f64]) -> R {
             let mut row = D;
             for i in 0..D {
                 let mut y = diagonals[k][i] * centered[i];
-                for j in 0..i {
-                    y += icf[k][row] * centered[j];
-                    row += 1;
+                for (&l, &c) in icf[k][row..].iter().zip(&centered[..i]) {
+                    y += l * c;
                 }
+                row += i;
                 squares += y.square();
             }
             terms.push(alphas[k] + log_dets[k] - R::lit(0.5) * squares);
@@ -140,7 +140,7 @@ pub fn gmm<R: Real>(p: &[R], data: &[f64]) -> R {
     total - n * log_sum_exp(alphas) + R::lit(0.5) * (prior + diagonal)
 }
 
-/// A recurrent cell of four gates that reads a sequence (ADBench's LSTM in small): the squared error of its predictions.
+/// A recurrent cell of four gates that reads a sequence (`ADBench`'s LSTM in small): the squared error of its predictions.
 pub fn lstm<R: Real>(p: &[R], data: &[f64]) -> R {
     const H: usize = 8;
     let (weights, out) = p.split_at(4 * H * 3);
@@ -163,7 +163,7 @@ pub fn lstm<R: Real>(p: &[R], data: &[f64]) -> R {
     total
 }
 
-/// The squared reprojection errors of points seen by cameras (ADBench's bundle adjustment): for each camera a rotation
+/// The squared reprojection errors of points seen by cameras (`ADBench`'s bundle adjustment): for each camera a rotation
 /// vector, a centre, a focal length and a distortion; for each point its coordinates.
 pub fn bundle<R: Real>(p: &[R], observations: &[f64]) -> R {
     const CAMERAS: usize = 20;

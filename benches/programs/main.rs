@@ -52,6 +52,11 @@ fn race(functions: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     times.into_iter().map(median).collect()
 }
 
+/// Keeps a result from being optimised away.
+fn keep<T>(result: T) {
+    black_box(result);
+}
+
 fn check(name: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         let error = (got - expected).abs();
@@ -111,12 +116,12 @@ macro_rules! rows {
             check(name, &first, &expected, 1e-9);
             let (mut scratch, mut hand) = (Vec::new(), vec![0.0; x.len()]);
             let times = race(&mut [
-                &mut || drop(black_box(suite::$function::primal(black_box(&inputs)))),
-                &mut || drop(black_box(suite::$function::adjoint(&mut scratch, black_box(&inputs), &mut hand))),
-                &mut || drop(black_box(program.value_and_grad(black_box(x), &mut gradient))),
-                &mut || drop(black_box(batched.batch(points.view(), values.view_mut(), gradients.view_mut()))),
-                &mut || drop(black_box(f32_program.value_and_grad(black_box(&single), &mut f32_gradient))),
-                &mut || drop(black_box(second.grad_and_hvp(black_box(x), &v, &mut first, &mut product))),
+                &mut || keep(suite::$function::primal(black_box(&inputs))),
+                &mut || keep(suite::$function::adjoint(&mut scratch, black_box(&inputs), &mut hand)),
+                &mut || keep(program.value_and_grad(black_box(x), &mut gradient)),
+                &mut || keep(batched.batch(points.view(), values.view_mut(), gradients.view_mut())),
+                &mut || keep(f32_program.value_and_grad(black_box(&single), &mut f32_gradient)),
+                &mut || keep(second.grad_and_hvp(black_box(x), &v, &mut first, &mut product)),
             ]);
             let ratio = |k: usize| times[k] / times[0];
             println!(
@@ -144,7 +149,7 @@ macro_rules! other {
         check($name, &[value], &[f(x)], 1e-10);
         if let Some(n) = std::env::var("LOOP").ok().and_then(|n| n.parse::<usize>().ok()) {
             for _ in 0..n {
-                drop(black_box(program.value_and_grad(black_box(x), &mut gradient)));
+                keep(program.value_and_grad(black_box(x), &mut gradient));
             }
             return;
         }
@@ -156,8 +161,8 @@ macro_rules! other {
             let size = gradient.iter().fold(1.0, |size: f64, g| size.max(g.abs())) * (x.len() as f64).sqrt();
             check($name, &[ours / size], &[slope / size], 1e-5);
         }
-        let times = race(&mut [&mut || drop(black_box(f(black_box(x)))), &mut || {
-            drop(black_box(program.value_and_grad(black_box(x), &mut gradient)))
+        let times = race(&mut [&mut || keep(f(black_box(x))), &mut || {
+            keep(program.value_and_grad(black_box(x), &mut gradient))
         }]);
         println!(
             "{:>24} {:>12} {:>14.0} {:>8.2} {:>8.2} {:>10.0} {:>8.1}",
