@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::program::{Program, ProgramError};
+use super::error::ProgramError;
+use super::program::Program;
 use crate::number::BaseFloat;
 use crate::recording::{BranchChanged, Recorded};
 

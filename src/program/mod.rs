@@ -6,7 +6,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `program` | [`Program`] and its errors |
+//! | `program`, `error` | [`Program`] and its errors |
+//! | `inputs` | the argument trait [`Inputs`], and the closures that are recorded |
 //! | `auto` | [`AutoProgram`], which records again when a branch changes |
 //! | `graph` | a recording without repetitions; the graphs of directional derivatives |
 //! | `ops` | the operations of graphs and bodies, and the chain rule for each |
@@ -17,6 +18,7 @@
 //! | `memory` | memory that begins at a cache line |
 //! | `tiles` | the run of a group |
 //! | `scalars` | operations without lanes |
+//! | `planner`, `places` | the way from a graph to a plan; where lanes find their operands |
 //! | `plan` | groups and single operations with their memory: what a program runs |
 //! | `batch` | a whole graph with points or directions as lanes |
 //! | `points` | many points at once, on threads |
@@ -28,18 +30,26 @@ mod batch;
 mod body;
 mod code;
 mod cones;
+mod error;
 mod graph;
+mod inputs;
 mod kernels;
 mod memory;
 mod ops;
+mod places;
 mod plan;
+mod planner;
 mod points;
 #[allow(clippy::module_inception)]
 mod program;
 mod replay;
 mod runner;
 mod scalars;
+#[cfg(test)]
+mod tests;
 mod tiles;
 
 pub use auto::AutoProgram;
-pub use program::{Inputs, PointsFailed, Program, ProgramError};
+pub use error::{PointsFailed, ProgramError};
+pub use inputs::Inputs;
+pub use program::Program;

@@ -2,7 +2,8 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
-use super::program::{PointsFailed, Program};
+use super::error::PointsFailed;
+use super::program::Program;
 use crate::number::BaseFloat;
 use crate::recording::BranchChanged;
 

@@ -1,13 +1,14 @@
 //! [`Program`]: a function that is recorded once and run many times.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::batch::Batch;
+use super::error::{PointsFailed, ProgramError};
 use super::graph::Graph;
+use super::inputs::{Inputs, RecordDataFn, RecordFn};
 use super::plan::Goal;
 use super::runner::Runner;
 use crate::number::BaseFloat;
@@ -61,6 +62,12 @@ use crate::sealed::Seal;
 /// the order and the roundings of the recording. Where a result is not finite, the program computes it again operation
 /// by operation with the conventions of the tape, so that infinities, NaN and zero cotangents come out as there.
 ///
+/// # Speed
+///
+/// Planning takes some 150 ns for each recorded operation, and memory for a few bytes of it where lanes are found;
+/// `Display` shows the lanes. A long recurrence, whose steps wait for each other, has few lanes, and a tape may be faster.
+/// Programs are compiled with the crate that uses them: a debug build is slow.
+///
 /// # Threads
 ///
 /// A program is `Send`; clones share the instructions and have memory of their own. With the feature `parallel`,
@@ -101,126 +108,6 @@ impl<F> Default for More<F> {
             rows: None,
             hessian: None,
         }
-    }
-}
-
-/// The error of a function that cannot become a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProgramError {
-    /// The function read the value of a number. A program would repeat what it did with the value of the recording.
-    ValueRead {
-        /// The line that read the value.
-        line: &'static Location<'static>,
-    },
-    /// The function has more operations than a program can number.
-    TooLarge {
-        /// The number of operations.
-        operations: usize,
-    },
-    /// A branch changed: see [`Program`].
-    BranchChanged(BranchChanged),
-}
-
-impl fmt::Display for ProgramError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ValueRead { line } => write!(
-                f,
-                "the function reads the value of a recorded number at {line}; a program would keep the value of the \
-                 recording for ever; stay with recorded numbers, or differentiate the function on a tape"
-            ),
-            Self::TooLarge { operations } => {
-                write!(f, "the function has {operations} operations, more than a program can number")
-            }
-            Self::BranchChanged(branch) => branch.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ProgramError {}
-
-impl From<BranchChanged> for ProgramError {
-    fn from(branch: BranchChanged) -> Self {
-        Self::BranchChanged(branch)
-    }
-}
-
-/// The error of a batch: points at which the function takes another branch than the one recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PointsFailed {
-    /// For each point, true if it failed. The results of these points are not written.
-    pub failed: Vec<bool>,
-    /// The error of the first of them.
-    pub first: BranchChanged,
-}
-
-impl fmt::Display for PointsFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.failed.iter().filter(|&&failed| failed).count();
-        let place = self.failed.iter().position(|&failed| failed).unwrap_or(0);
-        write!(f, "{count} of {} points take another branch; point {place}: {}", self.failed.len(), self.first)
-    }
-}
-
-impl std::error::Error for PointsFailed {}
-
-/// The point of a recording: a slice, for a closure of a slice, or an array, for a closure of an array.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no point at which a function can be recorded",
-    note = "pass `&x` for a slice, an array or a vector of floats, or an array `[x, y]` itself"
-)]
-pub trait Inputs<F: BaseFloat> {
-    /// The argument of the closure.
-    type Recorded<'r>;
-    #[doc(hidden)]
-    fn numbers(&self, seal: Seal) -> &[F];
-    #[doc(hidden)]
-    fn recorded<'r>(inputs: &'r [Recorded<'r, F>], seal: Seal) -> Self::Recorded<'r>;
-}
-
-macro_rules! slices {
-    ($([$($generics:tt)*] $Slice:ty)+) => { $(
-        impl<F: BaseFloat, $($generics)*> Inputs<F> for $Slice {
-            type Recorded<'r> = &'r [Recorded<'r, F>];
-            fn numbers(&self, _: Seal) -> &[F] {
-                &self[..]
-            }
-            fn recorded<'r>(inputs: &'r [Recorded<'r, F>], _: Seal) -> Self::Recorded<'r> {
-                inputs
-            }
-        }
-    )+ };
-}
-slices! { [] &[F]  [] &Vec<F>  [] Vec<F>  [const N: usize] &[F; N] }
-
-/// A closure from the inputs of a recording to its output, or to its outputs.
-///
-/// It is a trait of its own because a bound `for<'r> FnOnce(X::Recorded<'r>) -> Recorded<'r, F>` is not allowed: the
-/// lifetime of the result would stand in a projection alone.
-pub trait RecordFn<'r, F: BaseFloat, X: Inputs<F>, Y>: FnOnce(X::Recorded<'r>) -> Y {}
-
-impl<'r, F: BaseFloat, X: Inputs<F>, Y, G: FnOnce(X::Recorded<'r>) -> Y> RecordFn<'r, F, X, Y> for G {}
-
-/// [`RecordFn`] with data.
-pub trait RecordDataFn<'r, F: BaseFloat, X: Inputs<F>>:
-    FnOnce(X::Recorded<'r>, &'r [Recorded<'r, F>]) -> Recorded<'r, F>
-{
-}
-
-impl<'r, F: BaseFloat, X: Inputs<F>, G: FnOnce(X::Recorded<'r>, &'r [Recorded<'r, F>]) -> Recorded<'r, F>>
-    RecordDataFn<'r, F, X> for G
-{
-}
-
-impl<F: BaseFloat, const N: usize> Inputs<F> for [F; N] {
-    type Recorded<'r> = [Recorded<'r, F>; N];
-    fn numbers(&self, _: Seal) -> &[F] {
-        self
-    }
-    fn recorded<'r>(inputs: &'r [Recorded<'r, F>], _: Seal) -> Self::Recorded<'r> {
-        std::array::from_fn(|i| inputs[i])
     }
 }
 
