@@ -104,7 +104,7 @@ macro_rules! rows {
             batched.batch(points.view(), values.view_mut(), gradients.view_mut()).expect("the recorded branch");
             assert!(values.iter().all(|&value| value == got) && gradients.rows().into_iter().all(|g| g.iter().eq(&gradient)));
             let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
-            let mut f32_program = Program::new(|x| functions::$function(x, data), &single).expect("a program");
+            let mut f32_program = Program::over(|x| functions::$function(x, data), &single).expect("a program");
             let mut f32_gradient = vec![0.0; x.len()];
             f32_program.value_and_grad(&single, &mut f32_gradient).expect("the recorded branch");
             let size = expected.iter().fold(1.0, |size: f64, d| size.max(d.abs()));

@@ -34,9 +34,16 @@ pub struct AutoProgram<C, F = f64> {
     recordings: usize,
 }
 
-impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> AutoProgram<C, F> {
-    /// A function that is recorded when it is first needed.
+impl<C: for<'r> Fn(&'r [Recorded<'r>]) -> Recorded<'r>> AutoProgram<C> {
+    /// A function that is recorded when it is first needed. [`over`](Self::over) is the same for `f32`.
     pub fn new(f: C) -> Self {
+        Self::over(f)
+    }
+}
+
+impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> AutoProgram<C, F> {
+    /// Same as [`new`](AutoProgram::new), for `f32` and `f64`.
+    pub fn over(f: C) -> Self {
         Self { f, programs: Vec::new(), limit: 16, recordings: 0 }
     }
 
@@ -132,7 +139,7 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
                 return Ok(result);
             }
         }
-        let mut program = Program::new(|x| (self.f)(x), x)?;
+        let mut program = Program::over(|x| (self.f)(x), x)?;
         self.recordings += 1;
         let result = run(&mut program)?;
         self.programs.truncate(self.limit - 1);

@@ -443,9 +443,9 @@ impl<F: BaseFloat> Emit<F> for Builder<F> {
         let one = |i: u32| known(i) == Some(F::one());
         match (op, x) {
             (MUL | PRODUCT, &[a, b]) if a == b => op = SQUARE,
-            (MUL | PRODUCT, &[a, b]) if one(b) => return a,
-            (MUL | PRODUCT, &[a, b]) if one(a) => return b,
-            (DIV, &[a, b]) if one(b) => return a,
+            // Not for what the function multiplies: a datum that is 1 among others would give its lane another shape.
+            (PRODUCT, &[a, b]) if one(b) => return a,
+            (PRODUCT, &[a, b]) if one(a) => return b,
             (NEG, &[a]) if self.graph.nodes[a as usize].op == NEG => return self.graph.nodes[a as usize].a,
             _ => {}
         }

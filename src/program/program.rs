@@ -111,19 +111,14 @@ impl<F> Default for More<F> {
     }
 }
 
-impl<F: BaseFloat> Program<F> {
-    /// The program of a function, recorded at the point `x`.
+impl Program {
+    /// The program of a function, recorded at the point `x`. [`over`](Self::over) is the same for `f32`.
     ///
     /// # Errors
     ///
     /// If the function reads the value of a number.
-    pub fn new<X: Inputs<F>>(f: impl for<'r> RecordFn<'r, F, X, Recorded<'r, F>>, x: X) -> Result<Self, ProgramError> {
-        let recorder = Recorder::<F>::steps_only();
-        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
-        recorder.output(f(X::recorded(&inputs, Seal)));
-        let n = inputs.len();
-        drop(inputs);
-        Self::finish(recorder, n, &[])
+    pub fn new<X: Inputs<f64>>(f: impl for<'r> RecordFn<'r, f64, X, Recorded<'r>>, x: X) -> Result<Self, ProgramError> {
+        Self::over(f, x)
     }
 
     /// The program of a function of inputs and of data, which change from call to call and are not differentiated: a
@@ -149,18 +144,12 @@ impl<F: BaseFloat> Program<F> {
     /// # Errors
     ///
     /// If the function reads the value of a number.
-    pub fn with_data<X: Inputs<F>>(
-        f: impl for<'r> RecordDataFn<'r, F, X>,
+    pub fn with_data<X: Inputs<f64>>(
+        f: impl for<'r> RecordDataFn<'r, f64, X>,
         x: X,
-        data: &[F],
+        data: &[f64],
     ) -> Result<Self, ProgramError> {
-        let recorder = Recorder::<F>::steps_only();
-        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
-        let constants = recorder.unnamed_inputs(data);
-        recorder.output(f(X::recorded(&inputs, Seal), &constants));
-        let n = inputs.len();
-        drop((inputs, constants));
-        Self::finish(recorder, n, data)
+        Self::over_with_data(f, x, data)
     }
 
     /// The program of a function with several outputs.
@@ -177,7 +166,62 @@ impl<F: BaseFloat> Program<F> {
     /// # Errors
     ///
     /// If the function reads the value of a number.
-    pub fn vector<X: Inputs<F>>(
+    pub fn vector<X: Inputs<f64>>(
+        f: impl for<'r> RecordFn<'r, f64, X, Vec<Recorded<'r>>>,
+        x: X,
+    ) -> Result<Self, ProgramError> {
+        Self::over_vector(f, x)
+    }
+}
+
+impl<F: BaseFloat> Program<F> {
+    /// Same as [`new`](Program::new), for `f32` and `f64`. (`new` is for `f64` alone, so that literals have a type.)
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// let mut f = Program::<f32>::over(|[x, y]| (x * y).sin(), [1.0, 2.0])?;
+    /// assert_eq!(f.value(&[0.0, 1.0])?, 0.0_f32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn over<X: Inputs<F>>(f: impl for<'r> RecordFn<'r, F, X, Recorded<'r, F>>, x: X) -> Result<Self, ProgramError> {
+        let recorder = Recorder::<F>::steps_only();
+        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
+        recorder.output(f(X::recorded(&inputs, Seal)));
+        let n = inputs.len();
+        drop(inputs);
+        Self::finish(recorder, n, &[])
+    }
+
+    /// Same as [`with_data`](Program::with_data), for `f32` and `f64`.
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn over_with_data<X: Inputs<F>>(
+        f: impl for<'r> RecordDataFn<'r, F, X>,
+        x: X,
+        data: &[F],
+    ) -> Result<Self, ProgramError> {
+        let recorder = Recorder::<F>::steps_only();
+        let inputs = recorder.unnamed_inputs(x.numbers(Seal));
+        let constants = recorder.unnamed_inputs(data);
+        recorder.output(f(X::recorded(&inputs, Seal), &constants));
+        let n = inputs.len();
+        drop((inputs, constants));
+        Self::finish(recorder, n, data)
+    }
+
+    /// Same as [`vector`](Program::vector), for `f32` and `f64`.
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn over_vector<X: Inputs<F>>(
         f: impl for<'r> RecordFn<'r, F, X, Vec<Recorded<'r, F>>>,
         x: X,
     ) -> Result<Self, ProgramError> {

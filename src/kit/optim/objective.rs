@@ -9,7 +9,7 @@ use argmin::core::{ArgminError, CostFunction, Gradient, Hessian, State};
 use argmin_math::ArgminDot;
 
 use super::global_norm;
-use crate::number::{BaseFloat, Scalar};
+use crate::number::Scalar;
 use crate::params::{Params, ParamsOn};
 use crate::program::{AutoProgram, ProgramError};
 use crate::recording::Recorded;
@@ -108,56 +108,6 @@ impl<'a, F: Scalar> Objective<'a, F> {
         Self { product: Some(Rc::new(product)), ..self }
     }
 
-    /// An objective from a function of a slice, which is recorded at `start` and runs as a [`Program`](crate::Program) from
-    /// then on; where it takes another branch, it is recorded again. Hessian-vector products come with it.
-    ///
-    /// ```
-    /// use argmin::core::Executor;
-    /// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
-    /// use wengert::{Real64, optim::Objective};
-    ///
-    /// fn rosenbrock<R: Real64>(x: &[R]) -> R {
-    ///     x.windows(2).map(|w| (w[1] - w[0] * w[0]).square() * 100.0 + (-w[0] + 1.0).square()).sum()
-    /// }
-    /// let start = vec![0.5_f64; 100];
-    /// let loss = Objective::recorded(|x| rosenbrock(x), &start)?;
-    /// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
-    /// let state = Executor::new(loss.clone(), solver).configure(|s| s.param(start).max_iters(300)).run()?.state;
-    /// let best = loss.minimum(&state, 1e-5)?;
-    /// assert!(best.iter().all(|x| (x - 1.0).abs() < 1e-4));
-    /// # Ok::<(), argmin::core::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If the function reads the value of a number.
-    ///
-    /// # Panics
-    ///
-    /// In a solver's run, if the function reads a value on a branch that it did not take at `start`.
-    pub fn recorded(
-        f: impl for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F> + 'a,
-        start: &[F],
-    ) -> Result<Self, ProgramError>
-    where
-        F: BaseFloat,
-    {
-        let mut program = AutoProgram::new(f);
-        program.value_and_grad(start, &mut vec![F::zero(); start.len()])?;
-        let program = Rc::new(RefCell::new(program));
-        let second = Rc::clone(&program);
-        let read = "the function reads the value of a number on this branch";
-        let objective = Self::evaluating(Box::new(move |x, grad| {
-            grad.resize(x.len(), F::zero());
-            program.borrow_mut().value_and_grad(x, grad).expect(read)
-        }));
-        Ok(objective.products(move |x, v| {
-            let (mut gradient, mut product) = (vec![F::zero(); x.len()], vec![F::zero(); x.len()]);
-            second.borrow_mut().grad_and_hvp(x, v, &mut gradient, &mut product).expect(read);
-            product
-        }))
-    }
-
     fn evaluating(evaluate: Evaluate<'a, F>) -> Self {
         let last = Last { evaluate, point: None, value: F::zero(), grad: Vec::new() };
         Self { last: Rc::new(RefCell::new(last)), product: None }
@@ -204,6 +154,55 @@ impl<'a, F: Scalar> Objective<'a, F> {
             *point = Some(x.to_vec());
         }
         read(*value, grad)
+    }
+}
+
+impl<'a> Objective<'a, f64> {
+    /// An objective from a function of a slice, which is recorded at `start` and runs as a [`Program`](crate::Program) from
+    /// then on; where it takes another branch, it is recorded again. Hessian-vector products come with it.
+    ///
+    /// ```
+    /// use argmin::core::Executor;
+    /// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+    /// use wengert::{Real64, optim::Objective};
+    ///
+    /// fn rosenbrock<R: Real64>(x: &[R]) -> R {
+    ///     x.windows(2).map(|w| (w[1] - w[0] * w[0]).square() * 100.0 + (-w[0] + 1.0).square()).sum()
+    /// }
+    /// let start = vec![0.5; 100];
+    /// let loss = Objective::recorded(|x| rosenbrock(x), &start)?;
+    /// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
+    /// let state = Executor::new(loss.clone(), solver).configure(|s| s.param(start).max_iters(300)).run()?.state;
+    /// let best = loss.minimum(&state, 1e-5)?;
+    /// assert!(best.iter().all(|x| (x - 1.0).abs() < 1e-4));
+    /// # Ok::<(), argmin::core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    ///
+    /// # Panics
+    ///
+    /// In a solver's run, if the function reads a value on a branch that it did not take at `start`.
+    pub fn recorded(
+        f: impl for<'r> Fn(&'r [Recorded<'r>]) -> Recorded<'r> + 'a,
+        start: &[f64],
+    ) -> Result<Self, ProgramError> {
+        let mut program = AutoProgram::new(f);
+        program.value_and_grad(start, &mut vec![0.0; start.len()])?;
+        let program = Rc::new(RefCell::new(program));
+        let second = Rc::clone(&program);
+        let read = "the function reads the value of a number on this branch";
+        let objective = Self::evaluating(Box::new(move |x, grad| {
+            grad.resize(x.len(), 0.0);
+            program.borrow_mut().value_and_grad(x, grad).expect(read)
+        }));
+        Ok(objective.products(move |x, v| {
+            let (mut gradient, mut product) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            second.borrow_mut().grad_and_hvp(x, v, &mut gradient, &mut product).expect(read);
+            product
+        }))
     }
 }
 

@@ -179,7 +179,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
         let constants: Vec<[F; 2]> = all.iter().map(|e| e.at).collect();
         let case =
             |what: &str, e: &Expected<F>| format!("{} on {}, {lanes} lanes, {what} at {:?}", row.name(), F::NAME, e.at);
-        let mut values = Program::vector(
+        let mut values = Program::over_vector(
             |x: &[Recorded<'_, F>]| x.chunks(2).zip(&constants).map(|(x, &c)| row.recorded([x[0], x[1]], c)).collect(),
             flat(&all),
         )
@@ -204,7 +204,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
             };
         }
         let x = flat(&terms);
-        let mut sum = Program::new(|x: &[Recorded<'_, F>]| sum!(x, recorded, constants), &x).unwrap();
+        let mut sum = Program::over(|x: &[Recorded<'_, F>]| sum!(x, recorded, constants), &x).unwrap();
         let (value, gradient) = run(&mut sum, &x);
         let size: f64 = terms.iter().enumerate().map(|(i, e)| f64_of(e.value * weight(i)).abs() + e.condition[0]).sum();
         let (want, _) = value_and_grad(|x| sum!(x, var, constants), &x);
@@ -224,7 +224,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
                 (0..y.len()).map(|i| y[i] * y[(i + 1) % y.len()]).sum()
             }};
         }
-        let mut ring = Program::new(|x: &[Recorded<'_, F>]| ring!(x, recorded), &x).unwrap();
+        let mut ring = Program::over(|x: &[Recorded<'_, F>]| ring!(x, recorded), &x).unwrap();
         let (value, gradient) = run(&mut ring, &x);
         let (want, partials) = value_and_grad(|x| ring!(x, var), &x);
         let at = |i: usize| f64_of(terms[i % lanes].value).abs() + terms[i % lanes].condition[0];
@@ -247,7 +247,7 @@ fn check_row<F: Base>(row: Row, counts: &mut [usize; 3]) {
             let x = flat(&terms);
             let constants: Vec<[F; 2]> = terms.iter().map(|e| e.at).collect();
             let constant = matches!(row, Row::Right(_) | Row::Left(_));
-            let fresh = || Program::new(|x: &[Recorded<'_, F>]| sum!(x, recorded, constants), &x).unwrap();
+            let fresh = || Program::over(|x: &[Recorded<'_, F>]| sum!(x, recorded, constants), &x).unwrap();
             let (value, gradient) = if constant { run(&mut fresh(), &x) } else { run(&mut sum, &x) };
             let (want, partials) = value_and_grad(|x| sum!(x, var, constants), &x);
             assert_number(&|| case("sum", e), value, want, tolerance, 8.0 * size);

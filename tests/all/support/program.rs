@@ -10,7 +10,7 @@ pub(crate) trait Function<F: BaseFloat = f64> {
 }
 
 pub(crate) fn program<F: BaseFloat>(f: &impl Function<F>, at: &[F]) -> Program<F> {
-    Program::new(|x: &[Recorded<'_, F>]| f.call(x), at).expect("no value is read")
+    Program::over(|x: &[Recorded<'_, F>]| f.call(x), at).expect("no value is read")
 }
 
 pub(crate) fn on_tape<F: BaseFloat>(f: &impl Function<F>, x: &[F]) -> (F, Vec<F>) {
