@@ -47,7 +47,7 @@ pub(super) struct Dot {
     pub(super) products: Vec<(V, V)>,
 }
 
-/// What a body gives to the outside.
+/// An effect of a body on memory outside of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     /// The value of a root.
@@ -75,7 +75,7 @@ pub(super) enum Pass {
     Both,
 }
 
-/// What is known of a body's operands, constants and results.
+/// Facts about a body's operands, constants and results.
 pub(super) struct Facts<'a, F> {
     /// For each operand, true if all lanes of a segment share one number.
     pub(super) uniform: &'a [bool],

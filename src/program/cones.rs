@@ -34,7 +34,7 @@ pub(super) enum Ref {
     Constant(u32),
 }
 
-/// What all lanes of a group do.
+/// The operations of each lane of a group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
     /// Operations, each with the place and the number of its operands in `refs`.
@@ -204,7 +204,7 @@ enum Apart {
     Wholly,
 }
 
-/// What decides a partition.
+/// The choices that decide a partition.
 struct Rough<'a, F> {
     graph: &'a Graph<F>,
     long: &'a [bool],

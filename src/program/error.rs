@@ -19,7 +19,7 @@ pub enum ProgramError {
         /// The number of operations.
         operations: usize,
     },
-    /// A branch changed: see [`Program`].
+    /// A branch changed: see [`Program`](super::Program).
     BranchChanged(BranchChanged),
 }
 

@@ -49,7 +49,7 @@ pub(super) enum Item {
     List(usize),
 }
 
-/// What a plan computes.
+/// The results that a plan computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Goal {
     /// The outputs.

@@ -17,7 +17,7 @@ use super::scalars::{Places, Scalars};
 use super::tiles::{Group, Pattern, Scratch};
 use crate::number::BaseFloat;
 
-/// What is known of a graph while its plan is made.
+/// A plan in the making.
 pub(super) struct Planner<'g, F> {
     graph: &'g Graph<F>,
     cones: Cones,

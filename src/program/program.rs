@@ -83,7 +83,7 @@ pub struct Program<F = f64> {
     more: More<F>,
 }
 
-/// What a program plans only when it is asked for.
+/// Plans that are made only when they are asked for.
 #[derive(Clone, Debug)]
 struct More<F> {
     values: Option<Runner<F>>,

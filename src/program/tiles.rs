@@ -276,7 +276,7 @@ struct Tile<'a, F> {
     width: usize,
 }
 
-/// What the instructions of a tile write.
+/// The memory that the instructions of a tile write.
 struct Written<'a, F> {
     rows: &'a mut [F],
     own: &'a mut [F],
