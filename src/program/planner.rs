@@ -17,6 +17,12 @@ use super::scalars::{Places, Scalars};
 use super::tiles::{Group, Pattern, Scratch};
 use crate::number::BaseFloat;
 
+/// The number of groups up to which tiles are always worth it.
+const FEW_GROUPS: usize = 16;
+
+/// The least number of operations that a group should have on average.
+const LEAST_WORK: usize = 100;
+
 /// A plan in the making.
 pub(super) struct Planner<'g, F> {
     graph: &'g Graph<F>,
@@ -154,8 +160,20 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         Plan { compiled: Arc::new(compiled), memory, scratch }
     }
 
+    /// True if there are many groups with little to do, as in a recurrence: each needs memory of its own, and a list of
+    /// single operations is twice as fast.
+    fn is_narrow(&self) -> bool {
+        let work = |group: &super::cones::Group| group.lanes() * group.shape.nodes.len().max(1);
+        let tiles = || self.cones.groups.iter().filter(|group| !group.is_scalar());
+        let count = tiles().count();
+        count > FEW_GROUPS && tiles().map(work).sum::<usize>() < LEAST_WORK * count
+    }
+
     /// Groups for tiles, and lists of the groups that have few lanes, in the order of their levels.
     fn items(&self) -> Vec<Draft> {
+        if self.is_narrow() {
+            return vec![Draft::List(Vec::new())];
+        }
         let mut items = Vec::new();
         for (k, group) in self.cones.groups.iter().enumerate() {
             match items.last_mut() {
@@ -211,6 +229,13 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                 next = align(next);
             }
         }
+        for &output in &graph.outputs {
+            if self.slot[output as usize] == NONE {
+                self.slot[output as usize] = next;
+                next += 1;
+            }
+        }
+        next = align(next);
         // A last tile may write behind its lanes.
         self.plan.slots = next as usize + LANES;
     }

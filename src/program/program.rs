@@ -65,7 +65,8 @@ use crate::sealed::Seal;
 /// # Speed
 ///
 /// Planning takes some 150 ns for each recorded operation, and memory for a few bytes of it where lanes are found;
-/// `Display` shows the lanes. A long recurrence, whose steps wait for each other, has few lanes, and a tape may be faster.
+/// `Display` shows the lanes. A long recurrence, whose steps wait for each other, has few: it runs as a list of single
+/// operations, and a tape may be faster.
 /// Programs are compiled with the crate that uses them: a debug build is slow.
 ///
 /// # Threads
@@ -636,7 +637,9 @@ impl<F: BaseFloat> Program<F> {
 
     /// The lanes for points, if the function has no lanes of its own.
     pub(super) fn points(&mut self) -> Option<&mut Batch<F>> {
-        if self.exact || !self.gradient.plan.is_scalar() {
+        /// A longer function needs so many rows that points as lanes leave the cache.
+        const LONG: usize = 20_000;
+        if self.exact || !self.gradient.plan.is_scalar() || self.graph().nodes.len() > LONG {
             return None;
         }
         let (graph, n) = (&self.gradient.graph, self.inputs);

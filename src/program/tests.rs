@@ -74,3 +74,29 @@ fn every_instruction_set_in_double_precision() {
 fn every_instruction_set_in_single_precision() {
     check::<f32>(1e-4);
 }
+
+/// Steps that wait for each other, of a few numbers each: a list of single operations.
+#[test]
+fn a_recurrence_is_a_list() {
+    let x: Vec<f64> = (0..20).map(|i| 1.0 + 0.2 * f64::from(i).sin()).collect();
+    let graph = graph(
+        |x: &[Recorded<'_>]| {
+            let mut state = x.to_vec();
+            for _ in 0..60 {
+                state = (0..20).map(|i| (state[i] * state[(i + 1) % 20] * 0.5 + x[i]).tanh()).collect();
+            }
+            state[0] * state[7]
+        },
+        &x,
+    );
+    let mut plan = Plan::new(&graph, Goal::Gradient(x.len()));
+    assert!(plan.is_scalar());
+    let (mut replay, mut want) = (Replay::default(), vec![0.0; x.len()]);
+    replay.forward(&graph, &[&x]).expect("no comparison");
+    replay.reverse(&graph, &mut want);
+    assert!(plan.run(&[&x]));
+    assert!((plan.output(0) - replay.output(&graph, 0)).abs() < 1e-14);
+    for (got, want) in plan.gradient().iter().zip(&want) {
+        assert!((got - want).abs() < 1e-13, "{got} {want}");
+    }
+}
