@@ -92,7 +92,7 @@ fn failed_points_and_views() {
         assert_eq!(value == 7.0, error.failed[i]);
         assert_eq!(values[59 - 3 * i].to_bits(), value.to_bits());
         assert_eq!(bits(gradients.column(2 * i)), bits(&gradient));
-        // What lies between the points is not touched.
+        // The numbers between the points are not touched.
         assert!(gradients.column(2 * i + 1).iter().all(|&d| d == 7.0));
     }
 }

@@ -130,12 +130,12 @@ fn f64_of<F: BaseFloat>(x: F) -> f64 {
     x.to_f64().expect("a float")
 }
 
-/// What the tape gives for one point.
+/// The results of the tape at one point.
 struct Expected<F> {
     at: [F; 2],
     value: F,
     partials: [F; 2],
-    /// What a rounding of the operands does to the value, and to the partials.
+    /// The effect of a rounding of the operands on the value, and on the partials.
     condition: [f64; 3],
 }
 

@@ -5,7 +5,7 @@ use wengert::{BaseFloat, Real};
 use super::program::Function;
 use super::programs::from_menu;
 
-/// How the terms of a function take their operands.
+/// The way in which the terms of a function take their operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Term i takes inputs i, i + 1, i + 2.
@@ -28,7 +28,7 @@ pub(crate) enum Access {
     Data,
 }
 
-/// What is done with the terms.
+/// The use of the terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     Sum,
