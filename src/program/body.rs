@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::cones::{Ref, Shape};
 use super::graph::{NONE, Table, bits, mix};
-use super::ops::{ADD, DIV, Emit, MUL, MUL_ADD, NEG, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution};
+use super::ops::{ADD, DIV, Emit, MUL, NEG, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
@@ -488,6 +488,3 @@ impl<F: BaseFloat> Emit<F> for Body<'_, F> {
         self.apply(MUL, &[a, b])
     }
 }
-
-#[allow(unused)]
-const _: (OpId, OpId) = (DIV, MUL_ADD);

@@ -111,12 +111,19 @@ fn part<F: BaseFloat>(
     }
     let (mut point, mut gradient) = (vec![F::zero(); n], vec![F::zero(); n]);
     for i in left {
-        copy(&mut point, x.index_axis(Axis(0), i));
-        match program.value_and_grad(&point, &mut gradient) {
-            Ok(value) => {
-                values[i] = value;
-                gradients.index_axis_mut(Axis(0), i).iter_mut().zip(&gradient).for_each(|(to, &d)| *to = d);
-            }
+        let row = x.index_axis(Axis(0), i);
+        let at = row.as_slice().unwrap_or_else(|| {
+            copy(&mut point, row);
+            &point
+        });
+        // Where the branch changes, nothing is written.
+        let mut to = gradients.index_axis_mut(Axis(0), i);
+        let result = match to.as_slice_mut() {
+            Some(to) => program.value_and_grad(at, to),
+            None => program.value_and_grad(at, &mut gradient).inspect(|_| copy_to(to, &gradient)),
+        };
+        match result {
+            Ok(value) => values[i] = value,
             Err(error) => failures.push((i, error)),
         }
     }
@@ -125,4 +132,8 @@ fn part<F: BaseFloat>(
 
 fn copy<F: Copy>(to: &mut [F], from: ArrayView1<'_, F>) {
     to.iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+}
+
+fn copy_to<F: Copy>(to: ArrayViewMut1<'_, F>, from: &[F]) {
+    to.into_iter().zip(from).for_each(|(to, &x)| *to = x);
 }
