@@ -21,6 +21,8 @@
 //! | `planner`, `places` | the way from a graph to a plan; where lanes find their operands |
 //! | `plan` | groups and single operations with their memory: what a program runs |
 //! | `batch` | a whole graph with points or directions as lanes |
+//! | `matrices`, `pattern` | Jacobians and Hessians: the way to the entries; which entries there are |
+//! | `terms` | the entries by the terms of a function, which are lanes |
 //! | `points` | many points at once, on threads |
 //! | `runner` | a plan with its graph, which is replayed where the plan cannot be trusted |
 //! | `replay` | the reference: operation by operation, with the conventions of the tape |
@@ -34,8 +36,10 @@ mod error;
 mod graph;
 mod inputs;
 mod kernels;
+mod matrices;
 mod memory;
 mod ops;
+mod pattern;
 mod places;
 mod plan;
 mod planner;
@@ -45,6 +49,7 @@ mod program;
 mod replay;
 mod runner;
 mod scalars;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tiles;

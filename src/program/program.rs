@@ -9,11 +9,15 @@ use super::batch::Batch;
 use super::error::{PointsFailed, ProgramError};
 use super::graph::Graph;
 use super::inputs::{Inputs, RecordDataFn, RecordFn};
+use super::matrices::Entries;
 use super::plan::Goal;
+use super::points::Points;
 use super::runner::Runner;
+use super::terms::Matrix;
 use crate::number::BaseFloat;
 use crate::recording::{BranchChanged, Recorded, Recorder};
 use crate::sealed::Seal;
+use crate::sparse::SparseMatrix;
 
 /// A function that is recorded once and run many times, with its derivatives.
 ///
@@ -92,9 +96,9 @@ struct More<F> {
     reverse: Option<Runner<F>>,
     second: Option<Runner<F>>,
     points: Option<Batch<F>>,
-    columns: Option<Batch<F>>,
-    rows: Option<Batch<F>>,
-    hessian: Option<Batch<F>>,
+    points_with_data: Option<Batch<F>>,
+    jacobian: Option<Entries<F>>,
+    hessian: Option<Entries<F>>,
 }
 
 impl<F> Default for More<F> {
@@ -105,8 +109,8 @@ impl<F> Default for More<F> {
             reverse: None,
             second: None,
             points: None,
-            columns: None,
-            rows: None,
+            points_with_data: None,
+            jacobian: None,
             hessian: None,
         }
     }
@@ -356,13 +360,19 @@ impl<F: BaseFloat> Program<F> {
     pub fn values(&mut self, x: &[F], y: &mut [F]) -> Result<(), BranchChanged> {
         check("values", "the inputs", x.len(), self.inputs);
         check("values", "the outputs", y.len(), self.outputs());
-        let graph = &self.gradient.graph;
-        let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
-        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        let runner = self.run_values(x)?;
         for (k, y) in y.iter_mut().enumerate() {
             *y = runner.output(k);
         }
         Ok(())
+    }
+
+    /// Computes the values of all outputs.
+    fn run_values(&mut self, x: &[F]) -> Result<&Runner<F>, BranchChanged> {
+        let graph = &self.gradient.graph;
+        let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
+        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        Ok(runner)
     }
 
     /// The value of a function with one output; its gradient goes to `gradient`.
@@ -496,7 +506,7 @@ impl<F: BaseFloat> Program<F> {
         Ok(first)
     }
 
-    /// The Jacobian, outputs × inputs: by rows or by columns, whichever are fewer, many at once.
+    /// The Jacobian, outputs × inputs. [`jacobian_into`](Self::jacobian_into) writes it into an array that exists.
     ///
     /// # Errors
     ///
@@ -508,54 +518,77 @@ impl<F: BaseFloat> Program<F> {
     #[track_caller]
     pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
         check("jacobian", "the inputs", x.len(), self.inputs);
-        let (n, m) = (self.inputs, self.outputs());
-        let mut jacobian = Array2::zeros((m, n));
-        let graph = &self.gradient.graph;
-        if n <= m {
-            let batch = (!self.exact)
-                .then(|| self.more.columns.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, 0)));
-            let done = batch.is_some_and(|batch| {
-                batch.set(0, x);
-                batch.set(2 * n, &self.data);
-                batch.each_direction(n, n, |batch, lane, column| {
-                    (0..m).for_each(|k| jacobian[[k, column]] = batch.output(k)[lane]);
-                })
-            });
-            if !done || !all_finite(&jacobian) {
-                let (mut tangent, mut column) = (vec![F::zero(); n], vec![F::zero(); m]);
-                for i in 0..n {
-                    tangent[i] = F::one();
-                    self.jvp(x, &tangent, &mut column)?;
-                    tangent[i] = F::zero();
-                    jacobian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
-                }
-            }
-        } else {
-            let first = n + self.data.len();
-            let batch = (!self.exact).then(|| {
-                self.more.rows.get_or_insert_with(|| Batch::directions(&graph.weighted(), first..first + m, n))
-            });
-            let done = batch.is_some_and(|batch| {
-                batch.set(0, x);
-                batch.set(n, &self.data);
-                batch.each_direction(first, m, |batch, lane, row| {
-                    (0..n).for_each(|i| jacobian[[row, i]] = batch.adjoint(i)[lane]);
-                })
-            });
-            if !done || !all_finite(&jacobian) {
-                let (mut cotangent, mut row) = (vec![F::zero(); m], vec![F::zero(); n]);
-                for k in 0..m {
-                    cotangent[k] = F::one();
-                    self.vjp(x, &cotangent, &mut row)?;
-                    cotangent[k] = F::zero();
-                    jacobian.row_mut(k).iter_mut().zip(&row).for_each(|(to, &d)| *to = d);
-                }
-            }
-        }
+        let mut jacobian = Array2::zeros((self.outputs(), self.inputs));
+        self.jacobian_into(x, jacobian.view_mut())?;
         Ok(jacobian)
     }
 
-    /// The Hessian of a function with one output, many columns at once.
+    /// Writes the Jacobian, outputs × inputs, to `jacobian`.
+    ///
+    /// Outputs of the same operations are lanes of one run, each with the derivatives with respect to its own inputs; so
+    /// the cost is that of the entries that are not 0. Where outputs have too many operations in common, directions are
+    /// lanes: columns that share no row as one direction, or rows that share no column, whichever are fewer. Nothing is
+    /// allocated after the first call.
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use wengert::Program;
+    ///
+    /// // The residuals of a model a·e^(b·t) at three times.
+    /// let t = [0.0, 1.0, 2.0];
+    /// let mut residuals =
+    ///     Program::vector(|[a, b]| t.iter().map(|&t| a * (b * t).exp() - 1.0).collect(), [1.0, 0.5])?;
+    /// let mut jacobian = Array2::zeros((3, 2));
+    /// residuals.jacobian_into(&[2.0, 0.0], jacobian.view_mut())?;
+    /// assert_eq!(jacobian, ndarray::array![[1.0, 0.0], [1.0, 2.0], [1.0, 4.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded; `jacobian` is then unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or `jacobian` another shape than outputs × inputs.
+    #[track_caller]
+    pub fn jacobian_into(&mut self, x: &[F], jacobian: ArrayViewMut2<'_, F>) -> Result<(), BranchChanged> {
+        check("jacobian_into", "the inputs", x.len(), self.inputs);
+        check_shape("jacobian_into", jacobian.dim(), (self.outputs(), self.inputs));
+        self.entries(Matrix::Jacobian, x)?.write(jacobian);
+        Ok(())
+    }
+
+    /// The Jacobian, outputs × inputs, with only the entries that may differ from 0: the pattern is that of the recorded
+    /// operations, and is found in the first call. See [`jacobian_into`](Self::jacobian_into) for the way to the entries.
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// let x = vec![1.0; 1000];
+    /// let mut f = Program::vector(|x| x.windows(2).map(|w| (w[1] - w[0]).square()).collect(), &x)?;
+    /// let mut x = x;
+    /// x[8] = 2.0;
+    /// let j = f.sparse_jacobian(&x)?;
+    /// assert_eq!((j.shape(), j.nnz(), j.get(7, 8)), ((999, 1000), 1998, 2.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input.
+    #[track_caller]
+    pub fn sparse_jacobian(&mut self, x: &[F]) -> Result<&SparseMatrix<F>, BranchChanged> {
+        check("sparse_jacobian", "the inputs", x.len(), self.inputs);
+        self.entries(Matrix::Jacobian, x).map(|entries| &entries.matrix)
+    }
+
+    /// The Hessian of a function with one output. [`hessian_into`](Self::hessian_into) writes it into an array that
+    /// exists.
     ///
     /// # Errors
     ///
@@ -568,28 +601,96 @@ impl<F: BaseFloat> Program<F> {
     pub fn hessian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
         self.check_scalar("hessian");
         check("hessian", "the inputs", x.len(), self.inputs);
-        let n = self.inputs;
-        let mut hessian = Array2::zeros((n, n));
-        let graph = &self.gradient.graph;
-        let batch = (!self.exact)
-            .then(|| self.more.hessian.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, n)));
-        let done = batch.is_some_and(|batch| {
-            batch.set(0, x);
-            batch.set(2 * n, &self.data);
-            batch.each_direction(n, n, |batch, lane, column| {
-                (0..n).for_each(|i| hessian[[i, column]] = batch.adjoint(i)[lane]);
-            })
-        });
-        if !done || !all_finite(&hessian) {
-            let (mut v, mut column) = (vec![F::zero(); n], vec![F::zero(); n]);
-            for i in 0..n {
-                v[i] = F::one();
-                self.hvp(x, &v, &mut column)?;
-                v[i] = F::zero();
-                hessian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
+        let mut hessian = Array2::zeros((self.inputs, self.inputs));
+        self.hessian_into(x, hessian.view_mut())?;
+        Ok(hessian)
+    }
+
+    /// Writes the Hessian of a function with one output, inputs × inputs, to `hessian`. The matrix is exactly symmetric.
+    ///
+    /// A function that is a sum, such as a log-likelihood, is taken apart into its terms. Terms of the same operations are
+    /// lanes of one run, which adds the second derivatives of each term to the entries of its own inputs. Where terms have
+    /// too many operations in common, directions are lanes, those of a colouring of the columns. Nothing is allocated after
+    /// the first call.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded; `hessian` is then unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, `hessian` another shape than inputs × inputs, or if there are several
+    /// outputs.
+    #[track_caller]
+    pub fn hessian_into(&mut self, x: &[F], hessian: ArrayViewMut2<'_, F>) -> Result<(), BranchChanged> {
+        self.check_scalar("hessian_into");
+        check("hessian_into", "the inputs", x.len(), self.inputs);
+        check_shape("hessian_into", hessian.dim(), (self.inputs, self.inputs));
+        self.entries(Matrix::Hessian, x)?.write(hessian);
+        Ok(())
+    }
+
+    /// The Hessian of a function with one output, with only the entries that may differ from 0: the pattern is that of
+    /// the recorded operations, and is found in the first call. See [`hessian_into`](Self::hessian_into) for the way to the
+    /// entries.
+    ///
+    /// ```
+    /// use wengert::{Program, Real};
+    ///
+    /// fn rosenbrock<R: Real<Base = f64>>(x: &[R]) -> R {
+    ///     x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
+    /// }
+    /// let x = vec![0.5; 1000];
+    /// let mut f = Program::new(|x| rosenbrock(x), &x)?;
+    /// let h = f.sparse_hessian(&x)?;
+    /// assert_eq!((h.nnz(), h.get(0, 0), h.get(0, 1), h.get(1, 0)), (2998, 102.0, -200.0, -200.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn sparse_hessian(&mut self, x: &[F]) -> Result<&SparseMatrix<F>, BranchChanged> {
+        self.check_scalar("sparse_hessian");
+        check("sparse_hessian", "the inputs", x.len(), self.inputs);
+        self.entries(Matrix::Hessian, x).map(|entries| &entries.matrix)
+    }
+
+    /// The entries of a matrix of derivatives at `x`.
+    fn entries(&mut self, which: Matrix, x: &[F]) -> Result<&Entries<F>, BranchChanged> {
+        fn kept<F>(more: &mut More<F>, which: Matrix) -> &mut Option<Entries<F>> {
+            match which {
+                Matrix::Jacobian => &mut more.jacobian,
+                Matrix::Hessian => &mut more.hessian,
             }
         }
-        Ok(hessian)
+        let known = kept(&mut self.more, which).take();
+        let mut entries = known.unwrap_or_else(|| Entries::new(self.graph(), self.inputs, which, self.exact));
+        let result = entries.evaluate(self, x);
+        let entries = kept(&mut self.more, which).insert(entries);
+        result.map(|()| &*entries)
+    }
+
+    /// An error if a comparison comes out otherwise than recorded.
+    pub(super) fn check_branches(&mut self, x: &[F]) -> Result<(), BranchChanged> {
+        if self.graph().guards.is_empty() {
+            return Ok(());
+        }
+        self.run_values(x).map(drop)
+    }
+
+    /// The data of the next run.
+    pub(super) fn data(&self) -> &[F] {
+        &self.data
+    }
+
+    pub(super) fn data_mut(&mut self) -> &mut [F] {
+        &mut self.data
     }
 
     /// Values and gradients at many points: `x` and `gradients` have the shape (points, inputs), `values` has the shape
@@ -632,19 +733,75 @@ impl<F: BaseFloat> Program<F> {
             gradients.shape(),
             self.inputs
         );
-        super::points::run(self, x, values, gradients)
+        super::points::run(self, Points { x, data: None }, values, gradients)
     }
 
-    /// The lanes for points, if the function has no lanes of its own.
-    pub(super) fn points(&mut self) -> Option<&mut Batch<F>> {
+    /// Values and gradients at many points with data of their own, such as the gradient of each sample's loss: `data` has
+    /// the shape (points, data), `x` the shape (points, inputs), or (1, inputs) if all points share the inputs; `values` and
+    /// `gradients` are those of [`batch`](Self::batch). The numbers are those of [`set_data`](Self::set_data) and
+    /// [`value_and_grad`](Self::value_and_grad), bit for bit. The program's own data stay as they are.
+    ///
+    /// ```
+    /// use ndarray::{Array1, Array2, array};
+    /// use wengert::Program;
+    ///
+    /// // The squared error of a line at one sample.
+    /// let mut f = Program::with_data(|p, d| (p[0] * d[0] + p[1] - d[1]).square(), &[0.0, 0.0], &[0.0, 0.0])?;
+    /// let samples = array![[1.0, 1.0], [2.0, 0.0], [3.0, 5.0]];
+    /// let (mut values, mut gradients) = (Array1::zeros(3), Array2::zeros((3, 2)));
+    /// f.batch_data(array![[1.0, 0.0]].view(), samples.view(), values.view_mut(), gradients.view_mut())?;
+    /// assert_eq!(values, array![0.0, 4.0, 4.0]);
+    /// assert_eq!(gradients, array![[0.0, 0.0], [8.0, 4.0], [-12.0, -4.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded at some points. The results of all others are written.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit, or if there are several outputs.
+    #[track_caller]
+    pub fn batch_data(
+        &mut self,
+        x: ArrayView2<'_, F>,
+        data: ArrayView2<'_, F>,
+        values: ArrayViewMut1<'_, F>,
+        gradients: ArrayViewMut2<'_, F>,
+    ) -> Result<(), PointsFailed> {
+        self.check_scalar("batch_data");
+        let points = data.nrows();
+        let shared = x.broadcast((points, self.inputs)).filter(|_| x.ncols() == self.inputs);
+        let fits = gradients.dim() == (points, self.inputs) && values.len() == points;
+        let Some(at) = shared.filter(|_| fits && data.ncols() == self.data.len()) else {
+            panic!(
+                "batch_data: points of shape {:?}, data of {:?}, values of {:?} and gradients of {:?} for {} inputs and {} \
+                 data; give (points, inputs) or (1, inputs), (points, data), (points) and (points, inputs)",
+                x.shape(),
+                data.shape(),
+                values.shape(),
+                gradients.shape(),
+                self.inputs,
+                self.data.len()
+            );
+        };
+        super::points::run(self, Points { x: at, data: Some(data) }, values, gradients)
+    }
+
+    /// The lanes for points, if the function has no lanes of its own; with `own` data of each point.
+    pub(super) fn points(&mut self, own: bool) -> Option<&mut Batch<F>> {
         /// A longer function needs so many rows that points as lanes leave the cache.
         const LONG: usize = 20_000;
         if self.exact || !self.gradient.plan.is_scalar() || self.graph().nodes.len() > LONG {
             return None;
         }
         let (graph, n) = (&self.gradient.graph, self.inputs);
-        let batch = self.more.points.get_or_insert_with(|| Batch::points(graph, n));
-        batch.set(n, &self.data);
+        let kept = if own { &mut self.more.points_with_data } else { &mut self.more.points };
+        let batch = kept.get_or_insert_with(|| Batch::points(graph, n, own));
+        if !own {
+            batch.set(n, &self.data);
+        }
         Some(batch)
     }
 }
@@ -663,8 +820,9 @@ fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
     }
 }
 
-fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {
-    x.iter().all(|x| x.is_finite_throughout())
+#[track_caller]
+fn check_shape(operation: &str, given: (usize, usize), expected: (usize, usize)) {
+    assert!(given == expected, "{operation}: an array of shape {given:?} for a matrix of shape {expected:?}");
 }
 
 /// The plans so far, each with its groups, lanes and bytes: that of the gradient, or of the values of several outputs,

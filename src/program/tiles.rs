@@ -98,8 +98,9 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     memory: Slots<'_, F>,
     scratch: &mut Scratch<F>,
 ) -> bool {
-    let (below, own) = memory.values.split_at_mut(group.first);
-    let (adjoints, cotangents) = memory.adjoints.split_at_mut(group.first);
+    let split = |slots: &[F]| group.first.min(slots.len());
+    let (below, own) = memory.values.split_at_mut(split(memory.values));
+    let (adjoints, cotangents) = memory.adjoints.split_at_mut(split(memory.adjoints));
     let Scratch { rows, loads, uniforms, starts, sums, failed } = scratch;
     let width = code.width;
     let rows = &mut rows[..code.rows * width];
