@@ -256,7 +256,7 @@ fn gradients_of_each_sample() {
         |x, d| (x[0] - d[0]).square() / d[1] + x[1].atan2(d[2]) * d[2],
         |x, d| if x[0] < d[0] { x[0].ln() * d[1] } else { x[1] * d[2] },
         // Lanes of its own.
-        |x, d| (0..40).map(|i| (x[0] * d[i % 3] + x[1] * f64::from(i)).tanh()).sum(),
+        |x, d| (0..40).map(|i| (x[0] * d[i % 3] + x[1] * i as f64).tanh()).sum(),
     ];
     for (number, f) in functions.into_iter().enumerate() {
         for points in [0, 1, 5, 700] {
