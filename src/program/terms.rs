@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::body::{Body, Effect, Facts, Pass};
-use super::code::{Code, LANES};
+use super::code::{Code, lanes_of};
 use super::cones::{FEW, Ref, Shape};
 use super::graph::{Graph, bits};
 use super::kernels;
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, PRODUCT, SUB, SUM};
 use super::places::Found;
-use super::tiles::{self, Group, Pattern, Scratch, Slots};
+use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
 use crate::number::BaseFloat;
 
 /// A term, or an output.
@@ -53,7 +53,7 @@ pub(super) struct Terms<F> {
 
 /// What instructions on some lanes cost: to begin one takes as long as some dozens of lanes.
 pub(super) fn work(instructions: usize, lanes: usize) -> usize {
-    instructions * (64 + lanes.next_multiple_of(LANES))
+    instructions * (64 + lanes)
 }
 
 /// The matrices.
@@ -98,7 +98,7 @@ impl<F: BaseFloat> Terms<F> {
             arch: Arch::new(),
             ops: graph.ops.clone(),
             groups: Vec::with_capacity(lists.len()),
-            values: Memory::zeros(graph.inputs + 2 * LANES),
+            values: Memory::zeros(graph.inputs + 2 * lanes_of::<F>()),
             // One entry more takes what belongs to none.
             entries: Memory::zeros(entries + 1),
             scratch: Scratch::default(),
@@ -141,7 +141,7 @@ impl<F: BaseFloat> Terms<F> {
             if alike {
                 list.clear();
             } else {
-                list.resize(lanes + LANES, F::one());
+                list.resize(lanes + lanes_of::<F>(), F::one());
             }
             constants.push(list);
         }
@@ -207,6 +207,7 @@ impl<F: BaseFloat> Terms<F> {
             slots,
             codes: [Some(0), None],
             level: 0,
+            per_turn: PerTurn::default(),
         };
         (group, code)
     }
@@ -220,7 +221,7 @@ impl<F: BaseFloat> Terms<F> {
             fn with_simd<S: Simd>(self, simd: S) -> bool {
                 let Terms { arch, ops, groups, values, entries, scratch, .. } = self.0;
                 for (group, code) in groups {
-                    let slots = Slots { values, adjoints: entries };
+                    let slots = Slots { values, adjoints: entries, turn: 0 };
                     tiles::run(simd, *arch, group, code, ops, slots, scratch);
                 }
                 kernels::all_finite(simd, &entries[..entries.len() - 1])

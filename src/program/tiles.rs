@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd};
 
 use super::body::Signs;
-use super::code::{ABSENT, At, Code, Factor, Inst, Kind, LANES, Slice};
+use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of};
 use super::graph::NONE;
 use super::kernels::{self, Src};
 use super::memory::Memory;
@@ -22,7 +22,8 @@ pub(super) enum Pattern {
     Pieces(Vec<(u32, u32)>),
     /// Slots at equal distances: the first one and the distance.
     Stride(u32, u32),
-    Gather(Vec<u32>),
+    /// Slots without order, and the number of them for each turn of a loop, if they differ from turn to turn.
+    Gather(Vec<u32>, u32),
 }
 
 /// A group as it is run.
@@ -45,6 +46,37 @@ pub(super) struct Group<F> {
     /// The codes of the first pass and of the reverse pass, where there are two.
     pub(super) codes: [Option<usize>; 2],
     pub(super) level: u32,
+    pub(super) per_turn: PerTurn,
+}
+
+/// The distances by which the places of a group move from turn to turn of a loop.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerTurn {
+    pub(super) first: usize,
+    pub(super) into: usize,
+    pub(super) constants: usize,
+    /// Modulo 2³².
+    pub(super) operands: Vec<u32>,
+}
+
+impl<F> Group<F> {
+    /// The slots of all operands in a turn.
+    #[inline(always)]
+    fn moved_all<'a>(&self, slots: &'a [u32], turn: usize, moved: &'a mut Vec<u32>) -> &'a [u32] {
+        if turn == 0 {
+            return slots;
+        }
+        moved.clear();
+        let distances = self.per_turn.operands.iter().map(|&distance| distance.wrapping_mul(turn as u32));
+        moved.extend(slots.iter().zip(distances).map(|(slot, distance)| slot.wrapping_add(distance)));
+        moved
+    }
+
+    /// The distance by which the slots of an operand have moved.
+    #[inline(always)]
+    fn moved(&self, operand: usize, turn: usize) -> u32 {
+        if turn == 0 { 0 } else { self.per_turn.operands[operand].wrapping_mul(turn as u32) }
+    }
 }
 
 /// The memory of tiles.
@@ -54,6 +86,8 @@ pub(super) struct Scratch<F> {
     loads: Memory<F>,
     uniforms: Vec<F>,
     starts: Vec<u32>,
+    /// The slots of a turn's operands.
+    moved: Vec<u32>,
     sums: Vec<[F; 2]>,
     /// For each lane of the tile, true if a comparison came out otherwise.
     pub(super) failed: Vec<bool>,
@@ -85,6 +119,8 @@ const BLOCK: usize = 64;
 pub(super) struct Slots<'a, F> {
     pub(super) values: &'a mut [F],
     pub(super) adjoints: &'a mut [F],
+    /// The turn of a loop.
+    pub(super) turn: usize,
 }
 
 /// Runs a pass over a group. Returns false if a comparison came out otherwise.
@@ -98,10 +134,13 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     memory: Slots<'_, F>,
     scratch: &mut Scratch<F>,
 ) -> bool {
-    let split = |slots: &[F]| group.first.min(slots.len());
+    let turn = memory.turn;
+    let first = group.first + turn * group.per_turn.first;
+    let into = group.into.map(|into| into.wrapping_add(turn.wrapping_mul(group.per_turn.into)));
+    let split = |slots: &[F]| first.min(slots.len());
     let (below, own) = memory.values.split_at_mut(split(memory.values));
     let (adjoints, cotangents) = memory.adjoints.split_at_mut(split(memory.adjoints));
-    let Scratch { rows, loads, uniforms, starts, sums, failed } = scratch;
+    let Scratch { rows, loads, uniforms, starts, moved, sums, failed } = scratch;
     let width = code.width;
     let rows = &mut rows[..code.rows * width];
     let loads = &mut loads[..code.slices.len() * width];
@@ -109,7 +148,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     let sums = &mut sums[..code.reductions.len()];
     let uniforms = &mut uniforms[..code.uniforms];
     uniforms[..code.numbers.len()].copy_from_slice(&code.numbers);
-    if let (Some(place), Some(into)) = (code.uniform_cotangent, group.into) {
+    if let (Some(place), Some(into)) = (code.uniform_cotangent, into) {
         uniforms[place as usize] = adjoints[into];
     }
     let n_operands = group.operands.len();
@@ -117,7 +156,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     let mut total = F::zero();
     for (segment, bounds) in group.bounds.windows(2).enumerate() {
         let (from, end) = (bounds[0] as usize, bounds[1] as usize);
-        let slots = &group.slots[segment * n_operands..][..n_operands];
+        let slots = group.moved_all(&group.slots[segment * n_operands..][..n_operands], turn, moved);
         for &(k, place) in &code.uniform_operands {
             uniforms[place as usize] = below[slots[k as usize] as usize];
         }
@@ -129,17 +168,19 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
         let (mut lane, mut tiles) = (from, 0);
         while lane < end {
             let n = width.min(end - lane);
-            let padded = n.next_multiple_of(LANES);
+            let padded = n.next_multiple_of(lanes_of::<F>());
             for (i, slice) in code.slices.iter().enumerate() {
                 starts[i] = match *slice {
                     Slice::Operand(k) => match &group.operands[k as usize] {
                         Pattern::Uniform | Pattern::Run => slots[k as usize] + (lane - from) as u32,
                         other => {
-                            load(other, &mut loads[i * width..][..n], below, lane);
+                            let moved = group.moved(k as usize, turn);
+                            load(other, &mut loads[i * width..][..n], below, lane, turn, moved);
                             LOADED
                         }
                     },
-                    Slice::Constant(_) | Slice::Cotangent => lane as u32,
+                    Slice::Constant(_) => (lane + turn * group.per_turn.constants) as u32,
+                    Slice::Cotangent => lane as u32,
                 };
             }
             let tile = Tile {
@@ -155,6 +196,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
                 cotangents,
                 lane,
                 first: lane - from,
+                turn,
                 n,
                 padded,
                 width,
@@ -187,7 +229,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
             }
         }
     }
-    if let (Some(into), true) = (group.into, code.reductions.iter().any(|r| r.operand == NONE)) {
+    if let (Some(into), true) = (into, code.reductions.iter().any(|r| r.operand == NONE)) {
         below[into] += total;
     }
     good
@@ -213,9 +255,9 @@ fn uniform<F: BaseFloat>(arch: Arch, op: super::ops::OpId, x: [F; 3], ops: &Ops<
     }
 }
 
-/// Copies the numbers of the lanes from `lane` on.
+/// Copies the numbers of the lanes from `lane` on, whose slots have moved by a distance.
 #[inline(always)]
-fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize) {
+fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize, turn: usize, moved: u32) {
     let n = to.len();
     match pattern {
         Pattern::Pieces(pieces) => {
@@ -225,18 +267,19 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize)
                 n,
                 #[inline(always)]
                 |i, slot, len| to[i..i + len].copy_from_slice(&below[slot..slot + len]),
+                moved,
             );
         }
         Pattern::Stride(first, step) => {
-            let (first, step) = (*first as usize, *step as usize);
+            let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
             let from = &below[first + lane * step..];
             for (to, from) in to.iter_mut().zip(from.chunks(step)) {
                 *to = from[0];
             }
         }
-        Pattern::Gather(slots) => {
-            for (to, &slot) in to.iter_mut().zip(&slots[lane..]) {
-                *to = below[slot as usize];
+        Pattern::Gather(slots, per_turn) => {
+            for (to, &slot) in to.iter_mut().zip(&slots[lane + turn * *per_turn as usize..]) {
+                *to = below[slot.wrapping_add(moved) as usize];
             }
         }
         Pattern::Uniform | Pattern::Run => unreachable!("read in place"),
@@ -245,13 +288,13 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize)
 
 /// Calls `f(i, slot, len)` for the runs that lanes `lane..lane + n` consist of; i counts from `lane`.
 #[inline(always)]
-fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMut(usize, usize, usize)) {
+fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMut(usize, usize, usize), moved: u32) {
     let mut piece = pieces.partition_point(|&(first, _)| first as usize <= lane) - 1;
     let mut i = 0;
     while i < n {
         let (first, slot) = pieces[piece];
         let stop = pieces.get(piece + 1).map_or(n, |next| (next.0 as usize - lane).min(n));
-        f(i, slot as usize + lane + i - first as usize, stop - i);
+        f(i, slot.wrapping_add(moved) as usize + lane + i - first as usize, stop - i);
         i = stop;
         piece += 1;
     }
@@ -272,6 +315,7 @@ struct Tile<'a, F> {
     /// The first lane, within the group and within the segment.
     lane: usize,
     first: usize,
+    turn: usize,
     n: usize,
     padded: usize,
     width: usize,
@@ -466,6 +510,7 @@ impl<F: BaseFloat> Tile<'_, F> {
                 let a = self.src(inst.x[0], rows);
                 let b = if inst.x[1] == ABSENT { None } else { Some(&self.lanes(inst.x[1], rows)[..n]) };
                 let pattern = &self.group.operands[k as usize];
+                let moved = self.group.moved(k as usize, self.turn);
                 match pattern {
                     Pattern::Uniform | Pattern::Run => {
                         put(simd, &mut adjoints[self.slots[k as usize] as usize + self.first..][..n], a, b, 0);
@@ -476,17 +521,19 @@ impl<F: BaseFloat> Tile<'_, F> {
                         n,
                         #[inline(always)]
                         |i, slot, len| put(simd, &mut adjoints[slot..slot + len], a, b, i),
+                        moved,
                     ),
                     Pattern::Stride(first, step) => {
-                        let (first, step) = (*first as usize, *step as usize);
+                        let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
                         let to = &mut adjoints[first + self.lane * step..];
                         for (i, to) in to.chunks_mut(step).take(n).enumerate() {
                             to[0] += product(a, b, i);
                         }
                     }
-                    Pattern::Gather(slots) => {
-                        for (i, &slot) in slots[self.lane..][..n].iter().enumerate() {
-                            adjoints[slot as usize] += product(a, b, i);
+                    Pattern::Gather(slots, per_turn) => {
+                        let slots = &slots[self.lane + self.turn * *per_turn as usize..];
+                        for (i, &slot) in slots[..n].iter().enumerate() {
+                            adjoints[slot.wrapping_add(moved) as usize] += product(a, b, i);
                         }
                     }
                 }

@@ -7,7 +7,7 @@ use super::{Function, assert_like_tape, program};
 use crate::support::close::assert_matrices_close;
 use crate::support::programs::from_menu;
 use crate::support::structures::Access::{Ring, Segments};
-use crate::support::structures::{ACCESSES, Structure, USES, expression, point};
+use crate::support::structures::{ACCESSES, Structure, USES, Use, expression, point};
 
 /// Every access with every use, few terms and many, recorded at one point and run at another.
 #[test]
@@ -36,10 +36,17 @@ fn every_access_with_every_use() {
                     for (got, want) in product.iter().zip(&want) {
                         assert!((got - want).abs() <= 1e-11 * scale, "{}: hvp {got} {want}", case());
                     }
-                    let want = hessian(|x| f.call(x), &x);
-                    assert_matrices_close(&format!("{}: Hessian", case()), &double.hessian(&x).unwrap(), &want, 1e-11);
-                    let sparse = double.sparse_hessian(&x).unwrap().to_dense();
-                    assert_matrices_close(&format!("{}: sparse Hessian", case()), &sparse, &want, 1e-11);
+                    if terms <= 9 || of == Use::Nested {
+                        let want = hessian(|x| f.call(x), &x);
+                        assert_matrices_close(
+                            &format!("{}: Hessian", case()),
+                            &double.hessian(&x).unwrap(),
+                            &want,
+                            1e-11,
+                        );
+                        let sparse = double.sparse_hessian(&x).unwrap().to_dense();
+                        assert_matrices_close(&format!("{}: sparse Hessian", case()), &sparse, &want, 1e-11);
+                    }
                 }
             }
         }
