@@ -74,6 +74,7 @@ impl<F: BaseFloat> Plan<F> {
 
     /// Runs the plan on the inputs, which may come in several slices. Returns false if a comparison came out otherwise
     /// than recorded, or if a result is not finite; the results are then void.
+    #[inline]
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> bool {
         let mut memory = &mut self.memory[..];
         for x in inputs {
@@ -208,13 +209,17 @@ impl<F: BaseFloat> WithSimd for RunList<'_, F> {
         let Plan { compiled, memory, .. } = self.plan;
         let Compiled { arch, ops, lists, outputs, slots, active, .. } = &**compiled;
         let (list, memory) = (&lists[self.list], &mut memory[..]);
-        let mut good = true;
-        for pass in 0..2 {
-            good &= list.run::<S, false>(*arch, pass, ops, memory, 0);
-        }
-        let finite = |x: F| x * F::zero() == F::zero();
-        good && outputs.iter().all(|&slot| finite(memory[slot]))
-            && memory[*slots..*slots + *active].iter().all(|&d| finite(d))
+        let good = match memory.first_chunk_mut() {
+            Some(memory) if list.is_small() => list.run_small::<S>(*arch, ops, memory),
+            _ => {
+                let forward = list.run::<S, false>(*arch, 0, ops, memory, 0);
+                list.run::<S, false>(*arch, 1, ops, memory, 0) && forward
+            }
+        };
+        // 0 · x is 0 only for a finite number.
+        let outputs = outputs.iter().map(|&slot| memory[slot]);
+        let zeros = outputs.chain(memory[*slots..*slots + *active].iter().copied()).map(|x| x * F::zero());
+        good && zeros.fold(F::zero(), |sum, zero| sum + zero) == F::zero()
     }
 }
 

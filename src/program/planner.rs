@@ -14,7 +14,7 @@ use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, PRODUCT, SUB, SUM};
 use super::periods::Period;
 use super::places::Found;
 use super::plan::{Compiled, Goal, Item, Loop, Plan};
-use super::scalars::Scalars;
+use super::scalars::{SMALL, Scalars};
 use super::tiles::{Group, Pattern, Scratch};
 use crate::number::BaseFloat;
 
@@ -137,7 +137,11 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         let drafts = self.slots(drafts);
         let mut next = 2 * self.plan.slots as u32;
         if let [Draft::List(_)] = drafts[..] {
-            let scalars = self.whole(&mut next);
+            let mut scalars = self.whole(&mut next);
+            if next as usize <= SMALL {
+                next = SMALL as u32;
+                scalars.shrink();
+            }
             self.push_list(scalars);
         } else {
             for draft in &drafts {

@@ -808,9 +808,18 @@ impl<F: BaseFloat> Program<F> {
     }
 }
 
+#[inline(always)]
 #[track_caller]
 fn check(operation: &str, what: &str, given: usize, expected: usize) {
-    assert!(given == expected, "{operation}: {given} numbers for {what}, where the program has {expected}");
+    if given != expected {
+        refuse(operation, what, given, expected);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn refuse(operation: &str, what: &str, given: usize, expected: usize) -> ! {
+    panic!("{operation}: {given} numbers for {what}, where the program has {expected}");
 }
 
 /// Copies adjoints, which are sums that begin with 0: a plan that has a single term for one leaves the 0 out, and so

@@ -12,11 +12,14 @@ use crate::recording::Test;
 
 /// An operation on numbers of the program's memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Inst {
+pub(super) struct Inst<P = u32> {
     kind: Kind,
-    out: u32,
-    x: [u32; 3],
+    out: P,
+    x: [P; 3],
 }
+
+/// The numbers of the memory of a small list, whose places need no check.
+pub(super) const SMALL: usize = 1 << u8::BITS;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -105,6 +108,36 @@ pub(super) struct Scalars<F> {
     classes: SmallVec<[Class; 4]>,
     /// The slots of operands that are listed.
     pub(super) listed: Vec<Vec<u32>>,
+    /// Both passes, if all places are below [`SMALL`].
+    small: Vec<Inst<u8>>,
+}
+
+/// The number that an instruction computes.
+macro_rules! result {
+    ($S:ident, $F:ident, $arch:expr, $ops:expr, $inst:expr, $memory:expr, $place:expr) => {{
+        let at = |k: usize| $memory[$place($inst.x[k])];
+        match $inst.kind {
+            Kind::Copy => at(0),
+            Kind::Neg => -at(0),
+            Kind::Square => at(0) * at(0),
+            Kind::Add => at(0) + at(1),
+            Kind::Sub => at(0) - at(1),
+            Kind::Mul => at(0) * at(1),
+            Kind::Div => at(0) / at(1),
+            Kind::Fused(Signs::Plus) => $F::times_plus_one::<$S>(at(0), at(1), at(2)),
+            Kind::Fused(Signs::Minus) => $F::times_plus_one::<$S>(at(0), at(1), -at(2)),
+            Kind::Fused(Signs::Reverse) => $F::times_plus_one::<$S>(-at(0), at(1), at(2)),
+            Kind::Increase => $memory[$place($inst.out)] + at(0),
+            Kind::IncreaseProduct => $F::times_plus_one::<$S>(at(0), at(1), $memory[$place($inst.out)]),
+            Kind::Row(op) => {
+                let [a, b, c] = [[at(0)], [at(1)], [at(2)]];
+                let mut y = [$F::zero()];
+                kernels::row($arch, $ops.get(op), &mut y, [Src::Lanes(&a), Src::Lanes(&b), Src::Lanes(&c)]);
+                y[0]
+            }
+            Kind::Guard(..) | Kind::Fetch | Kind::Return => unreachable!("no result"),
+        }
+    }};
 }
 
 /// Where the values of a body go.
@@ -162,6 +195,7 @@ impl<F: BaseFloat> Scalars<F> {
             numbers: Vec::new(),
             classes: SmallVec::new(),
             listed: Vec::new(),
+            small: Vec::new(),
         };
         let mut kept = Kept::new(body, places);
         let Targets { mut at, copies, increases, factors } = Targets::new(body, places);
@@ -322,39 +356,52 @@ impl<F: BaseFloat> Scalars<F> {
         };
         let mut good = true;
         for inst in &self.passes[pass] {
-            let at = |k: usize| memory[place(inst.x[k])];
-            let out = place(inst.out);
             let y = match inst.kind {
-                Kind::Copy => at(0),
-                Kind::Neg => -at(0),
-                Kind::Square => at(0) * at(0),
-                Kind::Add => at(0) + at(1),
-                Kind::Sub => at(0) - at(1),
-                Kind::Mul => at(0) * at(1),
-                Kind::Div => at(0) / at(1),
-                Kind::Fused(Signs::Plus) => F::times_plus_one::<S>(at(0), at(1), at(2)),
-                Kind::Fused(Signs::Minus) => F::times_plus_one::<S>(at(0), at(1), -at(2)),
-                Kind::Fused(Signs::Reverse) => F::times_plus_one::<S>(-at(0), at(1), at(2)),
-                Kind::Increase => memory[out] + at(0),
-                Kind::IncreaseProduct => F::times_plus_one::<S>(at(0), at(1), memory[out]),
-                Kind::Row(op) => {
-                    let [a, b, c] = inst.x.map(|x| [memory[place(x)]]);
-                    let mut y = [F::zero()];
-                    kernels::row(arch, ops.get(op), &mut y, [Src::Lanes(&a), Src::Lanes(&b), Src::Lanes(&c)]);
-                    y[0]
-                }
-                Kind::Guard(test, outcome) => {
-                    good &= test.holds(at(0), at(1)) == outcome;
-                    continue;
-                }
                 Kind::Fetch => memory[self.listed[inst.x[0] as usize][turn] as usize],
                 Kind::Return => {
                     let adjoint = inst.out + self.listed[inst.x[1] as usize][turn];
-                    memory[adjoint as usize] += at(0);
+                    memory[adjoint as usize] += memory[place(inst.x[0])];
                     continue;
                 }
+                Kind::Guard(test, outcome) => {
+                    good &= test.holds(memory[place(inst.x[0])], memory[place(inst.x[1])]) == outcome;
+                    continue;
+                }
+                _ => result!(S, F, arch, ops, inst, memory, place),
             };
-            memory[out] = y;
+            memory[place(inst.out)] = y;
+        }
+        good
+    }
+
+    /// Makes the list small if it is: one list of both passes, for [`run_small`](Self::run_small).
+    pub(super) fn shrink(&mut self) {
+        let is_small = |inst: &Inst| inst.x.iter().chain([&inst.out]).all(|&place| (place as usize) < SMALL);
+        if self.listed.is_empty() && self.passes.iter().flatten().all(is_small) {
+            let small = |inst: &Inst| Inst { kind: inst.kind, out: inst.out as u8, x: inst.x.map(|x| x as u8) };
+            self.small = self.passes.iter().flatten().map(small).collect();
+        }
+    }
+
+    pub(super) fn is_small(&self) -> bool {
+        !self.small.is_empty()
+    }
+
+    /// Runs both passes. Returns false if a comparison came out otherwise.
+    #[inline(always)]
+    pub(super) fn run_small<S: Simd>(&self, arch: Arch, ops: &Ops<F>, memory: &mut [F; SMALL]) -> bool {
+        let place = usize::from;
+        let mut good = true;
+        for inst in &self.small {
+            let y = match inst.kind {
+                Kind::Fetch | Kind::Return => unreachable!("a small list is no loop"),
+                Kind::Guard(test, outcome) => {
+                    good &= test.holds(memory[place(inst.x[0])], memory[place(inst.x[1])]) == outcome;
+                    continue;
+                }
+                _ => result!(S, F, arch, ops, inst, memory, place),
+            };
+            memory[place(inst.out)] = y;
         }
         good
     }

@@ -401,10 +401,25 @@ impl<F: BaseFloat> Tile<'_, F> {
             _ => unreachable!("results go to rows and roots"),
         };
         let out = &mut out[..self.padded];
-        // A closure would not be inlined, and so be compiled without the machine's vectors.
+        // The operands that an instruction has are looked up in its arm. A closure without this attribute would not be
+        // inlined, and so be compiled without the machine's vectors.
+        macro_rules! lanes {
+            ($loop:ident, $x:expr, $f:expr) => {
+                kernels::$loop(
+                    simd,
+                    out,
+                    $x,
+                    #[inline(always)]
+                    $f,
+                )
+            };
+        }
         macro_rules! x {
             ($k:literal) => {
                 self.src(inst.x[$k], &rest)
+            };
+            () => {
+                [x!(0), x!(1), x!(2)]
             };
         }
         match inst.kind {
@@ -412,9 +427,20 @@ impl<F: BaseFloat> Tile<'_, F> {
                 Src::One(x) => out.fill(x),
                 Src::Lanes(x) => out.copy_from_slice(x),
             },
-            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
+            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, x!()),
             Kind::Dot(k) => self.dot(simd, k, out, &rest),
-            kind => arithmetic(simd, kind, out, [x!(0), x!(1), x!(2)]),
+            Kind::Neg => lanes!(map, x!(0), |a| F::negative(simd, a)),
+            Kind::Square => lanes!(map, x!(0), |a| F::times(simd, a, a)),
+            Kind::Add => lanes!(zip, [x!(0), x!(1)], |a, b| F::plus(simd, a, b)),
+            Kind::Sub => lanes!(zip, [x!(0), x!(1)], |a, b| F::minus(simd, a, b)),
+            Kind::Mul => lanes!(zip, [x!(0), x!(1)], |a, b| F::times(simd, a, b)),
+            Kind::Div => lanes!(zip, [x!(0), x!(1)], |a, b| F::over(simd, a, b)),
+            Kind::Fused(Signs::Plus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, c)),
+            Kind::Fused(Signs::Minus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c))),
+            Kind::Fused(Signs::Reverse) => {
+                lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
+            }
+            _ => unreachable!("an effect"),
         }
         true
     }
@@ -545,83 +571,6 @@ impl<F: BaseFloat> Tile<'_, F> {
             _ => unreachable!("no effect"),
         }
         true
-    }
-}
-
-/// An instruction of arithmetic.
-#[inline(always)]
-fn arithmetic<S: Simd, F: BaseFloat>(simd: S, kind: Kind, out: &mut [F], [x, y, z]: [Src<'_, F>; 3]) {
-    match kind {
-        Kind::Neg => kernels::map(
-            simd,
-            out,
-            x,
-            #[inline(always)]
-            |a| F::negative(simd, a),
-        ),
-        Kind::Square => kernels::map(
-            simd,
-            out,
-            x,
-            #[inline(always)]
-            |a| F::times(simd, a, a),
-        ),
-        Kind::Add => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::plus(simd, a, b),
-        ),
-        Kind::Sub => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::minus(simd, a, b),
-        ),
-        Kind::Mul => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::times(simd, a, b),
-        ),
-        Kind::Div => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::over(simd, a, b),
-        ),
-        Kind::Fused(Signs::Plus) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, a, b, c),
-            );
-        }
-        Kind::Fused(Signs::Minus) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)),
-            );
-        }
-        Kind::Fused(Signs::Reverse) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c),
-            );
-        }
-        _ => unreachable!("no arithmetic"),
     }
 }
 

@@ -71,7 +71,7 @@ fn hessians_are_those_of_the_tape() {
     macro_rules! check {
         ($($f:ident $n:expr),*) => { $( {
             let x = point($n);
-            let mut program = program(&$f, &vec![0.5; $n]);
+            let mut program = program(&$f, &[0.5; $n]);
             let mut exact = program.clone().exact(true);
             let want = hessian(|x| $f.call(x), &x);
             for program in [&mut program, &mut exact] {
@@ -125,7 +125,7 @@ fn jacobians_are_those_of_the_tape() {
     macro_rules! check {
         ($name:literal, $n:expr, |$x:ident| $body:expr) => {{
             let x = point($n);
-            let mut program = Program::vector(|$x: &[Recorded<'_>]| $body, &vec![0.5; $n]).unwrap();
+            let mut program = Program::vector(|$x: &[Recorded<'_>]| $body, vec![0.5; $n]).unwrap();
             let want = jacobian(|$x| $body, &x);
             let mut exact = program.clone().exact(true);
             for program in [&mut program, &mut exact] {
@@ -177,8 +177,8 @@ fn views_are_written_in_place() {
 #[test]
 fn special_points() {
     let weights: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
-    let mut f = Program::with_data(|x, d| x.iter().zip(d).map(|(&x, &d)| x.sqrt() * d).sum(), &vec![1.0; 40], &weights)
-        .unwrap();
+    let mut f =
+        Program::with_data(|x, d| x.iter().zip(d).map(|(&x, &d)| x.sqrt() * d).sum(), vec![1.0; 40], &weights).unwrap();
     let x: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { 0.0 } else { 4.0 }).collect();
     let h = f.hessian(&x).unwrap();
     for (i, &d) in weights.iter().enumerate() {
@@ -187,7 +187,7 @@ fn special_points() {
     f.set_data(&[1.0; 40]);
     let h = f.hessian(&x).unwrap();
     assert!(h[[0, 0]].is_infinite() && h[[1, 1]] == -0.25 / 8.0 && h[[0, 1]] == 0.0);
-    let mut roots = Program::vector(|x| x.iter().map(|&x| x.sqrt() * x).collect(), &vec![1.0; 40]).unwrap();
+    let mut roots = Program::vector(|x| x.iter().map(|&x| x.sqrt() * x).collect(), vec![1.0; 40]).unwrap();
     let want = jacobian(|x| x.iter().map(|&x| x.sqrt() * x).collect(), &x);
     let got = roots.jacobian(&x).unwrap();
     assert!(got.iter().zip(&want).all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{got}");

@@ -65,7 +65,7 @@ fn every_access_as_outputs() {
                     (0..terms).map(|i| from_menu(&f.expression, f.operands($x, i))).collect()
                 };
             }
-            let mut program = Program::vector(|x: &[Recorded<'_>]| outputs!(x), &point(n, 0.0)).unwrap();
+            let mut program = Program::vector(|x: &[Recorded<'_>]| outputs!(x), point(n, 0.0)).unwrap();
             for shift in [0.0, 1.1] {
                 let x = point(n, shift);
                 let want = jacobian(|x| outputs!(x), &x);
