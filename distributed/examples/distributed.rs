@@ -27,7 +27,7 @@ use wengert_mpi::Ranks;
 
 const SEED: u64 = 0;
 /// The number of examples of a batch, on all ranks together.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 const TEST: usize = 360;
 const RATE: f64 = 1e-2;
 

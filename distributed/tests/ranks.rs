@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, thread};
 
 use wengert::data::part;
-use wengert::ndarray::{Array1, Array2, array, s};
+use wengert::ndarray::{Array1, Array2, Ix2, array, s};
 use wengert::nn::{BatchNorm, Mode};
 use wengert::rand::{SeedableRng, rngs::StdRng};
 use wengert::{Adam, Optimizer, Parallel, Params, ParamsOn, Sgd, Tape, Var, init};
@@ -31,7 +31,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn mpirun(ranks: usize, program: &Path, folder: &Path) -> Command {
     let mut command = Command::new("mpirun");
     command
-        .args(["--oversubscribe", "--timeout", "60", "-n", &ranks.to_string()])
+        .args(["--oversubscribe", "--timeout", "200", "-n", &ranks.to_string()])
         .arg(program)
         .envs(["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"].map(|name| (name, "1")))
         .env("OMPI_MCA_mpi_yield_when_idle", "1")
@@ -166,7 +166,7 @@ impl Net {
     }
 
     fn loss<'t>(&'t self, p: ParamsOn<'t, '_>, rows: std::ops::Range<usize>) -> Var<'t> {
-        let [w1, w2] = ["w1", "w2"].map(|name| self.params.by_name(name).expect("it was added"));
+        let [w1, w2] = ["w1", "w2"].map(|name| self.params.by_name::<Ix2>(name).expect("it was added"));
         let x = p.constant(self.x.slice(s![rows.clone(), ..]));
         x.dot(p.get(w1)).relu().dot(p.get(w2)).softmax_cross_entropy(&self.labels[rows])
     }
@@ -284,7 +284,7 @@ fn unequal_ranks_are_an_error_on_every_rank() {
         assert_eq!(kind, message(r#"buffer "b" of shape [3], f64"#, b));
         let frozen = build(|params| {
             params.add("b", Array1::zeros(3));
-            params.group(|name| name == "b").freeze();
+            params.group("b").freeze();
         });
         assert_eq!(frozen, message(&format!("{b}, frozen"), b));
 
@@ -441,7 +441,9 @@ fn a_part_of_all_ranks() {
 fn example(ranks: usize, epochs: usize, folder: &Path) -> Command {
     let test = std::env::current_exe().expect("a path");
     let target = test.ancestors().nth(2).expect("the folder of the profile");
-    let mut command = mpirun(ranks, &target.join("examples/distributed"), folder);
+    let program = target.join("examples/distributed");
+    assert!(program.exists(), "`cargo test` builds the example; `cargo test --test ranks` does not");
+    let mut command = mpirun(ranks, &program, folder);
     command.arg(epochs.to_string());
     command
 }
@@ -464,7 +466,7 @@ fn the_number_of_ranks_changes_only_rounding() {
     let _alone = alone();
     let run = |ranks| {
         let folder = Folder::new(&format!("rounding-{ranks}"));
-        let run = Run::of(example(ranks, 2, &folder.0).output().expect("`mpirun` is installed"));
+        let run = Run::of(example(ranks, 1, &folder.0).output().expect("`mpirun` is installed"));
         run.succeeded();
         let lines = run.text.lines().filter(|line| line.contains("check sum")).map(str::to_owned);
         (lines.collect::<Vec<_>>(), weights(&folder))
@@ -472,7 +474,7 @@ fn the_number_of_ranks_changes_only_rounding() {
     let (_, one) = run(1);
     for ranks in [2, 4] {
         let (lines, several) = run(ranks);
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 1);
         assert_eq!(run(ranks), (lines, several.clone()), "bit for bit the same");
         let largest = one.iter().zip(&several).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(largest > 0.0 && largest < 1e-9, "{ranks} ranks: {largest:e}");
@@ -484,7 +486,7 @@ fn the_number_of_ranks_changes_only_rounding() {
 #[test]
 fn a_killed_run_is_resumed() {
     let _alone = alone();
-    const EPOCHS: usize = 6;
+    const EPOCHS: usize = 4;
     let (whole, killed) = (Folder::new("whole"), Folder::new("killed"));
     Run::of(example(2, EPOCHS, &whole.0).output().expect("`mpirun` is installed")).succeeded();
 
@@ -496,7 +498,7 @@ fn a_killed_run_is_resumed() {
         if let Some((_, rest)) = line.split_once("rank 1 of 2: process ") {
             process = rest.split_once(',').map(|(process, _)| process.to_owned());
         }
-        if line.starts_with("epoch  3") {
+        if line.starts_with("epoch  2") {
             let process = process.take().expect("ranks print their process first");
             assert!(Command::new("kill").args(["-9", &process]).status().expect("kill").success());
         }
@@ -507,6 +509,6 @@ fn a_killed_run_is_resumed() {
     let resumed = Run::of(example(2, EPOCHS, &killed.0).output().expect("`mpirun` is installed"));
     resumed.succeeded();
     assert!(resumed.text.contains("goes on after step"), "{}", resumed.text);
-    assert!(!resumed.text.contains("epoch  3"), "{}", resumed.text);
+    assert!(!resumed.text.contains("epoch  2"), "{}", resumed.text);
     assert_eq!(weights(&killed), weights(&whole));
 }
