@@ -13,6 +13,9 @@ use crate::call::{Call, Operation};
 use crate::error::RanksError;
 use crate::reduce::Rooms;
 
+/// The number of no operation.
+const OWN_WORK: u8 = u8::MAX;
+
 /// The processes that train one model together, seen from one of them.
 ///
 /// Most methods are meetings: every rank calls the same ones in the same order and waits there for the others. Ranks that
@@ -30,7 +33,7 @@ pub struct Ranks {
     /// The error after which the ranks do not meet any more.
     apart: Option<RanksError>,
     last: Operation,
-    /// The operation in which this rank waits for others, plus 1; 0 between two of them.
+    /// The operation in which this rank waits for others, or is at its end; [`OWN_WORK`] between two of them.
     waits: Arc<AtomicU8>,
     /// MPI is called on one thread.
     one_thread: PhantomData<*const ()>,
@@ -71,7 +74,7 @@ impl Ranks {
             words: Vec::new(),
             apart: None,
             last: Operation::Ended,
-            waits: Arc::default(),
+            waits: Arc::new(AtomicU8::new(OWN_WORK)),
             one_thread: PhantomData,
         }
     }
@@ -100,10 +103,10 @@ impl Ranks {
         if let Some(error) = &self.apart {
             return Err(error.clone());
         }
-        self.waits.store(call.operation as u8 + 1, Ordering::Relaxed);
+        self.waits.store(call.operation as u8, Ordering::Relaxed);
         self.words.resize(Call::WORDS * self.size(), 0);
         self.comm.all_gather_into(&call.to_words()[..], &mut self.words[..]);
-        self.waits.store(0, Ordering::Relaxed);
+        self.waits.store(OWN_WORK, Ordering::Relaxed);
         let (words, _) = self.words.as_chunks();
         let calls: Option<Vec<Call>> = words.iter().map(|&words| Call::from_words(words)).collect();
         let calls = calls.expect("all ranks run this version of the crate");
@@ -170,6 +173,7 @@ impl Drop for Ranks {
     fn drop(&mut self) {
         let last = if std::thread::panicking() { Operation::Panicked } else { self.last };
         let _ = self.meet(Call::of(last));
+        self.waits.store(Operation::Ended as u8, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`run`]: a program's job on every rank.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::ranks::Ranks;
@@ -30,12 +31,17 @@ pub fn run(job: impl FnOnce(&mut Ranks) -> Result<(), Box<dyn Error>>) -> ExitCo
     #[cfg(unix)]
     explain_end(name.clone(), &ranks);
     // Printed before the ranks meet for the last time: `mpirun` ends those that are slower.
-    if let Err(error) = job(&mut ranks) {
-        eprintln!("{name}: {error}");
+    let done = job(&mut ranks);
+    if let Err(error) = &done {
+        say(&name, &error.to_string());
         ranks.failed();
-        return ExitCode::FAILURE;
     }
-    ExitCode::SUCCESS
+    done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+/// Prints a line in one piece, so that those of several ranks do not mix.
+fn say(name: &str, text: &str) {
+    let _ = std::io::stderr().write_all(format!("{name}: {text}\n").as_bytes());
 }
 
 /// Prints a message before the process ends by `SIGTERM`.
@@ -56,15 +62,17 @@ fn explain_end(name: String, ranks: &Ranks) {
         if signals.forever().next().is_none() {
             return;
         }
-        let waits = waits.load(Ordering::Relaxed);
-        let doing = match waits.checked_sub(1).and_then(|waits| Operation::of(waits.into())) {
-            Some(operation) => format!("{}, where it waits for the other ranks", operation.words()),
-            None => "in its own work".into(),
+        let doing = match Operation::of(waits.load(Ordering::Relaxed).into()) {
+            None => Some("in its own work".to_owned()),
+            // The rank has nothing more to do, and another one's error is printed already.
+            Some(Operation::Ended | Operation::Failed) => None,
+            Some(operation) => Some(format!("{}, where it waits for the other ranks", operation.words())),
         };
-        eprintln!(
-            "{name}: ended by SIGTERM {doing}. Another rank has died, or the run was cancelled; a file that was saved by \
-             `once` is whole, and the run can be resumed from it"
-        );
+        if let Some(doing) = doing {
+            let advice = "Another rank has died, or the run was cancelled; a file that was saved by `once` is whole, and the run can \
+                          be resumed from it";
+            say(&name, &format!("ended by SIGTERM {doing}. {advice}"));
+        }
         let _ = emulate_default_handler(SIGTERM);
     });
 }

@@ -290,10 +290,9 @@ fn unequal_ranks_are_an_error_on_every_rank() {
 
         let mut params = Params::<f64>::new();
         params.add("w", array![1.0]);
-        let error = match odd {
-            true => ranks.broadcast_optimizer(&mut Sgd::new(0.1), &params),
-            false => ranks.broadcast_optimizer(&mut Adam::new(0.1), &params),
-        };
+        let mut optimizer: Box<dyn Optimizer<f64>> =
+            if odd { Box::new(Sgd::new(0.1)) } else { Box::new(Adam::new(0.1)) };
+        let error = ranks.broadcast_optimizer(&mut optimizer, &params);
         assert_eq!(error.unwrap_err().to_string(), message("optimizer Sgd", "optimizer Adam"));
 
         let mut own = vec![1.0; if odd { 4 } else { 3 }];
@@ -485,8 +484,8 @@ fn the_number_of_ranks_changes_only_rounding() {
 /// nobody killed.
 #[test]
 fn a_killed_run_is_resumed() {
-    let _alone = alone();
     const EPOCHS: usize = 4;
+    let _alone = alone();
     let (whole, killed) = (Folder::new("whole"), Folder::new("killed"));
     Run::of(example(2, EPOCHS, &whole.0).output().expect("`mpirun` is installed")).succeeded();
 
