@@ -67,7 +67,7 @@ impl Ranks {
     /// loss = Σᵣ nᵣ/n · lossᵣ       grad = Σᵣ nᵣ/n · gradᵣ
     /// ```
     ///
-    /// Both sums are taken in the order of the ranks, as [`Parallel`](wengert/latest/wengert/struct.Parallel.html) takes
+    /// Both sums are taken in the order of the ranks, as `wengert::Parallel` takes
     /// them in the order of its parts. If `rows` is 0, the closure is not called, and the rank's share is nothing.
     ///
     /// # Errors
