@@ -6,14 +6,14 @@
 //! ```
 //! use std::process::ExitCode;
 //!
-//! use wengert::data::{Batches, gather, gather_rows};
+//! use wengert::data::{Batches, gather_rows};
 //! use wengert::ndarray::{Array1, Array2, array};
 //! use wengert::{Optimizer, Params, Sgd, Tape};
 //!
 //! fn main() -> ExitCode {
 //!     wengert_mpi::run(|ranks| {
 //!         let x = Array2::from_shape_fn((100, 2), |(i, j)| (i as f64 * 0.1 + j as f64).sin());
-//!         let y = x.dot(&array![3.0, -1.0]).to_vec();
+//!         let y = x.dot(&array![3.0, -1.0]);
 //!
 //!         let mut params = Params::<f64>::new();
 //!         let w = params.add("w", Array1::zeros(2));
@@ -25,7 +25,7 @@
 //!         for _ in 0..40 {
 //!             for rows in batches.shuffle() {
 //!                 let x = gather_rows(&x, rows, &mut rows_of_x);
-//!                 let y = gather(&y, rows, &mut rows_of_y);
+//!                 let y = gather_rows(&y, rows, &mut rows_of_y);
 //!                 let (_, grad) = ranks.value_and_grad(&mut tape, &params, rows.len(), |p| {
 //!                     (p.constant(x).dot(p.get(w)) - p.constant(y)).square().mean()
 //!                 })?;
