@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use ndarray::ArrayViewMut2;
+use ndarray::{Array2, ArrayViewMut2};
 
 use super::batch::Batch;
 use super::graph::Graph;
-use super::program::Program;
+use super::program::{Program, check};
 use super::terms::{Matrix, Terms, work};
 use crate::number::BaseFloat;
 use crate::recording::BranchChanged;
@@ -178,4 +178,176 @@ fn way<F: BaseFloat>(graph: &Graph<F>, n: usize, which: Matrix, pattern: &Patter
             Way::Lanes(Box::new(batch), seeding)
         }
     }
+}
+
+/// Matrices of derivatives.
+impl<F: BaseFloat> Program<F> {
+    /// The Jacobian, outputs × inputs. [`jacobian_into`](Self::jacobian_into) writes it into an array that exists.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input.
+    #[track_caller]
+    pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
+        check("jacobian", "the inputs", x.len(), self.inputs());
+        let mut jacobian = Array2::zeros((self.outputs(), self.inputs()));
+        self.jacobian_into(x, jacobian.view_mut())?;
+        Ok(jacobian)
+    }
+
+    /// Writes the Jacobian, outputs × inputs, to `jacobian`.
+    ///
+    /// Outputs of the same operations are lanes of one run, each with the derivatives with respect to its own inputs; so
+    /// the cost is that of the entries that are not 0. Where outputs have too many operations in common, directions are
+    /// lanes: columns that share no row as one direction, or rows that share no column, whichever are fewer. Nothing is
+    /// allocated after the first call.
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use wengert::Program;
+    ///
+    /// // The residuals of a model a·e^(b·t) at three times.
+    /// let t = [0.0, 1.0, 2.0];
+    /// let mut residuals =
+    ///     Program::vector(|[a, b]| t.iter().map(|&t| a * (b * t).exp() - 1.0).collect(), [1.0, 0.5])?;
+    /// let mut jacobian = Array2::zeros((3, 2));
+    /// residuals.jacobian_into(&[2.0, 0.0], jacobian.view_mut())?;
+    /// assert_eq!(jacobian, ndarray::array![[1.0, 0.0], [1.0, 2.0], [1.0, 4.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded; `jacobian` is then unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or `jacobian` another shape than outputs × inputs.
+    #[track_caller]
+    pub fn jacobian_into(&mut self, x: &[F], jacobian: ArrayViewMut2<'_, F>) -> Result<(), BranchChanged> {
+        check("jacobian_into", "the inputs", x.len(), self.inputs());
+        check_shape("jacobian_into", jacobian.dim(), (self.outputs(), self.inputs()));
+        self.entries(Matrix::Jacobian, x)?.write(jacobian);
+        Ok(())
+    }
+
+    /// The Jacobian, outputs × inputs, with only the entries that may differ from 0: the pattern is that of the recorded
+    /// operations, and is found in the first call. See [`jacobian_into`](Self::jacobian_into) for the way to the entries.
+    ///
+    /// ```
+    /// use wengert::Program;
+    ///
+    /// let x = vec![1.0; 1000];
+    /// let mut f = Program::vector(|x| x.windows(2).map(|w| (w[1] - w[0]).square()).collect(), &x)?;
+    /// let mut x = x;
+    /// x[8] = 2.0;
+    /// let j = f.sparse_jacobian(&x)?;
+    /// assert_eq!((j.shape(), j.nnz(), j.get(7, 8)), ((999, 1000), 1998, 2.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input.
+    #[track_caller]
+    pub fn sparse_jacobian(&mut self, x: &[F]) -> Result<&SparseMatrix<F>, BranchChanged> {
+        check("sparse_jacobian", "the inputs", x.len(), self.inputs());
+        self.entries(Matrix::Jacobian, x).map(|entries| &entries.matrix)
+    }
+
+    /// The Hessian of a function with one output. [`hessian_into`](Self::hessian_into) writes it into an array that
+    /// exists.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn hessian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
+        self.check_scalar("hessian");
+        check("hessian", "the inputs", x.len(), self.inputs());
+        let mut hessian = Array2::zeros((self.inputs(), self.inputs()));
+        self.hessian_into(x, hessian.view_mut())?;
+        Ok(hessian)
+    }
+
+    /// Writes the Hessian of a function with one output, inputs × inputs, to `hessian`. The matrix is exactly symmetric.
+    ///
+    /// A function that is a sum, such as a log-likelihood, is taken apart into its terms. Terms of the same operations are
+    /// lanes of one run, which adds the second derivatives of each term to the entries of its own inputs. Where terms have
+    /// too many operations in common, directions are lanes, those of a colouring of the columns. Nothing is allocated after
+    /// the first call.
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded; `hessian` is then unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, `hessian` another shape than inputs × inputs, or if there are several
+    /// outputs.
+    #[track_caller]
+    pub fn hessian_into(&mut self, x: &[F], hessian: ArrayViewMut2<'_, F>) -> Result<(), BranchChanged> {
+        self.check_scalar("hessian_into");
+        check("hessian_into", "the inputs", x.len(), self.inputs());
+        check_shape("hessian_into", hessian.dim(), (self.inputs(), self.inputs()));
+        self.entries(Matrix::Hessian, x)?.write(hessian);
+        Ok(())
+    }
+
+    /// The Hessian of a function with one output, with only the entries that may differ from 0: the pattern is that of
+    /// the recorded operations, and is found in the first call. See [`hessian_into`](Self::hessian_into) for the way to the
+    /// entries.
+    ///
+    /// ```
+    /// use wengert::{Program, Real};
+    ///
+    /// fn rosenbrock<R: Real<Base = f64>>(x: &[R]) -> R {
+    ///     x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
+    /// }
+    /// let x = vec![0.5; 1000];
+    /// let mut f = Program::new(|x| rosenbrock(x), &x)?;
+    /// let h = f.sparse_hessian(&x)?;
+    /// assert_eq!((h.nnz(), h.get(0, 0), h.get(0, 1), h.get(1, 0)), (2998, 102.0, -200.0, -200.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not one number for each input, or if there are several outputs.
+    #[track_caller]
+    pub fn sparse_hessian(&mut self, x: &[F]) -> Result<&SparseMatrix<F>, BranchChanged> {
+        self.check_scalar("sparse_hessian");
+        check("sparse_hessian", "the inputs", x.len(), self.inputs());
+        self.entries(Matrix::Hessian, x).map(|entries| &entries.matrix)
+    }
+
+    /// The entries of a matrix of derivatives at `x`.
+    fn entries(&mut self, which: Matrix, x: &[F]) -> Result<&Entries<F>, BranchChanged> {
+        let known = self.kept(which).take();
+        let mut entries = known.unwrap_or_else(|| Entries::new(self.graph(), self.inputs(), which, self.is_exact()));
+        let result = entries.evaluate(self, x);
+        let entries = self.kept(which).insert(entries);
+        result.map(|()| &*entries)
+    }
+}
+
+#[track_caller]
+fn check_shape(operation: &str, given: (usize, usize), expected: (usize, usize)) {
+    assert!(given == expected, "{operation}: an array of shape {given:?} for a matrix of shape {expected:?}");
 }
