@@ -70,6 +70,7 @@ mod scalar;
 mod sealed;
 #[allow(unsafe_code)]
 mod slices;
+mod sparse;
 pub mod symbolic;
 #[allow(unsafe_code)]
 mod tape;
@@ -78,9 +79,9 @@ mod text;
 pub mod trace;
 
 pub use derivatives::{
-    Evaluator, Pullback, SparseHessian, SparseJacobian, SparseMatrix, arrays, derivative, divergence, grad, hessian,
-    hvp, jacobian, jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian,
-    sparse_jacobian, taylor, value_and_derivative, value_and_grad, value_grad_hvp, vjp,
+    Evaluator, Pullback, SparseHessian, SparseJacobian, arrays, derivative, divergence, grad, hessian, hvp, jacobian,
+    jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian, sparse_jacobian, taylor,
+    value_and_derivative, value_and_grad, value_grad_hvp, vjp,
 };
 pub use gradcheck::check_gradient;
 pub use kit::optim::{Adam, AdamW, Optimizer, Sgd};
@@ -98,6 +99,7 @@ pub use recording::record;
 pub use scalar::{
     Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
 };
+pub use sparse::SparseMatrix;
 pub use symbolic::symbolic;
 pub use tape::Tape;
 pub use tensor::{Activation, Conv, Jet, Pool, Tensor};

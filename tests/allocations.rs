@@ -257,6 +257,9 @@ fn runs_of_programs() {
         let mut program = Program::new(|x| model(x), &point).unwrap();
         let mut several = Program::vector(|x| vec![model(x), x[0] * x[1]], &point).unwrap();
         let mut exact = program.clone().exact(true);
+        let mut residuals = Program::vector(|x| x.iter().map(|&y| (y * x[0]).sin()).collect(), &point).unwrap();
+        let [mut hessian, mut square] = [Array2::zeros((n, n)), Array2::zeros((n, n))];
+        let mut jacobian = Array2::zeros((2, n));
         let mut auto = AutoProgram::new(|x: &[Recorded<'_>]| model(x));
         let mut branches = 0;
         let [mut gradient, mut product] = [vec![0.0; n], vec![0.0; n]];
@@ -267,11 +270,16 @@ fn runs_of_programs() {
                     program.value_and_grad(x, &mut gradient).unwrap();
                     program.grad_and_hvp(x, &point, &mut gradient, &mut product).unwrap();
                     program.hvp(x, &point, &mut product).unwrap();
+                    program.hessian_into(x, hessian.view_mut()).unwrap();
+                    program.sparse_hessian(x).unwrap();
                 }
                 auto.value_and_grad(x, &mut gradient).unwrap();
                 several.values(x, &mut [0.0; 2]).unwrap();
                 several.jvp(x, &point, &mut [0.0; 2]).unwrap();
                 several.vjp(x, &[1.0, 2.0], &mut gradient).unwrap();
+                several.jacobian_into(x, jacobian.view_mut()).unwrap();
+                several.sparse_jacobian(x).unwrap();
+                residuals.jacobian_into(x, square.view_mut()).unwrap();
                 branches += 1;
             });
         }

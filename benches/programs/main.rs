@@ -4,6 +4,7 @@
 //! - for each function of benches/scalars the time of the primal in nanoseconds, and as ratios to it those of the
 //!   hand-written adjoint, of a program's value and gradient, of the same for each of 64 points at once, of the program in
 //!   `f32`, and of gradient and Hessian-vector product; then what recording and planning cost for each step;
+//! - Hessians of functions of 100 inputs, in gradients of the program;
 //! - an irregular graph and 10,000 comparisons;
 //! - sums of 10³ to 10⁷ steps.
 //!
@@ -13,6 +14,7 @@
 
 #[allow(unreachable_pub, elided_lifetimes_in_paths)]
 mod functions;
+mod hessians;
 #[allow(unreachable_pub, elided_lifetimes_in_paths, clippy::large_stack_arrays)]
 #[path = "../scalars/suite.rs"]
 mod suite;
@@ -185,6 +187,7 @@ fn main() {
     // A path for profilers: LOOP=1000 runs one function alone.
     println!("           primal ns     hand  program  batched      f32      hvp      steps  plan/step bytes/step");
     rows! { filter; seed rosenbrock mlp normal matmul burgers bs }
+    hessians::print(&filter);
     println!("\n                                steps      primal ns  program  ns/step     plan/step  bytes/step");
     let x: Vec<f64> = (0..1000).map(|i| f64::from(i).sin()).collect();
     if "irregular".contains(&filter) {

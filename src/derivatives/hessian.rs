@@ -79,7 +79,8 @@ fn dual_gradient<F: Scalar>(
 /// The Hessian Hᵢⱼ = ∂²f/∂xᵢ∂xⱼ of `f` at `point`, n × n.
 ///
 /// `f` is recorded ⌈n/8⌉ times on one tape of [`Dual`] numbers with eight tangents; each sweep gives eight columns. The
-/// result is exactly symmetric: Hᵢⱼ with i ≥ j is taken from column j, and fills both places.
+/// result is exactly symmetric: Hᵢⱼ with i ≥ j is taken from column j, and fills both places. For many evaluations of one
+/// function use [`Program::hessian`](crate::Program::hessian).
 ///
 /// ```
 /// use ndarray::array;

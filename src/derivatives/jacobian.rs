@@ -107,7 +107,8 @@ pub fn jvp<F: Real>(
 ///
 /// `f` is recorded once, on a tape of plain numbers. The recorded partials are a linear program, which can be run from
 /// the outputs or from the inputs, in each case for eight seeds in one pass. So the cost is that of one recording and
-/// min(⌈m/8⌉, ⌈n/8⌉) passes; with operations that are not scalar (on tensors, or checkpoints), ⌈m/8⌉ passes.
+/// min(⌈m/8⌉, ⌈n/8⌉) passes; with operations that are not scalar (on tensors, or checkpoints), ⌈m/8⌉ passes. For many
+/// evaluations of one function use [`Program::jacobian_into`](crate::Program::jacobian_into).
 ///
 /// ```
 /// use ndarray::array;

@@ -14,6 +14,9 @@
 //! | [`hessian`](fn@hessian), [`laplacian`] | H, tr H | forward over reverse, eight columns a sweep | `hessian.rs` |
 //! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
 //!
+//! Each call records the function for one evaluation. A function whose derivatives are taken many times is recorded once as a
+//! [`Program`](crate::Program), which has the same derivatives, sparse ones included, without a recording or an allocation.
+//!
 //! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
 //! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
 
@@ -32,5 +35,5 @@ pub use grad::{grad, value_and_grad};
 pub use hessian::{hessian, hvp, laplacian, value_grad_hvp};
 pub use jacobian::{Pullback, divergence, jacobian, jacobian_forward, jacobian_reverse, jvp, vjp};
 pub use point::Point;
-pub use sparse::{SparseHessian, SparseJacobian, SparseMatrix, sparse_hessian, sparse_jacobian};
+pub use sparse::{SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian};
 pub use univariate::{derivative, second_derivative, taylor, value_and_derivative};

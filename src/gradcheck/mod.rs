@@ -48,6 +48,24 @@
 //!   than the entry;
 //! - is *inconclusive* otherwise, with the [`Reason`] and the bound.
 //!
+//! # Programs
+//! The function runs as it is written, on plain floats and with its branches: it never becomes a
+//! [`Program`](crate::Program), which would be checked against itself. A program is checked like any other gradient:
+//!
+//! ```
+//! use wengert::{Program, Real64, gradcheck::check};
+//!
+//! fn f<R: Real64>(x: &[R]) -> R {
+//!     x.windows(2).map(|w| (w[0] * w[1]).sin()).sum()
+//! }
+//! let x = [0.3, 1.2, -0.7];
+//! let mut program = Program::new(|x| f(x), &x)?;
+//! let mut gradient = vec![0.0; 3];
+//! program.value_and_grad(&x, &mut gradient)?;
+//! check(|x: &[f64]| f(x), |_| gradient.clone(), &x)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Checking a gradient
 //! ```
 //! use wengert::gradcheck::{GradientMismatch, check};

@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::ops::Ops;
 use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
 use crate::number::BaseFloat;
+use crate::sparse::Coloring;
 
 /// A graph whose inputs are lanes, or numbers for all lanes.
 #[derive(Clone, Debug)]
@@ -28,21 +29,22 @@ pub(super) struct Batch<F> {
 
 impl<F: BaseFloat> Batch<F> {
     /// The function at many points: a value and a gradient with respect to the first `n` inputs for each. The inputs from
-    /// there on, the data, are those of all points.
-    pub(super) fn points(graph: &Graph<F>, n: usize) -> Self {
+    /// there on, the data, are those of all points, or `own` ones of each point.
+    pub(super) fn points(graph: &Graph<F>, n: usize, own: bool) -> Self {
         let uniform: Vec<bool> = (0..graph.inputs).map(|k| k >= n).collect();
-        Self::new(graph, &uniform, n)
+        Self::new(graph, &uniform, own, n)
     }
 
     /// A derivative at one point for many directions, which are inputs of the graph, too. The first `active` inputs have
     /// an adjoint for each direction.
     pub(super) fn directions(graph: &Graph<F>, directions: Range<usize>, active: usize) -> Self {
         let uniform: Vec<bool> = (0..graph.inputs).map(|k| !directions.contains(&k)).collect();
-        Self::new(graph, &uniform, active)
+        Self::new(graph, &uniform, false, active)
     }
 
     /// The graph with `uniform` inputs, and the gradient of its first output with respect to the inputs below `active`.
-    fn new(graph: &Graph<F>, uniform: &[bool], active: usize) -> Self {
+    /// With `spread`, uniform inputs are lanes, too, with the same roundings.
+    fn new(graph: &Graph<F>, uniform: &[bool], spread: bool, active: usize) -> Self {
         let (shape, constants) = Shape::whole(graph);
         let wanted: Vec<bool> = (0..graph.inputs).map(|k| k < active).collect();
         let facts = Facts {
@@ -57,6 +59,12 @@ impl<F: BaseFloat> Batch<F> {
         let pass = if active > 0 { Pass::Both } else { Pass::Forward };
         let mut body = Body::new(&mut ops, &shape, &facts, pass);
         body.contract();
+        let uniform = if spread {
+            body.spread();
+            vec![false; graph.inputs]
+        } else {
+            uniform.to_vec()
+        };
         // Adjoints are those of each lane, also where a value is that of all lanes.
         let code = Code::new(&body, &vec![false; graph.inputs], false, 2048 / size_of::<F>());
         drop(body);
@@ -112,26 +120,30 @@ impl<F: BaseFloat> Batch<F> {
         }
     }
 
-    /// Runs the unit vectors of a space of `n` dimensions, whose coordinates are the inputs from `first` on, and calls
-    /// `f(self, lane, i)` for each. Returns false if a comparison came out otherwise.
-    pub(super) fn each_direction(&mut self, first: usize, n: usize, mut f: impl FnMut(&Self, usize, usize)) -> bool {
-        for k in 0..n {
-            self.input(first + k).fill(F::zero());
-        }
+    /// Runs the directions of some colours, whose coordinates are the inputs from `first` on: 1 for those of one colour.
+    /// Calls `f(self, colors)` for the colours that are the lanes of a run. Returns false if a comparison came out
+    /// otherwise.
+    pub(super) fn each_color(
+        &mut self,
+        first: usize,
+        coloring: &Coloring,
+        mut f: impl FnMut(&Self, Range<usize>),
+    ) -> bool {
         let width = self.width();
-        for from in (0..n).step_by(width) {
-            let lanes = width.min(n - from);
-            for lane in 0..lanes {
-                self.input(first + from + lane)[lane] = F::one();
+        for from in (0..coloring.count).step_by(width) {
+            let colors = from..coloring.count.min(from + width);
+            for (k, color) in coloring.of.iter().enumerate() {
+                let lanes = self.input(first + k);
+                lanes.fill(F::zero());
+                if colors.contains(color) {
+                    lanes[color - from] = F::one();
+                }
             }
-            self.run(lanes);
-            if self.failed()[..lanes].contains(&true) {
+            self.run(colors.len());
+            if self.failed()[..colors.len()].contains(&true) {
                 return false;
             }
-            for lane in 0..lanes {
-                f(self, lane, from + lane);
-                self.input(first + from + lane)[lane] = F::zero();
-            }
+            f(self, colors);
         }
         true
     }

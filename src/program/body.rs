@@ -203,6 +203,57 @@ impl<'o, F: BaseFloat> Body<'o, F> {
         }
     }
 
+    /// Takes the contributions to adjoints out of the effects, which are then none: for each operand, the derivative
+    /// with respect to it.
+    pub(super) fn take_pulls(&mut self) -> Vec<(u32, V)> {
+        let pull = |effect| if let Effect::Pull(k, v) = effect { Some((k, v)) } else { None };
+        std::mem::take(&mut self.effects).into_iter().filter_map(pull).collect()
+    }
+
+    /// Second derivatives instead of the effects: for each pair of operands in one order, forward over reverse, with
+    /// nothing for zeros.
+    pub(super) fn second_derivatives(&mut self) -> Vec<([u32; 2], V)> {
+        let pulls = self.take_pulls();
+        let end = self.values.len();
+        let mut tangents = vec![NONE; end];
+        let mut all = Vec::new();
+        for &(p, _) in &pulls {
+            tangents.fill(NONE);
+            for v in 0..end {
+                let (op, x) = match self.values[v] {
+                    X::Operand(k) if k == p => {
+                        tangents[v] = self.constant(F::one());
+                        continue;
+                    }
+                    X::Apply(op, x) => (op, x),
+                    _ => continue,
+                };
+                let len = x.iter().position(|&a| a == NONE).unwrap_or(x.len());
+                for k in 0..len.min(super::graph::differentiable(self.ops, op)) {
+                    let t = tangents[x[k] as usize];
+                    if t != NONE {
+                        let more = contribution(self, op, k, &x[..len], v as V, t);
+                        let sum = &mut tangents[v];
+                        *sum = if *sum == NONE { more } else { self.apply(ADD, &[*sum, more]) };
+                    }
+                }
+            }
+            let known = pulls.iter().filter(|(_, d)| tangents[*d as usize] != NONE);
+            all.extend(known.map(|&(q, d)| ([p, q], tangents[d as usize])));
+        }
+        // A tangent that runs from the first operands to the last may take more operations than the other way round.
+        let mut count = |order: fn(u32, u32) -> bool| {
+            let chosen = all.iter().filter(|([p, q], _)| order(*p, *q));
+            self.effects = chosen.map(|&([p, _], v)| Effect::Pull(p, v)).collect();
+            self.uses().iter().filter(|&&uses| uses > 0).count()
+        };
+        let order: fn(u32, u32) -> bool =
+            if count(|p, q| p >= q) <= count(|p, q| p <= q) { |p, q| p >= q } else { |p, q| p <= q };
+        self.effects.clear();
+        all.retain(|([p, q], _)| order(*p, *q));
+        all
+    }
+
     /// Adds to the adjoint of a value.
     fn accumulate(&mut self, r: Ref, more: V, adjoints: &mut [V], pulled: &mut [V]) {
         let at = match r {
@@ -345,6 +396,15 @@ impl<'o, F: BaseFloat> Body<'o, F> {
             };
             self.values[i] = X::Fused(signs, [p, q, c]);
             uses[gone as usize] = 0;
+        }
+    }
+
+    /// Makes all values but constants differ from lane to lane. Products and additions stay as they are.
+    pub(super) fn spread(&mut self) {
+        for v in 0..self.values.len() {
+            let mut uniform = !matches!(self.values[v], X::Operand(_) | X::Constant(_) | X::Cotangent(_));
+            self.each_operand(v as V, |a| uniform &= self.uniform[a as usize]);
+            self.uniform[v] = uniform;
         }
     }
 

@@ -28,7 +28,7 @@ const LONG_CHAIN: usize = 256;
 const MANY: u32 = NONE - 1;
 
 /// An operand within a cone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ref {
     /// A node of the cone, by its place.
     Local(u32),
@@ -39,7 +39,7 @@ pub(super) enum Ref {
 }
 
 /// The operations of each lane of a group.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     /// Operations, each with the place and the number of its operands in `refs`.
     pub(super) nodes: Vec<(OpId, u32, u32)>,

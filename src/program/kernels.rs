@@ -5,9 +5,9 @@
 
 use pulp::{Arch, Simd};
 
-use super::ops::{Op, eval};
+use super::ops::{Op, eval, second, second_of_two};
 use crate::number::rules::{BinaryRule, BinaryVisitor, UnaryRule, UnaryVisitor};
-use crate::number::{BaseFloat, Kernel, Wrap};
+use crate::number::{BaseFloat, Kernel, Plain, Wrap};
 use crate::recording::Test;
 use crate::slices::simd::{lanes, vectors, vectors_mut};
 
@@ -327,12 +327,12 @@ pub(super) fn differs<F: BaseFloat>(test: Test, outcome: bool, [a, b]: [Src<'_, 
 /// outᵢ = op(aᵢ, bᵢ, cᵢ) for a row of the table, in a loop that is compiled for the machine.
 pub(super) fn row<F: BaseFloat>(arch: Arch, op: Op<F>, out: &mut [F], x: [Src<'_, F>; 3]) {
     match op {
-        Op::Unary(row, order @ (0 | 1)) => {
+        Op::Unary(row, order) => {
             if let Src::Lanes(_) = x[0] {
                 return row.visit(UnaryLoop { arch, order, out, x: [x[0], x[1]] });
             }
         }
-        Op::Binary(row, order @ ([0 | 1, 0] | [0, 1])) => {
+        Op::Binary(row, order) => {
             return row.visit(BinaryLoop { arch, order, out, x });
         }
         _ => {}
@@ -367,6 +367,12 @@ impl<F: BaseFloat> UnaryVisitor<F> for UnaryLoop<'_, F> {
                     Src::Lanes(y) if order == 1 => {
                         for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
                             *out = rule.partial(L::wrap(x), L::wrap(y)).unwrap();
+                        }
+                    }
+                    // Plain products: where one is not finite, the replay decides.
+                    Src::Lanes(y) if order == 2 => {
+                        for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                            *out = second::<L, Plain>(rule, L::wrap(x), L::wrap(y)).unwrap();
                         }
                     }
                     _ => {
@@ -408,7 +414,8 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
                         *out = match order {
                             [0, 0] => rule.eval(a, b),
                             [1, 0] => rule.partial_a(a, b, z),
-                            _ => rule.partial_b(a, b, z),
+                            [0, 1] => rule.partial_b(a, b, z),
+                            order => second_of_two::<L, Plain>(rule, order, [a, b, z]),
                         }
                         .unwrap();
                     }
@@ -418,7 +425,11 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
                     Src::Lanes(z) if order != [0, 0] => {
                         for (((out, &a), &b), &z) in out.iter_mut().zip(a).zip(b).zip(z) {
                             let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
-                            let p = if order == [1, 0] { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
+                            let p = match order {
+                                [1, 0] => rule.partial_a(a, b, z),
+                                [0, 1] => rule.partial_b(a, b, z),
+                                order => second_of_two::<L, Plain>(rule, order, [a, b, z]),
+                            };
                             *out = p.unwrap();
                         }
                     }

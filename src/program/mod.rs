@@ -22,6 +22,8 @@
 //! | `planner`, `groups`, `lists`, `places` | the way from a graph to a plan; where lanes find their operands |
 //! | `plan` | groups and single operations with their memory: what a program runs |
 //! | `batch` | a whole graph with points or directions as lanes |
+//! | `matrices`, `pattern` | Jacobians and Hessians: the way to the entries; which entries there are |
+//! | `terms` | the entries by the terms of a function, which are lanes |
 //! | `points` | many points at once, on threads |
 //! | `runner` | a plan with its graph, which is replayed where the plan cannot be trusted |
 //! | `replay` | the reference: operation by operation, with the conventions of the tape |
@@ -38,8 +40,10 @@ mod inputs;
 mod kernels;
 mod lists;
 mod loops;
+mod matrices;
 mod memory;
 mod ops;
+mod pattern;
 mod periods;
 mod places;
 mod plan;
@@ -50,6 +54,7 @@ mod program;
 mod replay;
 mod runner;
 mod scalars;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tiles;

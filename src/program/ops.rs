@@ -1,7 +1,7 @@
 //! The operations of graphs and bodies, and the chain rule for each of them.
 
-use crate::number::rules::{BinaryOp, UnaryOp, square};
-use crate::number::{BaseFloat, Dual};
+use crate::number::rules::{BinaryOp, BinaryRule, BinaryVisitor, UnaryOp, UnaryRule, UnaryVisitor, square};
+use crate::number::{BaseFloat, Dual, Mark, Real};
 use crate::recording::{Recorder, Source, Step};
 use num_traits::Float;
 
@@ -117,6 +117,11 @@ impl<F: BaseFloat> Ops<F> {
         eval(self.get(id), x)
     }
 
+    /// True if the partial of an operation of the table with respect to operand `k` is a constant.
+    pub(super) fn is_linear(&mut self, id: OpId, k: usize) -> bool {
+        matches!(self.partial(id, k), Partial::Formula(_, _, Source::Constant(_)))
+    }
+
     /// The partial of an operation of the table, with respect to operand `k`.
     fn partial(&mut self, id: OpId, k: usize) -> &Partial<F> {
         if self.partials[id as usize][k].is_none() {
@@ -174,24 +179,56 @@ pub(super) fn eval<F: BaseFloat>(op: Op<F>, x: &[F]) -> F {
         Op::Product => x[0].gated_mul(x[1]),
         Op::Unary(row, 0) => row.eval(x[0]),
         Op::Unary(row, 1) => row.partial(x[0], x[1]),
-        Op::Unary(row, _) => {
-            let d = row.partial(x[0], x[1]);
-            row.partial(Dual::new(x[0], [F::one()]), Dual::new(x[1], [d])).tangents()[0]
-        }
+        Op::Unary(row, _) => row.visit(Second { order: [0; 2], x: [x[0], x[1], x[1]] }),
         Op::Binary(row, [0, 0]) => row.eval(x[0], x[1]),
         Op::Binary(row, [1, 0]) => row.partial_a(x[0], x[1], x[2]),
         Op::Binary(row, [0, 1]) => row.partial_b(x[0], x[1], x[2]),
-        Op::Binary(row, order) => {
-            let [a, b, z] = [x[0], x[1], x[2]];
-            let dual = |x: F, t: F| Dual::new(x, [t]);
-            let (one, zero) = (F::one(), F::zero());
-            match order {
-                [2, 0] => row.partial_a(dual(a, one), dual(b, zero), dual(z, row.partial_a(a, b, z))),
-                [1, 1] => row.partial_a(dual(a, zero), dual(b, one), dual(z, row.partial_b(a, b, z))),
-                _ => row.partial_b(dual(a, zero), dual(b, one), dual(z, row.partial_b(a, b, z))),
-            }
-            .tangents()[0]
-        }
+        Op::Binary(row, order) => row.visit(Second { order, x: [x[0], x[1], x[2]] }),
+    }
+}
+
+/// The derivative of the partial of a row, from the operand `x` and the result `y`.
+#[inline(always)]
+pub(super) fn second<R: Real, M: Mark>(rule: impl UnaryRule<R::Base>, x: R, y: R) -> R {
+    let d = rule.partial(x, y);
+    rule.partial(along::<R, M>(x, R::one()), along(y, d)).tangents()[0]
+}
+
+/// A second partial of a row of two operands, from these and the result.
+#[inline(always)]
+pub(super) fn second_of_two<R: Real, M: Mark>(rule: impl BinaryRule<R::Base>, order: [u8; 2], x: [R; 3]) -> R {
+    let [a, b, z] = x;
+    let (one, zero) = (R::one(), R::zero());
+    match order {
+        [2, 0] => rule.partial_a(along::<R, M>(a, one), along(b, zero), along(z, rule.partial_a(a, b, z))),
+        [1, 1] => rule.partial_a(along::<R, M>(a, zero), along(b, one), along(z, rule.partial_b(a, b, z))),
+        _ => rule.partial_b(along::<R, M>(a, zero), along(b, one), along(z, rule.partial_b(a, b, z))),
+    }
+    .tangents()[0]
+}
+
+#[inline(always)]
+fn along<R: Real, M: Mark>(x: R, tangent: R) -> Dual<R, 1, M> {
+    Dual::with_parts(x, [tangent])
+}
+
+/// A second partial with the conventions of the tape.
+struct Second<F> {
+    order: [u8; 2],
+    x: [F; 3],
+}
+
+impl<F: BaseFloat> UnaryVisitor<F> for Second<F> {
+    type Output = F;
+    fn visit(self, rule: impl UnaryRule<F>) -> F {
+        second::<F, ()>(rule, self.x[0], self.x[1])
+    }
+}
+
+impl<F: BaseFloat> BinaryVisitor<F> for Second<F> {
+    type Output = F;
+    fn visit(self, rule: impl BinaryRule<F>) -> F {
+        second_of_two::<F, ()>(rule, self.order, self.x)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Many points at once.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 
 use super::error::PointsFailed;
 use super::program::Program;
@@ -10,15 +10,33 @@ use crate::recording::BranchChanged;
 /// The points that failed, and the error of the first of them.
 type Failures = Vec<(usize, BranchChanged)>;
 
+/// The points of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Points<'a, F> {
+    /// (points, inputs)
+    pub(super) x: ArrayView2<'a, F>,
+    /// (points, data), where data differ from point to point.
+    pub(super) data: Option<ArrayView2<'a, F>>,
+}
+
+#[cfg(feature = "parallel")]
+impl<F> Points<'_, F> {
+    /// Some of the points.
+    fn some(self, rows: std::ops::Range<usize>) -> Self {
+        let x = self.x.slice_move(s![rows.clone(), ..]);
+        Self { x, data: self.data.map(|data| data.slice_move(s![rows, ..])) }
+    }
+}
+
 /// Values and gradients at all points: see [`Program::batch`].
 pub(super) fn run<F: BaseFloat>(
     program: &mut Program<F>,
-    x: ArrayView2<'_, F>,
+    at: Points<'_, F>,
     values: ArrayViewMut1<'_, F>,
     gradients: ArrayViewMut2<'_, F>,
 ) -> Result<(), PointsFailed> {
     let points = values.len();
-    let failures = on_threads(program, x, values, gradients);
+    let failures = on_threads(program, at, values, gradients);
     let Some((_, first)) = failures.first() else { return Ok(()) };
     let mut failed = vec![false; points];
     for &(point, _) in &failures {
@@ -34,7 +52,7 @@ use part as on_threads;
 #[cfg(feature = "parallel")]
 fn on_threads<F: BaseFloat>(
     program: &mut Program<F>,
-    x: ArrayView2<'_, F>,
+    at: Points<'_, F>,
     mut values: ArrayViewMut1<'_, F>,
     mut gradients: ArrayViewMut2<'_, F>,
 ) -> Failures {
@@ -44,18 +62,20 @@ fn on_threads<F: BaseFloat>(
     let points = values.len();
     let threads = rayon::current_num_threads().min(points);
     if threads < 2 || points.saturating_mul(program.operations()) < FEW {
-        return part(program, x, values, gradients);
+        return part(program, at, values, gradients);
     }
     let each = points.div_ceil(threads);
-    let mut parts: Vec<_> = x
-        .axis_chunks_iter(Axis(0), each)
-        .zip(values.axis_chunks_iter_mut(Axis(0), each))
+    let mut parts: Vec<_> = values
+        .axis_chunks_iter_mut(Axis(0), each)
         .zip(gradients.axis_chunks_iter_mut(Axis(0), each))
-        .map(|((x, values), gradients)| (program.clone(), x, values, gradients))
+        .enumerate()
+        .map(|(k, (values, gradients))| {
+            (program.clone(), at.some(k * each..points.min((k + 1) * each)), values, gradients)
+        })
         .collect();
     let failures: Vec<Failures> = parts
         .par_iter_mut()
-        .map(|(program, x, values, gradients)| part(program, *x, values.view_mut(), gradients.view_mut()))
+        .map(|(program, at, values, gradients)| part(program, *at, values.view_mut(), gradients.view_mut()))
         .collect();
     let shifted = |(k, list): (usize, Failures)| list.into_iter().map(move |(point, error)| (k * each + point, error));
     failures.into_iter().enumerate().flat_map(shifted).collect()
@@ -64,7 +84,7 @@ fn on_threads<F: BaseFloat>(
 /// The points of one thread.
 fn part<F: BaseFloat>(
     program: &mut Program<F>,
-    x: ArrayView2<'_, F>,
+    Points { x, data }: Points<'_, F>,
     mut values: ArrayViewMut1<'_, F>,
     mut gradients: ArrayViewMut2<'_, F>,
 ) -> Failures {
@@ -72,13 +92,13 @@ fn part<F: BaseFloat>(
     let mut failures = Vec::new();
     // The points that the lanes leave to a run of their own.
     let mut left = Vec::new();
-    if let Some(lanes) = program.points() {
+    if let Some(lanes) = program.points(data.is_some()) {
         let width = lanes.width();
         for from in (0..points).step_by(width) {
             let count = width.min(points - from);
-            for k in 0..n {
-                let input = lanes.input(k);
-                for (to, &x) in input.iter_mut().zip(x.slice(ndarray::s![from..from + count, k])) {
+            let of_points = x.columns().into_iter().chain(data.iter().flat_map(|data| data.columns()));
+            for (k, column) in of_points.enumerate() {
+                for (to, &x) in lanes.input(k).iter_mut().zip(column.slice(s![from..from + count])) {
                     *to = x;
                 }
             }
@@ -91,7 +111,7 @@ fn part<F: BaseFloat>(
             let good: Vec<bool> = (0..count).map(good).collect();
             for k in 0..n {
                 let adjoint = lanes.adjoint(k);
-                let to = gradients.slice_mut(ndarray::s![from..from + count, k]);
+                let to = gradients.slice_mut(s![from..from + count, k]);
                 for ((to, &d), &good) in to.into_iter().zip(adjoint).zip(&good) {
                     if good {
                         *to = d;
@@ -110,12 +130,16 @@ fn part<F: BaseFloat>(
         left.extend(0..points);
     }
     let (mut point, mut gradient) = (vec![F::zero(); n], vec![F::zero(); n]);
+    let own = data.map(|_| program.data().to_vec());
     for i in left {
         let row = x.index_axis(Axis(0), i);
         let at = row.as_slice().unwrap_or_else(|| {
             copy(&mut point, row);
             &point
         });
+        if let Some(data) = data {
+            copy(program.data_mut(), data.index_axis(Axis(0), i));
+        }
         // Where the branch changes, nothing is written.
         let mut to = gradients.index_axis_mut(Axis(0), i);
         let result = match to.as_slice_mut() {
@@ -126,6 +150,9 @@ fn part<F: BaseFloat>(
             Ok(value) => values[i] = value,
             Err(error) => failures.push((i, error)),
         }
+    }
+    if let Some(own) = own {
+        program.data_mut().copy_from_slice(&own);
     }
     failures
 }

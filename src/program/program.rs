@@ -3,14 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::batch::Batch;
 use super::error::{PointsFailed, ProgramError};
 use super::graph::Graph;
 use super::inputs::{Inputs, RecordDataFn, RecordFn};
+use super::matrices::Entries;
 use super::plan::Goal;
+use super::points::Points;
 use super::runner::Runner;
+use super::terms::Matrix;
 use crate::number::BaseFloat;
 use crate::recording::{BranchChanged, Recorded, Recorder};
 use crate::sealed::Seal;
@@ -94,9 +97,9 @@ struct More<F> {
     reverse: Option<Runner<F>>,
     second: Option<Runner<F>>,
     points: Option<Batch<F>>,
-    columns: Option<Batch<F>>,
-    rows: Option<Batch<F>>,
-    hessian: Option<Batch<F>>,
+    points_with_data: Option<Batch<F>>,
+    jacobian: Option<Entries<F>>,
+    hessian: Option<Entries<F>>,
 }
 
 impl<F> Default for More<F> {
@@ -107,8 +110,8 @@ impl<F> Default for More<F> {
             reverse: None,
             second: None,
             points: None,
-            columns: None,
-            rows: None,
+            points_with_data: None,
+            jacobian: None,
             hessian: None,
         }
     }
@@ -292,7 +295,7 @@ impl<F: BaseFloat> Program<F> {
         self.graph().nodes.len()
     }
 
-    fn graph(&self) -> &Arc<Graph<F>> {
+    pub(super) fn graph(&self) -> &Arc<Graph<F>> {
         &self.gradient.graph
     }
 
@@ -313,7 +316,7 @@ impl<F: BaseFloat> Program<F> {
     }
 
     #[track_caller]
-    fn check_scalar(&self, operation: &str) {
+    pub(super) fn check_scalar(&self, operation: &str) {
         let outputs = self.outputs();
         assert!(
             outputs == 1,
@@ -358,13 +361,19 @@ impl<F: BaseFloat> Program<F> {
     pub fn values(&mut self, x: &[F], y: &mut [F]) -> Result<(), BranchChanged> {
         check("values", "the inputs", x.len(), self.inputs);
         check("values", "the outputs", y.len(), self.outputs());
-        let graph = &self.gradient.graph;
-        let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
-        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        let runner = self.run_values(x)?;
         for (k, y) in y.iter_mut().enumerate() {
             *y = runner.output(k);
         }
         Ok(())
+    }
+
+    /// Computes the values of all outputs.
+    fn run_values(&mut self, x: &[F]) -> Result<&Runner<F>, BranchChanged> {
+        let graph = &self.gradient.graph;
+        let runner = self.more.values.get_or_insert_with(|| Runner::new(graph.clone(), Goal::Values, self.exact));
+        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
+        Ok(runner)
     }
 
     /// The value of a function with one output; its gradient goes to `gradient`.
@@ -498,100 +507,33 @@ impl<F: BaseFloat> Program<F> {
         Ok(first)
     }
 
-    /// The Jacobian, outputs × inputs: by rows or by columns, whichever are fewer, many at once.
-    ///
-    /// # Errors
-    ///
-    /// If a comparison comes out otherwise than recorded.
-    ///
-    /// # Panics
-    ///
-    /// If `x` has not one number for each input.
-    #[track_caller]
-    pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
-        check("jacobian", "the inputs", x.len(), self.inputs);
-        let (n, m) = (self.inputs, self.outputs());
-        let mut jacobian = Array2::zeros((m, n));
-        let graph = &self.gradient.graph;
-        if n <= m {
-            let batch = (!self.exact)
-                .then(|| self.more.columns.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, 0)));
-            let done = batch.is_some_and(|batch| {
-                batch.set(0, x);
-                batch.set(2 * n, &self.data);
-                batch.each_direction(n, n, |batch, lane, column| {
-                    (0..m).for_each(|k| jacobian[[k, column]] = batch.output(k)[lane]);
-                })
-            });
-            if !done || !all_finite(&jacobian) {
-                let (mut tangent, mut column) = (vec![F::zero(); n], vec![F::zero(); m]);
-                for i in 0..n {
-                    tangent[i] = F::one();
-                    self.jvp(x, &tangent, &mut column)?;
-                    tangent[i] = F::zero();
-                    jacobian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
-                }
-            }
-        } else {
-            let first = n + self.data.len();
-            let batch = (!self.exact).then(|| {
-                self.more.rows.get_or_insert_with(|| Batch::directions(&graph.weighted(), first..first + m, n))
-            });
-            let done = batch.is_some_and(|batch| {
-                batch.set(0, x);
-                batch.set(n, &self.data);
-                batch.each_direction(first, m, |batch, lane, row| {
-                    (0..n).for_each(|i| jacobian[[row, i]] = batch.adjoint(i)[lane]);
-                })
-            });
-            if !done || !all_finite(&jacobian) {
-                let (mut cotangent, mut row) = (vec![F::zero(); m], vec![F::zero(); n]);
-                for k in 0..m {
-                    cotangent[k] = F::one();
-                    self.vjp(x, &cotangent, &mut row)?;
-                    cotangent[k] = F::zero();
-                    jacobian.row_mut(k).iter_mut().zip(&row).for_each(|(to, &d)| *to = d);
-                }
-            }
+    /// The entries of a matrix of derivatives, if they have been asked for.
+    pub(super) fn kept(&mut self, which: Matrix) -> &mut Option<Entries<F>> {
+        match which {
+            Matrix::Jacobian => &mut self.more.jacobian,
+            Matrix::Hessian => &mut self.more.hessian,
         }
-        Ok(jacobian)
     }
 
-    /// The Hessian of a function with one output, many columns at once.
-    ///
-    /// # Errors
-    ///
-    /// If a comparison comes out otherwise than recorded.
-    ///
-    /// # Panics
-    ///
-    /// If `x` has not one number for each input, or if there are several outputs.
-    #[track_caller]
-    pub fn hessian(&mut self, x: &[F]) -> Result<Array2<F>, BranchChanged> {
-        self.check_scalar("hessian");
-        check("hessian", "the inputs", x.len(), self.inputs);
-        let n = self.inputs;
-        let mut hessian = Array2::zeros((n, n));
-        let graph = &self.gradient.graph;
-        let batch = (!self.exact)
-            .then(|| self.more.hessian.get_or_insert_with(|| Batch::directions(&graph.jvp(n), n..2 * n, n)));
-        let done = batch.is_some_and(|batch| {
-            batch.set(0, x);
-            batch.set(2 * n, &self.data);
-            batch.each_direction(n, n, |batch, lane, column| {
-                (0..n).for_each(|i| hessian[[i, column]] = batch.adjoint(i)[lane]);
-            })
-        });
-        if !done || !all_finite(&hessian) {
-            let (mut v, mut column) = (vec![F::zero(); n], vec![F::zero(); n]);
-            for i in 0..n {
-                v[i] = F::one();
-                self.hvp(x, &v, &mut column)?;
-                v[i] = F::zero();
-                hessian.column_mut(i).iter_mut().zip(&column).for_each(|(to, &d)| *to = d);
-            }
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// An error if a comparison comes out otherwise than recorded.
+    pub(super) fn check_branches(&mut self, x: &[F]) -> Result<(), BranchChanged> {
+        if self.graph().guards.is_empty() {
+            return Ok(());
         }
-        Ok(hessian)
+        self.run_values(x).map(drop)
+    }
+
+    /// The data of the next run.
+    pub(super) fn data(&self) -> &[F] {
+        &self.data
+    }
+
+    pub(super) fn data_mut(&mut self) -> &mut [F] {
+        &mut self.data
     }
 
     /// Values and gradients at many points: `x` and `gradients` have the shape (points, inputs), `values` has the shape
@@ -634,26 +576,82 @@ impl<F: BaseFloat> Program<F> {
             gradients.shape(),
             self.inputs
         );
-        super::points::run(self, x, values, gradients)
+        super::points::run(self, Points { x, data: None }, values, gradients)
     }
 
-    /// The lanes for points, if the function has no lanes of its own.
-    pub(super) fn points(&mut self) -> Option<&mut Batch<F>> {
+    /// Values and gradients at many points with data of their own, such as the gradient of each sample's loss: `data` has
+    /// the shape (points, data), `x` the shape (points, inputs), or (1, inputs) if all points share the inputs; `values` and
+    /// `gradients` are those of [`batch`](Self::batch). The numbers are those of [`set_data`](Self::set_data) and
+    /// [`value_and_grad`](Self::value_and_grad), bit for bit. The program's own data stay as they are.
+    ///
+    /// ```
+    /// use ndarray::{Array1, Array2, array};
+    /// use wengert::Program;
+    ///
+    /// // The squared error of a line at one sample.
+    /// let mut f = Program::with_data(|p, d| (p[0] * d[0] + p[1] - d[1]).square(), &[0.0, 0.0], &[0.0, 0.0])?;
+    /// let samples = array![[1.0, 1.0], [2.0, 0.0], [3.0, 5.0]];
+    /// let (mut values, mut gradients) = (Array1::zeros(3), Array2::zeros((3, 2)));
+    /// f.batch_data(array![[1.0, 0.0]].view(), samples.view(), values.view_mut(), gradients.view_mut())?;
+    /// assert_eq!(values, array![0.0, 4.0, 4.0]);
+    /// assert_eq!(gradients, array![[0.0, 0.0], [8.0, 4.0], [-12.0, -4.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a comparison comes out otherwise than recorded at some points. The results of all others are written.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit, or if there are several outputs.
+    #[track_caller]
+    pub fn batch_data(
+        &mut self,
+        x: ArrayView2<'_, F>,
+        data: ArrayView2<'_, F>,
+        values: ArrayViewMut1<'_, F>,
+        gradients: ArrayViewMut2<'_, F>,
+    ) -> Result<(), PointsFailed> {
+        self.check_scalar("batch_data");
+        let points = data.nrows();
+        let shared = x.broadcast((points, self.inputs)).filter(|_| x.ncols() == self.inputs);
+        let fits = gradients.dim() == (points, self.inputs) && values.len() == points;
+        let Some(at) = shared.filter(|_| fits && data.ncols() == self.data.len()) else {
+            panic!(
+                "batch_data: points of shape {:?}, data of {:?}, values of {:?} and gradients of {:?} for {} inputs and {} \
+                 data; give (points, inputs) or (1, inputs), (points, data), (points) and (points, inputs)",
+                x.shape(),
+                data.shape(),
+                values.shape(),
+                gradients.shape(),
+                self.inputs,
+                self.data.len()
+            );
+        };
+        super::points::run(self, Points { x: at, data: Some(data) }, values, gradients)
+    }
+
+    /// The lanes for points, if the function has no lanes of its own; with `own` data of each point.
+    pub(super) fn points(&mut self, own: bool) -> Option<&mut Batch<F>> {
         /// A longer function needs so many rows that points as lanes leave the cache.
         const LONG: usize = 20_000;
         if self.exact || !self.gradient.plan.is_scalar() || self.graph().nodes.len() > LONG {
             return None;
         }
         let (graph, n) = (&self.gradient.graph, self.inputs);
-        let batch = self.more.points.get_or_insert_with(|| Batch::points(graph, n));
-        batch.set(n, &self.data);
+        let kept = if own { &mut self.more.points_with_data } else { &mut self.more.points };
+        let batch = kept.get_or_insert_with(|| Batch::points(graph, n, own));
+        if !own {
+            batch.set(n, &self.data);
+        }
         Some(batch)
     }
 }
 
 #[inline(always)]
 #[track_caller]
-fn check(operation: &str, what: &str, given: usize, expected: usize) {
+pub(super) fn check(operation: &str, what: &str, given: usize, expected: usize) {
     if given != expected {
         refuse(operation, what, given, expected);
     }
@@ -672,10 +670,6 @@ fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
     for (to, &d) in to.iter_mut().zip(adjoints) {
         *to = d + F::zero();
     }
-}
-
-fn all_finite<F: BaseFloat>(x: &Array2<F>) -> bool {
-    x.iter().all(|x| x.is_finite_throughout())
 }
 
 /// The plans so far, each with its groups, lanes and bytes: that of the gradient, or of the values of several outputs,

@@ -137,8 +137,9 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     let turn = memory.turn;
     let first = group.first + turn * group.per_turn.first;
     let into = group.into.map(|into| into.wrapping_add(turn.wrapping_mul(group.per_turn.into)));
-    let (below, own) = memory.values.split_at_mut(first);
-    let (adjoints, cotangents) = memory.adjoints.split_at_mut(first);
+    let split = |slots: &[F]| first.min(slots.len());
+    let (below, own) = memory.values.split_at_mut(split(memory.values));
+    let (adjoints, cotangents) = memory.adjoints.split_at_mut(split(memory.adjoints));
     let Scratch { rows, loads, uniforms, starts, moved, sums, failed } = scratch;
     let width = code.width;
     let rows = &mut rows[..code.rows * width];

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 8] = [
     &["arena", "slices", "sealed", "text"],
     &["number"],
-    &["kernels", "recording"],
+    &["kernels", "recording", "sparse"],
     &["tape", "symbolic", "program"],
     &["scalar", "trace"],
     &["tensor", "inspect"],

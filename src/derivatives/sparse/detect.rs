@@ -1,20 +1,17 @@
 //! Sparsity patterns, by sets of inputs ("index domains") that are pushed forward through a recording.
 //!
 //! The set of a record is the union of its parents' sets (A. Griewank and A. Walther, Evaluating Derivatives, 2nd ed.,
-//! section 7.1). Sets are shared: a union that adds nothing to one of its parts is that part, and a set that is not
-//! needed later is extended in place. So a long sum takes time proportional to its length, and memory is that of the
-//! sets still needed.
+//! section 7.1).
 
-use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use super::matrix::{Pattern, sort_runs};
 use crate::derivatives::linearization::Linearization;
 use crate::number::{Dual, Scalar};
+use crate::sparse::{Pairs, Pattern, Set, join, join_all};
 use crate::tape::{Entries, Op, Record, SEEDS, Section, Tape, forward, sections};
 
 /// A scalar operation of a recording.
@@ -77,20 +74,6 @@ pub(super) fn structure<F: Scalar>(tape: &Tape<F>, outputs: impl IntoIterator<It
     hash
 }
 
-/// A set of inputs: their indices, ascending.
-#[derive(Clone, Debug)]
-struct Set {
-    items: SmallVec<[u32; 8]>,
-    /// True if all pairs of these inputs are in the pattern of the Hessian already.
-    paired: Cell<bool>,
-}
-
-impl Set {
-    fn new(items: SmallVec<[u32; 8]>) -> Rc<Self> {
-        Rc::new(Self { items, paired: Cell::new(false) })
-    }
-}
-
 /// An operation that is not scalar, on which an output depends. Its pattern is unknown.
 #[derive(Debug)]
 pub(super) struct Opaque {
@@ -137,7 +120,7 @@ impl Domains {
         });
         let mut sets = vec![None; slots];
         for (j, slot) in recording.input_slots().enumerate() {
-            sets[slot as usize] = Some(Set::new(SmallVec::from_slice(&[j as u32])));
+            sets[slot as usize] = Some(Set::of(j as u32));
         }
         opaque.map_or(Ok(Self { uses, sets }), Err)
     }
@@ -177,40 +160,6 @@ impl Domains {
     }
 }
 
-/// The union of two sets: the larger one, extended in place if it is not shared.
-fn join(a: Rc<Set>, b: Rc<Set>) -> Rc<Set> {
-    let (mut large, small) = if a.items.len() < b.items.len() { (b, a) } else { (a, b) };
-    let new: SmallVec<[u32; 8]> =
-        small.items.iter().copied().filter(|item| large.items.binary_search(item).is_err()).collect();
-    let Some(least) = new.first() else { return large };
-    let set = Rc::make_mut(&mut large);
-    set.paired.set(false);
-    let items = &mut set.items;
-    if items.last().is_none_or(|last| last < least) {
-        items.extend_from_slice(&new);
-    } else if new.len() <= FEW {
-        for item in new {
-            items.insert(items.partition_point(|i| *i < item), item);
-        }
-    } else {
-        items.extend_from_slice(&new);
-        sort_runs(items);
-    }
-    large
-}
-
-/// Up to this number, items are inserted one by one faster than merged: see M24 in docs/MEASUREMENTS.md.
-const FEW: usize = 16;
-
-/// The union of any number of sets.
-fn join_all(parts: &[Rc<Set>]) -> Rc<Set> {
-    let mut items: SmallVec<[u32; 8]> = parts.iter().flat_map(|set| set.items.iter().copied()).collect();
-    sort_runs(&mut items);
-    items.dedup();
-    let same = parts.iter().find(|set| set.items.len() == items.len());
-    same.map_or_else(|| Set::new(items), Rc::clone)
-}
-
 /// The pattern of the Jacobian.
 pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Result<Pattern, Opaque> {
     let mut domains = Domains::new(recording)?;
@@ -218,7 +167,7 @@ pub(super) fn jacobian<F: Scalar>(recording: &Linearization<F>) -> Result<Patter
     let mut pattern = Pattern::empty(0, recording.inputs());
     for (slot, _) in recording.places() {
         let set = domains.get(*slot);
-        pattern.push(set.iter().flat_map(|set| &set.items).map(|j| *j as usize));
+        pattern.push(set.iter().flat_map(|set| set.indices()));
     }
     Ok(pattern)
 }
@@ -245,7 +194,7 @@ pub(super) fn hessian<F: Scalar>(
     for (slot, x) in recording.input_slots().zip(x) {
         tangents[slot as usize] = x.tangents();
     }
-    let mut pairs = Pairs { rows: vec![Vec::new(); recording.inputs()] };
+    let mut pairs = Pairs::new(recording.inputs());
     domains.run(recording, |domains, node| {
         let mut sum = [F::zero(); SEEDS];
         let mut others = SmallVec::<[Rc<Set>; 2]>::new();
@@ -302,49 +251,4 @@ fn in_span<F: Scalar>(v: &[F; SEEDS], s: &[F; SEEDS], t: Option<&[F; SEEDS]>) ->
         Some(t) => across(&across(s, t), &across(s, v)),
     };
     size(&rest) <= F::epsilon().powf(F::lit(2.0 / 3.0)) * size(v)
-}
-
-/// Pairs of inputs that may interact.
-struct Pairs {
-    rows: Vec<Vec<u32>>,
-}
-
-impl Pairs {
-    /// Adds all pairs of a set's inputs.
-    fn within(&mut self, set: &Rc<Set>) {
-        if !set.paired.replace(true) {
-            set.items.iter().for_each(|i| self.extend(*i, &set.items));
-        }
-    }
-
-    /// Adds all pairs of an input in `a` and one in `b`.
-    fn between(&mut self, a: &Rc<Set>, b: &Rc<Set>) {
-        if Rc::ptr_eq(a, b) {
-            return self.within(a);
-        }
-        a.items.iter().for_each(|i| self.extend(*i, &b.items));
-        b.items.iter().for_each(|j| self.extend(*j, &a.items));
-    }
-
-    /// Adds the pairs of an input with others to its row.
-    fn extend(&mut self, i: u32, with: &[u32]) {
-        let row = &mut self.rows[i as usize];
-        if row.len() + with.len() > row.capacity() {
-            // Repeated pairs are removed before the memory grows.
-            row.sort_unstable();
-            row.dedup();
-            row.reserve(row.len().max(with.len()));
-        }
-        row.extend_from_slice(with);
-    }
-
-    fn into_pattern(self) -> Pattern {
-        let mut pattern = Pattern::empty(0, self.rows.len());
-        for mut row in self.rows {
-            row.sort_unstable();
-            row.dedup();
-            pattern.push(row.iter().map(|j| *j as usize));
-        }
-        pattern
-    }
 }

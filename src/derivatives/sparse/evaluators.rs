@@ -7,12 +7,11 @@ use std::fmt;
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::coloring::Coloring;
 use super::detect;
-use super::matrix::{Pattern, SparseMatrix};
 use crate::derivatives::linearization::Linearization;
 use crate::number::{Dual, Scalar};
 use crate::scalar::Var;
+use crate::sparse::{Pattern, Seeding, SparseMatrix};
 use crate::tape::{MultiSweep, SEEDS, Tape};
 
 /// A variable with eight tangents, the argument of a function for its Hessian.
@@ -105,21 +104,9 @@ impl<F: Scalar> SparseJacobian<F> {
 
     /// Colours the columns or the rows of a pattern, whichever takes fewer colours.
     fn plan(&mut self, pattern: Pattern) {
-        let transposed = pattern.transposed();
-        let color = |columns: bool| Coloring::of_rows(if columns { &transposed } else { &pattern });
-        // The columns take at least as many colours as the longest row has entries, and the other way round.
-        let (row, column) = (pattern.longest_row(), transposed.longest_row());
-        self.by_columns = row <= column;
-        let mut coloring = color(self.by_columns);
-        if coloring.count > row.max(column) {
-            let other = color(!self.by_columns);
-            if other.count < coloring.count {
-                (self.by_columns, coloring) = (!self.by_columns, other);
-            }
-        }
-        let seed_and_read = |(i, j)| if self.by_columns { (coloring.of[j], i) } else { (coloring.of[i], j) };
-        let reads = pattern.places().map(seed_and_read).collect();
-        self.schedule = SweepPlan::new(coloring, reads);
+        let seeding = Seeding::of_jacobian(&pattern);
+        self.by_columns = seeding.by_columns;
+        self.schedule = SweepPlan::new(seeding);
         self.matrix = SparseMatrix::zeros(pattern);
     }
 
@@ -232,12 +219,7 @@ impl<F: Scalar> SparseHessian<F> {
         let pattern = self.matrix.pattern.union(&seen);
         let grown = pattern != self.matrix.pattern;
         if grown {
-            let coloring = Coloring::star(&pattern);
-            // The entry (i, j) stands alone in the row of i or j, whichever has the greater colour.
-            let of = |i: usize| coloring.of[i];
-            let seed_and_read = |(i, j)| if of(i) >= of(j) { (of(j), i) } else { (of(i), j) };
-            let reads = pattern.places().map(seed_and_read).collect();
-            self.schedule = SweepPlan::new(coloring, reads);
+            self.schedule = SweepPlan::new(Seeding::of_hessian(&pattern));
             self.matrix = SparseMatrix::zeros(pattern);
         }
         grown
@@ -350,12 +332,12 @@ struct SweepPlan {
 
 impl Default for SweepPlan {
     fn default() -> Self {
-        Self::new(Coloring { of: Vec::new(), count: 0 }, Vec::new())
+        Self::new(Seeding::of_jacobian(&Pattern::empty(0, 0)))
     }
 }
 
 impl SweepPlan {
-    fn new(coloring: Coloring, reads: Vec<(usize, usize)>) -> Self {
+    fn new(Seeding { coloring, reads, .. }: Seeding) -> Self {
         let passes = coloring.count.div_ceil(SEEDS);
         let pass = |color: &usize| color / SEEDS;
         let seeds: Vec<usize> = coloring.of.iter().map(pass).collect();
@@ -452,7 +434,8 @@ impl<F: Scalar> SparseHessian<F> {
     }
 }
 
-/// The sparse Jacobian of `f` at `x`. To keep the pattern for more points, use a [`SparseJacobian`].
+/// The sparse Jacobian of `f` at `x`. To keep the pattern for more points, use a [`SparseJacobian`]; for many evaluations,
+/// [`Program::sparse_jacobian`](crate::Program::sparse_jacobian) keeps the operations, too.
 ///
 /// ```
 /// use wengert::sparse_jacobian;
@@ -476,7 +459,8 @@ pub fn sparse_jacobian<F: Scalar>(
     jacobian.matrix
 }
 
-/// The sparse Hessian of `f` at `x`. To keep the pattern for more points, use a [`SparseHessian`].
+/// The sparse Hessian of `f` at `x`. To keep the pattern for more points, use a [`SparseHessian`]; for many evaluations,
+/// [`Program::sparse_hessian`](crate::Program::sparse_hessian) keeps the operations, too.
 ///
 /// ```
 /// use wengert::sparse_hessian;

@@ -4,6 +4,7 @@ mod batch;
 mod branches;
 mod derivatives;
 mod errors;
+mod matrices;
 mod rows;
 mod structures;
 mod sums;

@@ -11,10 +11,10 @@ use super::matrix::Pattern;
 
 /// A colour for each row, column or vertex. Rows, columns or vertices of one colour are seeded together.
 #[derive(Clone, Debug)]
-pub(super) struct Coloring {
-    pub(super) of: Vec<usize>,
+pub(crate) struct Coloring {
+    pub(crate) of: Vec<usize>,
     /// The number of colours.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 /// No colour yet.
@@ -26,7 +26,7 @@ impl Coloring {
     ///
     /// This is greedy partial distance-2 colouring, rows with most entries first. Each column keeps the set of its
     /// colours, so the time is proportional to the number of entries (times colours / 64).
-    pub(super) fn of_rows(pattern: &Pattern) -> Self {
+    pub(crate) fn of_rows(pattern: &Pattern) -> Self {
         let mut used = vec![Colors::default(); pattern.columns()];
         let mut coloring = Self { of: vec![NONE; pattern.rows()], count: 0 };
         let mut forbidden = Colors::default();
@@ -52,7 +52,7 @@ impl Coloring {
     ///
     /// The algorithm is greedy (Gebremedhin, Manne and Pothen, algorithm 4.1), vertices of highest degree first. Each
     /// vertex keeps the set of its neighbours' colours, as each column does in [`of_rows`](Self::of_rows).
-    pub(super) fn star(pattern: &Pattern) -> Self {
+    pub(crate) fn star(pattern: &Pattern) -> Self {
         let mut around = vec![Colors::default(); pattern.columns()];
         let mut coloring = Self { of: vec![NONE; pattern.rows()], count: 0 };
         let mut forbidden = Colors::default();
@@ -82,6 +82,46 @@ impl Coloring {
         self.of[i] = color;
         self.count = self.count.max(color + 1);
         color
+    }
+}
+
+/// The seeds of a sparse derivative: the columns or rows that are summed up, and where each entry stands alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Seeding {
+    /// True if columns are coloured, false if rows are.
+    pub(crate) by_columns: bool,
+    pub(crate) coloring: Coloring,
+    /// For each entry, the colour of its sum and its place in that sum.
+    pub(crate) reads: Vec<(usize, usize)>,
+}
+
+impl Seeding {
+    /// The seeds of a Jacobian: columns or rows, whichever take fewer colours.
+    pub(crate) fn of_jacobian(pattern: &Pattern) -> Self {
+        let transposed = pattern.transposed();
+        let color = |columns: bool| Coloring::of_rows(if columns { &transposed } else { pattern });
+        // The columns take at least as many colours as the longest row has entries, and the other way round.
+        let (row, column) = (pattern.longest_row(), transposed.longest_row());
+        let mut by_columns = row <= column;
+        let mut coloring = color(by_columns);
+        if coloring.count > row.max(column) {
+            let other = color(!by_columns);
+            if other.count < coloring.count {
+                (by_columns, coloring) = (!by_columns, other);
+            }
+        }
+        let read = |(i, j)| if by_columns { (coloring.of[j], i) } else { (coloring.of[i], j) };
+        let reads = pattern.places().map(read).collect();
+        Self { by_columns, coloring, reads }
+    }
+
+    /// The seeds of a Hessian: columns.
+    pub(crate) fn of_hessian(pattern: &Pattern) -> Self {
+        let coloring = Coloring::star(pattern);
+        // The entry (i, j) stands alone in the row of i or j, whichever has the greater colour.
+        let of = |i: usize| coloring.of[i];
+        let reads = pattern.places().map(|(i, j)| if of(i) >= of(j) { (of(j), i) } else { (of(i), j) }).collect();
+        Self { by_columns: true, coloring, reads }
     }
 }
 

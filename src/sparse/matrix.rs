@@ -7,7 +7,7 @@ use crate::number::Scalar;
 /// The places of the entries of a sparse matrix, row by row, with ascending columns. The type also serves as a list of
 /// lists of indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     columns: usize,
     /// Row i has the entries `starts[i]..starts[i + 1]`.
     starts: Vec<usize>,
@@ -16,18 +16,18 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// A pattern without entries.
-    pub(super) fn empty(rows: usize, columns: usize) -> Self {
+    pub(crate) fn empty(rows: usize, columns: usize) -> Self {
         Self { columns, starts: vec![0; rows + 1], indices: Vec::new() }
     }
 
     /// Appends a row, its columns in ascending order.
-    pub(super) fn push(&mut self, row: impl IntoIterator<Item = usize>) {
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = usize>) {
         self.indices.extend(row);
         self.starts.push(self.indices.len());
     }
 
     /// The positions of `keys` grouped by key: row k has every i with `keys[i] == k`, in order.
-    pub(super) fn grouped(keys: &[usize], groups: usize) -> Self {
+    pub(crate) fn grouped(keys: &[usize], groups: usize) -> Self {
         let mut starts = vec![0; groups + 1];
         for key in keys {
             starts[key + 1] += 1;
@@ -44,36 +44,44 @@ impl Pattern {
         Self { columns: keys.len(), starts, indices }
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.starts.len() - 1
     }
 
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.indices.len()
     }
 
-    pub(super) fn row(&self, i: usize) -> &[usize] {
+    pub(crate) fn row(&self, i: usize) -> &[usize] {
         &self.indices[self.starts[i]..self.starts[i + 1]]
     }
 
-    pub(super) fn iter_rows(&self) -> impl Iterator<Item = &[usize]> {
+    /// The number of the entry at row `i` and column `j`.
+    pub(crate) fn find(&self, i: usize, j: usize) -> Option<usize> {
+        let row = self.row(i);
+        // A full row needs no search.
+        let at = if row.len() == self.columns { Ok(j) } else { row.binary_search(&j) };
+        at.ok().map(|k| self.starts[i] + k)
+    }
+
+    pub(crate) fn iter_rows(&self) -> impl Iterator<Item = &[usize]> {
         self.starts.windows(2).map(|w| &self.indices[w[0]..w[1]])
     }
 
     /// The place (row, column) of every entry.
-    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         self.iter_rows().enumerate().flat_map(|(i, row)| row.iter().map(move |j| (i, *j)))
     }
 
-    pub(super) fn longest_row(&self) -> usize {
+    pub(crate) fn longest_row(&self) -> usize {
         self.iter_rows().map(<[usize]>::len).max().unwrap_or(0)
     }
 
-    pub(super) fn transposed(&self) -> Self {
+    pub(crate) fn transposed(&self) -> Self {
         let mut transposed = Self::grouped(&self.indices, self.columns);
         let rows: Vec<usize> = self.places().map(|(i, _)| i).collect();
         for entry in &mut transposed.indices {
@@ -83,7 +91,7 @@ impl Pattern {
     }
 
     /// The places that are in one of the patterns or in both.
-    pub(super) fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         let mut union = Self::empty(0, self.columns);
         let mut both = Vec::new();
         for (a, b) in self.iter_rows().zip(other.iter_rows()) {
@@ -99,7 +107,7 @@ impl Pattern {
 }
 
 /// Sorts a slice of a few ascending runs, which the stable sort merges.
-pub(super) fn sort_runs<T: Ord>(items: &mut [T]) {
+pub(crate) fn sort_runs<T: Ord>(items: &mut [T]) {
     items.sort();
 }
 
@@ -117,13 +125,13 @@ pub(super) fn sort_runs<T: Ord>(items: &mut [T]) {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseMatrix<F> {
-    pub(super) pattern: Pattern,
-    pub(super) values: Vec<F>,
+    pub(crate) pattern: Pattern,
+    pub(crate) values: Vec<F>,
 }
 
 impl<F: Scalar> SparseMatrix<F> {
     /// The matrix with zeros at the places of the pattern.
-    pub(super) fn zeros(pattern: Pattern) -> Self {
+    pub(crate) fn zeros(pattern: Pattern) -> Self {
         let values = vec![F::zero(); pattern.len()];
         Self { pattern, values }
     }
@@ -173,8 +181,7 @@ impl<F: Scalar> SparseMatrix<F> {
     pub fn get(&self, i: usize, j: usize) -> F {
         let (m, n) = self.shape();
         assert!(i < m && j < n, "get: ({i}, {j}) is outside of a {m} x {n} matrix");
-        let found = self.pattern.row(i).binary_search(&j);
-        found.map_or(F::zero(), |k| self.values[self.pattern.starts[i] + k])
+        self.pattern.find(i, j).map_or(F::zero(), |k| self.values[k])
     }
 
     /// The matrix as an array, with all its zeros.
