@@ -13,6 +13,7 @@
 //! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse | `hessian.rs` |
 //! | [`hessian`](fn@hessian), [`laplacian`] | H, tr H | forward over reverse, eight columns a sweep | `hessian.rs` |
 //! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
+//! | [`implicit`](crate::implicit) (feature `linalg`) | roots, fixed points, minima of parameters | one linear system | `implicit.rs` |
 //!
 //! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
 //! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
@@ -21,6 +22,8 @@ pub mod arrays;
 mod evaluator;
 mod grad;
 mod hessian;
+#[cfg(feature = "linalg")]
+pub mod implicit;
 mod jacobian;
 pub(crate) mod linearization;
 mod point;
