@@ -23,8 +23,8 @@
 //! assert!((gradient[0] - (1.0 - 2.0 * 0.3_f64.exp())).abs() < 1e-15);
 //! ```
 //!
-//! Infinite numbers give the ends of a domain, and the log-Jacobian -∞. The transforms of simplices and correlations are
-//! those of Stan (Reference Manual, "Constraint Transforms"), computed from logarithms, so that nothing overflows.
+//! Infinite numbers give the ends of a domain, and nothing gives NaN. The transforms of simplices and correlations
+//! are those of Stan (Reference Manual, "Constraint Transforms"), computed from logarithms, so that nothing overflows.
 
 use ndarray::{Array2, ArrayView2};
 use num_traits::Float;
@@ -147,10 +147,11 @@ fn ln_count<R: Real>(count: usize) -> R {
     R::lit((count as f64).ln())
 }
 
-/// The lower triangle L of a correlation matrix LLᵀ of n variables, row by row, from n(n - 1)/2 numbers, and the logarithm
-/// of the determinant of the Jacobian of the numbers below the diagonal of L: tanh uᵢⱼ is the partial correlation of the
-/// variables i and j, given the variables before j (Lewandowski, Kurowicka and Joe 2009, "Generating random correlation
-/// matrices based on vines and extended onion method"). The numbers are in the order of the rows of L.
+/// The lower triangle L of a correlation matrix L Lᵀ of n variables, row by row, from n(n - 1)/2 numbers, and the
+/// logarithm of the determinant of the Jacobian of the numbers below the diagonal of L: tanh uᵢⱼ is the partial
+/// correlation of the variables i and j, given the variables before j (Lewandowski, Kurowicka and Joe 2009, "Generating
+/// random correlation matrices based on vines and extended onion method"). The numbers are in the order of the rows of
+/// L.
 ///
 /// ```
 /// use wengert::transform::correlation;
@@ -166,7 +167,7 @@ fn ln_count<R: Real>(count: usize) -> R {
 /// If there are not n(n - 1)/2 numbers for any n.
 #[track_caller]
 pub fn correlation<R: Real>(u: &[R]) -> (Array2<R>, R) {
-    let n = (1..).find(|&n| n * (n - 1) / 2 >= u.len()).expect("some order is large enough");
+    let n = (1..=u.len() + 1).find(|&n| n * (n - 1) / 2 >= u.len()).expect("the last order is large enough");
     assert!(
         n * (n - 1) / 2 == u.len(),
         "correlation: {} numbers; n variables have n(n - 1)/2 correlations, {} for n = {n}",
@@ -192,7 +193,7 @@ pub fn correlation<R: Real>(u: &[R]) -> (Array2<R>, R) {
     (l, log_jacobian)
 }
 
-/// The u of [`correlation`], from the lower triangle L of a correlation matrix LLᵀ.
+/// The u of [`correlation`], from the lower triangle L of a correlation matrix L Lᵀ.
 ///
 /// # Panics
 ///

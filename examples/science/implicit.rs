@@ -12,8 +12,8 @@
 //! ṫ = A⁻¹(ḃ - Ȧ t), the same operation runs on a tape of dual numbers too. That gives Hessian-vector products, with
 //! which Newton's method and conjugate gradients find the conductivities from measured temperatures.
 //!
-//! Where a solution is a root of equations that can be written down, no rule is needed at all: `implicit::root` takes the
-//! equations and the solver's result. Both ways give the same derivatives of both orders.
+//! Where a solution is a root of equations that can be written down, no rule is needed at all: `implicit::root` takes
+//! the equations and the solver's result. Both ways give the same derivatives of both orders.
 //!
 //! ```text
 //! cargo run --release --features linalg --example implicit
@@ -95,8 +95,8 @@ fn temperatures<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> 
     solve(diagonal, -c.slice(s![1..n]), b)
 }
 
-/// The same temperatures as the root of the heat balance of each cell: what flows in through one face and out through the
-/// other. The solver runs on plain floats alone.
+/// The same temperatures as the root of the heat balance of each cell: what flows in through one face and out through
+/// the other. The solver runs on plain floats alone.
 fn temperatures_by_root<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> {
     let p: Vec<Var<'t, F>> = (0..log_conductivity.len()).map(|i| log_conductivity.at([i])).collect();
     let solved = {

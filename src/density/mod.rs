@@ -17,9 +17,9 @@
 //! assert!((gradient[0] - 3.2).abs() < 1e-14); // Σ(y - μ)/σ²
 //! ```
 //!
-//! - Where the density is 0, outside of the support or at its end, the value is -∞ and every derivative is 0. At the end
-//!   of a support where the density is positive the derivative is that from inside. A density that is infinite there has
-//!   the value ∞.
+//! - Where the density is 0, outside of the support or at its end, the value is -∞ and every derivative is 0. At the
+//!   end of a support where the density is positive the derivative is that from inside. A density that is infinite
+//!   there has the value ∞.
 //! - A NaN, and parameters outside of their domain, give NaN.
 //! - Nothing overflows: tails keep their digits where the density itself rounds to 0.
 //! - A result is a sum of terms, and rounded as the largest of them is: with counts and shapes of 10⁶, whose ln Γ is
@@ -41,6 +41,9 @@ use self::table::for_each_density;
 use crate::number::{Dual, Real};
 use crate::recording::Recorded;
 use crate::scalar::Var;
+
+/// A variable on a tape of dual numbers.
+type VarOfDual<'t> = Var<'t, Dual<f64>>;
 
 /// One row of [`TABLE`].
 #[derive(Debug)]
@@ -66,7 +69,7 @@ pub struct Density {
     #[doc(hidden)]
     pub on_var_f32: for<'t> fn(&[u64], &[Var<'t, f32>]) -> Var<'t, f32>,
     #[doc(hidden)]
-    pub on_var_dual: for<'t> fn(&[u64], &[Var<'t, Dual<f64>>]) -> Var<'t, Dual<f64>>,
+    pub on_var_dual: for<'t> fn(&[u64], &[VarOfDual<'t>]) -> VarOfDual<'t>,
     #[doc(hidden)]
     pub on_recorded: for<'r> fn(&[u64], &[Recorded<'r>]) -> Recorded<'r>,
 }

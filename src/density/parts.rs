@@ -65,7 +65,7 @@ pub(super) fn assert_orders(operation: &str, x: usize, mu: usize, matrix: &[usiz
     );
 }
 
-/// The lower triangle L of A = LLᵀ, row by row; NaN where A is not positive definite.
+/// The lower triangle L of A = L Lᵀ, row by row; NaN where A is not positive definite.
 pub(super) fn cholesky<R: Real>(a: ArrayView2<'_, R>) -> Array2<R> {
     let n = a.nrows();
     let mut l = Array2::from_elem((n, n), R::zero());

@@ -11,9 +11,9 @@
 //!
 //! # Adding a distribution
 //!
-//! Add one row below, and one to `tests/oracle/densities.py`; no other file changes. Outside of the support the value is
-//! `impossible(..)`, whose derivatives are 0; parameters that no density has give NaN. A comparison
-//! of an operand is a branch of a [`Program`](crate::Program): compare only where the result differs.
+//! Add one row below, and one to `tests/oracle/densities.py`; no other file changes. Outside of the support the value
+//! is `impossible(..)`, whose derivatives are 0; parameters that no density has give NaN. A comparison of an operand is
+//! a branch of a [`Program`](crate::Program): compare only where the result differs.
 
 /// Calls `$emit!` with all rows.
 macro_rules! for_each_density {
@@ -169,8 +169,8 @@ macro_rules! for_each_density {
                     formula: "sₖ - ln Σe^sᵢ", parameters: "sᵢ < ∞", sample: ([1], [0.7, -0.4, 1.3]),
                     call: |counts, s| categorical_logits(counts[0] as usize, s),
                 }
-                /// Multivariate normal distribution of n numbers with mean μ and covariance Σ, of shape (n, n), of which
-                /// the lower triangle is read. Of a covariance that is not positive definite the value is NaN.
+                /// Multivariate normal distribution of n numbers with mean μ and covariance Σ, of shape (n, n), of
+                /// which the lower triangle is read. Of a covariance that is not positive definite the value is NaN.
                 ///
                 /// # Panics
                 ///
@@ -184,8 +184,8 @@ macro_rules! for_each_density {
                     sample: ([], [0.7, -0.3, 0.2, 0.4, 1.3, 0.5, 0.5, 0.9]),
                     call: |_, x| multivariate_normal(&x[..2], &x[2..4], matrix(&x[4..])),
                 }
-                /// Multivariate normal distribution of n numbers with mean μ and covariance LLᵀ, by the lower triangle L,
-                /// of shape (n, n), with a positive diagonal. [`transform`](crate::transform) has triangles of
+                /// Multivariate normal distribution of n numbers with mean μ and covariance L Lᵀ, by the lower triangle
+                /// L, of shape (n, n), with a positive diagonal. [`transform`](crate::transform) has triangles of
                 /// correlations.
                 ///
                 /// # Panics

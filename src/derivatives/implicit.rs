@@ -9,10 +9,10 @@
 //!
 //! The numbers x may come from any solver; Newton's method polishes them until they are right to rounding. On the tape
 //! stands one evaluation of F at x and one linear system, whatever the solver did, because by the implicit function
-//! theorem dx = -(∂F/∂x)⁻¹ (∂F/∂p) dp; a minimum is a root of the gradient. The sweep solves the transposed system once for
-//! each cotangent (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 15.5; Blondel et al. 2022, "Efficient
-//! and modular implicit differentiation"). On a tape of [`Dual`] numbers the solution has its tangents, and derivatives of
-//! every order are right.
+//! theorem dx = -(∂F/∂x)⁻¹ (∂F/∂p) dp; a minimum is a root of the gradient. The sweep solves the transposed system once
+//! for each cotangent (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 15.5; Blondel et al. 2022,
+//! "Efficient and modular implicit differentiation"). On a tape of [`Dual`] numbers the solution has its tangents, and
+//! derivatives of every order are right.
 //!
 //! ```
 //! use wengert::{Tape, implicit};
@@ -52,8 +52,8 @@ const POLISHING: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ImplicitError {
-    /// The matrix ∂F/∂x, or the Hessian, has no inverse, exactly or up to rounding, or Newton's method slows down, as it does
-    /// at a multiple root: the solution is not a differentiable function of the parameters.
+    /// The matrix ∂F/∂x, or the Hessian, has no inverse, exactly or up to rounding, or Newton's method slows down, as
+    /// it does at a multiple root: the solution is not a differentiable function of the parameters.
     #[non_exhaustive]
     Singular {
         /// The name of the function.
@@ -88,8 +88,8 @@ impl fmt::Display for ImplicitError {
         match self {
             Self::Singular { operation } => write!(
                 f,
-                "{operation}: at the solution the derivatives of the equations with respect to the unknowns are a singular \
-                 matrix, so that the solution is not a differentiable function of the parameters"
+                "{operation}: at the solution the derivatives of the equations with respect to the unknowns are a \
+                 singular matrix, so that the solution is not a differentiable function of the parameters"
             ),
             Self::NotConverged { operation, steps, residual } => write!(
                 f,
@@ -113,8 +113,8 @@ impl Error for ImplicitError {}
 /// The root x(p) of the equations F(x, p) = 0 near `start`, as variables of the tape of the parameters.
 ///
 /// `start` is a solution, or a point from which Newton's method, with steps that are halved until the residuals get
-/// smaller, finds one. The function returns as many numbers as there are unknowns. Use no other variables in it than its
-/// arguments: what x depends on must be among `p`.
+/// smaller, finds one. The function returns as many numbers as there are unknowns. Use no other variables in it than
+/// its arguments: what x depends on must be among `p`.
 ///
 /// ```
 /// use wengert::{Tape, implicit};
@@ -185,9 +185,9 @@ pub fn fixed_point<'t, F: Scalar>(
 
 /// The minimum x(p) of f(x, p) over x near `start`, as variables of the tape of the parameters.
 ///
-/// `start` is the minimum as any optimiser found it, or a point from which Newton's method for ∇f = 0 finds it. The Hessian
-/// there must be positive definite. The function runs ⌈n/8⌉ times for n unknowns at each step, on [`Dual`] numbers with
-/// eight tangents.
+/// `start` is the minimum as any optimiser found it, or a point from which Newton's method for ∇f = 0 finds it. The
+/// Hessian there must be positive definite. The function runs ⌈n/8⌉ times for n unknowns at each step, on [`Dual`]
+/// numbers with eight tangents.
 ///
 /// ```
 /// use wengert::{Tape, implicit};
@@ -372,8 +372,8 @@ fn defect(operation: &'static str, error: LinalgError) -> ImplicitError {
     }
 }
 
-/// The root on the tape of the parameters: x - J⁻¹F(x, p), where x and J are constants with all their tangents. The residuals
-/// have the values 0 up to rounding, and the derivatives with respect to the parameters.
+/// The root on the tape of the parameters: x - J⁻¹F(x, p), where x and J are constants with all their tangents. The
+/// residuals have the values 0 up to rounding, and the derivatives with respect to the parameters.
 #[track_caller]
 fn solution<'t, F: Scalar>(
     operation: &'static str,

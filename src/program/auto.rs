@@ -111,7 +111,8 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
 }
 
 impl<C: for<'r> Fn(&'r [Recorded<'r>]) -> Vec<Recorded<'r>>> AutoProgram<C> {
-    /// A function with several outputs: see [`Program::vector`]. [`over_vector`](Self::over_vector) is the same for `f32`.
+    /// A function with several outputs: see [`Program::vector`]. [`over_vector`](Self::over_vector) is the same for
+    /// `f32`.
     ///
     /// ```
     /// use wengert::AutoProgram;

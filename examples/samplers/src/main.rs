@@ -1,15 +1,16 @@
 //! Eight schools: a hierarchical model, sampled by the No-U-Turn Sampler of the crate nuts-rs.
 //!
-//! Eight schools coached pupils for a test, with the mean effects y and their standard errors σ (Rubin 1981, "Estimation in
-//! parallel randomized experiments"). The model, in the form without funnel:
+//! Eight schools coached pupils for a test, with the mean effects y and their standard errors σ (Rubin 1981,
+//! "Estimation in parallel randomized experiments"). The model, in the form without funnel:
 //!
 //! ```text
 //! y_j ~ normal(θ_j, σ_j),  θ_j = μ + τ η_j,  η_j ~ normal(0, 1),  μ ~ normal(0, 5),  τ ~ half-Cauchy(0, 5)
 //! ```
 //!
-//! The log-density is one generic function of ten free numbers; an `Evaluator` gives the sampler value and gradient. The
-//! means and deviations agree with those that posteriordb publishes for this posterior (Magnusson et al. 2025,
-//! "posteriordb: testing, benchmarking and developing Bayesian inference algorithms"), and with a quadrature over μ and τ.
+//! The log-density is one generic function of ten free numbers; an `Evaluator` gives the sampler value and gradient.
+//! The means and deviations agree with those that posteriordb publishes for this posterior (Magnusson et al. 2025,
+//! "posteriordb: testing, benchmarking and developing Bayesian inference algorithms"), and with a quadrature over μ and
+//! τ.
 //!
 //! ```text
 //! cargo run --release --manifest-path examples/samplers/Cargo.toml
@@ -118,8 +119,8 @@ fn summary(draws: &[f64]) -> [f64; 3] {
     [mean(draws), variance(draws).sqrt(), (variance(&batches) / batches.len() as f64).sqrt()]
 }
 
-/// Mean and standard deviation of μ and of τ by quadrature, where the eight θ are integrated by hand: y_j is normal with mean
-/// μ and variance σ_j² + τ², so that μ given τ is normal too.
+/// Mean and standard deviation of μ and of τ by quadrature, where the eight θ are integrated by hand: y_j is normal
+/// with mean μ and variance σ_j² + τ², so that μ given τ is normal too.
 fn by_quadrature() -> [[f64; 2]; 2] {
     let (mut weight, mut sums) = (0.0, [[0.0; 2]; 2]);
     let step = 1e-3;
@@ -152,7 +153,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} draws in {CHAINS} chains, {divergences} divergences\n", draws.len());
     println!("{:<8} {:>8} {:>10} {:>8}   {:>20}   {:>20}", "", "mean", "its error", "sd", "quadrature", "posteriordb");
     let rows = [("mu", of(&|x| x[0]), [4.4, 3.3]), ("tau", of(&|x| x[1].exp()), [3.6, 3.2])];
-    for ((name, [mean, sd, error], [published_mean, published_sd]), [true_mean, true_sd]) in rows.into_iter().zip(exact) {
+    for ((name, [mean, sd, error], [published_mean, published_sd]), [true_mean, true_sd]) in rows.into_iter().zip(exact)
+    {
         println!(
             "{name:<8} {mean:>8.2} {error:>10.2} {sd:>8.2}   {true_mean:>10.2} ± {true_sd:<7.2}   {published_mean:>10.2} ± \
              {published_sd:<7.2}"

@@ -61,8 +61,8 @@ pub enum FitError {
         /// The number of iterations.
         iterations: usize,
     },
-    /// The columns of the Jacobian are linearly dependent up to rounding, so that some parameters have no standard errors:
-    /// others can make up for them.
+    /// The columns of the Jacobian are linearly dependent up to rounding, so that some parameters have no standard
+    /// errors: others can make up for them.
     #[non_exhaustive]
     Singular {
         /// The number of independent columns.
@@ -83,8 +83,8 @@ impl fmt::Display for FitError {
                 write!(f, "{residuals} residuals for {parameters} parameters; at least as many are needed")
             }
             Self::NothingLeft => f.write_str(
-                "as many residuals as parameters leave nothing to estimate errors from; with residuals in units of known \
-                 errors see `covariance_of_unit_errors`",
+                "as many residuals as parameters leave nothing to estimate errors from; with residuals in units of \
+                 known errors see `covariance_of_unit_errors`",
             ),
             Self::Start { parameter, start, bounds: (lo, hi) } => {
                 write!(f, "parameter {parameter} starts at {start}, which is not a number between {lo} and {hi}")
@@ -97,13 +97,13 @@ impl fmt::Display for FitError {
             ),
             Self::NotConverged { parameters, cost, cosine, iterations } => write!(
                 f,
-                "not converged after {iterations} iterations: cost {cost:e}, cosine {cosine:.1e} of the residuals and the \
-                 Jacobian, at {parameters:?}"
+                "not converged after {iterations} iterations: cost {cost:e}, cosine {cosine:.1e} of the residuals and \
+                 the Jacobian, at {parameters:?}"
             ),
             Self::Singular { rank, parameters } => write!(
                 f,
-                "the Jacobian has rank {rank}: the residuals do not tell the parameters {parameters:?} apart, which have no \
-                 standard errors"
+                "the Jacobian has rank {rank}: the residuals do not tell the parameters {parameters:?} apart, which \
+                 have no standard errors"
             ),
             Self::Program(error) => error.fmt(f),
         }

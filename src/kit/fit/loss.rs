@@ -6,8 +6,9 @@ use crate::number::{Dual, Real};
 
 /// The loss of a residual r in units of its scale s: the sum of ½ s² ρ((r/s)²) is minimised.
 ///
-/// Robust losses grow more slowly than the square beyond the scale, so that outliers count less (Triggs et al. 2000, "Bundle
-/// adjustment: a modern synthesis", section 3). Choose as the scale the size of a residual that still is no outlier.
+/// Robust losses grow more slowly than the square beyond the scale, so that outliers count less (Triggs et al. 2000,
+/// "Bundle adjustment: a modern synthesis", section 3). Choose as the scale the size of a residual that still is no
+/// outlier.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Loss {
@@ -49,9 +50,9 @@ impl Loss {
         0.5 * scale * scale * self.rho((residual / scale).square())
     }
 
-    /// The factor √ρ' of a residual and of its row of the Jacobian that makes least squares of the loss, with its gradient. The
-    /// product of such rows is at least the loss's curvature, which may be negative (iteratively reweighted least squares;
-    /// Triggs et al. 2000, section 4.3, has the correction that is left out).
+    /// The factor √ρ' of a residual and of its row of the Jacobian that makes least squares of the loss, with its
+    /// gradient. The product of such rows is at least the loss's curvature, which may be negative (iteratively
+    /// reweighted least squares; Triggs et al. 2000, section 4.3, has the correction that is left out).
     pub(super) fn weight(self, residual: f64) -> f64 {
         let z = (residual / self.scale()).square();
         self.rho(Dual::new(z, [1.0])).tangents()[0].sqrt()

@@ -15,9 +15,9 @@
 //! # Ok::<(), wengert::fit::FitError>(())
 //! ```
 //!
-//! The method is that of Levenberg and Marquardt; the Jacobian comes from a [`Program`](crate::Program) that is recorded at
-//! the start, and again where a branch changes. A point at which a residual is not finite is never accepted, so that a model
-//! may have a domain.
+//! The method is that of Levenberg and Marquardt; the Jacobian comes from a [`Program`](crate::Program) that is
+//! recorded at the start, and again where a branch changes. A point at which a residual is not finite is never
+//! accepted, so that a model may have a domain.
 
 mod error;
 mod loss;
@@ -36,7 +36,8 @@ use crate::recording::Recorded;
 use crate::scalar::Var;
 use crate::transform::Bounds;
 
-/// The parameters for which the sum of the squared residuals is least, from a start: [`LeastSquares`] with its defaults.
+/// The parameters for which the sum of the squared residuals is least, from a start: [`LeastSquares`] with its
+/// defaults.
 ///
 /// ```
 /// use wengert::fit;
@@ -110,8 +111,8 @@ impl LeastSquares {
         self
     }
 
-    /// Bounds (lo, hi) of each parameter, by [`transform::interval`](crate::transform::interval); either may be infinite. The
-    /// start must lie inside. A minimum on a bound is approached up to the tolerance.
+    /// Bounds (lo, hi) of each parameter, by [`transform::interval`](crate::transform::interval); either may be
+    /// infinite. The start must lie inside. A minimum on a bound is approached up to the tolerance.
     ///
     /// # Panics
     ///
@@ -152,7 +153,8 @@ impl LeastSquares {
     ///
     /// # Panics
     ///
-    /// If there are not as many bounds as parameters, or two calls of the function return different numbers of residuals.
+    /// If there are not as many bounds as parameters, or two calls of the function return different numbers of
+    /// residuals.
     #[track_caller]
     pub fn fit(
         &self,
@@ -162,13 +164,14 @@ impl LeastSquares {
         self.run(&mut ByProgram { program: AutoProgram::vector(residuals) }, start)
     }
 
-    /// The fit of residuals on a tape, for functions that read the values of their numbers, such as solvers with an adaptive
-    /// step, and for operations on tensors. Each iteration records afresh.
+    /// The fit of residuals on a tape, for functions that read the values of their numbers, such as solvers with an
+    /// adaptive step, and for operations on tensors. Each iteration records afresh.
     ///
     /// ```
     /// use wengert::fit::LeastSquares;
     ///
-    /// let found = LeastSquares::new().fit_on_tape(|p| vec![p[0] - 1.0, (p[1] - p[0]).exp() - 1.0, p[0] * 0.0], &[0.0, 0.0])?;
+    /// let settings = LeastSquares::new();
+    /// let found = settings.fit_on_tape(|p| vec![p[0] - 1.0, (p[1] - p[0]).exp() - 1.0, p[0] * 0.0], &[0.0, 0.0])?;
     /// assert!((found.parameters[1] - 1.0).abs() < 1e-12);
     /// # Ok::<(), wengert::fit::FitError>(())
     /// ```
@@ -179,7 +182,8 @@ impl LeastSquares {
     ///
     /// # Panics
     ///
-    /// If there are not as many bounds as parameters, or two calls of the function return different numbers of residuals.
+    /// If there are not as many bounds as parameters, or two calls of the function return different numbers of
+    /// residuals.
     #[track_caller]
     pub fn fit_on_tape(
         &self,
@@ -290,8 +294,8 @@ impl Fit {
         }
     }
 
-    /// The covariance of the parameters, σ²(JᵀJ)⁻¹, to first order; for residuals that are independent and of one variance.
-    /// Bounds do not change it.
+    /// The covariance of the parameters, σ²(JᵀJ)⁻¹, to first order; for residuals that are independent and of one
+    /// variance. Bounds do not change it.
     ///
     /// # Errors
     ///

@@ -54,11 +54,11 @@ const ROUNDINGS: f64 = 100.0;
 
 /// Minimises the cost over the free numbers of the bounds, from the point `free`.
 ///
-/// A step minimises the linear model ‖r + Jδ‖² + ‖Cδ‖² in a region ‖Dδ‖ ≤ Δ. D holds the largest norm so far of each column,
-/// which makes the steps independent of the parameters' units, and Δ follows the ratio of the true and the foreseen decrease
-/// (Moré 1978, "The Levenberg-Marquardt algorithm: implementation and theory", algorithm 7.1). C² is the curvature that the
-/// bounds bring, without which steps towards a bound would be far too long. Steps to points with residuals that are not finite
-/// are refused like steps that increase the cost.
+/// A step minimises the linear model ‖r + Jδ‖² + ‖Cδ‖² in a region ‖Dδ‖ ≤ Δ. D holds the largest norm so far of each
+/// column, which makes the steps independent of the parameters' units, and Δ follows the ratio of the true and the
+/// foreseen decrease (Moré 1978, "The Levenberg-Marquardt algorithm: implementation and theory", algorithm 7.1). C² is
+/// the curvature that the bounds bring, without which steps towards a bound would be far too long. Steps to points with
+/// residuals that are not finite are refused like steps that increase the cost.
 #[track_caller]
 pub(super) fn minimise(
     f: &mut impl Residuals,
@@ -148,12 +148,13 @@ pub(super) fn minimise(
 fn assert_same_length(before: usize, after: usize) {
     assert!(
         before == after,
-        "fit: the function returned {before} residuals at one point and {after} at another; their number must not change"
+        "fit: the function returned {before} residuals at one point and {after} at another; their number must \
+         not change"
     );
 }
 
-/// The linear model in scaled steps Dδ: the singular values of (J; C) D⁻¹, by a QR decomposition of J, so that the condition of
-/// J is not squared.
+/// The linear model in scaled steps Dδ: the singular values of (J; C) D⁻¹, by a QR decomposition of J, so that the
+/// condition of J is not squared.
 struct Model {
     /// The diagonal of D.
     weights: DVector<f64>,
@@ -169,7 +170,7 @@ struct Model {
 impl Model {
     fn new(slopes: &Slopes, scales: &DVector<f64>) -> Self {
         let n = scales.len();
-        let weights = scales.component_mul(&slopes.slopes).zip_map(&slopes.curvature, |scale: f64, c| {
+        let weights = scales.component_mul(&slopes.stretch).zip_map(&slopes.curvature, |scale: f64, c| {
             let weight = scale.hypot(c.sqrt());
             if weight > 0.0 { weight } else { 1.0 }
         });
@@ -208,8 +209,8 @@ impl Model {
         })
     }
 
-    /// The scaled step in the region of this radius, with the μ for which its length is the radius up to a tenth, or 0 if the
-    /// step is shorter: Newton's method for the secular equation, within bounds (Moré 1978, section 5).
+    /// The scaled step in the region of this radius, with the μ for which its length is the radius up to a tenth, or 0
+    /// if the step is shorter: Newton's method for the secular equation, within bounds (Moré 1978, section 5).
     fn step(&self, radius: f64) -> (DVector<f64>, f64) {
         let (mut damping, mut along) = (0.0, self.along(0.0));
         if along.norm() > 1.1 * radius {
@@ -249,9 +250,9 @@ struct Slopes {
     /// The Jacobian by the free numbers.
     free: DMatrix<f64>,
     /// The derivatives of the parameters with respect to their free numbers.
-    slopes: DVector<f64>,
-    /// The curvature of the cost that comes from the bounds alone, where it is positive: the gradient by each parameter times
-    /// the second derivative of the parameter.
+    stretch: DVector<f64>,
+    /// The curvature of the cost that comes from the bounds alone, where it is positive: the gradient by each parameter
+    /// times the second derivative of the parameter.
     curvature: DVector<f64>,
 }
 
@@ -287,6 +288,6 @@ impl Point {
         let (first, second) = (slopes.map(Dual::primal), slopes.map(|slope| slope.tangents()[0]));
         let curvature = own.tr_mul(&residuals).component_mul(&second).map(|c| f64::max(c, 0.0));
         let free = DMatrix::from_fn(own.nrows(), own.ncols(), |i, j| own[(i, j)] * first[j]);
-        Ok(Slopes { residuals, own, free, slopes: first, curvature })
+        Ok(Slopes { residuals, own, free, stretch: first, curvature })
     }
 }

@@ -109,8 +109,8 @@ impl<'a, F: Scalar> Objective<'a, F> {
         Self { product: Some(Rc::new(product)), ..self }
     }
 
-    /// The objective over free numbers that [`Bounds`] take to points inside of the bounds, for solvers that know none, such as
-    /// quasi-Newton methods. Start at `bounds.free(&x)`; the point of a solution u is `bounds.values(&u).0`.
+    /// The objective over free numbers that [`Bounds`] take to points inside of the bounds, for solvers that know none,
+    /// such as quasi-Newton methods. Start at `bounds.free(&x)`; the point of a solution u is `bounds.values(&u).0`.
     ///
     /// ```
     /// use argmin::core::Executor;

@@ -8,8 +8,8 @@ use crate::support::close::{assert_all_rounded, assert_near};
 use crate::support::differences::partial;
 use crate::support::panics::panic_of;
 
-/// The value and the first three derivatives of a function of one variable, of which the last comes from a sweep over dual
-/// numbers over dual numbers.
+/// The value and the first three derivatives of a function of one variable, of which the last comes from a sweep over
+/// dual numbers over dual numbers.
 fn orders(f: impl for<'t> Fn(Var<'t, Dual<Dual<f64>>>) -> Var<'t, Dual<Dual<f64>>>, p: f64) -> [f64; 4] {
     let tape = Tape::new();
     let p = tape.var(Dual::new(Dual::new(p, [1.0]), [Dual::constant(1.0)]));
@@ -196,8 +196,8 @@ fn what_has_no_differentiable_solution_is_an_error() {
     );
     assert_eq!(
         implicit::root(|_, p| vec![p[0]], &[1.0], &p).unwrap_err().to_string(),
-        "root: at the solution the derivatives of the equations with respect to the unknowns are a singular matrix, so that \
-         the solution is not a differentiable function of the parameters"
+        "root: at the solution the derivatives of the equations with respect to the unknowns are a singular matrix, \
+         so that the solution is not a differentiable function of the parameters"
     );
     // A double root.
     let double = implicit::root(|x, p| vec![(x[0] - p[0]).square()], &[2.0], &p).unwrap_err();

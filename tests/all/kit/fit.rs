@@ -248,7 +248,8 @@ fn parameters_that_cannot_be_told_apart_have_no_standard_errors() {
     let error = found.covariance_of_unit_errors().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fit: the Jacobian has rank 1: the residuals do not tell the parameters [1] apart, which have no standard errors"
+        "fit: the Jacobian has rank 1: the residuals do not tell the parameters [1] apart, which have no \
+         standard errors"
     );
     let found = fit(|p| vec![p[0] - 1.0, p[1].exp() - 2.0], &[0.0, 0.0]).unwrap();
     assert_eq!(found.standard_errors().unwrap_err(), FitError::NothingLeft);
