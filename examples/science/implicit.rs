@@ -21,7 +21,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, s};
 use wengert::gradcheck::GradCheck;
-use wengert::{Dual, Scalar, Tape, Tensor, Var, implicit};
+use wengert::{Dual, Real, Scalar, Tape, Tensor, Var, implicit};
 
 /// Numbers for which a tridiagonal system can be solved; the bands are lower diagonal, diagonal and upper diagonal.
 trait Solve: Scalar<Base = f64> {
@@ -101,7 +101,7 @@ fn temperatures_by_root<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector
     let p: Vec<Var<'t, F>> = (0..log_conductivity.len()).map(|i| log_conductivity.at([i])).collect();
     let solved = {
         let tape = Tape::new();
-        let floats = log_conductivity.value().mapv(|c| c.to_base());
+        let floats = log_conductivity.value().mapv(Real::to_base);
         temperatures(tape.tensor(&floats)).value().to_vec()
     };
     let t = implicit::root(
@@ -154,7 +154,7 @@ fn gradient_and_product(
     let tape = Tape::new();
     let x = tape.tensor(&dual);
     let gradient = misfit(solved, x, measured).backward().wrt(x);
-    [gradient.mapv(|g| g.primal()), gradient.mapv(|g| g.tangents()[0])]
+    [gradient.mapv(Dual::primal), gradient.mapv(|g| g.tangents()[0])]
 }
 
 fn hessian_times(at: &Array1<f64>, direction: &Array1<f64>, measured: &Array1<f64>) -> Array1<f64> {
