@@ -49,7 +49,7 @@ pub(super) struct Minimum {
     pub(super) stop: Stop,
 }
 
-/// The roundings, of the cost or of the parameters, below which a decrease that the model foresees cannot be seen.
+/// The number of roundings of all terms below which a decrease of the cost that the model foresees cannot be seen.
 const ROUNDINGS: f64 = 100.0;
 
 /// Minimises the cost over the free numbers of the bounds, from the point `free`.
@@ -124,13 +124,12 @@ pub(super) fn minimise(
                 break done;
             }
             if size <= f64::EPSILON * length || foreseen <= f64::EPSILON * f64::EPSILON * point.cost {
-                // The changes of the residuals that rounding the parameters brings.
+                // The changes that rounding the parameters and the residuals brings to the residuals, and so to the cost.
                 let changes =
                     slopes.own.column_iter().zip(&point.parameters).map(|(column, p)| column.norm() * p.abs());
-                let rounding = ROUNDINGS * f64::EPSILON * changes.sum::<f64>();
-                let unseen = ROUNDINGS * f64::EPSILON * slopes.residuals.norm_squared();
-                let gain = model.residuals.norm_squared();
-                return if gain <= unseen || gain <= rounding * rounding {
+                let size = slopes.residuals.norm();
+                let rounding = ROUNDINGS * f64::EPSILON * (changes.sum::<f64>() + size);
+                return if model.residuals.norm_squared() <= rounding * (size + rounding) {
                     Ok(point.minimum(slopes.own, iterations, Stop::Step))
                 } else {
                     Err(point.not_converged(cosine, iterations))
