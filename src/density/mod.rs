@@ -1,4 +1,4 @@
-//! Logarithms of probability densities on any [`Real`] numbers: floats, [`Dual`](crate::Dual) numbers, variables of a
+//! Logarithms of probability densities on any [`Real`] numbers: floats, [`Dual`] numbers, variables of a
 //! tape, recorded numbers.
 //!
 //! The rows of one table generate the functions of this page and the list [`TABLE`]. All operands are of one number
