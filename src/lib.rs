@@ -33,6 +33,8 @@
 //! - Derivatives of a network inside of the loss: [`Jet`].
 //! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
 //!   `factorize`.
+//! - Least squares with standard errors, robust losses and bounds (feature `linalg`): `fit`.
+//! - Solutions of equations as functions of parameters (feature `linalg`): `implicit`.
 //! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
 //! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`], [`ParamsOn::checkpoint`].
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`ParamsOn`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`];
@@ -47,6 +49,7 @@
 //! - Speed of many small gradients: [`many_gradients`].
 //! - Rounding errors of sums, products and statistics: [`accuracy`].
 //! - Forward mode: [`Dual`]; of any order, [`Taylor`].
+//! - Log-densities and the parameters of models: [`density`], [`transform`].
 //! - The derivative of each function, and the conventions at special points: [`rules`].
 
 // docs.rs shows beside each item the feature that it needs.
@@ -56,6 +59,7 @@
 #![deny(unsafe_code)]
 
 mod arena;
+pub mod density;
 mod derivatives;
 pub mod gradcheck;
 pub mod inspect;
@@ -77,13 +81,18 @@ mod tape;
 mod tensor;
 mod text;
 pub mod trace;
+pub mod transform;
 
+#[cfg(feature = "linalg")]
+pub use derivatives::implicit;
 pub use derivatives::{
     Evaluator, Pullback, SparseHessian, SparseJacobian, arrays, derivative, divergence, grad, hessian, hvp, jacobian,
     jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian, sparse_jacobian, taylor,
     value_and_derivative, value_and_grad, value_grad_hvp, vjp,
 };
 pub use gradcheck::check_gradient;
+#[cfg(feature = "linalg")]
+pub use kit::fit::{self, fit};
 pub use kit::optim::{Adam, AdamW, Optimizer, Sgd};
 #[cfg(feature = "parallel")]
 pub use kit::parallel::Parallel;

@@ -12,16 +12,19 @@
 //! ṫ = A⁻¹(ḃ - Ȧ t), the same operation runs on a tape of dual numbers too. That gives Hessian-vector products, with
 //! which Newton's method and conjugate gradients find the conductivities from measured temperatures.
 //!
+//! Where a solution is a root of equations that can be written down, no rule is needed at all: `implicit::root` takes
+//! the equations and the solver's result. Both ways give the same derivatives of both orders.
+//!
 //! ```text
-//! cargo run --release --example implicit
+//! cargo run --release --features linalg --example implicit
 //! ```
 
 use ndarray::{Array1, Array2, ArrayView1, s};
 use wengert::gradcheck::GradCheck;
-use wengert::{Dual, Scalar, Tape, Tensor, Var};
+use wengert::{Dual, Real, Scalar, Tape, Tensor, Var, implicit};
 
 /// Numbers for which a tridiagonal system can be solved; the bands are lower diagonal, diagonal and upper diagonal.
-trait Solve: Scalar {
+trait Solve: Scalar<Base = f64> {
     fn solve(bands: [ArrayView1<'_, Self>; 3], b: ArrayView1<'_, Self>) -> Array1<Self>;
 }
 
@@ -92,27 +95,71 @@ fn temperatures<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> 
     solve(diagonal, -c.slice(s![1..n]), b)
 }
 
-/// The squared misfit to the measured temperatures, plus a small penalty on roughness.
-fn misfit<'t, F: Solve>(log_conductivity: Vector<'t, F>, measured: &Array1<f64>) -> Var<'t, F> {
+/// The same temperatures as the root of the heat balance of each cell: what flows in through one face and out through
+/// the other. The solver runs on plain floats alone.
+fn temperatures_by_root<'t, F: Solve>(log_conductivity: Vector<'t, F>) -> Vector<'t, F> {
+    let p: Vec<Var<'t, F>> = (0..log_conductivity.len()).map(|i| log_conductivity.at([i])).collect();
+    let solved = {
+        let tape = Tape::new();
+        let floats = log_conductivity.value().mapv(Real::to_base);
+        temperatures(tape.tensor(&floats)).value().to_vec()
+    };
+    let t = implicit::root(
+        |t, p| {
+            let n = t.len();
+            let flow = |i: usize| {
+                // From cell i - 1 to cell i; the ends have the temperatures 1 and 0.
+                let before = if i == 0 { Var::constant(F::one()) } else { t[i - 1] };
+                let after = if i == n { Var::constant(F::zero()) } else { t[i] };
+                p[i].exp() * (before - after)
+            };
+            (0..n).map(|i| flow(i) - flow(i + 1)).collect()
+        },
+        &solved,
+        &p,
+    );
+    log_conductivity.tape().stack_vars(&t.expect("conductivities are positive"))
+}
+
+/// The squared misfit of temperatures to the measured ones, plus a small penalty on roughness.
+fn misfit<'t, F: Solve>(
+    solved: impl Fn(Vector<'t, F>) -> Vector<'t, F>,
+    log_conductivity: Vector<'t, F>,
+    measured: &Array1<f64>,
+) -> Var<'t, F> {
     let n = log_conductivity.len();
     let measured = measured.mapv(F::lit);
     let smooth = log_conductivity.slice(s![1..]) - log_conductivity.slice(s![..n - 1]);
-    (temperatures(log_conductivity) - measured).square().sum() * F::lit(1e4) + smooth.square().sum() * F::lit(1e-3)
+    (solved(log_conductivity) - measured).square().sum() * F::lit(1e4) + smooth.square().sum() * F::lit(1e-3)
 }
 
 fn gradient(at: &Array1<f64>, measured: &Array1<f64>) -> (f64, Array1<f64>) {
     let tape = Tape::new();
     let x = tape.tensor(at);
-    let loss = misfit(x, measured);
+    let loss = misfit(temperatures, x, measured);
     (loss.value(), loss.backward().wrt(x))
 }
 
-/// The Hessian-vector product at a point: forward over reverse.
-fn hessian_times(at: &Array1<f64>, direction: &Array1<f64>, measured: &Array1<f64>) -> Array1<f64> {
+/// A way from conductivities to temperatures, on a tape of dual numbers.
+type Solution = for<'t> fn(Vector<'t, Dual<f64>>) -> Vector<'t, Dual<f64>>;
+
+/// The gradient at a point, and its derivative along a direction, the Hessian-vector product: forward over reverse.
+fn gradient_and_product(
+    solved: Solution,
+    at: &Array1<f64>,
+    direction: &Array1<f64>,
+    measured: &Array1<f64>,
+) -> [Array1<f64>; 2] {
     let dual: Array1<_> = at.iter().zip(direction).map(|(x, d)| Dual::new(*x, [*d])).collect();
     let tape = Tape::new();
     let x = tape.tensor(&dual);
-    misfit(x, measured).backward().wrt(x).mapv(|g| g.tangents()[0])
+    let gradient = misfit(solved, x, measured).backward().wrt(x);
+    [gradient.mapv(Dual::primal), gradient.mapv(|g| g.tangents()[0])]
+}
+
+fn hessian_times(at: &Array1<f64>, direction: &Array1<f64>, measured: &Array1<f64>) -> Array1<f64> {
+    let [_, product] = gradient_and_product(temperatures, at, direction, measured);
+    product
 }
 
 /// The solution of H p = -g by conjugate gradients, up to the first direction of negative curvature.
@@ -149,6 +196,17 @@ fn main() {
     let error = (&difference - &exact).iter().fold(0.0_f64, |worst, d| worst.max(d.abs()));
     println!("gradient: checked; Hessian times a vector: differs from differences by {error:.1e}");
     assert!(error < 1e-5 * exact.dot(&exact).sqrt());
+
+    // The same derivatives from the equations, by the implicit function theorem.
+    let [by_rule, by_root] = [temperatures as Solution, temperatures_by_root]
+        .map(|solved| gradient_and_product(solved, &at, &direction, &measured));
+    for (name, rule, root) in
+        [("gradient", &by_rule[0], &by_root[0]), ("Hessian times a vector", &by_rule[1], &by_root[1])]
+    {
+        let error = (rule - root).iter().fold(0.0_f64, |worst, d| worst.max(d.abs())) / rule.dot(rule).sqrt();
+        println!("{name}: that of the call differs from that of the operation by {error:.1e}");
+        assert!(error < 1e-12);
+    }
 
     println!("\n{:>4}  {:>12}  {:>12}  {:>10}", "step", "misfit", "|gradient|", "worst face");
     for step in 0.. {

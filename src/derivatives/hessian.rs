@@ -14,8 +14,8 @@ use crate::tape::Tape;
 /// The number of columns of a Hessian that one sweep gives.
 pub(super) const COLUMNS: usize = 8;
 
-/// The variable type of the function of [`hessian`] and [`laplacian`].
-type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
+/// The variable type of the function of [`hessian`] and [`laplacian`], and of minima.
+pub(super) type VarOf<'t, F> = Var<'t, Dual<F, COLUMNS>>;
 
 /// The product of the Hessian of `f` at `point` with a vector, by one sweep.
 ///

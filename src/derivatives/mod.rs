@@ -13,6 +13,7 @@
 //! | [`hvp`], [`value_grad_hvp`] | Hv | forward over reverse | `hessian.rs` |
 //! | [`hessian`](fn@hessian), [`laplacian`] | H, tr H | forward over reverse, eight columns a sweep | `hessian.rs` |
 //! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
+//! | [`implicit`](crate::implicit) (feature `linalg`) | roots, fixed points, minima of parameters | one linear system | `implicit.rs` |
 //!
 //! Each call records the function for one evaluation. A function whose derivatives are taken many times is recorded once as a
 //! [`Program`](crate::Program), which has the same derivatives, sparse ones included, without a recording or an allocation.
@@ -24,6 +25,8 @@ pub mod arrays;
 mod evaluator;
 mod grad;
 mod hessian;
+#[cfg(feature = "linalg")]
+pub mod implicit;
 mod jacobian;
 pub(crate) mod linearization;
 mod point;

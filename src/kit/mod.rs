@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `nn/` | layers: structs of parameter ids |
 //! | `optim/` | optimisers, schedules, clipping, averages, the bridge to the crate argmin |
+//! | `fit/` | least squares with standard errors |
 //! | `data/` | batches, splits, scaling, tables from CSV files |
 //! | `init.rs` | initial values of weights |
 //! | `metrics.rs` | accuracy, confusion matrices, errors of regressions |
@@ -12,6 +13,8 @@
 //! | `parallel.rs` | `Parallel`: the gradients of a batch's parts on several threads |
 
 pub mod data;
+#[cfg(feature = "linalg")]
+pub mod fit;
 pub mod init;
 pub mod metrics;
 pub mod nn;

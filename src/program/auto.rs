@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+use ndarray::Array2;
+
 use super::error::ProgramError;
 use super::program::Program;
 use crate::number::BaseFloat;
 use crate::recording::{BranchChanged, Recorded};
+
+/// The number of programs that are kept by default.
+const LIMIT: usize = 16;
 
 /// A function with a [`Program`] for each pattern of branches that it has taken.
 ///
@@ -44,26 +49,7 @@ impl<C: for<'r> Fn(&'r [Recorded<'r>]) -> Recorded<'r>> AutoProgram<C> {
 impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> AutoProgram<C, F> {
     /// Same as [`new`](AutoProgram::new), for `f32` and `f64`.
     pub fn over(f: C) -> Self {
-        Self { f, programs: Vec::new(), limit: 16, recordings: 0 }
-    }
-
-    /// The same function with the number of programs that are kept, at least 1; the default is 16. The one that was not
-    /// used for the longest time goes first.
-    #[must_use]
-    pub fn keep(mut self, programs: usize) -> Self {
-        self.limit = programs.max(1);
-        self.programs.truncate(self.limit);
-        self
-    }
-
-    /// The number of recordings so far.
-    pub fn recordings(&self) -> usize {
-        self.recordings
-    }
-
-    /// The programs that are kept; the one that was used last comes first.
-    pub fn programs(&self) -> &[Program<F>] {
-        &self.programs
+        Self { f, programs: Vec::new(), limit: LIMIT, recordings: 0 }
     }
 
     /// The value at `x`.
@@ -72,7 +58,7 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
     ///
     /// If the function reads the value of a number.
     pub fn value(&mut self, x: &[F]) -> Result<F, ProgramError> {
-        self.run(x, |program| program.value(x))
+        self.run(x, |f, x| Program::over(|x| f(x), x), |program| program.value(x))
     }
 
     /// The value at `x`; the gradient goes to `gradient`.
@@ -92,7 +78,7 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
             gradient.len(),
             x.len()
         );
-        self.run(x, |program| program.value_and_grad(x, gradient))
+        self.run(x, |f, x| Program::over(|x| f(x), x), |program| program.value_and_grad(x, gradient))
     }
 
     /// The gradient at `x`, and the product of the Hessian and `v`: see [`Program::grad_and_hvp`].
@@ -120,13 +106,82 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
             product.len(),
             x.len()
         );
-        self.run(x, |program| program.grad_and_hvp(x, v, gradient, product))
+        self.run(x, |f, x| Program::over(|x| f(x), x), |program| program.grad_and_hvp(x, v, gradient, product))
+    }
+}
+
+impl<C: for<'r> Fn(&'r [Recorded<'r>]) -> Vec<Recorded<'r>>> AutoProgram<C> {
+    /// A function with several outputs: see [`Program::vector`]. [`over_vector`](Self::over_vector) is the same for
+    /// `f32`.
+    ///
+    /// ```
+    /// use wengert::AutoProgram;
+    ///
+    /// let mut f = AutoProgram::vector(|x| vec![if x[0] > 1.0 { x[0].square() } else { x[0] }, x[0] * x[1]]);
+    /// assert_eq!(f.values(&[3.0, 2.0])?, [9.0, 6.0]);
+    /// assert_eq!(f.jacobian(&[0.5, 2.0])?, ndarray::array![[1.0, 0.0], [2.0, 0.5]]);
+    /// assert_eq!(f.recordings(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn vector(f: C) -> Self {
+        Self::over_vector(f)
+    }
+}
+
+impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Vec<Recorded<'r, F>>> AutoProgram<C, F> {
+    /// Same as [`vector`](AutoProgram::vector), for `f32` and `f64`.
+    pub fn over_vector(f: C) -> Self {
+        Self { f, programs: Vec::new(), limit: LIMIT, recordings: 0 }
+    }
+
+    /// The values of all outputs at `x`.
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn values(&mut self, x: &[F]) -> Result<Vec<F>, ProgramError> {
+        let values = |program: &mut Program<F>| {
+            let mut y = vec![F::zero(); program.outputs()];
+            program.values(x, &mut y).map(|()| y)
+        };
+        self.run(x, |f, x| Program::over_vector(|x| f(x), x), values)
+    }
+
+    /// The Jacobian at `x`, one row for each output: see [`Program::jacobian`].
+    ///
+    /// # Errors
+    ///
+    /// If the function reads the value of a number.
+    pub fn jacobian(&mut self, x: &[F]) -> Result<Array2<F>, ProgramError> {
+        self.run(x, |f, x| Program::over_vector(|x| f(x), x), |program| program.jacobian(x))
+    }
+}
+
+impl<C, F: BaseFloat> AutoProgram<C, F> {
+    /// The same function with the number of programs that are kept, at least 1; the default is 16. The one that was not
+    /// used for the longest time goes first.
+    #[must_use]
+    pub fn keep(mut self, programs: usize) -> Self {
+        self.limit = programs.max(1);
+        self.programs.truncate(self.limit);
+        self
+    }
+
+    /// The number of recordings so far.
+    pub fn recordings(&self) -> usize {
+        self.recordings
+    }
+
+    /// The programs that are kept; the one that was used last comes first.
+    pub fn programs(&self) -> &[Program<F>] {
+        &self.programs
     }
 
     /// Runs the program whose branches are those at `x`.
     fn run<T>(
         &mut self,
         x: &[F],
+        record: impl FnOnce(&C, &[F]) -> Result<Program<F>, ProgramError>,
         mut run: impl FnMut(&mut Program<F>) -> Result<T, BranchChanged>,
     ) -> Result<T, ProgramError> {
         for k in 0..self.programs.len() {
@@ -139,7 +194,7 @@ impl<F: BaseFloat, C: for<'r> Fn(&'r [Recorded<'r, F>]) -> Recorded<'r, F>> Auto
                 return Ok(result);
             }
         }
-        let mut program = Program::over(|x| (self.f)(x), x)?;
+        let mut program = record(&self.f, x)?;
         self.recordings += 1;
         let result = run(&mut program)?;
         self.programs.truncate(self.limit - 1);

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["tape", "symbolic", "program"],
     &["scalar", "trace"],
     &["tensor", "inspect"],
-    &["params", "derivatives", "rules"],
+    &["params", "derivatives", "rules", "density", "transform"],
     &["gradcheck", "kit"],
 ];
 

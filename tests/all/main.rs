@@ -1,6 +1,7 @@
 //! Every test that can share a process with the others. The modules are those of `src`;
 //! `cargo test --test all tensor::loss` runs one of them.
 
+mod density;
 mod derivatives;
 mod floors;
 mod gradcheck;

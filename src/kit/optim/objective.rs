@@ -9,12 +9,13 @@ use argmin::core::{ArgminError, CostFunction, Gradient, Hessian, State};
 use argmin_math::ArgminDot;
 
 use super::global_norm;
-use crate::number::Scalar;
+use crate::number::{Dual, Scalar};
 use crate::params::{Params, ParamsOn};
 use crate::program::{AutoProgram, ProgramError};
 use crate::recording::Recorded;
 use crate::scalar::Var;
 use crate::tape::Tape;
+use crate::transform::Bounds;
 
 /// A loss as a problem of the crate [`argmin`](https://docs.rs/argmin): for L-BFGS, nonlinear
 /// conjugate gradients, Newton-CG, trust regions and its other solvers over `Vec<F>`; needs the
@@ -106,6 +107,54 @@ impl<'a, F: Scalar> Objective<'a, F> {
     #[must_use]
     pub fn products(self, product: impl Fn(&[F], &[F]) -> Vec<F> + 'a) -> Self {
         Self { product: Some(Rc::new(product)), ..self }
+    }
+
+    /// The objective over free numbers that [`Bounds`] take to points inside of the bounds, for solvers that know none,
+    /// such as quasi-Newton methods. Start at `bounds.free(&x)`; the point of a solution u is `bounds.values(&u).0`.
+    ///
+    /// ```
+    /// use argmin::core::Executor;
+    /// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+    /// use wengert::{optim::Objective, transform::Bounds, value_and_grad};
+    ///
+    /// // The minimum (3, -1) of the function is outside of the bounds.
+    /// let loss = Objective::new(|x: &[f64]| value_and_grad(|x| (x[0] - 3.0).square() + (x[1] + 1.0).square(), x));
+    /// let bounds = Bounds::new(&[(0.0, 2.0), (f64::NEG_INFINITY, f64::INFINITY)]);
+    /// let inside = loss.bounded(&bounds);
+    /// let start = bounds.free(&[1.0, 0.0]);
+    /// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
+    /// let state = Executor::new(inside.clone(), solver).configure(|s| s.param(start).max_iters(100)).run()?.state;
+    /// let x = bounds.values(&inside.minimum(&state, 1e-6)?).0;
+    /// assert!((x[0] - 2.0).abs() < 1e-5 && (x[1] + 1.0).abs() < 1e-5);
+    /// # Ok::<(), argmin::core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bounded(&self, bounds: &Bounds<F::Base>) -> Self {
+        let (whole, own) = (self.clone(), bounds.clone());
+        let bounded = Self::evaluating(Box::new(move |free, grad| {
+            let slopes = own.slopes(free);
+            whole.at(&own.values(free).0, |value, gradient| {
+                grad.clear();
+                grad.extend(gradient.iter().zip(slopes).map(|(&g, slope)| g * slope));
+                value
+            })
+        }));
+        let Some(product) = self.product.clone() else {
+            return bounded;
+        };
+        let (whole, own) = (self.clone(), bounds.clone());
+        bounded.products(move |free, v| {
+            // With the slopes s: s · H (s · v) + g · ds/du · v
+            let along: Vec<Dual<F>> = free.iter().map(|&u| Dual::new(u, [F::one()])).collect();
+            let slopes = own.slopes(&along);
+            let point = own.values(free).0;
+            let direction: Vec<F> = slopes.iter().zip(v).map(|(slope, &v)| slope.primal() * v).collect();
+            let curved = product(&point, &direction);
+            whole.at(&point, |_, gradient| {
+                let parts = slopes.iter().zip(&curved).zip(gradient.iter().zip(v));
+                parts.map(|((slope, &h), (&g, &v))| slope.primal() * h + g * slope.tangents()[0] * v).collect()
+            })
+        })
     }
 
     fn evaluating(evaluate: Evaluate<'a, F>) -> Self {

@@ -5,6 +5,8 @@ mod arrays;
 mod evaluator;
 mod grad;
 mod hessian;
+#[cfg(feature = "linalg")]
+mod implicit;
 mod jacobian;
 mod sparse;
 mod stops;

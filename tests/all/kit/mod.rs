@@ -1,6 +1,8 @@
 //! Layers, optimisers, data and the other needs of a training.
 
 mod data;
+#[cfg(feature = "linalg")]
+mod fit;
 mod init;
 mod metrics;
 mod nn;

@@ -2,16 +2,20 @@
 
 use std::cell::Cell;
 
-use argmin::core::{CostFunction, Executor, Gradient, IterState, State};
+use argmin::core::{CostFunction, Executor, Gradient, Hessian, IterState, State};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::newton::NewtonCG;
 use argmin::solver::quasinewton::LBFGS;
 use argmin::solver::trustregion::{Steihaug, TrustRegion};
+use argmin_math::ArgminDot;
 use ndarray::{Array1, Array2};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::optim::Objective;
-use wengert::{Dual, Params, Real, Tape, Var, init, value_and_grad};
+use wengert::transform::Bounds;
+use wengert::{Dual, Params, Real, Tape, Var, hvp, init, value_and_grad};
+
+use crate::support::close::{assert_close, assert_near};
 
 fn rosenbrock<R: Real>(x: &[R]) -> R {
     x.windows(2).map(|w| R::lit(100.0) * (w[1] - w[0] * w[0]).square() + (R::one() - w[0]).square()).sum()
@@ -153,4 +157,22 @@ fn what_is_no_minimum_is_said_plainly() {
         let run = Executor::new(loss, solver).configure(|s| s.param(vec![3.0]).max_iters(9)).run();
         assert!(run.map(drop).unwrap_err().to_string().contains("the gradient is not finite"));
     }
+}
+
+#[test]
+fn a_bounded_objective_has_the_derivatives_of_the_function_of_free_numbers() {
+    fn f<R: Real>(x: &[R]) -> R {
+        x[0].exp() * x[1].square() + x[0] * x[2] + x[2].cosh()
+    }
+    fn of_free<R: Real<Base = f64>>(free: &[R], bounds: &Bounds) -> R {
+        f(&bounds.values(free).0)
+    }
+    let bounds = Bounds::new(&[(-1.0, 2.0), (0.0, f64::INFINITY), (f64::NEG_INFINITY, f64::INFINITY)]);
+    let bounded = Objective::recorded(|x| f(x), &[0.5, 1.0, 0.3]).unwrap().bounded(&bounds);
+    let (free, v) = (vec![0.4, -0.2, 0.7], vec![1.0, -2.0, 0.5]);
+    let (value, gradient) = value_and_grad(|x| of_free(x, &bounds), &free);
+    assert_near("value", bounded.cost(&free).unwrap(), value, 1e-14);
+    assert_close("gradient", &bounded.gradient(&free).unwrap(), &gradient, 1e-14);
+    let exact = hvp(|x| of_free(x, &bounds), &free, &v);
+    assert_close("product", &bounded.hessian(&free).unwrap().dot(&v), &exact, 1e-14);
 }
