@@ -14,7 +14,8 @@
 //! | [`hessian`](fn@hessian), [`laplacian`] | H, tr H | forward over reverse, eight columns a sweep | `hessian.rs` |
 //! | [`sparse_jacobian`], [`sparse_hessian`] | sparse J, H | coloured columns, eight colours a sweep | `sparse/` |
 //!
-//! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
+//! The same functions for arrays are in [`arrays`]; some for code that asks for `'static` numbers are in [`statics`].
+//! `linearization.rs` keeps a recorded function for any
 //! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
 
 pub mod arrays;
@@ -25,6 +26,7 @@ mod jacobian;
 pub(crate) mod linearization;
 mod point;
 mod sparse;
+pub mod statics;
 mod univariate;
 
 pub use evaluator::Evaluator;

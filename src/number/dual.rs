@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use num_traits::{Float, One, Zero};
 use pulp::Arch;
 
+#[cfg(feature = "nalgebra")]
+use super::field::{field_traits, real_field};
 use super::length::Length;
 use super::macros::{
     base_operands, float_methods, inherent_rules, number_traits, operators, own_rules_by_apply, std_rules_by_apply,
@@ -298,6 +300,11 @@ impl<F: Real, const N: usize, B: Mark> Default for Dual<F, N, B> {
         Self::zero()
     }
 }
+
+#[cfg(feature = "nalgebra")]
+field_traits! { [F: Real, const N: usize, B: Mark] Dual<F, N, B> }
+#[cfg(feature = "nalgebra")]
+real_field! { [F: Real + Send + Sync + 'static, const N: usize] Dual<F, N> }
 
 impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 

@@ -7,5 +7,6 @@ mod grad;
 mod hessian;
 mod jacobian;
 mod sparse;
+mod statics;
 mod stops;
 mod univariate;
