@@ -41,7 +41,7 @@ macro_rules! functions {
         });
         bench(&name("hand-written"), &inputs, &reference, suite::$function::adjoint);
         bench(&name("plain"), &inputs, &reference, rows::plain::$function);
-        bench(&name("static"), &inputs, &reference, rows::statics::$function);
+        bench(&name("statics"), &inputs, &reference, rows::statics::$function);
         bench(&name("best"), &inputs, &reference, rows::best::$function);
         $(bench(&name(stringify!($tensors)), &inputs, &reference, rows::$tensors::$function);)?
     })+ };

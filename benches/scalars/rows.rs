@@ -112,7 +112,7 @@ macro_rules! on_handles {
         /// The idiom on `StaticVar`s, whose tape belongs to the thread.
         pub mod statics {
             use super::*;
-            $( pub fn $function(_: &mut (), inputs: &Inputs, g: &mut [f64]) -> f64 {
+            $( pub fn $function(_: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
                 let (value, gradient) = wengert::statics::value_and_grad(|x| idiom::$function(x, inputs), &inputs.x);
                 g.copy_from_slice(&gradient);
                 value

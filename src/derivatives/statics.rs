@@ -1,8 +1,8 @@
 //! Derivatives of functions of [`StaticVar`]s, numbers without a lifetime: for generic code that asks for `'static`.
 //!
 //! nalgebra's matrices, FFTs, solvers of differential equations and many other crates take any number that is `'static`.
-//! They run as they are on the handles of this module; the feature `nalgebra` gives the handles nalgebra's traits. Here
-//! is a linear least-squares fit by nalgebra's QR, and how its result moves with a datum:
+//! They run as they are on the handles of this module; the feature `nalgebra` gives the handles nalgebra's traits
+//! (nalgebra 0.35, simba 0.10). Here is a least-squares fit by nalgebra's QR, and how its result moves with the data:
 //!
 #![cfg_attr(feature = "nalgebra", doc = "```")]
 #![cfg_attr(not(feature = "nalgebra"), doc = "```ignore")]
@@ -25,10 +25,11 @@
 //! inner call panics at the line of that use. The thread keeps the memory of its tapes, so that further calls allocate
 //! little.
 //!
-//! The derivative is that of the branch that the code takes: where it compares with 0 and skips work, as eigenvalue
-//! iterations do for a matrix that is diagonal already, it skips the derivative of that work.
+//! The derivative is that of the branch that the code takes. Where code compares with 0 and skips work, it skips the
+//! derivative of that work: nalgebra's eigenvectors of a matrix that is exactly diagonal, and its rotation by a scaled axis
+//! that is exactly 0, come out as constants.
 //!
-//! In forward mode [`Dual`] numbers do the same without a tape, for few inputs.
+//! In forward mode [`Dual`] numbers do the same without a tape, for few inputs: `Dual::seeded` makes the arguments.
 
 use std::rc::Rc;
 

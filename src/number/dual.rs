@@ -22,7 +22,8 @@ use crate::slices::GemmScalar;
 /// A number a + b₁ε₁ + b₂ε₂ + ... in which all products of the ε are zero: a primal and its N tangents.
 ///
 /// Every function of the [table](crate::rules) pushes the tangents forward, on the stack and without a tape.
-/// Comparisons look at the primal alone. `F` may be a dual number again (higher derivatives) or a [`Var`](crate::Var).
+/// Comparisons look at the primal alone. With the feature `nalgebra` a dual number is a `RealField`, so that nalgebra's
+/// matrices and what is built on them push tangents too. `F` may be a dual number again (higher derivatives) or a [`Var`](crate::Var).
 ///
 /// `B` identifies the owner of the ε. It is `()` for numbers that you make yourself; the closure of
 /// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so

@@ -87,7 +87,7 @@ impl<F: StaticScalar> StaticVar<F> {
     #[inline(always)]
     #[track_caller]
     pub fn value(self) -> F {
-        self.check();
+        Self::check([self]);
         self.value
     }
 
@@ -111,13 +111,17 @@ impl<F: StaticScalar> StaticVar<F> {
         self.generation == thread::generation::<F>() || self.is_constant()
     }
 
-    /// Panics if the handle must not be used here and now.
+    /// The generation of the innermost scope. Panics if a handle must not be used here and now.
     #[inline(always)]
     #[track_caller]
-    fn check(self) {
-        if !self.is_current() {
-            self.stale().refuse();
+    fn check<const N: usize>(handles: [Self; N]) -> u64 {
+        let innermost = thread::generation::<F>();
+        for handle in handles {
+            if handle.generation != innermost && !handle.is_constant() {
+                handle.stale().refuse();
+            }
         }
+        innermost
     }
 
     /// The handle, which has been checked, on the tape of the innermost scope.
@@ -127,10 +131,11 @@ impl<F: StaticScalar> StaticVar<F> {
         Var::with_parts(tape, self.slot, self.node, self.weight, self.value)
     }
 
-    /// The handle for a result on the tape of the innermost scope.
+    /// The handle for a result on the tape of the innermost scope, whose generation is this one. (Another read of the
+    /// thread's variable would cost more: the compiler does not know that a record leaves it as it is.)
     #[inline(always)]
-    fn of(var: Var<'_, F>) -> Self {
-        let generation = if var.is_constant() { NO_SCOPE } else { thread::generation::<F>() };
+    fn of(var: Var<'_, F>, innermost: u64) -> Self {
+        let generation = if var.is_constant() { NO_SCOPE } else { innermost };
         Self { generation, slot: var.slot(), node: var.is_node(), weight: var.weight(), value: var.value() }
     }
 
@@ -141,10 +146,8 @@ impl<F: StaticScalar> StaticVar<F> {
         operands: [Self; N],
         operation: impl for<'t> FnOnce([Var<'t, F>; N]) -> Var<'t, F>,
     ) -> Self {
-        for operand in operands {
-            operand.check();
-        }
-        thread::with_innermost(|tape| Self::of(operation(operands.map(|x| x.on(tape)))))
+        let innermost = Self::check(operands);
+        thread::with_innermost(|tape| Self::of(operation(operands.map(|x| x.on(tape))), innermost))
     }
 
     /// The result of an operation of slices of `Var`s.
@@ -154,11 +157,12 @@ impl<F: StaticScalar> StaticVar<F> {
         operation: impl for<'t> FnOnce([&[Var<'t, F>]; N]) -> Var<'t, F>,
     ) -> Self {
         for operand in operands.into_iter().flatten() {
-            operand.check();
+            Self::check([*operand]);
         }
+        let innermost = thread::generation::<F>();
         thread::with_innermost(|tape| {
             let vars = operands.map(|x| x.iter().map(|x| x.on(tape)).collect::<Vec<_>>());
-            Self::of(operation(vars.each_ref().map(Vec::as_slice)))
+            Self::of(operation(vars.each_ref().map(Vec::as_slice)), innermost)
         })
     }
 
@@ -197,10 +201,10 @@ impl<F: StaticScalar> StaticVar<F> {
     #[inline(always)]
     #[track_caller]
     pub fn sin_cos(self) -> (Self, Self) {
-        self.check();
+        let innermost = Self::check([self]);
         thread::with_innermost(|tape| {
             let (sin, cos) = self.on(tape).sin_cos();
-            (Self::of(sin), Self::of(cos))
+            (Self::of(sin, innermost), Self::of(cos, innermost))
         })
     }
 
@@ -354,16 +358,16 @@ impl<F: StaticScalar> Sum for StaticVar<F> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         // A closure would hide the caller's line, so a stale handle ends the sum first. The iterator may run code that
         // opens scopes; between two elements the innermost one is that of now.
-        let (generation, mut stale) = (thread::generation::<F>(), None);
+        let (innermost, mut stale) = (thread::generation::<F>(), None);
         let sum = thread::with_innermost(|tape| {
             let current = |x: Self| {
-                if x.generation != generation && !x.is_constant() {
+                if x.generation != innermost && !x.is_constant() {
                     stale = Some(x.stale());
                     return None;
                 }
                 Some(x.on(tape))
             };
-            Self::of(iter.map_while(current).sum())
+            Self::of(iter.map_while(current).sum(), innermost)
         });
         match stale {
             Some(stale) => stale.refuse(),

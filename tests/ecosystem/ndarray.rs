@@ -1,10 +1,11 @@
 //! ndarray: products and sums of arrays of numbers.
 
 use ndarray::{Array1, Array2, LinalgScalar, ScalarOperand, s};
+use num_traits::FromPrimitive;
 
 use crate::harness::{case, numbers};
 
-fn products<T: LinalgScalar + ScalarOperand>(x: &[T]) -> T {
+fn products<T: LinalgScalar + ScalarOperand + FromPrimitive>(x: &[T]) -> T {
     let a = Array2::from_shape_vec((4, 3), x[..12].to_vec()).unwrap();
     let b = Array2::from_shape_vec((3, 4), x[12..24].to_vec()).unwrap();
     let v = Array1::from(x[24..28].to_vec());
