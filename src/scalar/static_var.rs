@@ -15,7 +15,7 @@ use crate::number::macros::{
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
 use crate::number::{Dual, Real, Rule};
-use crate::tape::thread::{self, NO_SCOPE};
+use crate::tape::thread::{self, Innermost, NO_SCOPE};
 use crate::tape::{SINK, StaticScalar, Tape};
 
 /// A [`Var`] without a lifetime, for generic code that asks for `'static` numbers: that of nalgebra, of FFTs, of solvers.
@@ -87,7 +87,7 @@ impl<F: StaticScalar> StaticVar<F> {
     #[inline(always)]
     #[track_caller]
     pub fn value(self) -> F {
-        Self::check([self]);
+        Self::scope([self]);
         self.value
     }
 
@@ -107,120 +107,115 @@ impl<F: StaticScalar> StaticVar<F> {
 
     /// True if the handle can be used here and now: it is a constant, or belongs to the thread's innermost scope.
     #[inline(always)]
-    fn is_current(&self) -> bool {
-        self.generation == thread::generation::<F>() || self.is_constant()
+    fn is_of(&self, innermost: &Innermost<F>) -> bool {
+        self.generation == innermost.generation() || self.is_constant()
     }
 
-    /// The generation of the innermost scope. Panics if a handle must not be used here and now.
+    /// The innermost scope. Panics if a handle must not be used here and now.
     #[inline(always)]
     #[track_caller]
-    fn check<const N: usize>(handles: [Self; N]) -> u64 {
-        let innermost = thread::generation::<F>();
+    fn scope<const N: usize>(handles: [Self; N]) -> Innermost<F> {
+        let innermost = thread::innermost();
         for handle in handles {
-            if handle.generation != innermost && !handle.is_constant() {
-                handle.stale().refuse();
+            if !handle.is_of(&innermost) {
+                handle.stale(&innermost).refuse();
             }
         }
         innermost
     }
 
-    /// The handle, which has been checked, on the tape of the innermost scope.
+    /// The handle on the tape of the innermost scope, of which it is.
     #[inline(always)]
-    fn on<'t>(self, tape: Option<&'t Tape<F>>) -> Var<'t, F> {
-        let tape = if self.is_constant() { None } else { tape };
+    fn on(self, innermost: &Innermost<F>) -> Var<'_, F> {
+        let tape = if self.is_constant() { None } else { innermost.tape() };
         Var::with_parts(tape, self.slot, self.node, self.weight, self.value)
     }
 
-    /// The handle for a result on the tape of the innermost scope, whose generation is this one. (Another read of the
-    /// thread's variable would cost more: the compiler does not know that a record leaves it as it is.)
+    /// The handle for a result on the tape of the innermost scope.
     #[inline(always)]
-    fn of(var: Var<'_, F>, innermost: u64) -> Self {
-        let generation = if var.is_constant() { NO_SCOPE } else { innermost };
+    fn of(var: Var<'_, F>, innermost: &Innermost<F>) -> Self {
+        let generation = if var.is_constant() { NO_SCOPE } else { innermost.generation() };
         Self { generation, slot: var.slot(), node: var.is_node(), weight: var.weight(), value: var.value() }
-    }
-
-    /// The result of an operation of `Var`s.
-    #[inline(always)]
-    #[track_caller]
-    fn record<const N: usize>(
-        operands: [Self; N],
-        operation: impl for<'t> FnOnce([Var<'t, F>; N]) -> Var<'t, F>,
-    ) -> Self {
-        let innermost = Self::check(operands);
-        thread::with_innermost(|tape| Self::of(operation(operands.map(|x| x.on(tape))), innermost))
-    }
-
-    /// The result of an operation of slices of `Var`s.
-    #[track_caller]
-    fn record_slices<const N: usize>(
-        operands: [&[Self]; N],
-        operation: impl for<'t> FnOnce([&[Var<'t, F>]; N]) -> Var<'t, F>,
-    ) -> Self {
-        for operand in operands.into_iter().flatten() {
-            Self::check([*operand]);
-        }
-        let innermost = thread::generation::<F>();
-        thread::with_innermost(|tape| {
-            let vars = operands.map(|x| x.iter().map(|x| x.on(tape)).collect::<Vec<_>>());
-            Self::of(operation(vars.each_ref().map(Vec::as_slice)), innermost)
-        })
     }
 
     #[inline(always)]
     #[track_caller]
     fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
-        Self::record([self], |[x]| x.apply(rule))
+        let scope = Self::scope([self]);
+        Self::of(self.on(&scope).apply(rule), &scope)
     }
 
     #[inline(always)]
     #[track_caller]
     fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
-        Self::record([self, other], |[x, y]| x.apply2(rule, y))
+        let scope = Self::scope([self, other]);
+        Self::of(self.on(&scope).apply2(rule, other.on(&scope)), &scope)
     }
 
     #[inline(always)]
     #[track_caller]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
-        Self::record([self], |[x]| x.apply_left(rule, c))
+        let scope = Self::scope([self]);
+        Self::of(self.on(&scope).apply_left(rule, c), &scope)
     }
 
     #[inline(always)]
     #[track_caller]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
-        Self::record([other], |[y]| Var::apply_right(rule, c, y))
+        let scope = Self::scope([other]);
+        Self::of(Var::apply_right(rule, c, other.on(&scope)), &scope)
+    }
+
+    /// The result of an operation of slices of `Var`s.
+    #[track_caller]
+    fn apply_slices<const N: usize>(
+        operands: [&[Self]; N],
+        operation: impl for<'t> FnOnce([&[Var<'t, F>]; N]) -> Var<'t, F>,
+    ) -> Self {
+        for operand in operands.into_iter().flatten() {
+            Self::scope([*operand]);
+        }
+        let scope = thread::innermost();
+        let vars = operands.map(|x| x.iter().map(|x| x.on(&scope)).collect::<Vec<_>>());
+        Self::of(operation(vars.each_ref().map(Vec::as_slice)), &scope)
     }
 
     /// The value self · a + b with one rounding, recorded as one operation.
     #[inline(always)]
     #[track_caller]
     pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
-        Self::record([self, a.into(), b.into()], |[x, a, b]| x.mul_add(a, b))
+        let (a, b) = (a.into(), b.into());
+        let scope = Self::scope([self, a, b]);
+        Self::of(self.on(&scope).mul_add(a.on(&scope), b.on(&scope)), &scope)
     }
 
     /// Sine and cosine, in radians.
     #[inline(always)]
     #[track_caller]
     pub fn sin_cos(self) -> (Self, Self) {
-        let innermost = Self::check([self]);
-        thread::with_innermost(|tape| {
-            let (sin, cos) = self.on(tape).sin_cos();
-            (Self::of(sin, innermost), Self::of(cos, innermost))
-        })
+        let scope = Self::scope([self]);
+        let (sin, cos) = self.on(&scope).sin_cos();
+        (Self::of(sin, &scope), Self::of(cos, &scope))
+    }
+
+    /// The output of the innermost scope, on its tape.
+    pub(crate) fn into_var(self, tape: &Tape<F>) -> Result<Var<'_, F>, Stale> {
+        let innermost = thread::innermost();
+        if !self.is_of(&innermost) {
+            return Err(self.stale(&innermost));
+        }
+        let tape = if self.is_constant() { None } else { Some(tape) };
+        Ok(Var::with_parts(tape, self.slot, self.node, self.weight, self.value))
+    }
+
+    #[cold]
+    fn stale(self, innermost: &Innermost<F>) -> Stale {
+        Stale { own: self.generation, innermost: innermost.generation() }
     }
 
     #[inline(always)]
     fn lift(value: F) -> Self {
         Self::constant(value)
-    }
-
-    /// The output of the innermost scope, on its tape.
-    pub(crate) fn into_var(self, tape: &Tape<F>) -> Result<Var<'_, F>, Stale> {
-        if self.is_current() { Ok(self.on(Some(tape))) } else { Err(self.stale()) }
-    }
-
-    #[cold]
-    fn stale(self) -> Stale {
-        Stale { own: self.generation, innermost: thread::generation::<F>() }
     }
 }
 
@@ -294,19 +289,20 @@ impl<F: StaticScalar> Real for StaticVar<F> {
     #[inline]
     #[track_caller]
     fn apply_rule<const N: usize>(rule: impl Rule<F::Base, N>, operands: [Self; N]) -> Self {
-        Self::record(operands, |operands| Real::apply_rule(rule, operands))
+        let scope = Self::scope(operands);
+        Self::of(Real::apply_rule(rule, operands.map(|x| x.on(&scope))), &scope)
     }
     #[track_caller]
     fn dot_of(a: &[Self], b: &[Self]) -> Self {
-        Self::record_slices([a, b], |[a, b]| Real::dot_of(a, b))
+        Self::apply_slices([a, b], |[a, b]| Real::dot_of(a, b))
     }
     #[track_caller]
     fn norm_of(x: &[Self]) -> Self {
-        Self::record_slices([x], |[x]| Real::norm_of(x))
+        Self::apply_slices([x], |[x]| Real::norm_of(x))
     }
     #[track_caller]
     fn log_sum_exp_of(x: &[Self]) -> Self {
-        Self::record_slices([x], |[x]| Real::log_sum_exp_of(x))
+        Self::apply_slices([x], |[x]| Real::log_sum_exp_of(x))
     }
     for_each_rule!(own_rules_by_apply);
 }
@@ -338,7 +334,8 @@ impl<F: StaticScalar> std::ops::Neg for StaticVar<F> {
     #[inline(always)]
     #[track_caller]
     fn neg(self) -> Self {
-        Self::record([self], |[x]| -x)
+        let scope = Self::scope([self]);
+        Self::of(-self.on(&scope), &scope)
     }
 }
 
@@ -358,17 +355,15 @@ impl<F: StaticScalar> Sum for StaticVar<F> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         // A closure would hide the caller's line, so a stale handle ends the sum first. The iterator may run code that
         // opens scopes; between two elements the innermost one is that of now.
-        let (innermost, mut stale) = (thread::generation::<F>(), None);
-        let sum = thread::with_innermost(|tape| {
-            let current = |x: Self| {
-                if x.generation != innermost && !x.is_constant() {
-                    stale = Some(x.stale());
-                    return None;
-                }
-                Some(x.on(tape))
-            };
-            Self::of(iter.map_while(current).sum(), innermost)
-        });
+        let (scope, mut stale) = (thread::innermost(), None);
+        let current = |x: Self| {
+            if !x.is_of(&scope) {
+                stale = Some(x.stale(&scope));
+                return None;
+            }
+            Some(x.on(&scope))
+        };
+        let sum = Self::of(iter.map_while(current).sum(), &scope);
         match stale {
             Some(stale) => stale.refuse(),
             None => sum,
@@ -410,7 +405,7 @@ impl<F: StaticScalar> StaticVar<F> {
     /// Writes the value, or "stale" for a handle that must not be used here and now: a message should not panic, nor
     /// print a number that the handle would refuse to give.
     fn write(&self, f: &mut fmt::Formatter<'_>, value: fn(&F, &mut fmt::Formatter<'_>) -> fmt::Result) -> fmt::Result {
-        if self.is_current() { value(&self.value, f) } else { f.write_str("stale") }
+        if self.is_of(&thread::innermost()) { value(&self.value, f) } else { f.write_str("stale") }
     }
 }
 
@@ -432,7 +427,7 @@ where
 
 impl<F: StaticScalar> fmt::Debug for StaticVar<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.is_current() {
+        if !self.is_of(&thread::innermost()) {
             return f.debug_struct("StaticVar").field("stale", &true).field("scope", &self.generation).finish();
         }
         let mut var = f.debug_struct("StaticVar");

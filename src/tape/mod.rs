@@ -33,7 +33,7 @@
 //!
 //! # Unsafe code
 //!
-//! The SAFETY comments of this room rest on four promises. Most callers are safe code in other rooms (`scalar`,
+//! The SAFETY comments of this room rest on five promises. Most callers are safe code in other rooms (`scalar`,
 //! `tensor`, `params`, `derivatives`), which has to keep the promises too:
 //!
 //! 1. *Every parent of a record is below the record's own slot*, because `reverse.rs` indexes without bounds checks.
@@ -44,6 +44,7 @@
 //! 3. *What the description of an operation refers to is alive until the tape is cleared*: see `Tape::push_op`.
 //! 4. *A value that the tape drops may be dropped on any thread, and its destructor reads nothing that was borrowed*:
 //!    see `Tape::alloc`.
+//! 5. *`thread::Innermost` is a local variable of the operation that asked for it*: see `Innermost::tape`.
 
 mod list;
 mod multi_sweep;

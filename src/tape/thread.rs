@@ -74,21 +74,31 @@ macro_rules! static_scalars {
 }
 static_scalars! { f32, f64, Dual<f32>, Dual<f64> }
 
-/// The generation of the thread's innermost scope, or [`NO_SCOPE`].
+/// The thread's innermost scope. It is asked for by each operation, and not kept.
 #[inline(always)]
-pub(crate) fn generation<F: StaticScalar>() -> u64 {
-    F::innermost(Seal).get().generation
+pub(crate) fn innermost<F: StaticScalar>() -> Innermost<F> {
+    F::innermost(Seal).get()
 }
 
-/// Lends the tape of the thread's innermost scope, if there is one.
-#[inline(always)]
-#[track_caller]
-pub(crate) fn with_innermost<F: StaticScalar, T>(f: impl for<'t> FnOnce(Option<&'t Tape<F>>) -> T) -> T {
-    let tape = F::innermost(Seal).get().tape;
-    // SAFETY: a pointer that is not null was stored by a frame of `with_scope` that is still on the stack of this thread,
-    // because the frame takes it back when it ends or unwinds, and frames end in the reverse order of their begins. Until
-    // then the frame borrows the tape. `f` works for any lifetime, so that no reference outlives this call.
-    f(unsafe { tape.as_ref() })
+impl<F: Scalar> Innermost<F> {
+    /// The generation of the scope, or [`NO_SCOPE`].
+    #[inline(always)]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The tape of the scope, if there is one.
+    ///
+    /// Not by a closure, which the compiler may call instead of inlining: see M32 in docs/MEASUREMENTS.md.
+    #[inline(always)]
+    pub(crate) fn tape(&self) -> Option<&Tape<F>> {
+        // SAFETY: a pointer that is not null was stored by a frame of `with_scope` that is still on the stack of this
+        // thread, because the frame takes it back when it ends or unwinds, and frames end in the reverse order of their
+        // begins. Until then the frame borrows the tape. The reference lives as long as `self`, a local variable of an
+        // operation, which ends before the frame (a promise of the callers: see `tape/mod.rs`). `self` stays on its
+        // thread, because it has a pointer.
+        unsafe { self.tape.as_ref() }
+    }
 }
 
 /// Calls `f` within a new scope, with its tape, which is empty, and its generation. When `f` ends, also by a panic, the
