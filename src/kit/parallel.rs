@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::kit::data::part;
 use crate::kit::optim::mix;
 use crate::number::Scalar;
 use crate::params::{Params, ParamsGradient, ParamsOn};
@@ -90,17 +91,32 @@ impl<F: Scalar> Parallel<F> {
         len: usize,
         f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
     ) -> (F, &ParamsGradient<'static, F>) {
+        let (loss, gradient) = self.value_and_grad_mut(params, len, f);
+        (loss, gradient)
+    }
+
+    /// Same as [`value_and_grad`](Self::value_and_grad), but with a gradient that can be changed in place, as for a mean
+    /// over several machines.
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`value_and_grad`](Self::value_and_grad).
+    #[track_caller]
+    pub fn value_and_grad_mut<'env>(
+        &mut self,
+        params: &Params<F>,
+        len: usize,
+        f: impl for<'t> Fn(ParamsOn<'t, 'env, F>, Range<usize>) -> Var<'t, F> + Sync,
+    ) -> (F, &mut ParamsGradient<'static, F>) {
         assert!(len > 0, "Parallel: the mean loss of 0 examples is not defined");
-        // The first len % shards parts have one example more; if there are fewer examples than shards, the others have
-        // none.
+        // If there are fewer examples than shards, the last shards have none.
         let shards = self.tapes.len();
-        let start = |shard: usize| shard * (len / shards) + shard.min(len % shards);
         let used = shards.min(len);
         let parts: Vec<(F, F, &ParamsGradient<'_, F>)> = self.tapes[..used]
             .par_iter_mut()
             .enumerate()
             .map(|(shard, tape)| {
-                let rows = start(shard)..start(shard + 1);
+                let rows = part(len, shards, shard);
                 let share = F::lit(rows.len() as f64 / len as f64);
                 let (loss, grad) = tape.value_and_grad(params, |p| f(p, rows));
                 (share, loss, grad)
@@ -116,6 +132,6 @@ impl<F: Scalar> Parallel<F> {
             }
         });
         let loss = parts.iter().fold(F::zero(), |sum, &(share, loss, _)| sum + share * loss);
-        (loss, &self.grad)
+        (loss, &mut self.grad)
     }
 }

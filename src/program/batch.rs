@@ -5,12 +5,12 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::body::{Body, Facts, Pass};
-use super::code::{Code, LANES};
+use super::code::{Code, lanes_of};
 use super::cones::Shape;
 use super::graph::Graph;
 use super::memory::Memory;
 use super::ops::Ops;
-use super::tiles::{self, Group, Pattern, Scratch, Slots};
+use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
 use crate::number::BaseFloat;
 
 /// A graph whose inputs are lanes, or numbers for all lanes.
@@ -62,7 +62,7 @@ impl<F: BaseFloat> Batch<F> {
         drop(body);
         let lanes = code.width;
         // One slot more for numbers that are no lanes keeps all places alike.
-        let stride = lanes + LANES;
+        let stride = lanes + lanes_of::<F>();
         let first = graph.inputs * stride;
         let slots = (0..graph.inputs).map(|k| (k * stride) as u32).collect();
         let pattern = |&uniform: &bool| if uniform { Pattern::Uniform } else { Pattern::Run };
@@ -77,6 +77,7 @@ impl<F: BaseFloat> Batch<F> {
             slots,
             codes: [Some(0), None],
             level: 0,
+            per_turn: PerTurn::default(),
         };
         let mut scratch = Scratch::default();
         scratch.fit(&code);
@@ -143,7 +144,7 @@ impl<F: BaseFloat> Batch<F> {
             #[inline(always)]
             fn with_simd<S: Simd>(self, simd: S) {
                 let Batch { arch, ops, group, code, values, adjoints, scratch, .. } = self.0;
-                tiles::run(simd, *arch, group, code, ops, Slots { values, adjoints }, scratch);
+                tiles::run(simd, *arch, group, code, ops, Slots { values, adjoints, turn: 0 }, scratch);
             }
         }
         self.group.bounds[1] = lanes as u32;

@@ -8,8 +8,13 @@ use super::ops::{ADD, DIV, MUL, NEG, OpId, SQUARE, SUB};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
+/// The bytes of the longest vector.
+const VECTOR: usize = 64;
+
 /// Lanes are computed in multiples of this number; what is behind the last lane is never used.
-pub(super) const LANES: usize = 16;
+pub(super) const fn lanes_of<F>() -> usize {
+    VECTOR / size_of::<F>()
+}
 
 /// The bytes of rows that a tile may use: they stay in the first cache.
 const TILE_BYTES: usize = 28 << 10;
@@ -191,7 +196,8 @@ impl<F: BaseFloat> Code<F> {
         let mut code = emitter.code;
         let row = size_of::<F>() * (code.rows + code.slices.len().min(6)).max(1);
         let most = 4096 / size_of::<F>();
-        code.width = (TILE_BYTES / row).clamp(64, most).min(lanes.next_multiple_of(LANES)) / LANES * LANES;
+        code.width = ((TILE_BYTES / row).clamp(64, most) / lanes_of::<F>() * lanes_of::<F>())
+            .min(lanes.next_multiple_of(lanes_of::<F>()));
         code
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::graph::{Graph, NONE, Table, mix};
 use super::ops::{CONSTANT, INPUT, OpId, SUM};
+use super::periods::{self, Period};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
@@ -19,6 +20,9 @@ const LONG: usize = 100;
 
 /// The longest sum that stays within a cone at all.
 const LONGEST: usize = 4096;
+
+/// The longest cone of few lanes, and the longest one at all is [`LONGEST`].
+const LONG_CHAIN: usize = 256;
 
 /// In place of an owner: several.
 const MANY: u32 = NONE - 1;
@@ -96,10 +100,28 @@ pub(super) struct Group {
     pub(super) shape: Shape,
     /// The shape in words.
     pub(super) key: Vec<u32>,
+    /// The same for groups of one shape that go into sums, and of one shape that do not.
+    pub(super) alike: u64,
     hash: u64,
 }
 
 impl Group {
+    /// The nodes as lanes, whose roots are numbered from `first` on.
+    pub(super) fn copies(level: u32, first: u32, nodes: &[u32]) -> Self {
+        let shape = Shape { operands: 1, roots: vec![Ref::Operand(0)], ..Shape::default() };
+        Self {
+            level,
+            into: NONE,
+            roots: (first..).take(nodes.len()).collect(),
+            operands: nodes.to_vec(),
+            constants: Vec::new(),
+            shape,
+            key: Vec::new(),
+            alike: 0,
+            hash: 0,
+        }
+    }
+
     pub(super) fn lanes(&self) -> usize {
         self.roots.len()
     }
@@ -108,6 +130,21 @@ impl Group {
     pub(super) fn is_scalar(&self) -> bool {
         self.lanes() < FEW && self.into == NONE
     }
+
+    /// Operand `i` of each lane.
+    pub(super) fn operand(&self, i: usize) -> impl Iterator<Item = u32> + '_ {
+        self.operands.iter().skip(i).step_by(self.shape.operands).copied()
+    }
+
+    /// Constant `i` of each lane.
+    pub(super) fn constant(&self, i: usize) -> impl Iterator<Item = u32> + '_ {
+        self.constants.iter().skip(i).step_by(self.shape.constants).copied()
+    }
+
+    /// The number of operations.
+    pub(super) fn work(&self) -> usize {
+        self.lanes() * self.shape.nodes.len().max(1)
+    }
 }
 
 /// The groups of a graph, by level.
@@ -115,6 +152,8 @@ pub(super) struct Cones {
     pub(super) groups: Vec<Group>,
     /// For each node, true if it is a sum over the lanes of groups.
     pub(super) long: Vec<bool>,
+    /// The groups that come again and again.
+    pub(super) periods: Vec<Period>,
 }
 
 impl Cones {
@@ -127,35 +166,24 @@ impl Cones {
             shared: vec![false; graph.nodes.len()],
         };
         let mut part = rough.partition();
-        // Cones with few lanes are taken apart, first at values of several uses, then wholly.
-        for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
+        // A cone that is a whole chain of steps holds no two steps that could be alike.
+        let endless = |group: &Group| group.shape.nodes.len() > if group.lanes() < FEW { LONG_CHAIN } else { LONGEST };
+        for pass in [Apart::AtShared, Apart::Wholly] {
+            rough.take_apart(&mut part, pass, endless);
+        }
+        let mut periods = part.periods();
+        let all: usize = part.groups.iter().map(Group::work).sum();
+        if 2 * periods.iter().map(|period| period.work(&part.groups)).sum::<usize>() < all {
+            // Cones with few lanes are taken apart, first at values of several uses, then wholly.
             let few = |group: &Group| {
                 group.lanes() < FEW && (group.shape.nodes.len() > 1 || group.into != NONE && group.roots[0] != NONE)
             };
-            let mut any = false;
-            let mut weak = vec![false; graph.nodes.len()];
-            for group in part.groups.iter().filter(|group| few(group)) {
-                any = true;
-                for &root in group.roots.iter().filter(|&&root| root != NONE) {
-                    weak[root as usize] = true;
-                    if group.into != NONE {
-                        rough.shared[root as usize] = true;
-                    }
-                }
+            for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
+                rough.take_apart(&mut part, pass, few);
             }
-            if !any {
-                break;
-            }
-            for (i, &owner) in part.owner.iter().enumerate() {
-                if owner < MANY && weak[owner as usize] {
-                    rough.apart[i] = pass;
-                }
-            }
-            part = rough.partition();
+            periods = part.periods();
         }
-        let mut groups = part.groups;
-        groups.sort_by_key(|group| (group.level, group.is_scalar()));
-        Self { groups, long }
+        Self { groups: part.groups, long, periods }
     }
 }
 
@@ -218,10 +246,42 @@ struct Partition {
     groups: Vec<Group>,
 }
 
+impl Partition {
+    /// Brings the groups in the order of their levels, and finds those that come again and again.
+    fn periods(&mut self) -> Vec<Period> {
+        self.groups.sort_by_key(|group| (group.level, group.is_scalar()));
+        periods::find(&mut self.groups)
+    }
+}
+
 /// A guard as a passenger of a node: the place of the guard, and the other operand.
 type Rider = (usize, u32);
 
 impl<F: BaseFloat> Rough<'_, F> {
+    /// Takes the cones of some groups apart.
+    fn take_apart(&mut self, part: &mut Partition, pass: Apart, chosen: impl Fn(&Group) -> bool) {
+        let mut weak = vec![false; self.graph.nodes.len()];
+        let mut any = false;
+        for group in part.groups.iter().filter(|group| chosen(group)) {
+            any = true;
+            for &root in group.roots.iter().filter(|&&root| root != NONE) {
+                weak[root as usize] = true;
+                if group.into != NONE {
+                    self.shared[root as usize] = true;
+                }
+            }
+        }
+        if !any {
+            return;
+        }
+        for (i, &owner) in part.owner.iter().enumerate() {
+            if owner < MANY && weak[owner as usize] {
+                self.apart[i] = pass;
+            }
+        }
+        *part = self.partition();
+    }
+
     /// The operand on whose cone a guard rides, and the other one: the later operand, which the other cannot depend
     /// on. `None` if it is an input, a constant or a long sum.
     fn seat(&self, place: usize) -> Option<(u32, u32)> {
@@ -364,15 +424,18 @@ impl GroupList {
         constants: &[u32],
         shape: impl FnOnce() -> Shape,
     ) {
-        let mut hash = mix(mix(u64::from(level), u64::from(into)), key.len() as u64);
+        let mut alike = mix(u64::from(into != NONE), key.len() as u64);
         for &word in key {
-            hash = mix(hash, u64::from(word));
+            alike = mix(alike, u64::from(word));
         }
+        // A term that only a sum needs can wait for the last term of the sum.
+        let own = if into == NONE { level } else { 0 };
+        let hash = mix(mix(alike, u64::from(own)), u64::from(into));
         let groups = &self.groups;
         let table = self.table.get_or_insert_with(|| Table::new(64));
         let found = table.find(hash, |i| {
             let group = &groups[i as usize];
-            group.hash == hash && group.level == level && group.into == into && group.key == key
+            group.hash == hash && group.into == into && (into != NONE || group.level == level) && group.key == key
         });
         let place = found.unwrap_or_else(|place| {
             self.groups.push(Group {
@@ -383,6 +446,7 @@ impl GroupList {
                 constants: Vec::new(),
                 shape: shape(),
                 key: key.to_vec(),
+                alike,
                 hash,
             });
             let i = self.groups.len() as u32 - 1;
@@ -390,6 +454,7 @@ impl GroupList {
             i
         });
         let group = &mut self.groups[place as usize];
+        group.level = group.level.max(level);
         group.roots.push(root);
         group.operands.extend_from_slice(operands);
         group.constants.extend_from_slice(constants);

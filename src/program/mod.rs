@@ -12,13 +12,14 @@
 //! | `graph` | a recording without repetitions; the graphs of directional derivatives |
 //! | `ops` | the operations of graphs and bodies, and the chain rule for each |
 //! | `cones` | the parts of a graph that are alike, as lanes of groups |
+//! | `periods`, `loops` | groups that come again and again; where the operands of their turns stand |
 //! | `body` | what one lane computes, values and adjoints, in static single assignment form |
 //! | `code` | a body as instructions on tiles of lanes |
 //! | `kernels` | the loops over lanes |
 //! | `memory` | memory that begins at a cache line |
 //! | `tiles` | the run of a group |
 //! | `scalars` | operations without lanes |
-//! | `planner`, `places` | the way from a graph to a plan; where lanes find their operands |
+//! | `planner`, `groups`, `lists`, `places` | the way from a graph to a plan; where lanes find their operands |
 //! | `plan` | groups and single operations with their memory: what a program runs |
 //! | `batch` | a whole graph with points or directions as lanes |
 //! | `points` | many points at once, on threads |
@@ -32,10 +33,14 @@ mod code;
 mod cones;
 mod error;
 mod graph;
+mod groups;
 mod inputs;
 mod kernels;
+mod lists;
+mod loops;
 mod memory;
 mod ops;
+mod periods;
 mod places;
 mod plan;
 mod planner;

@@ -1,6 +1,5 @@
 //! The places of operands among the slots: which lanes read neighbouring slots, and where segments begin.
 
-use super::code::LANES;
 use super::cones::FEW;
 use super::tiles::Pattern;
 
@@ -8,6 +7,7 @@ use super::tiles::Pattern;
 const SHORT: usize = 32;
 
 /// The slots of an operand, lane by lane, as runs.
+#[derive(Clone)]
 pub(super) struct Found {
     /// First lane, slot, step.
     runs: Vec<(u32, u32, i64)>,
@@ -76,11 +76,11 @@ impl Found {
         if self.steps_are(1) && self.runs.len() * FEW <= self.lanes {
             return Pattern::Pieces(self.runs.iter().map(|run| (run.0, run.1)).collect());
         }
-        let mut slots = Vec::with_capacity(self.lanes + LANES);
+        let mut slots = Vec::with_capacity(self.lanes);
         for (k, &(_, slot, step)) in self.runs.iter().enumerate() {
             slots.extend((0..self.len(k) as i64).map(|i| (i64::from(slot) + i * step) as u32));
         }
-        Pattern::Gather(slots)
+        Pattern::Gather(slots, 0)
     }
 
     /// The slot of a lane.
@@ -108,7 +108,7 @@ mod tests {
                         slot + lane - first
                     }
                     Pattern::Stride(first, step) => first + lane * step,
-                    Pattern::Gather(slots) => slots[lane as usize],
+                    Pattern::Gather(slots, _) => slots[lane as usize],
                 });
             }
         }

@@ -35,6 +35,7 @@ pub(super) struct Compiled<F> {
     pub(super) groups: Vec<Group<F>>,
     pub(super) codes: Vec<Code<F>>,
     pub(super) lists: Vec<Scalars<F>>,
+    pub(super) loops: Vec<Loop>,
     /// The slots of sums over lanes, with the constants among their terms.
     pub(super) sums: Vec<(usize, F)>,
     pub(super) outputs: Vec<usize>,
@@ -47,6 +48,14 @@ pub(super) struct Compiled<F> {
 pub(super) enum Item {
     Group(usize),
     List(usize),
+    Loop(usize),
+}
+
+/// Items that run again and again, on operands that move on from turn to turn.
+#[derive(Clone, Debug)]
+pub(super) struct Loop {
+    pub(super) body: Vec<Item>,
+    pub(super) turns: usize,
 }
 
 /// The results that a plan computes.
@@ -65,6 +74,7 @@ impl<F: BaseFloat> Plan<F> {
 
     /// Runs the plan on the inputs, which may come in several slices. Returns false if a comparison came out otherwise
     /// than recorded, or if a result is not finite; the results are then void.
+    #[inline]
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> bool {
         let mut memory = &mut self.memory[..];
         for x in inputs {
@@ -101,9 +111,9 @@ impl<F: BaseFloat> Plan<F> {
         &self.memory[self.compiled.slots..][..self.compiled.active]
     }
 
-    /// True if no lanes were found.
+    /// True if the plan is one list: neither lanes nor loops were found.
     pub(super) fn is_scalar(&self) -> bool {
-        self.compiled.groups.is_empty()
+        matches!(self.compiled.items[..], [Item::List(_)])
     }
 
     /// The bytes that the plan holds.
@@ -112,7 +122,7 @@ impl<F: BaseFloat> Plan<F> {
         let group = |g: &Group<F>| {
             let pattern = |p: &Pattern| match p {
                 Pattern::Pieces(pieces) => 8 * pieces.len(),
-                Pattern::Gather(slots) => 4 * slots.len(),
+                Pattern::Gather(slots, _) => 4 * slots.len(),
                 _ => 0,
             };
             g.operands.iter().map(pattern).sum::<usize>()
@@ -120,7 +130,8 @@ impl<F: BaseFloat> Plan<F> {
                 + 4 * (g.bounds.len() + g.slots.len())
                 + size_of::<Group<F>>()
         };
-        let list = |l: &Scalars<F>| size_of::<scalars::Inst>() * (l.forward.len() + l.reverse.len());
+        let list =
+            |l: &Scalars<F>| size_of::<scalars::Inst>() * l.len() + 4 * l.listed.iter().map(Vec::len).sum::<usize>();
         groups.iter().map(group).sum::<usize>()
             + lists.iter().map(list).sum::<usize>()
             + size_of::<F>() * self.memory.len()
@@ -137,7 +148,7 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> bool {
         let Plan { compiled, memory, scratch } = self.0;
-        let Compiled { arch, ops, items, groups, codes, lists, sums, outputs, active, slots, .. } = &**compiled;
+        let Compiled { arch, ops, items, groups, codes, lists, loops, sums, outputs, active, slots, .. } = &**compiled;
         let (arch, slots) = (*arch, *slots);
         let memory = &mut memory[..];
         for &(slot, constant) in sums {
@@ -148,31 +159,33 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
             memory[slots..2 * slots].fill(F::zero());
         }
         let mut good = true;
-        for item in items {
-            good &= match *item {
-                Item::List(k) => scalars::run::<S, F>(arch, &lists[k].forward, ops, memory),
-                Item::Group(k) => {
-                    let group = &groups[k];
-                    let (values, rest) = memory.split_at_mut(slots);
-                    let code = group.codes[0].expect("every group has a first pass");
-                    let slots = Slots { values, adjoints: &mut rest[..slots] };
-                    tiles::run(simd, arch, group, &codes[code], ops, slots, scratch)
+        // One place of code for the passes and for loops: the loops over lanes are compiled once.
+        for pass in 0..=usize::from(reverse) {
+            if pass == 1 {
+                if !good {
+                    break;
                 }
-            };
-        }
-        if good && reverse {
-            memory[slots + outputs[0]] += F::one();
-            for item in items.iter().rev() {
-                match *item {
-                    Item::List(k) => {
-                        scalars::run::<S, F>(arch, &lists[k].reverse, ops, memory);
-                    }
-                    Item::Group(k) => {
-                        let group = &groups[k];
-                        let Some(code) = group.codes[1] else { continue };
-                        let (values, rest) = memory.split_at_mut(slots);
-                        let slots = Slots { values, adjoints: &mut rest[..slots] };
-                        tiles::run(simd, arch, group, &codes[code], ops, slots, scratch);
+                memory[slots + outputs[0]] += F::one();
+            }
+            let forward = pass == 0;
+            for i in 0..items.len() {
+                let (body, turns) = match &items[if forward { i } else { items.len() - 1 - i }] {
+                    Item::Loop(k) => (&loops[*k].body[..], loops[*k].turns),
+                    single => (std::slice::from_ref(single), 1),
+                };
+                for j in 0..body.len() * turns {
+                    let j = if forward { j } else { body.len() * turns - 1 - j };
+                    let (turn, item) = if turns == 1 { (0, body[j]) } else { (j / body.len(), body[j % body.len()]) };
+                    match item {
+                        Item::List(k) => good &= lists[k].run::<S, true>(arch, pass, ops, memory, turn),
+                        Item::Group(k) => {
+                            let group = &groups[k];
+                            let Some(code) = group.codes[pass] else { continue };
+                            let (values, rest) = memory.split_at_mut(slots);
+                            let slots = Slots { values, adjoints: &mut rest[..slots], turn };
+                            good &= tiles::run(simd, arch, group, &codes[code], ops, slots, scratch);
+                        }
+                        Item::Loop(_) => unreachable!("loops do not nest"),
                     }
                 }
             }
@@ -196,11 +209,17 @@ impl<F: BaseFloat> WithSimd for RunList<'_, F> {
         let Plan { compiled, memory, .. } = self.plan;
         let Compiled { arch, ops, lists, outputs, slots, active, .. } = &**compiled;
         let (list, memory) = (&lists[self.list], &mut memory[..]);
-        let good = scalars::run::<S, F>(*arch, &list.forward, ops, memory);
-        scalars::run::<S, F>(*arch, &list.reverse, ops, memory);
-        let finite = |x: F| x * F::zero() == F::zero();
-        good && outputs.iter().all(|&slot| finite(memory[slot]))
-            && memory[*slots..*slots + *active].iter().all(|&d| finite(d))
+        let good = match memory.first_chunk_mut() {
+            Some(memory) if list.is_small() => list.run_small::<S>(*arch, ops, memory),
+            _ => {
+                let forward = list.run::<S, false>(*arch, 0, ops, memory, 0);
+                list.run::<S, false>(*arch, 1, ops, memory, 0) && forward
+            }
+        };
+        // 0 · x is 0 only for a finite number.
+        let outputs = outputs.iter().map(|&slot| memory[slot]);
+        let zeros = outputs.chain(memory[*slots..*slots + *active].iter().copied()).map(|x| x * F::zero());
+        good && zeros.fold(F::zero(), |sum, zero| sum + zero) == F::zero()
     }
 }
 
@@ -209,15 +228,21 @@ impl<F: BaseFloat> fmt::Display for Plan<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// The groups that are printed.
         const PRINTED: usize = 20;
-        let Compiled { groups, codes, lists, nodes, .. } = &*self.compiled;
+        let Compiled { groups, codes, lists, loops, nodes, .. } = &*self.compiled;
         let lanes: usize = groups.iter().map(|g| g.lanes).sum();
-        let single: usize = lists.iter().map(|l| l.forward.len() + l.reverse.len()).sum();
+        let single: usize = lists.iter().map(Scalars::len).sum();
         writeln!(
             f,
             "{nodes} operations: {} groups with {lanes} lanes, {single} single instructions, {} bytes",
             groups.len(),
             self.bytes()
         )?;
+        for Loop { body, turns } in loops.iter().take(PRINTED) {
+            let list = |item: &Item| if let Item::List(k) = *item { lists[k].len() } else { 0 };
+            let tiles = body.iter().filter(|item| matches!(item, Item::Group(_))).count();
+            let single: usize = body.iter().map(list).sum();
+            writeln!(f, "  a loop of {turns} turns: {tiles} groups, {single} single instructions")?;
+        }
         for group in groups.iter().take(PRINTED) {
             let copied = |p: &&Pattern| !matches!(p, Pattern::Uniform | Pattern::Run);
             let passes = || group.codes.iter().flatten().map(|&k| &codes[k]);

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use pulp::Arch;
 
-use super::body::{Body, Facts, Pass};
-use super::code::{Code, LANES};
-use super::cones::{Cones, Ref, Shape};
-use super::graph::{Graph, NONE, bits};
+use super::code::lanes_of;
+use super::cones::{self, Cones, FEW};
+use super::graph::{Graph, NONE};
+use super::loops::Turns;
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, PRODUCT, SUB, SUM};
+use super::periods::Period;
 use super::places::Found;
-use super::plan::{Compiled, Goal, Item, Plan};
-use super::scalars::{Places, Scalars};
+use super::plan::{Compiled, Goal, Item, Loop, Plan};
+use super::scalars::{SMALL, Scalars};
 use super::tiles::{Group, Pattern, Scratch};
 use crate::number::BaseFloat;
 
@@ -23,19 +24,29 @@ const FEW_GROUPS: usize = 16;
 /// The least number of operations that a group should have on average.
 const LEAST_WORK: usize = 100;
 
+/// The least number of lanes of a group within a loop.
+const FEW_IN_LOOPS: usize = 4;
+
+/// The operations from which loops are worth it. A shorter function is a list that points may share as lanes.
+const LEAST_LOOPS: usize = 4_000;
+
+/// The memory of a plan with loops has fewer numbers.
+const MOST_SLOTS: usize = 1 << 27;
+
 /// A plan in the making.
 pub(super) struct Planner<'g, F> {
-    graph: &'g Graph<F>,
-    cones: Cones,
+    pub(super) graph: &'g Graph<F>,
+    pub(super) cones: Cones,
     /// For each node, true if it depends on an active input.
-    active: Vec<bool>,
+    pub(super) active: Vec<bool>,
     /// For each node, its cotangent if that is known beforehand.
-    known: Vec<Option<F>>,
+    pub(super) known: Vec<Option<F>>,
     /// For each node, true if a comparison depends on it.
-    compared: Vec<bool>,
-    slot: Vec<u32>,
-    plan: Compiled<F>,
-    cache: HashMap<Vec<u64>, usize>,
+    pub(super) compared: Vec<bool>,
+    pub(super) slot: Vec<u32>,
+    pub(super) plan: Compiled<F>,
+    /// The codes so far, by all that they depend on.
+    pub(super) cache: HashMap<Vec<u64>, usize>,
 }
 
 impl<'g, F: BaseFloat> Planner<'g, F> {
@@ -53,6 +64,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             groups: Vec::new(),
             codes: Vec::new(),
             lists: Vec::new(),
+            loops: Vec::new(),
             sums: Vec::new(),
             outputs: Vec::new(),
             slots: 0,
@@ -121,20 +133,21 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
     }
 
     pub(super) fn plan(mut self) -> Plan<F> {
-        let items = self.items();
-        self.slots(&items);
+        let drafts = self.drafts();
+        let drafts = self.slots(drafts);
         let mut next = 2 * self.plan.slots as u32;
-        for item in &items {
-            match item {
-                Draft::Group(k) => {
-                    let group = self.group(*k);
-                    self.plan.items.push(Item::Group(self.plan.groups.len()));
-                    self.plan.groups.push(group);
-                }
-                Draft::List(list) => {
-                    let scalars = if items.len() == 1 { self.whole(&mut next) } else { self.list(list, &mut next) };
-                    self.plan.items.push(Item::List(self.plan.lists.len()));
-                    self.plan.lists.push(scalars);
+        if let [Draft::List(_)] = drafts[..] {
+            let mut scalars = self.whole(&mut next);
+            if next as usize <= SMALL {
+                next = SMALL as u32;
+                scalars.shrink();
+            }
+            self.push_list(scalars);
+        } else {
+            for draft in &drafts {
+                match draft {
+                    Draft::Loop(period, body) => self.looped(*period, body, &mut next),
+                    single => self.item(single, 0, &mut next),
                 }
             }
         }
@@ -160,37 +173,110 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         Plan { compiled: Arc::new(compiled), memory, scratch }
     }
 
-    /// True if there are many groups with little to do, as in a recurrence: each needs memory of its own, and a list of
-    /// single operations is twice as fast.
-    fn is_narrow(&self) -> bool {
-        let work = |group: &super::cones::Group| group.lanes() * group.shape.nodes.len().max(1);
-        let tiles = || self.cones.groups.iter().filter(|group| !group.is_scalar());
-        let count = tiles().count();
-        count > FEW_GROUPS && tiles().map(work).sum::<usize>() < LEAST_WORK * count
+    /// Compiles a group or a list, whose groups come `shift` places later.
+    fn item(&mut self, draft: &Draft, shift: usize, next: &mut u32) {
+        match draft {
+            Draft::Group(k) => {
+                let group = self.group(k + shift, None);
+                self.push_group(group);
+            }
+            Draft::List(list) => {
+                let list: Vec<usize> = list.iter().map(|k| k + shift).collect();
+                let scalars = self.list(&list, None, next);
+                self.push_list(scalars);
+            }
+            Draft::Loop(..) => unreachable!("loops do not nest"),
+        }
     }
 
-    /// Groups for tiles, and lists of the groups that have few lanes, in the order of their levels.
-    fn items(&self) -> Vec<Draft> {
-        if self.is_narrow() {
-            return vec![Draft::List(Vec::new())];
-        }
-        let mut items = Vec::new();
-        for (k, group) in self.cones.groups.iter().enumerate() {
-            match items.last_mut() {
-                Some(Draft::List(list)) if group.is_scalar() => list.push(k),
-                _ if group.is_scalar() => items.push(Draft::List(vec![k])),
-                _ => items.push(Draft::Group(k)),
+    fn push_group(&mut self, group: Group<F>) {
+        self.plan.items.push(Item::Group(self.plan.groups.len()));
+        self.plan.groups.push(group);
+    }
+
+    fn push_list(&mut self, list: Scalars<F>) {
+        self.plan.items.push(Item::List(self.plan.lists.len()));
+        self.plan.lists.push(list);
+    }
+
+    /// Compiles a loop: one turn, whose operands move on by the same distances from turn to turn. The first turns, which
+    /// have their operands elsewhere, stand before it.
+    fn looped(&mut self, period: Period, body: &[Draft], next: &mut u32) {
+        let turns = Turns::new(period, &self.cones.groups, &self.slot);
+        let apart = turns.as_ref().map_or(period.turns, |turns| turns.first);
+        for turn in 0..apart {
+            for draft in body {
+                self.item(draft, turn * period.groups, next);
             }
         }
-        if items.is_empty() {
-            items.push(Draft::List(Vec::new()));
+        let Some(turns) = turns else { return };
+        let before = self.plan.items.len();
+        for draft in body {
+            match draft {
+                Draft::Group(k) => {
+                    let group = self.group(*k, Some(&turns));
+                    self.push_group(group);
+                }
+                Draft::List(list) => {
+                    let list = self.list(list, Some(&turns), next);
+                    self.push_list(list);
+                }
+                Draft::Loop(..) => unreachable!("loops do not nest"),
+            }
         }
-        items
+        let body = self.plan.items.split_off(before);
+        self.plan.items.push(Item::Loop(self.plan.loops.len()));
+        self.plan.loops.push(Loop { body, turns: period.turns - turns.first });
     }
 
-    /// Gives a slot to each input, sum and root. Every group begins at a multiple of [`LANES`], and what is read behind
+    /// True if there are many groups with little to do, as in a recurrence: each needs memory of its own, and a list of
+    /// single operations is twice as fast.
+    fn is_narrow(&self, periods: &[Period]) -> bool {
+        let mut single = vec![true; self.cones.groups.len()];
+        for period in periods {
+            single[period.first..][..period.groups * period.turns].fill(false);
+        }
+        let tiles = || self.cones.groups.iter().zip(&single).filter(|(group, single)| !group.is_scalar() && **single);
+        let count = tiles().count();
+        count > FEW_GROUPS && tiles().map(|(group, _)| group.work()).sum::<usize>() < LEAST_WORK * count
+    }
+
+    /// Groups for tiles, lists of the groups that have few lanes, and loops, in the order of their levels.
+    fn drafts(&self) -> Vec<Draft> {
+        let roots: usize = self.cones.groups.iter().map(cones::Group::lanes).sum();
+        let has_loops = self.graph.nodes.len() >= LEAST_LOOPS && roots < MOST_SLOTS / 8;
+        let periods = if has_loops { &self.cones.periods[..] } else { &[] };
+        if self.is_narrow(periods) {
+            return vec![Draft::List(Vec::new())];
+        }
+        let mut drafts = Vec::new();
+        let add = |drafts: &mut Vec<Draft>, k: usize, few: usize| {
+            let group = &self.cones.groups[k];
+            let scalar = group.lanes() < few && group.into == NONE;
+            match drafts.last_mut() {
+                Some(Draft::List(list)) if scalar => list.push(k),
+                _ if scalar => drafts.push(Draft::List(vec![k])),
+                _ => drafts.push(Draft::Group(k)),
+            }
+        };
+        let mut k = 0;
+        for period in periods {
+            (k..period.first).for_each(|k| add(&mut drafts, k, FEW));
+            let mut body = Vec::new();
+            (period.first..period.first + period.groups).for_each(|k| add(&mut body, k, FEW_IN_LOOPS));
+            drafts.push(Draft::Loop(*period, body));
+            k = period.first + period.groups * period.turns;
+        }
+        (k..self.cones.groups.len()).for_each(|k| add(&mut drafts, k, FEW));
+        if drafts.is_empty() {
+            drafts.push(Draft::List(Vec::new()));
+        }
+        drafts
+    }
+
+    /// Gives a slot to each input, sum and root. Every group begins at a multiple of [`lanes_of`], and what is read behind
     /// its last lane belongs to no other group that is written later.
-    fn slots(&mut self, items: &[Draft]) {
+    fn slots(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
         let graph = self.graph;
         let mut next = graph.inputs as u32;
         for i in 0..graph.inputs {
@@ -208,26 +294,26 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             self.plan.sums.push((next as usize, constants.fold(F::zero(), |sum, c| sum + c)));
             next += 1;
         }
-        let align = |next: u32| (next + LANES as u32).next_multiple_of(LANES as u32);
+        let lanes = lanes_of::<F>() as u32;
+        let align = |next: u32| (next + lanes).next_multiple_of(lanes);
         next = align(next);
-        for item in items {
-            let (groups, tiles) = match item {
-                Draft::Group(k) => (std::slice::from_ref(k), true),
-                Draft::List(list) => (&list[..], false),
-            };
-            for &k in groups {
-                let group = &self.cones.groups[k];
-                if group.into != NONE {
-                    continue;
+        let mut placed = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            if let Draft::Loop(period, body) = &draft {
+                for k in self.gathered(*period, body) {
+                    self.place(&[k], &mut next);
+                    placed.push(Draft::Group(k));
                 }
-                for &root in group.roots.iter().filter(|&&root| root != NONE) {
-                    self.slot[root as usize] = next;
-                    next += 1;
+                for turn in 0..period.turns {
+                    for draft in body {
+                        let groups: Vec<usize> = draft.groups().iter().map(|k| k + turn * period.groups).collect();
+                        self.place(&groups, &mut next);
+                    }
                 }
+            } else {
+                self.place(draft.groups(), &mut next);
             }
-            if tiles || !groups.is_empty() {
-                next = align(next);
-            }
+            placed.push(draft);
         }
         for &output in &graph.outputs {
             if self.slot[output as usize] == NONE {
@@ -237,214 +323,83 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         }
         next = align(next);
         // A last tile may write behind its lanes.
-        self.plan.slots = next as usize + LANES;
+        self.plan.slots = next as usize + lanes_of::<F>();
+        placed
     }
 
-    fn group(&mut self, k: usize) -> Group<F> {
-        let graph = self.graph;
-        let (lanes, into, shape) = {
-            let draft = &self.cones.groups[k];
-            (draft.lanes(), draft.into, draft.shape.clone())
-        };
-        let draft = &self.cones.groups[k];
-        let (n, m) = (shape.operands, shape.constants);
-        let mut slots_of = vec![0_u32; lanes];
-        let mut patterns = Vec::with_capacity(n);
-        let mut wanted = Vec::with_capacity(n);
-        for k in 0..n {
-            let operands = || draft.operands.iter().skip(k).step_by(n);
-            for (slot, &a) in slots_of.iter_mut().zip(operands()) {
-                *slot = self.slot[a as usize];
+    /// Gives slots to the roots of groups.
+    fn place(&mut self, groups: &[usize], next: &mut u32) {
+        for group in groups.iter().map(|&k| &self.cones.groups[k]).filter(|group| group.into == NONE) {
+            for &root in group.roots.iter().filter(|&&root| root != NONE) {
+                self.slot[root as usize] = *next;
+                *next += 1;
             }
-            patterns.push(Found::new(&slots_of));
-            wanted.push(self.plan.active > 0 && operands().any(|&a| self.active[a as usize]));
         }
-        let mut constants = Vec::with_capacity(m);
-        let mut shared = Vec::with_capacity(m);
-        for k in 0..m {
-            let mut list: Vec<F> =
-                draft.constants.iter().skip(k).step_by(m).filter_map(|&c| graph.constant(c)).collect();
-            let first = list[0];
-            if list.iter().all(|&x| bits(x) == bits(first)) {
-                shared.push(Some(first));
-                list.clear();
-            } else {
-                shared.push(None);
-                list.resize(lanes + LANES, F::one());
-            }
-            constants.push(list);
-        }
-        let bounds = Found::bounds(&patterns, lanes);
-        let operands: Vec<Pattern> = patterns.iter().map(|p| p.pattern(&bounds)).collect();
-        let mut slots = Vec::with_capacity((bounds.len() - 1) * n);
-        for &from in &bounds[..bounds.len() - 1] {
-            slots.extend(patterns.iter().map(|p| p.slot(from)));
-        }
-        let uniform: Vec<bool> = operands.iter().map(|p| *p == Pattern::Uniform).collect();
-        let roots: Vec<u32> = if into == NONE { draft.roots.clone() } else { vec![into] };
-        let valued = !shape.roots.is_empty();
-        let key = draft.key.clone();
-        let level = draft.level;
-        let first_root = draft.roots[0];
-        let reverse = valued && wanted.iter().any(|&wanted| wanted);
-        // One pass where the cotangent is known beforehand and the same for all lanes.
-        let known = if reverse { self.known[roots[0] as usize] } else { None };
-        let known =
-            known.filter(|&d| roots.iter().all(|&root| self.known[root as usize].is_some_and(|e| bits(e) == bits(d))));
-        let passes: &[Pass] = match (reverse, known) {
-            (false, _) => &[Pass::Forward],
-            (true, Some(_)) => &[Pass::Both],
-            (true, None) => &[Pass::Forward, Pass::Reverse],
-        };
-        let compared = roots.iter().any(|&root| root != NONE && self.compared[root as usize]);
-        let mut codes = [None; 2];
-        for (place, &pass) in passes.iter().enumerate() {
-            let mut full: Vec<u64> = vec![
-                pass as u64,
-                u64::from(into != NONE) | u64::from(compared) << 1,
-                lanes.next_multiple_of(LANES).min(4096 / size_of::<F>()) as u64,
-            ];
-            full.extend(number_or_none(known));
-            full.extend(uniform.iter().zip(&wanted).map(|(&u, &w)| u64::from(u) | u64::from(w) << 1));
-            full.extend(shared.iter().flat_map(|&c| number_or_none(c)));
-            full.extend(key.iter().map(|&word| u64::from(word)));
-            let code = if let Some(&code) = self.cache.get(&full) {
-                code
-            } else {
-                let facts = Facts {
-                    uniform: &uniform,
-                    wanted: &wanted,
-                    constants: &shared,
-                    cotangents: &vec![known; shape.roots.len()],
-                    uniform_cotangents: into != NONE,
-                    compared,
-                };
-                let mut body = Body::new(&mut self.plan.ops, &shape, &facts, pass);
-                body.contract();
-                body.contract_chains();
-                self.plan.codes.push(Code::new(&body, &uniform, into != NONE, lanes));
-                self.cache.insert(full, self.plan.codes.len() - 1);
-                self.plan.codes.len() - 1
-            };
-            codes[place] = Some(code);
-        }
-        let slot = |i: u32| self.slot[i as usize] as usize;
-        // A group without slots of its own stands behind all others.
-        let first = if into == NONE && first_root != NONE { slot(first_root) } else { self.plan.slots };
-        let into = (into != NONE).then(|| slot(into));
-        Group { lanes, first, stride: 0, into, operands, constants, bounds, slots, codes, level }
+        let lanes = lanes_of::<F>() as u32;
+        *next = (*next + lanes).next_multiple_of(lanes);
     }
 
-    /// The operations of groups with few lanes.
-    fn list(&mut self, groups: &[usize], next: &mut u32) -> Scalars<F> {
-        let graph = self.graph;
-        let mut shape = Shape::default();
-        let mut place: HashMap<u32, Ref> = HashMap::new();
-        let (mut operands, mut constants, mut roots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut locals = Vec::new();
-        for &k in groups {
-            let group = &self.cones.groups[k];
-            let (n, m) = (group.shape.operands, group.shape.constants);
-            for (lane, &root) in group.roots.iter().enumerate() {
-                locals.clear();
-                let refer = |r: Ref,
-                             locals: &[u32],
-                             place: &mut HashMap<u32, Ref>,
-                             operands: &mut Vec<u32>,
-                             constants: &mut Vec<Option<F>>| match r {
-                    Ref::Local(i) => Ref::Local(locals[i as usize]),
-                    Ref::Operand(k) => {
-                        let a = group.operands[lane * n + k as usize];
-                        *place.entry(a).or_insert_with(|| {
-                            operands.push(a);
-                            Ref::Operand(operands.len() as u32 - 1)
-                        })
-                    }
-                    Ref::Constant(k) => {
-                        constants.push(graph.constant(group.constants[lane * m + k as usize]));
-                        Ref::Constant(constants.len() as u32 - 1)
-                    }
-                };
-                for (i, &(op, _, len)) in group.shape.nodes.iter().enumerate() {
-                    let first = shape.refs.len() as u32;
-                    for &r in group.shape.refs(i) {
-                        let r = refer(r, &locals, &mut place, &mut operands, &mut constants);
-                        shape.refs.push(r);
-                    }
-                    locals.push(shape.nodes.len() as u32);
-                    shape.nodes.push((op, first, len));
+    /// Groups that bring the operands of a loop together which all turns share and which are no neighbours. Their roots
+    /// are numbers behind the nodes of the graph.
+    fn gathered(&mut self, period: Period, body: &[Draft]) -> Vec<usize> {
+        let mut new: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut gathered = Vec::new();
+        for draft in body {
+            let Draft::Group(k) = *draft else { continue };
+            let of = |turn: usize| k + turn * period.groups;
+            for i in 0..self.cones.groups[k].shape.operands {
+                let nodes = |groups: &[cones::Group], turn: usize| groups[of(turn)].operand(i).collect::<Vec<u32>>();
+                let last = nodes(&self.cones.groups, period.turns - 1);
+                if last != nodes(&self.cones.groups, period.turns - 2) {
+                    continue;
                 }
-                for &(test, pair, outcome) in &group.shape.guards {
-                    let pair = pair.map(|r| refer(r, &locals, &mut place, &mut operands, &mut constants));
-                    shape.guards.push((test, pair, outcome));
+                let found = Found::new(&last.iter().map(|&a| self.slot[a as usize]).collect::<Vec<_>>());
+                let bounds = Found::bounds(std::slice::from_ref(&found), last.len());
+                if matches!(found.pattern(&bounds), Pattern::Uniform | Pattern::Run) {
+                    continue;
                 }
-                if root != NONE {
-                    let last = Ref::Local(shape.nodes.len() as u32 - 1);
-                    place.insert(root, last);
-                    shape.roots.push(last);
-                    roots.push(root);
+                let first = *new.entry(last.clone()).or_insert_with(|| {
+                    let first = self.slot.len() as u32;
+                    for &a in &last {
+                        self.slot.push(NONE);
+                        self.known.push(None);
+                        self.active.push(self.active[a as usize]);
+                        self.compared.push(self.compared[a as usize]);
+                    }
+                    gathered.push(self.cones.groups.len());
+                    let level = self.cones.groups[k].level;
+                    self.cones.groups.push(cones::Group::copies(level, first, &last));
+                    first
+                });
+                for turn in 0..period.turns {
+                    let group = &mut self.cones.groups[of(turn)];
+                    if group.operand(i).eq(last.iter().copied()) {
+                        let n = group.shape.operands;
+                        let operands = group.operands.iter_mut().skip(i).step_by(n);
+                        operands.zip(first..).for_each(|(to, a)| *to = a);
+                    }
                 }
             }
         }
-        (shape.operands, shape.constants) = (operands.len(), constants.len());
-        // Others may need any root.
-        let cotangents = vec![None; roots.len()];
-        self.compile_list(&shape, &constants, &operands, &roots, &cotangents, next)
+        gathered
     }
-
-    /// The operations of a function that is one list. The graph is taken as a whole, as for [`Batch`](super::batch::Batch),
-    /// so that both compute the same bits.
-    fn whole(&mut self, next: &mut u32) -> Scalars<F> {
-        let (shape, constants) = Shape::whole(self.graph);
-        let inputs: Vec<u32> = (0..self.graph.inputs as u32).collect();
-        self.compile_list(&shape, &constants, &inputs, &self.graph.outputs.clone(), &[Some(F::one())], next)
-    }
-
-    fn compile_list(
-        &mut self,
-        shape: &Shape,
-        constants: &[Option<F>],
-        operands: &[u32],
-        roots: &[u32],
-        cotangents: &[Option<F>],
-        next: &mut u32,
-    ) -> Scalars<F> {
-        let reverse = self.plan.active > 0;
-        let alone = cotangents.len() == 1 && cotangents[0].is_some();
-        let is_data = |&a: &u32| reverse && self.graph.is_leaf(a) && !self.active[a as usize];
-        let facts = Facts {
-            // As for lanes that are points, so that the same products are fused with additions.
-            uniform: &operands.iter().map(is_data).collect::<Vec<_>>(),
-            wanted: &operands.iter().map(|&a| reverse && self.active[a as usize]).collect::<Vec<_>>(),
-            constants,
-            cotangents,
-            uniform_cotangents: false,
-            compared: roots.iter().any(|&root| self.compared[root as usize]) && !alone,
-        };
-        let pass = if reverse { Pass::Both } else { Pass::Forward };
-        let mut body = Body::new(&mut self.plan.ops, shape, &facts, pass);
-        body.contract();
-        let slots = |list: &[u32]| list.iter().map(|&a| self.slot[a as usize]).collect::<Vec<u32>>();
-        let mut places = Places {
-            operands: &slots(operands),
-            roots: &slots(roots),
-            adjoints: self.plan.slots as u32,
-            next: *next,
-            alone,
-        };
-        let list = Scalars::new(&body, &mut places);
-        *next = places.next;
-        list
-    }
-}
-
-/// Words for a key.
-fn number_or_none<F: BaseFloat>(x: Option<F>) -> [u64; 2] {
-    [u64::from(x.is_some()), x.map_or(0, bits)]
 }
 
 /// An item of a plan before its code exists.
 enum Draft {
     Group(usize),
     List(Vec<usize>),
+    /// Turns, and the items of the first one.
+    Loop(Period, Vec<Draft>),
+}
+
+impl Draft {
+    /// The groups of an item that is no loop.
+    fn groups(&self) -> &[usize] {
+        match self {
+            Draft::Group(k) => std::slice::from_ref(k),
+            Draft::List(list) => list,
+            Draft::Loop(..) => unreachable!("loops do not nest"),
+        }
+    }
 }

@@ -31,14 +31,18 @@ impl<F: BaseFloat> Runner<F> {
     /// Runs the plan. Where a comparison comes out otherwise or a number is not finite, the graph is replayed: it decides
     /// by the roundings of the recording, and has the conventions of the tape, such as that a zero cotangent stays zero
     /// beside an infinite partial. An error is the number of the guard that fails there.
+    #[inline]
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> Result<(), usize> {
         self.was_replay = self.exact || !self.plan.run(inputs);
-        if self.was_replay {
-            self.replay.forward(&self.graph, inputs)?;
-            if self.active > 0 {
-                self.replayed.resize(self.active, F::zero());
-                self.replay.reverse(&self.graph, &mut self.replayed);
-            }
+        if self.was_replay { self.replay(inputs) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn replay(&mut self, inputs: &[&[F]]) -> Result<(), usize> {
+        self.replay.forward(&self.graph, inputs)?;
+        if self.active > 0 {
+            self.replayed.resize(self.active, F::zero());
+            self.replay.reverse(&self.graph, &mut self.replayed);
         }
         Ok(())
     }

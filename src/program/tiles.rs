@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd};
 
 use super::body::Signs;
-use super::code::{ABSENT, At, Code, Factor, Inst, Kind, LANES, Slice};
+use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of};
 use super::graph::NONE;
 use super::kernels::{self, Src};
 use super::memory::Memory;
@@ -22,7 +22,8 @@ pub(super) enum Pattern {
     Pieces(Vec<(u32, u32)>),
     /// Slots at equal distances: the first one and the distance.
     Stride(u32, u32),
-    Gather(Vec<u32>),
+    /// Slots without order, and the number of them for each turn of a loop, if they differ from turn to turn.
+    Gather(Vec<u32>, u32),
 }
 
 /// A group as it is run.
@@ -45,6 +46,37 @@ pub(super) struct Group<F> {
     /// The codes of the first pass and of the reverse pass, where there are two.
     pub(super) codes: [Option<usize>; 2],
     pub(super) level: u32,
+    pub(super) per_turn: PerTurn,
+}
+
+/// The distances by which the places of a group move from turn to turn of a loop.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerTurn {
+    pub(super) first: usize,
+    pub(super) into: usize,
+    pub(super) constants: usize,
+    /// Modulo 2³².
+    pub(super) operands: Vec<u32>,
+}
+
+impl<F> Group<F> {
+    /// The slots of all operands in a turn.
+    #[inline(always)]
+    fn moved_all<'a>(&self, slots: &'a [u32], turn: usize, moved: &'a mut Vec<u32>) -> &'a [u32] {
+        if turn == 0 {
+            return slots;
+        }
+        moved.clear();
+        let distances = self.per_turn.operands.iter().map(|&distance| distance.wrapping_mul(turn as u32));
+        moved.extend(slots.iter().zip(distances).map(|(slot, distance)| slot.wrapping_add(distance)));
+        moved
+    }
+
+    /// The distance by which the slots of an operand have moved.
+    #[inline(always)]
+    fn moved(&self, operand: usize, turn: usize) -> u32 {
+        if turn == 0 { 0 } else { self.per_turn.operands[operand].wrapping_mul(turn as u32) }
+    }
 }
 
 /// The memory of tiles.
@@ -54,6 +86,8 @@ pub(super) struct Scratch<F> {
     loads: Memory<F>,
     uniforms: Vec<F>,
     starts: Vec<u32>,
+    /// The slots of a turn's operands.
+    moved: Vec<u32>,
     sums: Vec<[F; 2]>,
     /// For each lane of the tile, true if a comparison came out otherwise.
     pub(super) failed: Vec<bool>,
@@ -85,6 +119,8 @@ const BLOCK: usize = 64;
 pub(super) struct Slots<'a, F> {
     pub(super) values: &'a mut [F],
     pub(super) adjoints: &'a mut [F],
+    /// The turn of a loop.
+    pub(super) turn: usize,
 }
 
 /// Runs a pass over a group. Returns false if a comparison came out otherwise.
@@ -98,9 +134,12 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     memory: Slots<'_, F>,
     scratch: &mut Scratch<F>,
 ) -> bool {
-    let (below, own) = memory.values.split_at_mut(group.first);
-    let (adjoints, cotangents) = memory.adjoints.split_at_mut(group.first);
-    let Scratch { rows, loads, uniforms, starts, sums, failed } = scratch;
+    let turn = memory.turn;
+    let first = group.first + turn * group.per_turn.first;
+    let into = group.into.map(|into| into.wrapping_add(turn.wrapping_mul(group.per_turn.into)));
+    let (below, own) = memory.values.split_at_mut(first);
+    let (adjoints, cotangents) = memory.adjoints.split_at_mut(first);
+    let Scratch { rows, loads, uniforms, starts, moved, sums, failed } = scratch;
     let width = code.width;
     let rows = &mut rows[..code.rows * width];
     let loads = &mut loads[..code.slices.len() * width];
@@ -108,7 +147,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     let sums = &mut sums[..code.reductions.len()];
     let uniforms = &mut uniforms[..code.uniforms];
     uniforms[..code.numbers.len()].copy_from_slice(&code.numbers);
-    if let (Some(place), Some(into)) = (code.uniform_cotangent, group.into) {
+    if let (Some(place), Some(into)) = (code.uniform_cotangent, into) {
         uniforms[place as usize] = adjoints[into];
     }
     let n_operands = group.operands.len();
@@ -116,7 +155,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
     let mut total = F::zero();
     for (segment, bounds) in group.bounds.windows(2).enumerate() {
         let (from, end) = (bounds[0] as usize, bounds[1] as usize);
-        let slots = &group.slots[segment * n_operands..][..n_operands];
+        let slots = group.moved_all(&group.slots[segment * n_operands..][..n_operands], turn, moved);
         for &(k, place) in &code.uniform_operands {
             uniforms[place as usize] = below[slots[k as usize] as usize];
         }
@@ -128,17 +167,19 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
         let (mut lane, mut tiles) = (from, 0);
         while lane < end {
             let n = width.min(end - lane);
-            let padded = n.next_multiple_of(LANES);
+            let padded = n.next_multiple_of(lanes_of::<F>());
             for (i, slice) in code.slices.iter().enumerate() {
                 starts[i] = match *slice {
                     Slice::Operand(k) => match &group.operands[k as usize] {
                         Pattern::Uniform | Pattern::Run => slots[k as usize] + (lane - from) as u32,
                         other => {
-                            load(other, &mut loads[i * width..][..n], below, lane);
+                            let moved = group.moved(k as usize, turn);
+                            load(other, &mut loads[i * width..][..n], below, lane, turn, moved);
                             LOADED
                         }
                     },
-                    Slice::Constant(_) | Slice::Cotangent => lane as u32,
+                    Slice::Constant(_) => (lane + turn * group.per_turn.constants) as u32,
+                    Slice::Cotangent => lane as u32,
                 };
             }
             let tile = Tile {
@@ -154,6 +195,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
                 cotangents,
                 lane,
                 first: lane - from,
+                turn,
                 n,
                 padded,
                 width,
@@ -186,7 +228,7 @@ pub(super) fn run<S: Simd, F: BaseFloat>(
             }
         }
     }
-    if let (Some(into), true) = (group.into, code.reductions.iter().any(|r| r.operand == NONE)) {
+    if let (Some(into), true) = (into, code.reductions.iter().any(|r| r.operand == NONE)) {
         below[into] += total;
     }
     good
@@ -212,9 +254,9 @@ fn uniform<F: BaseFloat>(arch: Arch, op: super::ops::OpId, x: [F; 3], ops: &Ops<
     }
 }
 
-/// Copies the numbers of the lanes from `lane` on.
+/// Copies the numbers of the lanes from `lane` on, whose slots have moved by a distance.
 #[inline(always)]
-fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize) {
+fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize, turn: usize, moved: u32) {
     let n = to.len();
     match pattern {
         Pattern::Pieces(pieces) => {
@@ -224,18 +266,19 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize)
                 n,
                 #[inline(always)]
                 |i, slot, len| to[i..i + len].copy_from_slice(&below[slot..slot + len]),
+                moved,
             );
         }
         Pattern::Stride(first, step) => {
-            let (first, step) = (*first as usize, *step as usize);
+            let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
             let from = &below[first + lane * step..];
             for (to, from) in to.iter_mut().zip(from.chunks(step)) {
                 *to = from[0];
             }
         }
-        Pattern::Gather(slots) => {
-            for (to, &slot) in to.iter_mut().zip(&slots[lane..]) {
-                *to = below[slot as usize];
+        Pattern::Gather(slots, per_turn) => {
+            for (to, &slot) in to.iter_mut().zip(&slots[lane + turn * *per_turn as usize..]) {
+                *to = below[slot.wrapping_add(moved) as usize];
             }
         }
         Pattern::Uniform | Pattern::Run => unreachable!("read in place"),
@@ -244,13 +287,13 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize)
 
 /// Calls `f(i, slot, len)` for the runs that lanes `lane..lane + n` consist of; i counts from `lane`.
 #[inline(always)]
-fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMut(usize, usize, usize)) {
+fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMut(usize, usize, usize), moved: u32) {
     let mut piece = pieces.partition_point(|&(first, _)| first as usize <= lane) - 1;
     let mut i = 0;
     while i < n {
         let (first, slot) = pieces[piece];
         let stop = pieces.get(piece + 1).map_or(n, |next| (next.0 as usize - lane).min(n));
-        f(i, slot as usize + lane + i - first as usize, stop - i);
+        f(i, slot.wrapping_add(moved) as usize + lane + i - first as usize, stop - i);
         i = stop;
         piece += 1;
     }
@@ -271,6 +314,7 @@ struct Tile<'a, F> {
     /// The first lane, within the group and within the segment.
     lane: usize,
     first: usize,
+    turn: usize,
     n: usize,
     padded: usize,
     width: usize,
@@ -356,10 +400,25 @@ impl<F: BaseFloat> Tile<'_, F> {
             _ => unreachable!("results go to rows and roots"),
         };
         let out = &mut out[..self.padded];
-        // A closure would not be inlined, and so be compiled without the machine's vectors.
+        // The operands that an instruction has are looked up in its arm. A closure without this attribute would not be
+        // inlined, and so be compiled without the machine's vectors.
+        macro_rules! lanes {
+            ($loop:ident, $x:expr, $f:expr) => {
+                kernels::$loop(
+                    simd,
+                    out,
+                    $x,
+                    #[inline(always)]
+                    $f,
+                )
+            };
+        }
         macro_rules! x {
             ($k:literal) => {
                 self.src(inst.x[$k], &rest)
+            };
+            () => {
+                [x!(0), x!(1), x!(2)]
             };
         }
         match inst.kind {
@@ -367,9 +426,20 @@ impl<F: BaseFloat> Tile<'_, F> {
                 Src::One(x) => out.fill(x),
                 Src::Lanes(x) => out.copy_from_slice(x),
             },
-            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, [x!(0), x!(1), x!(2)]),
+            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, x!()),
             Kind::Dot(k) => self.dot(simd, k, out, &rest),
-            kind => arithmetic(simd, kind, out, [x!(0), x!(1), x!(2)]),
+            Kind::Neg => lanes!(map, x!(0), |a| F::negative(simd, a)),
+            Kind::Square => lanes!(map, x!(0), |a| F::times(simd, a, a)),
+            Kind::Add => lanes!(zip, [x!(0), x!(1)], |a, b| F::plus(simd, a, b)),
+            Kind::Sub => lanes!(zip, [x!(0), x!(1)], |a, b| F::minus(simd, a, b)),
+            Kind::Mul => lanes!(zip, [x!(0), x!(1)], |a, b| F::times(simd, a, b)),
+            Kind::Div => lanes!(zip, [x!(0), x!(1)], |a, b| F::over(simd, a, b)),
+            Kind::Fused(Signs::Plus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, c)),
+            Kind::Fused(Signs::Minus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c))),
+            Kind::Fused(Signs::Reverse) => {
+                lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
+            }
+            _ => unreachable!("an effect"),
         }
         true
     }
@@ -465,6 +535,7 @@ impl<F: BaseFloat> Tile<'_, F> {
                 let a = self.src(inst.x[0], rows);
                 let b = if inst.x[1] == ABSENT { None } else { Some(&self.lanes(inst.x[1], rows)[..n]) };
                 let pattern = &self.group.operands[k as usize];
+                let moved = self.group.moved(k as usize, self.turn);
                 match pattern {
                     Pattern::Uniform | Pattern::Run => {
                         put(simd, &mut adjoints[self.slots[k as usize] as usize + self.first..][..n], a, b, 0);
@@ -475,17 +546,19 @@ impl<F: BaseFloat> Tile<'_, F> {
                         n,
                         #[inline(always)]
                         |i, slot, len| put(simd, &mut adjoints[slot..slot + len], a, b, i),
+                        moved,
                     ),
                     Pattern::Stride(first, step) => {
-                        let (first, step) = (*first as usize, *step as usize);
+                        let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
                         let to = &mut adjoints[first + self.lane * step..];
                         for (i, to) in to.chunks_mut(step).take(n).enumerate() {
                             to[0] += product(a, b, i);
                         }
                     }
-                    Pattern::Gather(slots) => {
-                        for (i, &slot) in slots[self.lane..][..n].iter().enumerate() {
-                            adjoints[slot as usize] += product(a, b, i);
+                    Pattern::Gather(slots, per_turn) => {
+                        let slots = &slots[self.lane + self.turn * *per_turn as usize..];
+                        for (i, &slot) in slots[..n].iter().enumerate() {
+                            adjoints[slot.wrapping_add(moved) as usize] += product(a, b, i);
                         }
                     }
                 }
@@ -497,83 +570,6 @@ impl<F: BaseFloat> Tile<'_, F> {
             _ => unreachable!("no effect"),
         }
         true
-    }
-}
-
-/// An instruction of arithmetic.
-#[inline(always)]
-fn arithmetic<S: Simd, F: BaseFloat>(simd: S, kind: Kind, out: &mut [F], [x, y, z]: [Src<'_, F>; 3]) {
-    match kind {
-        Kind::Neg => kernels::map(
-            simd,
-            out,
-            x,
-            #[inline(always)]
-            |a| F::negative(simd, a),
-        ),
-        Kind::Square => kernels::map(
-            simd,
-            out,
-            x,
-            #[inline(always)]
-            |a| F::times(simd, a, a),
-        ),
-        Kind::Add => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::plus(simd, a, b),
-        ),
-        Kind::Sub => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::minus(simd, a, b),
-        ),
-        Kind::Mul => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::times(simd, a, b),
-        ),
-        Kind::Div => kernels::zip(
-            simd,
-            out,
-            [x, y],
-            #[inline(always)]
-            |a, b| F::over(simd, a, b),
-        ),
-        Kind::Fused(Signs::Plus) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, a, b, c),
-            );
-        }
-        Kind::Fused(Signs::Minus) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)),
-            );
-        }
-        Kind::Fused(Signs::Reverse) => {
-            kernels::zip3(
-                simd,
-                out,
-                [x, y, z],
-                #[inline(always)]
-                |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c),
-            );
-        }
-        _ => unreachable!("no arithmetic"),
     }
 }
 

@@ -12,6 +12,7 @@ mod products;
 mod programs;
 mod recorded_argmin;
 mod recorded_once;
+mod recurrences;
 mod strategies;
 
 #[path = "../all/support"]

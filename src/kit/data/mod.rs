@@ -21,7 +21,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `batches.rs` | [`Batches`], [`train_test_split`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
+//! | `batches.rs` | [`Batches`], [`part`], [`train_test_split`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
 //! | `rows.rs` | [`select`]: the rows of a batch from several arrays at once |
 //! | `scale.rs` | [`Scaling`] of columns, [`one_hot`] labels |
 //! | `csv.rs` | with the feature `io`: `Csv`, a reader of tables from text and files, plain or gzipped |
@@ -55,7 +55,7 @@ mod csv;
 mod rows;
 mod scale;
 
-pub use batches::{Batches, gather, gather_rows, train_test_split};
+pub use batches::{Batches, Epoch, gather, gather_rows, part, train_test_split};
 #[cfg(feature = "io")]
 pub use csv::{Column, Csv, Table, TableError};
 pub use rows::{Examples, select};

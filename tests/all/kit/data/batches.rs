@@ -48,6 +48,40 @@ fn the_last_batch_is_left_out() {
     assert!(text.contains("3 examples do not fill one batch of 4"), "{text}");
 }
 
+/// The parts of all ranks together are the batches of one process, also when the last ones are smaller or empty.
+#[test]
+fn shards_are_parts_of_every_batch() {
+    for (len, size) in [(103, 10), (40, 10), (7, 7), (5, 9), (1, 4), (0, 4)] {
+        for ranks in 1..=size.min(5) {
+            let mut whole = Batches::new(len, size, 3);
+            let mut shards: Vec<_> = (0..ranks).map(|rank| whole.clone().shard(rank, ranks)).collect();
+            for _ in 0..2 {
+                let expected: Vec<_> = whole.shuffle().collect();
+                let parts: Vec<Vec<_>> = shards.iter_mut().map(|shard| shard.shuffle().collect()).collect();
+                for (rank, part) in parts.iter().enumerate() {
+                    assert_eq!(part.len(), expected.len(), "{len} {size} {rank}");
+                }
+                for (i, batch) in expected.iter().enumerate() {
+                    let sizes: Vec<usize> = parts.iter().map(|part| part[i].len()).collect();
+                    assert_eq!(&parts.iter().flat_map(|part| part[i]).copied().collect::<Vec<_>>(), batch);
+                    assert!(sizes.iter().all(|&n| n == batch.len() / ranks || n == batch.len().div_ceil(ranks)));
+                    assert!(sizes.is_sorted_by(|a, b| a >= b));
+                }
+            }
+            assert!(shards.iter().all(|shard| shard.len() == whole.len() && shard.is_empty() == whole.is_empty()));
+        }
+    }
+    // Options of a whole batch, in either order, and the other methods of the iterator.
+    let mut shard = Batches::new(11, 4, 0).shard(1, 3).drop_last(true);
+    assert_eq!((shard.len(), shard.iter().len()), (2, 2));
+    assert_eq!(shard.iter().collect::<Vec<_>>(), [[2], [6]]);
+    assert_eq!(shard.iter().rev().collect::<Vec<_>>(), [[6], [2]]);
+    assert_eq!((shard.iter().nth(1), shard.iter().nth(2)), (Some(&[6][..]), None));
+    assert!(shard.clone().shuffle().eq(shard.shuffle()));
+    let whole = shard.shard(0, 1);
+    assert_eq!(whole.iter().map(<[usize]>::len).collect::<Vec<_>>(), [4, 4]);
+}
+
 #[test]
 fn the_seed_decides() {
     let order = |seed| Batches::new(50, 7, seed).shuffle().flatten().copied().collect::<Vec<_>>();
@@ -105,6 +139,14 @@ fn rows_are_gathered_from_any_layout() {
 fn bad_numbers_are_named() {
     let text = message_of(|| Batches::new(9, 0, 0));
     assert!(text.contains("size of at least 1"), "{text}");
+    let text = message_of(|| Batches::new(9, 3, 0).shard(2, 2));
+    assert!(text.contains("no rank 2 among 2"), "{text}");
+    let text = message_of(|| Batches::new(9, 3, 0).shard(0, 0));
+    assert!(text.contains("no rank 0 among 0"), "{text}");
+    let text = message_of(|| Batches::new(9, 3, 0).shard(0, 4));
+    assert!(text.contains("batches of 3 examples leave some of 4 ranks without any"), "{text}");
+    let text = message_of(|| data::part(9, 2, 2));
+    assert!(text.contains("no part 2 among 2"), "{text}");
     let text = message_of(|| data::train_test_split(9, 10, 0));
     assert!(text.contains("10 test examples were asked for, there are 9"), "{text}");
     let text = message_of(|| {
