@@ -37,7 +37,7 @@ pub trait StaticScalar: Scalar {
 
 /// A scope: its generation, and its tape as a pointer that [`with_scope`] keeps valid.
 ///
-/// A pointer, because a thread-local value with a destructor is reached by a call that is not inlined: see M32 in
+/// A pointer, because a thread-local value with a destructor is reached by a call that is not inlined: see M33 in
 /// docs/MEASUREMENTS.md.
 #[allow(unreachable_pub)] // named by a method of the public `StaticScalar`
 pub struct Innermost<F: Scalar> {
@@ -89,7 +89,7 @@ impl<F: Scalar> Innermost<F> {
 
     /// The tape of the scope, if there is one.
     ///
-    /// Not by a closure, which the compiler may call instead of inlining: see M32 in docs/MEASUREMENTS.md.
+    /// Not by a closure, which the compiler may call instead of inlining: see M33 in docs/MEASUREMENTS.md.
     #[inline(always)]
     pub(crate) fn tape(&self) -> Option<&Tape<F>> {
         // SAFETY: a pointer that is not null was stored by a frame of `with_scope` that is still on the stack of this
