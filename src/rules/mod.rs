@@ -87,7 +87,7 @@ pub struct UnaryRow {
     pub on_static: fn(StaticVar) -> StaticVar,
     /// The function on static handles of dual numbers in single precision.
     #[doc(hidden)]
-    pub on_static_dual_f32: fn(StaticVar<Dual<f32>>) -> StaticVar<Dual<f32>>,
+    pub on_static_dual_f32: fn(StaticOfDual) -> StaticOfDual,
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
@@ -144,7 +144,7 @@ pub struct BinaryRow {
     pub on_static: fn(StaticVar, StaticVar) -> StaticVar,
     /// The function on static handles of dual numbers in single precision.
     #[doc(hidden)]
-    pub on_static_dual_f32: fn(StaticVar<Dual<f32>>, StaticVar<Dual<f32>>) -> StaticVar<Dual<f32>>,
+    pub on_static_dual_f32: fn(StaticOfDual, StaticOfDual) -> StaticOfDual,
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
@@ -171,6 +171,10 @@ pub struct BinaryRow {
 /// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
 #[doc(hidden)]
 pub type VarOfDual<'t, F = f64> = Var<'t, Dual<F>>;
+
+/// A static handle of dual numbers. Exists for the tests that run every row on this type.
+#[doc(hidden)]
+pub type StaticOfDual = StaticVar<Dual<f32>>;
 
 /// A tensor with one axis. Exists for the tests that run every row on this type.
 #[doc(hidden)]

@@ -425,6 +425,7 @@ where
     }
 }
 
+#[allow(clippy::missing_fields_in_debug)] // as `Var`, whose `node` tells a user nothing
 impl<F: StaticScalar> fmt::Debug for StaticVar<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.is_of(&thread::innermost()) {

@@ -39,20 +39,13 @@ pub trait StaticScalar: Scalar {
 ///
 /// A pointer, because a thread-local value with a destructor is reached by a call that is not inlined: see M33 in
 /// docs/MEASUREMENTS.md.
+#[derive(Clone, Copy)]
 #[allow(unreachable_pub)] // named by a method of the public `StaticScalar`
 pub struct Innermost<F: Scalar> {
     generation: u64,
     /// Null if there is no scope.
     tape: *const Tape<F>,
 }
-
-impl<F: Scalar> Clone for Innermost<F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: Scalar> Copy for Innermost<F> {}
 
 macro_rules! static_scalars {
     ($($F:ty),+) => { $(

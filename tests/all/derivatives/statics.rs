@@ -3,7 +3,7 @@
 use ndarray::{Array2, array};
 use wengert::{StaticVar, statics};
 
-use crate::support::panics::assert_panics_here;
+use crate::support::here::assert_panics_here;
 
 /// A function of numbers that are `'static`, as other crates write it.
 fn product<T: num_traits::Num + Copy + 'static>(x: &[T]) -> T {

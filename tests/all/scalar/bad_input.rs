@@ -8,7 +8,8 @@ use ndarray::{Array2, arr1, arr2};
 use wengert::{Diag, Uplo};
 use wengert::{Dual, Tape, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 
-use crate::support::panics::{assert_panics_here, message_of, panic_of};
+use crate::support::here::assert_panics_here;
+use crate::support::panics::{message_of, panic_of};
 
 #[test]
 fn operands_of_two_tapes() {

@@ -10,7 +10,8 @@ use wengert::rules::{BINARY, UNARY};
 use wengert::{Dual, Real, StaticVar, Tape, Var, grad, hvp, statics, value_and_grad};
 
 use crate::support::functions::{mixed, rosenbrock};
-use crate::support::panics::{assert_panics_here, message_of};
+use crate::support::here::assert_panics_here;
+use crate::support::panics::message_of;
 
 /// A handle whose scope has ended.
 fn stale() -> StaticVar {
