@@ -9,7 +9,7 @@
 //! cargo run --release --example reach --features nalgebra
 //! ```
 
-use nalgebra::{Isometry3, Matrix3xX, Point3, RealField, Translation3, UnitQuaternion, Vector3, convert};
+use nalgebra::{Isometry3, Matrix3, Matrix3xX, Point3, RealField, Translation3, UnitQuaternion, Vector3, convert};
 use wengert::statics;
 
 /// For each joint its axis, and the link from it to the next one in meters.
@@ -45,7 +45,7 @@ fn main() {
         }
         let jacobian = statics::jacobian(|q| hand(q).coords.data.0[0], &angles);
         let j = Matrix3xX::from_row_iterator(angles.len(), jacobian);
-        let damped = &j * j.transpose() + nalgebra::Matrix3::identity() * (0.01 * error.norm_squared());
+        let damped: Matrix3<f64> = &j * j.transpose() + Matrix3::identity() * (0.01 * error.norm_squared());
         let step = j.transpose() * damped.cholesky().expect("a damped matrix is positive definite").solve(&error);
         for (angle, step) in angles.iter_mut().zip(&step) {
             *angle += step;

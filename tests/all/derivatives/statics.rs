@@ -14,11 +14,11 @@ fn product<T: num_traits::Num + Copy + 'static>(x: &[T]) -> T {
 fn gradients_at_slices_arrays_and_vectors() {
     let want = vec![12.0, 8.0, 6.0];
     let x = vec![2.0, 3.0, 4.0];
-    assert_eq!(statics::grad(|x| product(x), &x), want);
-    assert_eq!(statics::grad(|x| product(x), &x[..]), want);
-    assert_eq!(statics::grad(|x| product(x), &[2.0, 3.0, 4.0]), want);
+    assert_eq!(statics::grad(product, &x), want);
+    assert_eq!(statics::grad(product, &x[..]), want);
+    assert_eq!(statics::grad(product, &[2.0, 3.0, 4.0]), want);
     assert_eq!(statics::value_and_grad(|x| product(&x), [2.0, 3.0, 4.0]), (24.0, [12.0, 8.0, 6.0]));
-    assert_eq!(statics::value_and_grad(|x| product(x), &[2_f32, 3.0]), (6.0, vec![3.0, 2.0]));
+    assert_eq!(statics::value_and_grad(product, &[2_f32, 3.0]), (6.0, vec![3.0, 2.0]));
 }
 
 #[test]

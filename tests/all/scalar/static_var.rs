@@ -100,15 +100,15 @@ fn functions_of_many_operands_give_the_numbers_of_vars() {
     }
     let x = [1.5, -0.25, 3.0, 0.5, 2.0, -1.0, 0.125, 4.0, 1.0];
     let (y, g) = value_and_grad(|x| many(x), &x);
-    let (z, h) = statics::value_and_grad(|x| many(x), &x);
+    let (z, h) = statics::value_and_grad(many, &x);
     assert_eq!((y, g), (z, h));
     assert_eq!(many(&x.map(StaticVar::constant)).value(), y);
-    let rosenbrocks = (value_and_grad(|x| rosenbrock(x), &x), statics::value_and_grad(|x| rosenbrock(x), &x));
+    let rosenbrocks = (value_and_grad(|x| rosenbrock(x), &x), statics::value_and_grad(rosenbrock, &x));
     assert_eq!(rosenbrocks.0, rosenbrocks.1);
-    assert_eq!(hvp(|x| rosenbrock(x), &x, &x), statics::hvp(|x| rosenbrock(x), &x, &x));
-    assert_eq!(wengert::jacobian(|x| mixed(x), &x[..3]), statics::jacobian(|x| mixed(x), &x[..3]));
+    assert_eq!(hvp(|x| rosenbrock(x), &x, &x), statics::hvp(rosenbrock, &x, &x));
+    assert_eq!(wengert::jacobian(|x| mixed(x), &x[..3]), statics::jacobian(mixed, &x[..3]));
     let x = x.map(|x| x as f32);
-    assert_eq!(value_and_grad(|x| many(x), &x), statics::value_and_grad(|x| many(x), &x));
+    assert_eq!(value_and_grad(|x| many(x), &x), statics::value_and_grad(many, &x));
 }
 
 /// At the origin the norm of dual numbers is a tensor operation, whose pullback must live as long as the scope.
