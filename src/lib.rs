@@ -29,6 +29,8 @@
 //!   [`Evaluator`].
 //! - Many operands at once: [`sum`], [`dot`], [`norm`](fn@norm), [`log_sum_exp`], [`fuse`](fn@fuse).
 //! - Arrays: [`Tape::tensor`], [`Tape::constant`], [`Tensor`].
+//! - Generic code of other crates that asks for `'static` numbers, such as nalgebra's (feature `nalgebra`): [`statics`],
+//!   [`StaticVar`].
 //! - Types that a method takes: the traits in [`args`].
 //! - Derivatives of a network inside of the loss: [`Jet`].
 //! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
@@ -87,8 +89,8 @@ pub mod transform;
 pub use derivatives::implicit;
 pub use derivatives::{
     Evaluator, Pullback, SparseHessian, SparseJacobian, arrays, derivative, divergence, grad, hessian, hvp, jacobian,
-    jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian, sparse_jacobian, taylor,
-    value_and_derivative, value_and_grad, value_grad_hvp, vjp,
+    jacobian_forward, jacobian_reverse, jvp, laplacian, second_derivative, sparse_hessian, sparse_jacobian, statics,
+    taylor, value_and_derivative, value_and_grad, value_grad_hvp, vjp,
 };
 pub use gradcheck::check_gradient;
 #[cfg(feature = "linalg")]
@@ -106,11 +108,11 @@ pub use params::{Group, Param, ParamInfo, Params, ParamsGradient, ParamsOn, loss
 pub use program::{AutoProgram, PointsFailed, Program, ProgramError};
 pub use recording::record;
 pub use scalar::{
-    Gradient, Seed, SnapshotSchedule, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
+    Gradient, Seed, SnapshotSchedule, StaticVar, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials,
 };
 pub use sparse::SparseMatrix;
 pub use symbolic::symbolic;
-pub use tape::Tape;
+pub use tape::{StaticScalar, Tape};
 pub use tensor::{Activation, Conv, Jet, Pool, Tensor};
 #[cfg(feature = "linalg")]
 pub use tensor::{Diag, LinalgError, Lu, Uplo};
@@ -177,6 +179,7 @@ pub mod accuracy {}
 /// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
 /// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
 /// | [`Point`](args::Point) | an array or a slice of numbers | [`grad`], [`value_and_grad`] |
+/// | [`StaticPoint`](args::StaticPoint) | the same | functions of [`statics`] |
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
 /// | [`Inputs`](args::Inputs) | an array or a slice of numbers | [`Program::new`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
@@ -192,6 +195,7 @@ pub mod accuracy {}
 /// ```
 pub mod args {
     pub use crate::derivatives::Point;
+    pub use crate::derivatives::statics::StaticPoint;
     pub use crate::kit::data::Examples;
     pub use crate::kit::nn::{AffineInput, Indices};
     pub use crate::program::Inputs;

@@ -16,7 +16,9 @@ use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
 };
 use wengert::trace::Recorded;
-use wengert::{Activation, AutoProgram, Conv, Params, Program, Real, SnapshotSchedule, Tape, Var, fuse, init};
+use wengert::{
+    Activation, AutoProgram, Conv, Params, Program, Real, SnapshotSchedule, StaticVar, Tape, Var, fuse, init, statics,
+};
 
 /// Asserts that the work allocates nothing after eight rounds.
 #[track_caller]
@@ -38,6 +40,20 @@ fn the_counter_counts() {
     kept.reserve_exact(1000);
     drop(std::hint::black_box(kept));
     assert_eq!(allocations() - before, 2);
+}
+
+#[test]
+fn static_handles() {
+    assert_allocates_nothing(|| {
+        let gradient = statics::grad(
+            |[x, y]| {
+                let [inner] = statics::grad(|[z]| z.powi(3), [x.value()]);
+                [x, y, x * y].into_iter().sum::<StaticVar>() * inner
+            },
+            [2.0, 3.0],
+        );
+        assert_eq!(gradient, [48.0, 36.0]);
+    });
 }
 
 #[test]

@@ -101,13 +101,13 @@ macro_rules! functions {
     };
 }
 functions! {
-    seed: plain best;
-    rosenbrock: plain best;
-    mlp: plain best tensors;
-    normal: plain best;
-    matmul: plain best tensors;
-    burgers: plain best;
-    bs: plain best;
+    seed: plain statics best;
+    rosenbrock: plain statics best;
+    mlp: plain statics best tensors;
+    normal: plain statics best;
+    matmul: plain statics best tensors;
+    burgers: plain statics best;
+    bs: plain statics best;
 }
 
 type Gradient = fn(&mut rows::State, &Inputs, &mut [f64]) -> f64;

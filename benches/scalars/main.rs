@@ -1,5 +1,5 @@
-//! The seven scalar functions: primal, hand-written adjoint, our plain idiom, our best idiom, and
-//! tensors where the function is made of matrices.
+//! The seven scalar functions: primal, hand-written adjoint, our plain idiom on `Var`s and on `StaticVar`s, our best
+//! idiom, and tensors where the function is made of matrices.
 //!
 //! Gradients are checked against the hand-written adjoint before anything is timed.
 
@@ -41,6 +41,7 @@ macro_rules! functions {
         });
         bench(&name("hand-written"), &inputs, &reference, suite::$function::adjoint);
         bench(&name("plain"), &inputs, &reference, rows::plain::$function);
+        bench(&name("statics"), &inputs, &reference, rows::statics::$function);
         bench(&name("best"), &inputs, &reference, rows::best::$function);
         $(bench(&name(stringify!($tensors)), &inputs, &reference, rows::$tensors::$function);)?
     })+ };

@@ -4,7 +4,7 @@ use crate::suite::burgers::{A, B, STEPS, stencil};
 use crate::suite::{Inputs, bs as black_scholes, matmul::N, mlp as net, normal::HALF_LN_TAU};
 use std::array::from_fn;
 use std::f64::consts::FRAC_1_SQRT_2;
-use wengert::{Tape, Var};
+use wengert::{LeftOf, Real64, Tape, Var};
 
 pub type State = Tape;
 
@@ -13,70 +13,59 @@ fn read(loss: Var<'_, f64>, vars: &[Var<'_, f64>], g: &mut [f64]) -> f64 {
     loss.value()
 }
 
-/// Operators, methods and `sum` of an iterator.
-pub mod plain {
+/// The functions as they are written by who tunes nothing: operators, methods and `sum` of an iterator, on any number.
+mod idiom {
     use super::*;
 
-    pub fn seed(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let vars = tape.vars([inputs.x[0], inputs.x[1], inputs.x[2], inputs.x[3]]);
-        let ([w1, b1, w2, b2], [x, y]) = (vars, [inputs.data[0], inputs.data[1]]);
-        let loss = (w2 * (w1 * x + b1) + b2 - y).square();
-        let grad = loss.backward();
-        g.copy_from_slice(&vars.map(|v| grad[v]));
-        loss.value()
+    pub fn seed<R: Real64>(x: &[R], inputs: &Inputs) -> R {
+        let ([w1, b1, w2, b2], [x, y]) = ([x[0], x[1], x[2], x[3]], [inputs.data[0], inputs.data[1]]);
+        (w2 * (w1 * x + b1) + b2 - y).square()
     }
 
-    pub fn rosenbrock(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let x = tape.vars_from(&inputs.x);
-        let terms = x.windows(2).map(|p| 100.0 * (p[1] - p[0].square()).square() + (1.0 - p[0]).square());
-        read(terms.sum(), x, g)
+    pub fn rosenbrock<R: Real64>(x: &[R], _: &Inputs) -> R
+    where
+        f64: LeftOf<R>,
+    {
+        x.windows(2).map(|p| 100.0 * (p[1] - p[0].square()).square() + (1.0 - p[0]).square()).sum()
     }
 
-    pub fn mlp(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let x = tape.vars_from(&inputs.x);
+    pub fn mlp<R: Real64>(x: &[R], inputs: &Inputs) -> R {
         let p = net::Layers::new(x);
         let errors = net::samples(inputs).iter().map(|&[x0, x1, y]| {
             let h1 = from_fn(|i| (p.w1[i][0] * x0 + p.w1[i][1] * x1 + p.b1[i]).tanh());
             let h2 = from_fn(|i| (dot(&p.w2[i], &h1) + p.b2[i]).tanh());
             (dot(p.w3, &h2) + p.b3 - y).square()
         });
-        read(errors.sum::<Var<'_, f64>>() / net::BATCH as f64, x, g)
+        errors.sum::<R>() / net::BATCH as f64
     }
 
-    fn cdf(x: Var<'_, f64>) -> Var<'_, f64> {
-        0.5 * (x * -FRAC_1_SQRT_2).erfc()
-    }
-
-    fn dot<'t, const LEN: usize>(a: &[Var<'t, f64>; LEN], b: &[Var<'t, f64>; LEN]) -> Var<'t, f64> {
+    fn dot<R: Real64, const LEN: usize>(a: &[R; LEN], b: &[R; LEN]) -> R {
         a.iter().zip(b).map(|(&a, &b)| a * b).sum()
     }
 
-    pub fn normal(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let vars = tape.vars([inputs.x[0], inputs.x[1]]);
-        let [mu, sigma] = vars;
+    pub fn normal<R: Real64>(x: &[R], inputs: &Inputs) -> R
+    where
+        f64: LeftOf<R>,
+    {
+        let [mu, sigma] = [x[0], x[1]];
         let terms = inputs.data.iter().map(|&y| {
             let z = (y - mu) / sigma;
             -0.5 * z.square() - sigma.ln() - HALF_LN_TAU
         });
-        read(terms.sum(), &vars, g)
+        terms.sum()
     }
 
-    pub fn matmul(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let x = tape.vars_from(&inputs.x);
+    pub fn matmul<R: Real64>(x: &[R], _: &Inputs) -> R {
         let (a, b) = x.split_at(N * N);
-        let entry = |i, j| (0..N).map(|k| a[N * i + k] * b[N * k + j]).sum::<Var<'_, f64>>();
+        let entry = |i, j| (0..N).map(|k| a[N * i + k] * b[N * k + j]).sum::<R>();
         let entries = (0..N).flat_map(|i| (0..N).map(move |j| entry(i, j)));
-        read(entries.sum(), x, g)
+        entries.sum()
     }
 
-    pub fn burgers(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let x = tape.vars_from(&inputs.x);
+    pub fn burgers<R: Real64>(x: &[R], _: &Inputs) -> R
+    where
+        f64: LeftOf<R>,
+    {
         let (mut u, mut next) = (x.to_vec(), vec![]);
         for _ in 0..STEPS {
             next.clear();
@@ -86,20 +75,52 @@ pub mod plain {
             );
             std::mem::swap(&mut u, &mut next);
         }
-        read(u.iter().map(|u| u.square()).sum(), x, g)
+        u.iter().map(|u| u.square()).sum()
     }
 
-    pub fn bs(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
-        tape.clear();
-        let x = tape.vars_from(&inputs.x);
+    pub fn bs<R: Real64>(x: &[R], _: &Inputs) -> R
+    where
+        f64: LeftOf<R>,
+    {
+        fn cdf<R: Real64>(x: R) -> R
+        where
+            f64: LeftOf<R>,
+        {
+            0.5 * (x * -FRAC_1_SQRT_2).erfc()
+        }
         let prices = black_scholes::options(x).iter().map(|&[s, k, t, r, sigma]| {
             let sd = sigma * t.sqrt();
             let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / sd;
             s * cdf(d1) - k * (-r * t).exp() * cdf(d1 - sd)
         });
-        read(prices.sum(), x, g)
+        prices.sum()
     }
 }
+
+macro_rules! on_handles {
+    ($($function:ident)+) => {
+        /// The idiom on `Var`s.
+        pub mod plain {
+            use super::*;
+            $( pub fn $function(tape: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+                tape.clear();
+                let x = tape.vars_from(&inputs.x);
+                read(idiom::$function(x, inputs), x, g)
+            } )+
+        }
+
+        /// The idiom on `StaticVar`s, whose tape belongs to the thread.
+        pub mod statics {
+            use super::*;
+            $( pub fn $function(_: &mut State, inputs: &Inputs, g: &mut [f64]) -> f64 {
+                let (value, gradient) = wengert::statics::value_and_grad(|x| idiom::$function(x, inputs), &inputs.x);
+                g.copy_from_slice(&gradient);
+                value
+            } )+
+        }
+    };
+}
+on_handles! { seed rosenbrock mlp normal matmul burgers bs }
 
 /// With `fuse`, `sum` and `dot`, each of which records one node, and tensors where one formula takes
 /// many rows of numbers.

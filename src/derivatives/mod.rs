@@ -18,7 +18,8 @@
 //! Each call records the function for one evaluation. A function whose derivatives are taken many times is recorded once as a
 //! [`Program`](crate::Program), which has the same derivatives, sparse ones included, without a recording or an allocation.
 //!
-//! The same functions for arrays are in [`arrays`]. `linearization.rs` keeps a recorded function for any
+//! The same functions for arrays are in [`arrays`]; some for code that asks for `'static` numbers are in [`statics`].
+//! `linearization.rs` keeps a recorded function for any
 //! number of sweeps: `vjp`, `jacobian` and the sparse derivatives are built on it.
 
 pub mod arrays;
@@ -31,6 +32,7 @@ mod jacobian;
 pub(crate) mod linearization;
 mod point;
 mod sparse;
+pub mod statics;
 mod univariate;
 
 pub use evaluator::Evaluator;

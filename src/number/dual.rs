@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use num_traits::{Float, One, Zero};
 use pulp::Arch;
 
+#[cfg(feature = "nalgebra")]
+use super::field::{field_traits, real_field};
 use super::length::Length;
 use super::macros::{
     base_operands, float_methods, inherent_rules, number_traits, operators, own_rules_by_apply, std_rules_by_apply,
@@ -20,7 +22,8 @@ use crate::slices::GemmScalar;
 /// A number a + b₁ε₁ + b₂ε₂ + ... in which all products of the ε are zero: a primal and its N tangents.
 ///
 /// Every function of the [table](crate::rules) pushes the tangents forward, on the stack and without a tape.
-/// Comparisons look at the primal alone. `F` may be a dual number again (higher derivatives) or a [`Var`](crate::Var).
+/// Comparisons look at the primal alone. With the feature `nalgebra` a dual number is a `RealField`, so that nalgebra's
+/// matrices and what is built on them push tangents too. `F` may be a dual number again (higher derivatives) or a [`Var`](crate::Var).
 ///
 /// `B` identifies the owner of the ε. It is `()` for numbers that you make yourself; the closure of
 /// [`jvp`](crate::jvp) or [`jacobian_forward`](crate::jacobian_forward) gets a [`Brand`] of its own, so
@@ -298,6 +301,11 @@ impl<F: Real, const N: usize, B: Mark> Default for Dual<F, N, B> {
         Self::zero()
     }
 }
+
+#[cfg(feature = "nalgebra")]
+field_traits! { [F: Real, const N: usize, B: Mark] Dual<F, N, B> }
+#[cfg(feature = "nalgebra")]
+real_field! { [F: Real + Send + Sync + 'static, const N: usize] Dual<F, N> }
 
 impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
 

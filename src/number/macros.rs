@@ -70,6 +70,7 @@ macro_rules! base_operands {
         }
         impl<$($generics)*> PartialOrd<$base> for $number {
             #[inline(always)]
+            #[track_caller]
             fn partial_cmp(&self, other: &$base) -> Option<std::cmp::Ordering> {
                 crate::number::Real::to_base(*self).partial_cmp(other)
             }
@@ -124,7 +125,8 @@ macro_rules! std_rules_by_apply {
         #[inline(always)]
         #[track_caller]
         fn clamp(self, min: Self, max: Self) -> Self {
-            let y = num_traits::clamp(self, min, max);
+            debug_assert!(min <= max, "clamp: the lower bound is above the upper one");
+            let y = if self < min { min } else if self > max { max } else { self };
             if y.is_nan() { y * Self::nan() } else { y }
         }
     };
@@ -225,6 +227,7 @@ macro_rules! float_methods {
             if self <= other { Self::zero() } else { self - other }
         }
         #[inline(always)]
+        #[track_caller]
         fn sin_cos(self) -> (Self, Self) {
             (Float::sin(self), Float::cos(self))
         }
@@ -235,6 +238,7 @@ macro_rules! float_methods {
     )+ };
     (@tests: $($name:ident)+) => { $(
         #[inline(always)]
+        #[track_caller]
         fn $name(self) -> bool { Float::$name(self.value()) }
     )+ };
 }
@@ -246,21 +250,49 @@ macro_rules! float_methods {
 macro_rules! number_traits {
     ([$($generics:tt)*] $T:ty, $V:ty) => {
         crate::number::macros::number_traits! { @uncompared [$($generics)*] $T, $V }
-        impl<$($generics)*> PartialEq for $T {
+        crate::number::macros::number_traits! { @compare [$($generics)*] $T, Self, |other| other.value() }
+        crate::number::macros::number_traits! { @compare [$($generics)*] $T, $V, |other| *other }
+        impl<$($generics)*> num_traits::Signed for $T {
             #[inline(always)]
-            fn eq(&self, other: &Self) -> bool { self.value() == other.value() }
+            #[track_caller]
+            fn abs(&self) -> Self { Float::abs(*self) }
+            #[inline(always)]
+            #[track_caller]
+            fn abs_sub(&self, other: &Self) -> Self { Float::abs_sub(*self, *other) }
+            #[inline(always)]
+            #[track_caller]
+            fn signum(&self) -> Self { Float::signum(*self) }
+            #[inline(always)]
+            #[track_caller]
+            fn is_positive(&self) -> bool { Float::is_sign_positive(*self) }
+            #[inline(always)]
+            #[track_caller]
+            fn is_negative(&self) -> bool { Float::is_sign_negative(*self) }
         }
-        impl<$($generics)*> PartialOrd for $T {
+    };
+    // All methods, because those that a trait provides hide the caller's line.
+    (@compare [$($generics:tt)*] $T:ty, $R:ty, |$other:ident| $value:expr) => {
+        impl<$($generics)*> PartialEq<$R> for $T {
             #[inline(always)]
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> { self.value().partial_cmp(&other.value()) }
+            #[track_caller]
+            fn eq(&self, $other: &$R) -> bool { self.value() == $value }
         }
-        impl<$($generics)*> PartialEq<$V> for $T {
+        impl<$($generics)*> PartialOrd<$R> for $T {
             #[inline(always)]
-            fn eq(&self, other: &$V) -> bool { self.value() == *other }
-        }
-        impl<$($generics)*> PartialOrd<$V> for $T {
+            #[track_caller]
+            fn partial_cmp(&self, $other: &$R) -> Option<Ordering> { self.value().partial_cmp(&$value) }
             #[inline(always)]
-            fn partial_cmp(&self, other: &$V) -> Option<Ordering> { self.value().partial_cmp(other) }
+            #[track_caller]
+            fn lt(&self, $other: &$R) -> bool { self.value() < $value }
+            #[inline(always)]
+            #[track_caller]
+            fn le(&self, $other: &$R) -> bool { self.value() <= $value }
+            #[inline(always)]
+            #[track_caller]
+            fn gt(&self, $other: &$R) -> bool { self.value() > $value }
+            #[inline(always)]
+            #[track_caller]
+            fn ge(&self, $other: &$R) -> bool { self.value() >= $value }
         }
     };
     (@uncompared [$($generics:tt)*] $T:ty, $V:ty) => {
@@ -268,6 +300,7 @@ macro_rules! number_traits {
             #[inline(always)]
             fn zero() -> Self { Self::lift(<$V>::zero()) }
             #[inline(always)]
+            #[track_caller]
             fn is_zero(&self) -> bool { *self == <$V>::zero() }
         }
         impl<$($generics)*> One for $T {
@@ -305,11 +338,13 @@ macro_rules! number_traits {
         impl<$($generics)*> num_traits::Inv for $T {
             type Output = Self;
             #[inline(always)]
+            #[track_caller]
             fn inv(self) -> Self { Float::recip(self) }
         }
         impl<$($generics)*> num_traits::Pow<i32> for $T {
             type Output = Self;
             #[inline(always)]
+            #[track_caller]
             fn pow(self, n: i32) -> Self { Float::powi(self, n) }
         }
         impl<$($generics)*> num_traits::Pow<Self> for $T {

@@ -12,6 +12,7 @@
 //! | `lane` | `Lane`, a float inside a vectorised loop, and the choice of the instruction set at run time |
 //! | `precompiled` | functions that this crate compiles for `f32` and `f64`, so that callers do not |
 //! | `vector_math` | branch-free exp, ln, tanh and erf, the functions of a `Lane` |
+//! | `field` | what nalgebra, simba and approx ask of a number (feature `nalgebra`) |
 //! | `special` | erf, ln Γ and polygamma of `f32` and `f64` |
 //! | `macros` | operators, table functions and the traits of `num_traits` for a number type |
 //!
@@ -19,6 +20,7 @@
 //! imports `slices` and nothing else of the crate.
 
 pub(crate) mod dual;
+pub(crate) mod field;
 mod float;
 mod lane;
 mod length;

@@ -12,6 +12,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 use num_traits::{Float, FloatConst, NumAssignOps, NumOps};
 use pulp::Arch;
 
+use super::field::ApproxFloat;
 use super::table::{for_each_rule, parameter};
 use crate::slices::{Factor, GemmScalar, SimdFloat};
 
@@ -183,7 +184,7 @@ pub trait LeftOf<R>: NumOps<R, R> + NumOps + Sized {}
 impl<X: NumOps<R, R> + NumOps, R> LeftOf<R> for X {}
 
 /// `f32` or `f64`.
-pub trait BaseFloat: Scalar<Base = Self> + SimdFloat {
+pub trait BaseFloat: Scalar<Base = Self> + SimdFloat + ApproxFloat {
     /// The number nearest to `x`.
     fn round_from(x: f64) -> Self;
 }

@@ -95,7 +95,7 @@ fn unsigned_zero<R: Real>(x: R) -> R {
 /// The base float answers it, so that no recording sees a case, and a number without a value takes the form of `false`,
 /// which is the one for print.
 #[inline(always)]
-fn beyond<R: Real>(x: R, bound: f64) -> bool {
+pub(super) fn beyond<R: Real>(x: R, bound: f64) -> bool {
     Float::abs(x.to_base()) >= R::Base::lit(bound)
 }
 

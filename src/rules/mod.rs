@@ -35,7 +35,7 @@ use crate::number::Dual;
 use crate::number::rules::{self, BinaryRule, UnaryRule};
 use crate::number::table::for_each_row;
 use crate::recording::Recorded;
-use crate::scalar::Var;
+use crate::scalar::{StaticVar, Var};
 use crate::tensor::Tensor;
 
 const INF: f64 = f64::INFINITY;
@@ -82,6 +82,12 @@ pub struct UnaryRow {
     /// The function on the tape in single precision.
     #[doc(hidden)]
     pub on_var_f32: for<'t> fn(Var<'t, f32>) -> Var<'t, f32>,
+    /// The function on static handles.
+    #[doc(hidden)]
+    pub on_static: fn(StaticVar) -> StaticVar,
+    /// The function on static handles of dual numbers in single precision.
+    #[doc(hidden)]
+    pub on_static_dual_f32: fn(StaticOfDual) -> StaticOfDual,
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>) -> VarOfDual<'t>,
@@ -133,6 +139,12 @@ pub struct BinaryRow {
     /// The function on the tape in single precision.
     #[doc(hidden)]
     pub on_var_f32: for<'t> fn(Var<'t, f32>, Var<'t, f32>) -> Var<'t, f32>,
+    /// The function on static handles.
+    #[doc(hidden)]
+    pub on_static: fn(StaticVar, StaticVar) -> StaticVar,
+    /// The function on static handles of dual numbers in single precision.
+    #[doc(hidden)]
+    pub on_static_dual_f32: fn(StaticOfDual, StaticOfDual) -> StaticOfDual,
     /// The function on a tape of dual numbers, forward over reverse.
     #[doc(hidden)]
     pub on_var_dual: for<'t> fn(VarOfDual<'t>, VarOfDual<'t>) -> VarOfDual<'t>,
@@ -159,6 +171,10 @@ pub struct BinaryRow {
 /// A variable on a tape of dual numbers. Exists for the tests that run every row on this type.
 #[doc(hidden)]
 pub type VarOfDual<'t, F = f64> = Var<'t, Dual<F>>;
+
+/// A static handle of dual numbers. Exists for the tests that run every row on this type.
+#[doc(hidden)]
+pub type StaticOfDual = StaticVar<Dual<f32>>;
 
 /// A tensor with one axis. Exists for the tests that run every row on this type.
 #[doc(hidden)]
@@ -224,6 +240,8 @@ macro_rules! tables {
             on_dual: |x| UnaryRule::<f64>::eval(rules::$name::<f64>::new($($pv),*), x),
             on_var: $method,
             on_var_f32: $method,
+            on_static: $method,
+            on_static_dual_f32: $method,
             on_var_dual: $method,
             on_var_dual_f32: $method,
             on_recorded: $method,
@@ -241,6 +259,8 @@ macro_rules! tables {
             on_dual: |a, b| BinaryRule::<f64>::eval(rules::$name, a, b),
             on_var: $method,
             on_var_f32: $method,
+            on_static: $method,
+            on_static_dual_f32: $method,
             on_var_dual: $method,
             on_var_dual_f32: $method,
             on_recorded: $method,

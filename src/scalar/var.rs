@@ -6,6 +6,8 @@ use std::fmt;
 use num_traits::{Float, One, Zero};
 
 use super::fuse;
+#[cfg(feature = "nalgebra")]
+use crate::number::field::field_traits;
 use crate::number::macros::{
     base_operands, float_methods, for_each_dual, inherent_rules, number_traits, operators, own_rules_by_apply,
     std_rules_by_apply,
@@ -107,6 +109,12 @@ impl<'t, F: Scalar> Var<'t, F> {
     #[inline(always)]
     pub(crate) fn on(tape: &'t Tape<F>, slot: u32, value: F) -> Self {
         Self { tape: Some(tape), slot, node: true, weight: F::one(), value }
+    }
+
+    /// The handle with these parts; slot and weight are those of a handle of the tape.
+    #[inline(always)]
+    pub(super) fn with_parts(tape: Option<&'t Tape<F>>, slot: u32, node: bool, weight: F, value: F) -> Self {
+        Self { tape, slot, node, weight, value }
     }
 
     /// The primal. On a tape of dual numbers it has its tangents, so that a constant made from it does not stop second
@@ -283,14 +291,14 @@ impl<'t, F: Scalar> Var<'t, F> {
 
     /// The value z = rule(self, c) for a plain number c.
     #[inline(always)]
-    fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
+    pub(super) fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let z = rule.eval(self.value, c);
         self.chain_by([R::UNIT[0], R::FINITE], rule.partial_a(self.value, c, z), z)
     }
 
     /// The value z = rule(c, other) for a plain number c.
     #[inline(always)]
-    fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
+    pub(super) fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let z = rule.eval(c, other.value);
         other.chain_by([R::UNIT[1], R::FINITE], rule.partial_b(c, other.value, z), z)
     }
@@ -508,6 +516,8 @@ impl<F: Scalar> From<F> for Var<'_, F> {
 }
 
 number_traits! { ['t, F: Scalar] Var<'t, F>, F }
+#[cfg(feature = "nalgebra")]
+field_traits! { ['t, F: Scalar] Var<'t, F> }
 
 impl<F: Scalar> Float for Var<'_, F> {
     for_each_rule!(std_rules_by_apply);

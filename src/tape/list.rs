@@ -279,7 +279,7 @@ impl<F: Scalar> Tape<F> {
         // an earlier sweep count as zero (`Adjoints::split`). The slots of the result belong to this operation alone,
         // so its cotangent becomes nonzero only if the sweep has a seed at the result or at something computed from
         // it. Every operation gives its result the shortest lifetime of its operands, and refuses operands of another
-        // tape. So the handle that gave the seed has a lifetime within 't. Seeds come in three ways:
+        // tape. So the handle that gave the seed has a lifetime within 't. Seeds come in four ways:
         // - From a handle that is alive until the sweep ends, so that 't is not over.
         // - In a `Linearization`, from the slot of a handle that is gone. The handle was returned by a closure that
         //   works for handles of any lifetime, so also for one as long as the `Linearization` keeps the tape. The
@@ -290,6 +290,9 @@ impl<F: Scalar> Tape<F> {
         //   captures of every pullback that takes part are static, stand in the arena, live for 'env, or are borrowed
         //   from what is lent; 'env and the loan both outlive the call, and the recording is forgotten within it. (The
         //   type of `Output` does not show the origin of the slot: each caller has to take it from such a handle.)
+        // - In `derivatives/statics.rs`, from a `StaticVar`, which is put on its tape as a handle for the sweep. All of
+        //   such a tape was recorded by closures of `scalar/static_var.rs` that work for handles of any lifetime and let
+        //   none out, so the captures are static or stand in the arena.
         //
         // The closure is dropped by `clear` when its captures may be gone: `alloc` says why that is safe.
         let pullback = unsafe {

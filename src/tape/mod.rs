@@ -28,20 +28,23 @@
 //! | `list.rs` | [`Tape`]: the arena, `clear`, and the argument for pullbacks with captured borrows |
 //! | `reverse.rs` | the inner loop of a sweep: the adjoints of a section's records |
 //! | `sweep.rs` | a sweep over a whole tape; recording and sweeping in one call |
+//! | `thread.rs` | the tape that a thread has in use, and the scopes of handles without a lifetime |
 //! | `multi_sweep.rs` | several seeds in one pass, backward or forward |
 //!
 //! # Unsafe code
 //!
-//! The SAFETY comments of this room rest on four promises. Most callers are safe code in other rooms (`scalar`,
+//! The SAFETY comments of this room rest on five promises. Most callers are safe code in other rooms (`scalar`,
 //! `tensor`, `params`, `derivatives`), which has to keep the promises too:
 //!
 //! 1. *Every parent of a record is below the record's own slot*, because `reverse.rs` indexes without bounds checks.
 //!    Slots reach a record only from handles of the same tape (operators refuse handles of two tapes), and no handle
-//!    outlives `clear`, `forget` or a failed `Records::attempt`, which alone take slots back.
+//!    outlives `clear`, `forget` or a failed `Records::attempt`, which alone take slots back. (A `StaticVar` does, but
+//!    each use of it looks first whether its scope is the one of the tape in use: see `thread.rs`.)
 //! 2. *What a pullback captures is alive when the pullback is called*: see `Tape::push_op`.
 //! 3. *What the description of an operation refers to is alive until the tape is cleared*: see `Tape::push_op`.
 //! 4. *A value that the tape drops may be dropped on any thread, and its destructor reads nothing that was borrowed*:
 //!    see `Tape::alloc`.
+//! 5. *`thread::Innermost` is a local variable of the operation that asked for it*: see `Innermost::tape`.
 
 mod list;
 mod multi_sweep;
@@ -49,6 +52,7 @@ mod operation;
 mod record;
 mod reverse;
 pub(crate) mod sweep;
+pub(crate) mod thread;
 
 pub use list::Tape;
 pub(crate) use multi_sweep::{MultiSweep, SEEDS};
@@ -57,3 +61,4 @@ pub use operation::Adjoints;
 pub(crate) use operation::{Cotangents, Op, OperandInfo, OperationInfo, OperationKind, Section, sections};
 pub(crate) use record::{Entries, Progression, Record, SINK, backward, forward, operations};
 pub(crate) use sweep::{Output, Scope};
+pub use thread::StaticScalar;

@@ -3,7 +3,7 @@
 use std::thread;
 
 use ndarray::{Array1, Ix2, arr1};
-use wengert::{Dual, Gradient, Tape, Tensor, Var};
+use wengert::{Dual, Gradient, StaticVar, Tape, Tensor, Var};
 
 /// A constant that tells whether a type has a trait: the inherent constant exists where the bound holds, and shadows
 /// the constant of the trait, which always exists.
@@ -37,12 +37,17 @@ const _: () = {
     assert!(!has!(Tensor<'static, f64, Ix2>: Send) && !has!(Tensor<'static, f64, Ix2>: Sync));
     assert!(!has!(Gradient<'static, f64>: Send) && !has!(Gradient<'static, f64>: Sync));
 
+    // A static handle is a number, which asks for its scope at each use.
+    assert!(has!(StaticVar<f64>: Send) && has!(StaticVar<f64>: Sync));
+    assert!(has!(StaticVar<Dual<f32>>: Send) && has!(StaticVar<Dual<f32>>: Sync));
+
     // Duals are plain numbers.
     assert!(has!(Dual<f64>: Send) && has!(Dual<f64>: Sync));
     assert!(has!(Dual<Dual<f32, 3>, 2>: Send) && has!(Dual<Dual<f32, 3>, 2>: Sync));
 
     // Handles are copied freely, tapes are not.
     assert!(has!(Var<'static, f64>: Copy) && has!(Tensor<'static, f64, Ix2>: Copy));
+    assert!(has!(StaticVar<f64>: Copy) && size_of::<StaticVar>() == 32);
     assert!(has!(Dual<f64, 4>: Copy) && !has!(Tape<f64>: Clone) && !has!(Gradient<'static, f64>: Clone));
 };
 

@@ -9,5 +9,6 @@ mod hessian;
 mod implicit;
 mod jacobian;
 mod sparse;
+mod statics;
 mod stops;
 mod univariate;

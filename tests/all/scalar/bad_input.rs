@@ -8,16 +8,8 @@ use ndarray::{Array2, arr1, arr2};
 use wengert::{Diag, Uplo};
 use wengert::{Dual, Tape, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum};
 
+use crate::support::here::assert_panics_here;
 use crate::support::panics::{message_of, panic_of};
-
-/// Asserts that the expression panics at its own line with a message that contains each of the texts.
-macro_rules! assert_panics_here {
-    ($expression:expr, $($text:expr),+) => {{
-        let panic = panic_of(|| $expression);
-        $( assert!(panic.message.contains($text), "{panic} lacks {:?}", $text); )+
-        assert_eq!((panic.file.as_str(), panic.line), (file!(), line!()), "{}: {panic}", stringify!($expression));
-    }};
-}
 
 #[test]
 fn operands_of_two_tapes() {

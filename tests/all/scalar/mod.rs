@@ -4,5 +4,6 @@ mod bad_input;
 mod checkpoint;
 mod operators;
 mod seeds;
+mod static_var;
 mod sums;
 mod weights;

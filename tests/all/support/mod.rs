@@ -4,6 +4,7 @@
 pub(crate) mod close;
 pub(crate) mod differences;
 pub(crate) mod functions;
+pub(crate) mod here;
 pub(crate) mod layouts;
 pub(crate) mod linearity;
 pub(crate) mod mgh;
