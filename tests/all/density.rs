@@ -283,7 +283,7 @@ fn every_transform_agrees_with_mpmath_and_has_an_inverse() {
                 "interval" => vec![transform::interval_inverse(x[0], settings[0], settings[1])],
                 "simplex" => transform::simplex_inverse(x),
                 _ => {
-                    let order = (1..).find(|n| n * (n + 1) / 2 == x.len()).expect("a triangle");
+                    let order = (1..=x.len()).find(|n| n * (n + 1) / 2 == x.len()).expect("a triangle");
                     let mut l = ndarray::Array2::zeros((order, order));
                     let places = (0..order).flat_map(|i| (0..=i).map(move |j| [i, j]));
                     places.zip(x).for_each(|(place, &x)| l[place] = x);

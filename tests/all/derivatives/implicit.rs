@@ -69,7 +69,7 @@ fn roots_of_several_equations_differentiate_by_every_parameter() {
     let (x, gradients) = solved(&p);
     // (x + y)² = r² + 2c and (x - y)² = r² - 2c
     let (sum, gap) = (13_f64.sqrt(), 5_f64.sqrt());
-    assert_all_rounded(&x, &[(sum + gap) / 2.0, (sum - gap) / 2.0]);
+    assert_all_rounded(&x, &[0.5 * (sum + gap), 0.5 * (sum - gap)]);
     assert_all_rounded(&gradients[0], &[1.5 / sum + 1.5 / gap, 0.5 / sum - 0.5 / gap]);
     assert_all_rounded(&gradients[1], &[1.5 / sum - 1.5 / gap, 0.5 / sum + 0.5 / gap]);
     assert_near("xy by r", gradients[2][0], 0.0, 1e-15);
@@ -89,7 +89,7 @@ fn parameters_may_be_results_constants_and_elements_of_tensors() {
 
     let [r, c] = [3.0, 2.0].map(Var::<f64>::constant);
     let x = implicit::root(intersection, &[2.0, 1.0], &[tape.var(3.0), c]).unwrap();
-    assert_near("one constant", x[0].value(), (sum + gap) / 2.0, 1e-15);
+    assert_near("one constant", x[0].value(), 0.5 * (sum + gap), 1e-15);
     let constant = implicit::root(intersection, &[2.0, 1.0], &[r, c]).unwrap();
     assert!(constant[0].is_constant());
     assert_all_rounded(&[constant[0].value()], &[x[0].value()]);

@@ -81,7 +81,7 @@ where
 fn certified_parameters_and_deviations_are_found_from_both_starts() {
     let datasets = datasets();
     assert_eq!(datasets.len(), 22);
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for Dataset { name, starts, certified, deviations, residual_deviation, data } in &datasets {
         // The residuals of Lanczos1 are the roundings of the data's last digit.
         let [digits, digits_of_errors] = if *name == "Lanczos1" { [1e-9, 1e-3] } else { [1e-6, 1e-6] };
@@ -89,7 +89,7 @@ fn certified_parameters_and_deviations_are_found_from_both_starts() {
             let found = match fit(|b| data.iter().map(|&[y, x]| model(name, b, x) - y).collect(), start) {
                 Ok(found) => found,
                 Err(error) => {
-                    wrong += &format!("{name}, start {k}: {error}\n");
+                    wrong.push(format!("{name}, start {k}: {error}"));
                     continue;
                 }
             };
@@ -104,11 +104,11 @@ fn certified_parameters_and_deviations_are_found_from_both_starts() {
                 worst(&[sigma], &[*residual_deviation]),
             ];
             if !(off[0] < digits && off[1] < digits_of_errors && off[2] < digits_of_errors) {
-                wrong += &format!("{name}, start {k}: off by {off:?}; {found:?}\n");
+                wrong.push(format!("{name}, start {k}: off by {off:?}; {found:?}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The decay of `tests/oracle/least_squares.py`, with outliers.
