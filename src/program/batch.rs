@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 
 use super::body::{Body, Facts, Pass};
 use super::code::{Code, lanes_of};
@@ -150,20 +150,12 @@ impl<F: BaseFloat> Batch<F> {
 
     /// Runs the first `lanes` lanes.
     pub(super) fn run(&mut self, lanes: usize) {
-        struct Run<'a, F>(&'a mut Batch<F>);
-        impl<F: BaseFloat> WithSimd for Run<'_, F> {
-            type Output = ();
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) {
-                let Batch { arch, ops, group, code, values, adjoints, scratch, .. } = self.0;
-                tiles::run(simd, *arch, group, code, ops, Slots { values, adjoints, turn: 0 }, scratch);
-            }
-        }
         self.group.bounds[1] = lanes as u32;
         let size = self.active * self.group.stride;
         self.adjoints[..size].fill(F::zero());
         self.scratch.failed.fill(false);
-        self.arch.dispatch(Run(self));
+        let Self { arch, ops, group, code, values, adjoints, scratch, .. } = self;
+        tiles::run(*arch, group, code, ops, Slots { values, adjoints, turn: 0 }, scratch);
     }
 
     /// For each lane, true if a comparison came out otherwise.

@@ -5,7 +5,7 @@
 
 use pulp::{Arch, Simd};
 
-use super::ops::{Op, eval, second, second_of_two};
+use super::ops::{Op, eval, second};
 use crate::number::rules::{BinaryRule, BinaryVisitor, UnaryRule, UnaryVisitor};
 use crate::number::{BaseFloat, Kernel, Plain, Wrap};
 use crate::recording::Test;
@@ -332,7 +332,8 @@ pub(super) fn row<F: BaseFloat>(arch: Arch, op: Op<F>, out: &mut [F], x: [Src<'_
                 return row.visit(UnaryLoop { arch, order, out, x: [x[0], x[1]] });
             }
         }
-        Op::Binary(row, order) => {
+        // Second partials of rows of two operands are rare, and compiled for lanes they would be as much code as all else.
+        Op::Binary(row, order @ ([0 | 1, 0] | [0, 1])) => {
             return row.visit(BinaryLoop { arch, order, out, x });
         }
         _ => {}
@@ -414,8 +415,7 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
                         *out = match order {
                             [0, 0] => rule.eval(a, b),
                             [1, 0] => rule.partial_a(a, b, z),
-                            [0, 1] => rule.partial_b(a, b, z),
-                            order => second_of_two::<L, Plain>(rule, order, [a, b, z]),
+                            _ => rule.partial_b(a, b, z),
                         }
                         .unwrap();
                     }
@@ -425,11 +425,7 @@ impl<F: BaseFloat> BinaryVisitor<F> for BinaryLoop<'_, F> {
                     Src::Lanes(z) if order != [0, 0] => {
                         for (((out, &a), &b), &z) in out.iter_mut().zip(a).zip(b).zip(z) {
                             let (a, b, z) = (L::wrap(a), L::wrap(b), L::wrap(z));
-                            let p = match order {
-                                [1, 0] => rule.partial_a(a, b, z),
-                                [0, 1] => rule.partial_b(a, b, z),
-                                order => second_of_two::<L, Plain>(rule, order, [a, b, z]),
-                            };
+                            let p = if order == [1, 0] { rule.partial_a(a, b, z) } else { rule.partial_b(a, b, z) };
                             *out = p.unwrap();
                         }
                     }

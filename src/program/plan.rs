@@ -159,7 +159,6 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
             memory[slots..2 * slots].fill(F::zero());
         }
         let mut good = true;
-        // One place of code for the passes and for loops: the loops over lanes are compiled once.
         for pass in 0..=usize::from(reverse) {
             if pass == 1 {
                 if !good {
@@ -183,7 +182,7 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
                             let Some(code) = group.codes[pass] else { continue };
                             let (values, rest) = memory.split_at_mut(slots);
                             let slots = Slots { values, adjoints: &mut rest[..slots], turn };
-                            good &= tiles::run(simd, arch, group, &codes[code], ops, slots, scratch);
+                            good &= tiles::run(arch, group, &codes[code], ops, slots, scratch);
                         }
                         Item::Loop(_) => unreachable!("loops do not nest"),
                     }

@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 
 use super::body::{Body, Effect, Facts, Pass};
 use super::code::{Code, lanes_of};
 use super::cones::{FEW, Ref, Shape};
 use super::graph::{Graph, bits};
-use super::kernels;
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, PRODUCT, SUB, SUM};
 use super::places::Found;
@@ -214,26 +213,18 @@ impl<F: BaseFloat> Terms<F> {
 
     /// Computes all entries at these inputs, which may come in several slices. Returns false if one is not finite.
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> bool {
-        struct Run<'a, F>(&'a mut Terms<F>);
-        impl<F: BaseFloat> WithSimd for Run<'_, F> {
-            type Output = bool;
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) -> bool {
-                let Terms { arch, ops, groups, values, entries, scratch, .. } = self.0;
-                for (group, code) in groups {
-                    let slots = Slots { values, adjoints: entries, turn: 0 };
-                    tiles::run(simd, *arch, group, code, ops, slots, scratch);
-                }
-                kernels::all_finite(simd, &entries[..entries.len() - 1])
-            }
-        }
         let mut at = 0;
         for x in inputs {
             self.values[at..at + x.len()].copy_from_slice(x);
             at += x.len();
         }
         self.entries.fill(F::zero());
-        self.arch.dispatch(Run(self))
+        let Self { arch, ops, groups, values, entries, scratch, .. } = self;
+        for (group, code) in groups {
+            let slots = Slots { values, adjoints: entries, turn: 0 };
+            tiles::run(*arch, group, code, ops, slots, scratch);
+        }
+        entries[..entries.len() - 1].iter().all(|&x| x.is_finite_throughout())
     }
 
     /// The entries after a run.

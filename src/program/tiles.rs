@@ -1,6 +1,6 @@
 //! The run of a group, tile by tile.
 
-use pulp::{Arch, Simd};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::body::Signs;
 use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of};
@@ -123,9 +123,38 @@ pub(super) struct Slots<'a, F> {
     pub(super) turn: usize,
 }
 
-/// Runs a pass over a group. Returns false if a comparison came out otherwise.
+/// Runs a pass over a group, by the instruction set `arch`. Returns false if a comparison came out otherwise.
+///
+/// All runs of groups go through this function: the loops over lanes are much code, and compiled for each instruction set.
+pub(super) fn run<F: BaseFloat>(
+    arch: Arch,
+    group: &Group<F>,
+    code: &Code<F>,
+    ops: &Ops<F>,
+    memory: Slots<'_, F>,
+    scratch: &mut Scratch<F>,
+) -> bool {
+    struct Run<'a, F> {
+        arch: Arch,
+        group: &'a Group<F>,
+        code: &'a Code<F>,
+        ops: &'a Ops<F>,
+        memory: Slots<'a, F>,
+        scratch: &'a mut Scratch<F>,
+    }
+    impl<F: BaseFloat> WithSimd for Run<'_, F> {
+        type Output = bool;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> bool {
+            let Self { arch, group, code, ops, memory, scratch } = self;
+            run_by(simd, arch, group, code, ops, memory, scratch)
+        }
+    }
+    arch.dispatch(Run { arch, group, code, ops, memory, scratch })
+}
+
 #[inline(always)]
-pub(super) fn run<S: Simd, F: BaseFloat>(
+fn run_by<S: Simd, F: BaseFloat>(
     simd: S,
     arch: Arch,
     group: &Group<F>,
