@@ -92,7 +92,7 @@ impl Ranks {
     /// A seed for this rank alone, made from one that all ranks share, as for the masks of dropout:
     /// `Mode::train(ranks.seed(7))`. Seeds of different ranks differ; rank 0 keeps the shared one.
     ///
-    /// What must be the same on all ranks takes the shared seed itself: initial weights, the order of batches.
+    /// Numbers that must be the same on all ranks take the shared seed itself: initial weights, the order of batches.
     pub fn seed(&self, shared: u64) -> u64 {
         // An odd factor, so that no two ranks get the same seed: 2⁶⁴ divided by the golden ratio.
         shared.wrapping_add((self.rank() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))

@@ -40,7 +40,7 @@ fn mpirun(ranks: usize, program: &Path, folder: &Path) -> Command {
     command
 }
 
-/// What the ranks printed, and whether all of them succeeded.
+/// The output of the ranks, and whether all of them succeeded.
 struct Run {
     success: bool,
     text: String,

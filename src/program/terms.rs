@@ -46,11 +46,11 @@ pub(super) struct Terms<F> {
     values: Memory<F>,
     entries: Memory<F>,
     scratch: Scratch<F>,
-    /// What an evaluation costs, in operations.
+    /// The cost of an evaluation, in operations.
     pub(super) work: usize,
 }
 
-/// What instructions on some lanes cost: to begin one takes as long as some dozens of lanes.
+/// The cost of instructions on some lanes: to begin one takes as long as some dozens of lanes.
 pub(super) fn work(instructions: usize, lanes: usize) -> usize {
     instructions * (64 + lanes)
 }

@@ -14,7 +14,7 @@ struct Recurrence {
     menu: Vec<(u8, [usize; 2])>,
     units: usize,
     turns: usize,
-    /// What a turn reads beside the units: a constant of its own, the inputs in order, backwards, or in no order.
+    /// The number that a turn reads beside the units: a constant of its own, an input in order, backwards, or in no order.
     reads: u8,
     /// True if every turn adds to the result.
     total: bool,
