@@ -11,9 +11,9 @@
 //! let data = [1.2, 0.4, 2.2];
 //! let (value, gradient) = value_and_grad(
 //!     |[mu, sigma]| data.iter().map(|&y| density::normal(y.into(), mu, sigma)).sum(),
-//!     [1.0, 0.5],
+//!     [1.0_f64, 0.5],
 //! );
-//! assert!((value + 4.3973732).abs() < 1e-7);
+//! assert!((value + 4.357374057934183).abs() < 1e-14);
 //! assert!((gradient[0] - 3.2).abs() < 1e-14); // Σ(y - μ)/σ²
 //! ```
 //!

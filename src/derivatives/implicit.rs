@@ -18,7 +18,7 @@
 //! use wengert::{Tape, implicit};
 //!
 //! // Kepler's equation E - e sin E = M.
-//! let tape = Tape::new();
+//! let tape = Tape::<f64>::new();
 //! let [e, m] = tape.vars([0.3, 1.0]);
 //! let x = implicit::root(|x, p| vec![x[0] - p[0] * x[0].sin() - p[1]], &[1.0], &[e, m])?[0];
 //! let slope = 1.0 - 0.3 * x.value().cos();
@@ -120,7 +120,7 @@ impl Error for ImplicitError {}
 /// use wengert::{Tape, implicit};
 ///
 /// // The cube root by its equation.
-/// let tape = Tape::new();
+/// let tape = Tape::<f64>::new();
 /// let p = tape.var(8.0);
 /// let x = implicit::root(|x, p| vec![x[0].powi(3) - p[0]], &[1.0], &[p])?[0];
 /// assert!((x.value() - 2.0).abs() < 1e-15);
@@ -149,7 +149,7 @@ pub fn root<'t, F: Scalar>(
 /// ```
 /// use wengert::{Tape, implicit};
 ///
-/// let tape = Tape::new();
+/// let tape = Tape::<f64>::new();
 /// let p = tape.var(1.0);
 /// let x = implicit::fixed_point(|x, p| vec![(p[0] * x[0]).cos()], &[0.7], &[p])?[0];
 /// let (value, slope) = (x.value(), -(x.value().sin()));
@@ -193,7 +193,7 @@ pub fn fixed_point<'t, F: Scalar>(
 /// use wengert::{Tape, implicit};
 ///
 /// // The weight that ridge regression finds for the data (1, 2) and (2, 3), and its derivative by the penalty.
-/// let tape = Tape::new();
+/// let tape = Tape::<f64>::new();
 /// let penalty = tape.var(0.5);
 /// let w = implicit::minimum(
 ///     |w, p| (w[0] - 2.0).square() + (2.0 * w[0] - 3.0).square() + p[0] * w[0].square(),
