@@ -221,7 +221,7 @@ pub fn correlation_inverse<R: Real>(l: ArrayView2<'_, R>) -> Vec<R> {
 /// use wengert::transform::Bounds;
 ///
 /// let bounds = Bounds::new(&[(0.0, f64::INFINITY), (-1.0, 1.0)]);
-/// let free = bounds.free(&[2.0, 0.5]);
+/// let free: Vec<f64> = bounds.free(&[2.0, 0.5]);
 /// let (x, _) = bounds.values(&free);
 /// assert!((x[0] - 2.0).abs() < 1e-15 && (x[1] - 0.5).abs() < 1e-15);
 /// ```
