@@ -168,10 +168,12 @@ impl Cones {
         let mut part = rough.partition();
         // A cone that is a whole chain of steps holds no two steps that could be alike.
         let endless = |group: &Group| group.shape.nodes.len() > if group.lanes() < FEW { LONG_CHAIN } else { LONGEST };
-        for pass in [Apart::AtShared, Apart::Wholly] {
+        let looped = graph.nodes.len() >= super::planner::LEAST_LOOPS;
+        for pass in [Apart::AtShared, Apart::Wholly].into_iter().filter(|_| looped) {
             rough.take_apart(&mut part, pass, endless);
         }
         let mut periods = part.periods();
+        periods.retain(|_| looped);
         let all: usize = part.groups.iter().map(Group::work).sum();
         if 2 * periods.iter().map(|period| period.work(&part.groups)).sum::<usize>() < all {
             // Cones with few lanes are taken apart, first at values of several uses, then wholly.
@@ -428,14 +430,13 @@ impl GroupList {
         for &word in key {
             alike = mix(alike, u64::from(word));
         }
-        // A term that only a sum needs can wait for the last term of the sum.
-        let own = if into == NONE { level } else { 0 };
+        let own = level;
         let hash = mix(mix(alike, u64::from(own)), u64::from(into));
         let groups = &self.groups;
         let table = self.table.get_or_insert_with(|| Table::new(64));
         let found = table.find(hash, |i| {
             let group = &groups[i as usize];
-            group.hash == hash && group.into == into && (into != NONE || group.level == level) && group.key == key
+            group.hash == hash && group.into == into && group.level == level && group.key == key
         });
         let place = found.unwrap_or_else(|place| {
             self.groups.push(Group {

@@ -27,8 +27,8 @@ const LEAST_WORK: usize = 100;
 /// The least number of lanes of a group within a loop.
 const FEW_IN_LOOPS: usize = 4;
 
-/// The operations from which loops are worth it. A shorter function is a list that points may share as lanes.
-const LEAST_LOOPS: usize = 4_000;
+/// The operations from which loops are used: none, because some recurrences of recurrences came out wrong.
+pub(super) const LEAST_LOOPS: usize = usize::MAX;
 
 /// The memory of a plan with loops has fewer numbers.
 const MOST_SLOTS: usize = 1 << 27;
