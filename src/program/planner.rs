@@ -28,7 +28,7 @@ const LEAST_WORK: usize = 100;
 const FEW_IN_LOOPS: usize = 4;
 
 /// The operations from which loops are used: none, because some recurrences of recurrences came out wrong.
-pub(super) const LEAST_LOOPS: usize = usize::MAX;
+pub(super) const LEAST_LOOPS: usize = 1 << 31;
 
 /// The memory of a plan with loops has fewer numbers.
 const MOST_SLOTS: usize = 1 << 27;
