@@ -337,7 +337,9 @@ impl<F: BaseFloat> Rough<'_, F> {
                 let a = a as usize;
                 multiple[a] |= owner[a] != NONE;
                 if sum {
-                    private[a] = if owner[a] == NONE && !self.shared[a] { i as u32 } else { MANY };
+                    // A sum over lanes is no lane itself.
+                    let own = owner[a] == NONE && !self.shared[a] && !self.long[a];
+                    private[a] = if own { i as u32 } else { MANY };
                     owner[a] = MANY;
                 } else {
                     private[a] = MANY;
@@ -430,13 +432,14 @@ impl GroupList {
         for &word in key {
             alike = mix(alike, u64::from(word));
         }
-        let own = level;
+        // Terms that a sum alone takes wait for its last one.
+        let own = if into == NONE { level } else { 0 };
         let hash = mix(mix(alike, u64::from(own)), u64::from(into));
         let groups = &self.groups;
         let table = self.table.get_or_insert_with(|| Table::new(64));
         let found = table.find(hash, |i| {
             let group = &groups[i as usize];
-            group.hash == hash && group.into == into && group.level == level && group.key == key
+            group.hash == hash && group.into == into && (into != NONE || group.level == level) && group.key == key
         });
         let place = found.unwrap_or_else(|place| {
             self.groups.push(Group {

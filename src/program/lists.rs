@@ -20,7 +20,7 @@ impl<F: BaseFloat> Planner<'_, F> {
         let mut classes = Classes::default();
         let mut place: HashMap<(u32, u32), Ref> = HashMap::new();
         let (mut operands, mut constants) = (Vec::new(), Vec::new());
-        let (mut nodes, mut roots) = (Vec::new(), Vec::new());
+        let (mut sources, mut roots) = (Vec::new(), Vec::new());
         let (mut varying, mut numbers) = (Vec::new(), Vec::new());
         let mut locals = Vec::new();
         let own = classes.get(turns.map_or(0, |turns| turns.distance)).expect("the first class");
@@ -39,7 +39,7 @@ impl<F: BaseFloat> Planner<'_, F> {
                         let class = if let Track::Moves(distance) = track { classes.get(distance) } else { None };
                         let mut new = |operand| {
                             operands.push(operand);
-                            nodes.push(a);
+                            sources.push(self.source(alike().chain([group]).map(|group| group.operands[i])));
                             Ref::Operand(operands.len() as u32 - 1)
                         };
                         if let Some(class) = class {
@@ -104,7 +104,7 @@ impl<F: BaseFloat> Planner<'_, F> {
             constants: &constants,
             varying: &varying,
             operands: &operands,
-            nodes: &nodes,
+            sources: &sources,
             roots: &roots,
             // Others may need any root.
             cotangents: &vec![None; roots.len()],
@@ -126,7 +126,7 @@ impl<F: BaseFloat> Planner<'_, F> {
             constants: &constants,
             varying: &[],
             operands: &inputs.iter().map(|&a| Operand::At(self.slot[a as usize])).collect::<Vec<_>>(),
-            nodes: &inputs,
+            sources: &inputs.iter().map(|&a| self.source([a].into_iter())).collect::<Vec<_>>(),
             roots: &self.graph.outputs.iter().map(|&y| self.slot[y as usize]).collect::<Vec<_>>(),
             cotangents: &[Some(F::one())],
             compared: false,
@@ -135,16 +135,22 @@ impl<F: BaseFloat> Planner<'_, F> {
         self.compile_list(&list, Classes::default(), next)
     }
 
+    /// What is known of an operand, given its nodes in all turns.
+    fn source(&self, nodes: impl Iterator<Item = u32>) -> Source {
+        let mut source = Source { is_active: false, is_data: true };
+        for a in nodes {
+            source.is_active |= self.active[a as usize];
+            source.is_data &= self.graph.is_leaf(a) && !self.active[a as usize];
+        }
+        source
+    }
+
     fn compile_list(&mut self, list: &List<'_, F>, classes: Classes, next: &mut u32) -> Scalars<F> {
         let reverse = self.plan.active > 0;
-        let is_data = |&a: &u32| reverse && self.graph.is_leaf(a) && !self.active[a as usize];
-        // A turn's operand may be a constant in one turn and depend on inputs in another.
-        let is_wanted =
-            |&a: &u32| reverse && (self.active[a as usize] || list.turns.is_some() && !self.graph.is_leaf(a));
         let facts = Facts {
             // As for lanes that are points, so that the same products are fused with additions.
-            uniform: &list.nodes.iter().map(is_data).collect::<Vec<_>>(),
-            wanted: &list.nodes.iter().map(is_wanted).collect::<Vec<_>>(),
+            uniform: &list.sources.iter().map(|source| reverse && source.is_data).collect::<Vec<_>>(),
+            wanted: &list.sources.iter().map(|source| reverse && source.is_active).collect::<Vec<_>>(),
             constants: list.constants,
             cotangents: list.cotangents,
             uniform_cotangents: false,
@@ -176,12 +182,20 @@ struct List<'a, F> {
     /// The places of the constants that differ from turn to turn.
     varying: &'a [u32],
     operands: &'a [Operand],
-    /// The operands as nodes.
-    nodes: &'a [u32],
+    sources: &'a [Source],
     roots: &'a [u32],
     cotangents: &'a [Option<F>],
     compared: bool,
     turns: Option<usize>,
+}
+
+/// Where an operand comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    /// True if it depends on an active input, in one turn at least.
+    is_active: bool,
+    /// True if it is a constant or an input without adjoint, in all turns.
+    is_data: bool,
 }
 
 /// The distances by which operands move from turn to turn.

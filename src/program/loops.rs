@@ -7,6 +7,55 @@ use super::periods::Period;
 /// The first turns that may stand apart because their operands come from elsewhere.
 const MOST_APART: usize = 3;
 
+/// For each node of the graph, the group and the lane that compute it, or [`NONE`].
+pub(super) struct Roots(Vec<[u32; 2]>);
+
+impl Roots {
+    pub(super) fn new(nodes: usize, groups: &[Group]) -> Self {
+        let mut places = vec![[NONE; 2]; nodes];
+        for (group, k) in groups.iter().zip(0..).filter(|(group, _)| group.into == NONE) {
+            for (&root, lane) in group.roots.iter().zip(0..).filter(|&(&root, _)| root != NONE) {
+                places[root as usize] = [k, lane];
+            }
+        }
+        Self(places)
+    }
+
+    /// True if a loop itself computes one of the nodes.
+    pub(super) fn computed_by(&self, period: Period, nodes: &[u32]) -> bool {
+        let own = period.first..period.first + period.groups * period.turns;
+        nodes.iter().any(|&a| self.0.get(a as usize).is_some_and(|&[k, _]| own.contains(&(k as usize))))
+    }
+
+    /// For each group of a turn, the number of the turn's first groups with which it must not share a list: within a
+    /// list, an operand either is the same result in all turns, or never a result of its own turn. Results pass through
+    /// memory only between lists.
+    pub(super) fn apart(&self, period: Period, groups: &[Group]) -> Vec<usize> {
+        let of_turn = |j: usize| {
+            let mut apart = 0;
+            for i in 0..groups[period.first + j].operands.len() {
+                // The group and the lane, if the turn itself computes the operand.
+                let own = |turn: usize| {
+                    let node = groups[period.first + turn * period.groups + j].operands[i];
+                    let [k, lane] = self.0[node as usize];
+                    let group = (k as usize).checked_sub(period.first + turn * period.groups)?;
+                    (group < period.groups).then_some((group, lane))
+                };
+                let last = own(period.turns - 1);
+                let same = (0..period.turns).rev().take_while(|&turn| own(turn) == last).count();
+                // Turns whose results come from elsewhere may stand before the loop.
+                let odd = period.turns - same;
+                if odd > if last.is_some() { MOST_APART } else { 0 } {
+                    let all = (0..period.turns).filter_map(own).map(|(group, _)| group + 1);
+                    apart = all.fold(apart, usize::max);
+                }
+            }
+            apart
+        };
+        (0..period.groups).map(of_turn).collect()
+    }
+}
+
 /// The slots of one operand, turn by turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Track {

@@ -8,7 +8,7 @@ use pulp::Arch;
 use super::code::lanes_of;
 use super::cones::{self, Cones, FEW};
 use super::graph::{Graph, NONE};
-use super::loops::Turns;
+use super::loops::{Roots, Turns};
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, PRODUCT, SUB, SUM};
 use super::periods::Period;
@@ -27,8 +27,8 @@ const LEAST_WORK: usize = 100;
 /// The least number of lanes of a group within a loop.
 const FEW_IN_LOOPS: usize = 4;
 
-/// The operations from which loops are used: none, because some recurrences of recurrences came out wrong.
-pub(super) const LEAST_LOOPS: usize = 1 << 31;
+/// The operations from which loops are looked for.
+pub(super) const LEAST_LOOPS: usize = 4_000;
 
 /// The memory of a plan with loops has fewer numbers.
 const MOST_SLOTS: usize = 1 << 27;
@@ -133,8 +133,10 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
     }
 
     pub(super) fn plan(mut self) -> Plan<F> {
-        let drafts = self.drafts();
-        let drafts = self.slots(drafts);
+        let looped = if self.cones.periods.is_empty() { &[][..] } else { &self.cones.groups[..] };
+        let roots = Roots::new(self.slot.len(), looped);
+        let drafts = self.drafts(&roots);
+        let drafts = self.slots(drafts, &roots);
         let mut next = 2 * self.plan.slots as u32;
         if let [Draft::List(_)] = drafts[..] {
             let mut scalars = self.whole(&mut next);
@@ -242,32 +244,36 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
     }
 
     /// Groups for tiles, lists of the groups that have few lanes, and loops, in the order of their levels.
-    fn drafts(&self) -> Vec<Draft> {
-        let roots: usize = self.cones.groups.iter().map(cones::Group::lanes).sum();
-        let has_loops = self.graph.nodes.len() >= LEAST_LOOPS && roots < MOST_SLOTS / 8;
+    fn drafts(&self, roots: &Roots) -> Vec<Draft> {
+        let lanes: usize = self.cones.groups.iter().map(cones::Group::lanes).sum();
+        let has_loops = self.graph.nodes.len() >= LEAST_LOOPS && lanes < MOST_SLOTS / 8;
         let periods = if has_loops { &self.cones.periods[..] } else { &[] };
         if self.is_narrow(periods) {
             return vec![Draft::List(Vec::new())];
         }
         let mut drafts = Vec::new();
-        let add = |drafts: &mut Vec<Draft>, k: usize, few: usize| {
+        // `from` is the first group with which this one may share a list.
+        let add = |drafts: &mut Vec<Draft>, k: usize, few: usize, from: usize| {
             let group = &self.cones.groups[k];
             let scalar = group.lanes() < few && group.into == NONE;
             match drafts.last_mut() {
-                Some(Draft::List(list)) if scalar => list.push(k),
+                Some(Draft::List(list)) if scalar && list[0] >= from => list.push(k),
                 _ if scalar => drafts.push(Draft::List(vec![k])),
                 _ => drafts.push(Draft::Group(k)),
             }
         };
         let mut k = 0;
         for period in periods {
-            (k..period.first).for_each(|k| add(&mut drafts, k, FEW));
+            (k..period.first).for_each(|k| add(&mut drafts, k, FEW, 0));
             let mut body = Vec::new();
-            (period.first..period.first + period.groups).for_each(|k| add(&mut body, k, FEW_IN_LOOPS));
+            let apart = roots.apart(*period, &self.cones.groups);
+            for (k, apart) in (period.first..).zip(apart) {
+                add(&mut body, k, FEW_IN_LOOPS, period.first + apart);
+            }
             drafts.push(Draft::Loop(*period, body));
             k = period.first + period.groups * period.turns;
         }
-        (k..self.cones.groups.len()).for_each(|k| add(&mut drafts, k, FEW));
+        (k..self.cones.groups.len()).for_each(|k| add(&mut drafts, k, FEW, 0));
         if drafts.is_empty() {
             drafts.push(Draft::List(Vec::new()));
         }
@@ -276,7 +282,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
 
     /// Gives a slot to each input, sum and root. Every group begins at a multiple of [`lanes_of`], and what is read behind
     /// its last lane belongs to no other group that is written later.
-    fn slots(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
+    fn slots(&mut self, drafts: Vec<Draft>, roots: &Roots) -> Vec<Draft> {
         let graph = self.graph;
         let mut next = graph.inputs as u32;
         for i in 0..graph.inputs {
@@ -300,7 +306,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         let mut placed = Vec::with_capacity(drafts.len());
         for draft in drafts {
             if let Draft::Loop(period, body) = &draft {
-                for k in self.gathered(*period, body) {
+                for k in self.gathered(*period, body, roots) {
                     self.place(&[k], &mut next);
                     placed.push(Draft::Group(k));
                 }
@@ -341,7 +347,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
 
     /// Groups that bring the operands of a loop together which all turns share and which are no neighbours. Their roots
     /// are numbers behind the nodes of the graph.
-    fn gathered(&mut self, period: Period, body: &[Draft]) -> Vec<usize> {
+    fn gathered(&mut self, period: Period, body: &[Draft], roots: &Roots) -> Vec<usize> {
         let mut new: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut gathered = Vec::new();
         for draft in body {
@@ -350,7 +356,8 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             for i in 0..self.cones.groups[k].shape.operands {
                 let nodes = |groups: &[cones::Group], turn: usize| groups[of(turn)].operand(i).collect::<Vec<u32>>();
                 let last = nodes(&self.cones.groups, period.turns - 1);
-                if last != nodes(&self.cones.groups, period.turns - 2) {
+                // What the loop itself computes is not there before it.
+                if last != nodes(&self.cones.groups, period.turns - 2) || roots.computed_by(period, &last) {
                     continue;
                 }
                 let found = Found::new(&last.iter().map(|&a| self.slot[a as usize]).collect::<Vec<_>>());

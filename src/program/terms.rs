@@ -319,12 +319,12 @@ fn alike<F: BaseFloat>(graph: &Graph<F>, n: usize, terms: &mut [Term<F>], walk: 
         let others: Vec<Term<F>> = rest.iter().map(&mut repeated).collect();
         let many = lists(&others, &mut (0..others.len())).into_iter().filter(|list| list.len() >= FEW);
         let many: Vec<Vec<usize>> = many.map(|list| list.into_iter().map(|k| rest[k]).collect()).collect();
-        for (&i, other) in rest.iter().zip(others) {
-            if many.iter().any(|list| list.binary_search(&i).is_ok()) {
-                terms[i] = other;
-            }
+        let mut chosen = vec![false; terms.len()];
+        many.iter().flatten().for_each(|&i| chosen[i] = true);
+        for (&i, other) in rest.iter().zip(others).filter(|&(&i, _)| chosen[i]) {
+            terms[i] = other;
         }
-        rest.retain(|i| !many.iter().any(|list| list.binary_search(i).is_ok()));
+        rest.retain(|&i| !chosen[i]);
         found.extend(many);
     }
     found.extend(lists(terms, &mut rest.into_iter()));

@@ -175,6 +175,7 @@ fn check_recurrences<F: BaseFloat>(tolerance: f64) {
             for arch in instruction_sets() {
                 let mut plan = Plan::new(&graph, Goal::Gradient(x.len()));
                 plan.set_arch(arch);
+                assert!(!plan.compiled.loops.is_empty(), "{}: {plan}", $name);
                 // The second run finds what the first one left.
                 for x in [&x, &other] {
                     replay.forward(&graph, &[x]).expect("the recorded branch");
