@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod argmin_functions;
+mod arrays;
 mod broadcasting;
 mod cases;
 mod products;
@@ -25,5 +26,6 @@ mod support {
     pub(crate) mod mgh;
     pub(crate) mod program;
     pub(crate) mod programs;
+    pub(crate) mod stages;
     pub(crate) mod structures;
 }

@@ -2,7 +2,7 @@
 
 use wengert::{BaseFloat, Program};
 
-use super::{Function, function, program, run};
+use super::{Function, assert_like_tape, function, program, run};
 
 function!(Squares, |x| x.iter().map(|&x| x * x).sum());
 function!(Telescope, |x| x.iter().map(|&x| (x * (x + R::one())).recip()).sum());
@@ -67,4 +67,45 @@ fn a_shared_operand_of_a_million_terms() {
     println!("{errors:?}");
     assert!(errors.iter().all(|&e| e < 16.0), "{errors:?}");
     assert!(gradient[1..].iter().all(|&d| d == 2.0));
+}
+
+/// A sum over lanes is also a term, a factor, a side of a comparison or an output.
+#[test]
+fn sums_of_sums() {
+    function!(TwoSums, |x| {
+        let penalty: R = x.iter().map(|x| (x.square() + R::lit(0.1)).sqrt()).sum();
+        x.windows(2).map(|w| ((w[0] - w[1]).sin() * w[1]).square()).sum::<R>() + penalty
+    });
+    function!(Penalised, |x| {
+        let loss: R = x.windows(2).map(|w| ((w[0] * w[1]).exp() - R::one()).square()).sum();
+        loss / R::lit(x.len() as f64) + R::lit(0.1) * x.iter().map(|x| (x.square() + R::one()).ln()).sum::<R>()
+    });
+    function!(OfParts, |x| x
+        .chunks(20)
+        .enumerate()
+        .map(|(k, part)| part.iter().map(|&x| (x * R::lit(0.1 + k as f64)).sin().exp()).sum::<R>())
+        .sum());
+    function!(Shared, |x| {
+        let s: R = x.iter().map(|x| (x.sin() * x.cos()).tanh()).sum();
+        let t: R = x.iter().map(|x| (x.cos() * R::lit(0.5)).exp().sqrt()).sum();
+        let terms = x.iter().map(|&x| (s * x).sin().square() * R::lit(0.1)).sum::<R>();
+        terms + s + t + s * t - (if s < t { s } else { t }) + s
+    });
+    function!(Subtracted, |x| {
+        let s: R = x.iter().map(|x| (x.sin() + R::lit(2.0)).ln().exp()).sum();
+        let t: R = x.iter().map(|x| (x.cos() + R::lit(2.0)).sqrt().sin()).sum();
+        x.iter().fold(s - t, |sum, x| sum - x.tanh().square().exp()) - s
+    });
+    macro_rules! check {
+        ($($f:ident)*) => {$(
+            for n in [2, 15, 16, 17, 40, 120, 500, 5000] {
+                let point = |shift: f64| (0..n).map(|i| (0.7 * f64::from(i) + shift).sin()).collect::<Vec<f64>>();
+                let mut program = program(&$f, &point(0.0));
+                let (got, want) = (program.value(&point(0.1)).unwrap(), $f.call(&point(0.1)));
+                assert!((got - want).abs() < 1e-11 * want.abs().max(1.0), "{}, {n}: {got}, should be {want}", stringify!($f));
+                assert_like_tape(&|| format!("{}, {n} inputs", stringify!($f)), &mut program, &$f, &point(0.1), 1e-11);
+            }
+        )*};
+    }
+    check!(TwoSums Penalised OfParts Shared Subtracted);
 }
