@@ -8,7 +8,7 @@ use wengert::{Dual, Program, Real};
 use crate::cases::config;
 use crate::strategies::menus;
 use crate::support::close::largest;
-use crate::support::program::{Function, assert_like_tape, bits, check_batch, points as grid, program};
+use crate::support::program::{Function, assert_like_tape, bits, check_batch, on_tape, points as grid, program};
 use crate::support::stages::{KINDS, Stage, stages};
 use crate::support::structures::point;
 
@@ -37,6 +37,8 @@ fn functions() -> impl Strategy<Value = Arrays> {
     });
     (prop::collection::vec(stage, 1..7), 0..4_u8).prop_map(|(stages, of)| Arrays(stages, of))
 }
+
+const SPECIAL: [f64; 9] = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, -1e-310, 1.0, 1e8];
 
 /// |got - want| ≤ 1e-8 · (scale + 1e-3) for each number: some of the sums are badly conditioned.
 fn all_close(got: &[f64], want: &[f64]) -> bool {
@@ -92,5 +94,33 @@ proptest! {
             want.iter().zip(&weights).map(|(y, w)| y * w).sum(),
         ];
         prop_assert!((a - b).abs() <= 1e-8 * (largest(&want) + 1e-3), "vjp {a:e}, should be {b:e}");
+    }
+
+    /// Zeros of both signs, infinities, NaN and subnormal numbers among the inputs: what the tape makes of them.
+    #[test]
+    fn random_arrays_at_special_points(
+        f in functions(),
+        n in 2..40_usize,
+        changes in prop::collection::vec((any::<usize>(), 0..SPECIAL.len()), 1..4),
+    ) {
+        let mut x = point(n, 0.3);
+        let mut program = program(&f, &x);
+        for (i, special) in changes {
+            x[i % n] = SPECIAL[special];
+        }
+        let mut gradient = vec![9.0; n];
+        let result = program.value_and_grad(&x, &mut gradient);
+        prop_assume!(result.is_ok());
+        let (want, partials) = on_tape(&f, &x);
+        let got = result.unwrap();
+        let same = |a: f64, b: f64, scale: f64| {
+            a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-8 * (scale + 1e-3)
+        };
+        prop_assert!(same(got, want, want.abs()), "value {got:e}, should be {want:e}");
+        prop_assert!(same(program.value(&x).unwrap(), want, want.abs()), "value alone");
+        let scale = partials.iter().filter(|d| d.is_finite()).fold(0.0, |m: f64, d| m.max(d.abs()));
+        for (i, (&got, &want)) in gradient.iter().zip(&partials).enumerate() {
+            prop_assert!(same(got, want, scale), "partial {i} is {got:e}, should be {want:e} {x:?}");
+        }
     }
 }
