@@ -38,7 +38,7 @@ fn functions() -> impl Strategy<Value = Arrays> {
     (prop::collection::vec(stage, 1..7), 0..4_u8).prop_map(|(stages, of)| Arrays(stages, of))
 }
 
-const SPECIAL: [f64; 9] = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, -1e-310, 1.0, 1e8];
+const SPECIAL: [f64; 9] = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, -1e-310, 1.0, 2.0];
 
 /// |got - want| ≤ 1e-8 · (scale + 1e-3) for each number: some of the sums are badly conditioned.
 fn all_close(got: &[f64], want: &[f64]) -> bool {
