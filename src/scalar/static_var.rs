@@ -150,14 +150,14 @@ impl<F: StaticScalar> StaticVar<F> {
     // An operation of one handle gives a constant just if the handle is one. So its result has the generation of the
     // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md.
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let scope = Self::scope([self]);
         Self::of_generation(self.on(&scope).apply(rule), self.generation)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
         // Two handles of the scope, or one beside a constant: where that is known, `Var::apply2` is one branch of its own.
@@ -176,14 +176,14 @@ impl<F: StaticScalar> StaticVar<F> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let scope = Self::scope([self]);
         Self::of_generation(self.on(&scope).apply_left(rule, c), self.generation)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let scope = Self::scope([other]);
@@ -205,7 +205,7 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// The value self · a + b with one rounding, recorded as one operation.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
         let (a, b) = (a.into(), b.into());
@@ -214,7 +214,7 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// Sine and cosine, in radians.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn sin_cos(self) -> (Self, Self) {
         let scope = Self::scope([self]);
@@ -354,7 +354,7 @@ impl<F: StaticScalar> Default for StaticVar<F> {
 
 impl<F: StaticScalar> std::ops::Neg for StaticVar<F> {
     type Output = Self;
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn neg(self) -> Self {
         let scope = Self::scope([self]);

@@ -70,6 +70,13 @@ pub enum FitError {
         /// The parameters that take part in the dependence.
         parameters: Vec<usize>,
     },
+    /// Most residuals are beyond the scale of the loss, where it bends downwards or is straight, so that the covariance
+    /// has no estimate.
+    #[non_exhaustive]
+    LossTooNarrow {
+        /// The mean of the second derivative of the loss over the residuals, which is not positive.
+        curvature: f64,
+    },
     /// The function cannot become a program.
     Program(ProgramError),
 }
@@ -104,6 +111,11 @@ impl fmt::Display for FitError {
                 f,
                 "the Jacobian has rank {rank}: the residuals do not tell the parameters {parameters:?} apart, which \
                  have no standard errors"
+            ),
+            Self::LossTooNarrow { curvature } => write!(
+                f,
+                "most residuals are beyond the scale of the loss, whose mean second derivative is {curvature:.1e}: no \
+                 standard errors; give the loss a larger scale"
             ),
             Self::Program(error) => error.fmt(f),
         }
