@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import curve_fit, least_squares
 from statsmodels.api import RLM
 from statsmodels.robust import norms
+from statsmodels.robust.scale import HuberScale
 
 T = np.arange(12) * 0.5
 Y = 2.5 * np.exp(-0.7 * T) + 0.3 + 0.05 * np.sin(9.0 * T + 1.0)
@@ -42,6 +43,17 @@ class Influence(norms.RobustNorm):
         return self.rho(z)
 
 
+class Known(HuberScale):
+    """A scale that is known."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def __call__(self, *_):
+        return self.scale
+
+
 LOSSES = {
     "linear": norms.LeastSquares(),
     "huber": norms.HuberT(1.0),
@@ -56,7 +68,7 @@ def robust_errors(loss, p, scale):
     decay = np.exp(-b * T)
     jacobian = np.stack([decay, -a * T * decay, np.ones_like(T)], axis=1)
     linear = RLM(jacobian @ p - residuals(p), jacobian, M=LOSSES[loss])
-    fit = linear.fit(start_params=p, scale_est=None, init={"scale": scale}, update_scale=False, cov="H1", conv="coefs",
+    fit = linear.fit(start_params=p, scale_est=Known(scale), update_scale=False, cov="H1", conv="coefs",
                      maxiter=1000, tol=1e-14)  # fmt: skip
     assert np.allclose(fit.params, p, rtol=1e-6), (fit.params, p)
     return fit.bse

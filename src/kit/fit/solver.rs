@@ -74,6 +74,10 @@ pub(super) fn minimise(
     if point.residuals.len() < n {
         return Err(FitError::TooFewResiduals { residuals: point.residuals.len(), parameters: n });
     }
+    let largest = point.residuals.iter().fold(0.0, |largest: f64, r| largest.max(r.abs()));
+    if largest > 0.0 && !point.cost.is_normal() {
+        return Err(FitError::Units { largest });
+    }
     let (mut scales, mut radius, mut iterations) = (DVector::zeros(n), None, 0);
     loop {
         let slopes = point.rows(f, bounds, &free, settings.loss)?;
