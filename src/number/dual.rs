@@ -163,6 +163,7 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
         if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
 
+    // Forced in release builds alone: see M34 in docs/MEASUREMENTS.md.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.primal);

@@ -148,7 +148,8 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     // An operation of one handle gives a constant just if the handle is one. So its result has the generation of the
-    // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md.
+    // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md. Inlining is forced in
+    // release builds alone: see M34.
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
