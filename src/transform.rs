@@ -124,7 +124,7 @@ pub fn simplex<R: Real>(u: &[R]) -> (Vec<R>, R) {
     (x, log_jacobian)
 }
 
-/// The u of [`simplex`]; infinite where a number is 0. Numbers whose sum is not 1 count in proportion.
+/// The u of [`simplex`]; infinite where a number is 0. Numbers whose sum is not 1 count in proportion; NaN if it is 0.
 ///
 /// # Panics
 ///
@@ -137,10 +137,15 @@ pub fn simplex_inverse<R: Real>(x: &[R]) -> Vec<R> {
     let mut rest = x[n];
     let mut u = vec![R::zero(); n];
     for i in (0..n).rev() {
-        u[i] = Float::ln(x[i]) - Float::ln(rest) + ln_count::<R>(n - i);
+        // Nothing of a rest that is 0 is nothing.
+        u[i] = if x[i] == R::zero() {
+            R::neg_infinity()
+        } else {
+            Float::ln(x[i]) - Float::ln(rest) + ln_count::<R>(n - i)
+        };
         rest += x[i];
     }
-    u
+    if rest == R::zero() { vec![R::nan(); n] } else { u }
 }
 
 fn ln_count<R: Real>(count: usize) -> R {
@@ -193,7 +198,8 @@ pub fn correlation<R: Real>(u: &[R]) -> (Array2<R>, R) {
     (l, log_jacobian)
 }
 
-/// The u of [`correlation`], from the lower triangle L of a correlation matrix L Lᵀ.
+/// The u of [`correlation`], from the lower triangle L of a correlation matrix L Lᵀ; infinite for a partial correlation of
+/// ±1, and 0 where one before it leaves it open.
 ///
 /// # Panics
 ///
@@ -203,14 +209,15 @@ pub fn correlation_inverse<R: Real>(l: ArrayView2<'_, R>) -> Vec<R> {
     assert!(l.is_square(), "correlation_inverse: a matrix of shape {:?} is not square", l.shape());
     let mut u = Vec::new();
     for (i, row) in l.rows().into_iter().enumerate() {
-        // The square of the rest of the row, from its end, so that it is a sum of squares.
+        // The norm of the rest of the row, from its end, so that the squares are added, and none underflows.
         let mut rest = vec![R::zero(); i + 1];
-        rest[i] = row[i].square();
+        rest[i] = Float::abs(row[i]);
         for j in (0..i).rev() {
-            rest[j] = rest[j + 1] + row[j].square();
+            rest[j] = Float::hypot(rest[j + 1], row[j]);
         }
         // tanh u = L/√rest, where rest = L² + what is left: sinh u = L/√left.
-        u.extend((0..i).map(|j| Float::asinh(row[j] / Float::sqrt(rest[j + 1]))));
+        let free = |j: usize| if row[j] == R::zero() { row[j] } else { Float::asinh(row[j] / rest[j + 1]) };
+        u.extend((0..i).map(free));
     }
     u
 }

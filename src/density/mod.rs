@@ -23,7 +23,8 @@
 //! - A NaN, and parameters outside of their domain, give NaN.
 //! - Nothing overflows: tails keep their digits where the density itself rounds to 0.
 //! - A result is a sum of terms, and rounded as the largest of them is: with counts and shapes of 10⁶, whose ln Γ is
-//!   about 10⁷, a log-density has nine correct decimals in `f64` and none in `f32`.
+//!   about 10⁷, a log-density has nine correct decimals in `f64` and none in `f32`. A shape whose ln Γ overflows, from
+//!   10³⁰⁵ on in `f64` and 10³⁶ in `f32`, gives no number.
 //!
 //! Parameters with a domain come from numbers without one by [`transform`](crate::transform).
 
@@ -35,7 +36,7 @@ use num_traits::Float;
 
 use self::parts::{
     LN_PI, LN_SQRT_TAU, assert_category, assert_orders, cholesky, gamma_ratio, impossible, invalid, ln_1p_square,
-    ln_factorial, substituted, times,
+    ln_factorial, ln_sum, substituted, times,
 };
 use self::table::for_each_density;
 use crate::number::{Dual, Real};

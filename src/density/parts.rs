@@ -29,15 +29,28 @@ pub(super) fn ln_1p_square<R: Real>(a: R, b: R) -> R {
     }
 }
 
-/// ln Γ(a + ½) - ln Γ(a) - ½ ln a, which is about -1/(8a) for large a; from there on by its asymptotic series (the
-/// difference of Stirling's series, Abramowitz and Stegun 6.1.40, at both arguments).
-pub(super) fn gamma_ratio<R: Real>(a: R) -> R {
+/// ln Γ(a + ½) - ln Γ(a) - ½ ln a for a = ν/2, which is about -1/(8a) for large a; from there on by its asymptotic series
+/// (the difference of Stirling's series, Abramowitz and Stegun 6.1.40, at both arguments).
+pub(super) fn gamma_ratio<R: Real>(nu: R) -> R {
+    let a = nu * R::lit(0.5);
     if a < R::lit(30.0) {
-        (a + R::lit(0.5)).ln_gamma() - a.ln_gamma() - Float::ln(a) * R::lit(0.5)
+        // By ln Γ(a) = ln Γ(a + 1) - ln a, because ln Γ(a) is infinite where a rounds to 0.
+        (a + R::lit(0.5)).ln_gamma() - (a + R::one()).ln_gamma() + (Float::ln(nu) - R::LN_2()) * R::lit(0.5)
     } else {
         let (inverse, square) = (Float::recip(a), Float::recip(a).square());
         let series = [17.0 / 14336.0, -1.0 / 640.0, 1.0 / 192.0, -1.0 / 8.0];
         series.iter().fold(R::zero(), |sum, &c| sum * square + R::lit(c)) * inverse
+    }
+}
+
+/// ln Σw, also where the sum of the finite numbers overflows.
+pub(super) fn ln_sum<R: Real>(w: &[R]) -> R {
+    let sum: R = w.iter().copied().sum();
+    if sum.is_infinite() {
+        // Times 2⁻⁶⁴.
+        Float::ln(w.iter().map(|&w| w * R::lit(5.421010862427522e-20)).sum::<R>()) + R::LN_2() * R::lit(64.0)
+    } else {
+        Float::ln(sum)
     }
 }
 

@@ -50,7 +50,7 @@ macro_rules! for_each_density {
                         normal(x, mu, sigma)
                     } else {
                         let tail = ln_1p_square(x - mu, sigma * Float::sqrt(nu)) * (nu + R::one()) * R::lit(0.5);
-                        gamma_ratio(nu * R::lit(0.5)) - R::lit(LN_SQRT_TAU) - Float::ln(sigma) - tail
+                        gamma_ratio(nu) - R::lit(LN_SQRT_TAU) - Float::ln(sigma) - tail
                     },
                     formula: "ln Γ(½(ν + 1)) - ln Γ(½ν) - ½ ln νπ - ln σ - ½(ν + 1) ln(1 + ((x - μ)/σ)²/ν)",
                     parameters: "ν > 0, σ > 0", sample: ([], [0.7, 3.5, -0.4, 1.3]),
@@ -66,8 +66,10 @@ macro_rules! for_each_density {
                 }
                 /// Exponential distribution with rate λ, whose mean is 1/λ.
                 fn exponential[](x, rate) {
-                    value: if x < R::zero() || x.is_infinite() {
-                        impossible(x, &[rate])
+                    value: if !(rate > R::zero()) {
+                        invalid(rate)
+                    } else if x < R::zero() || x.is_infinite() {
+                        impossible(x, &[])
                     } else {
                         Float::ln(rate) - rate * x
                     },
@@ -75,10 +77,10 @@ macro_rules! for_each_density {
                 }
                 /// Gamma distribution with shape α and rate β, whose mean is α/β.
                 fn gamma[](x, shape, rate) {
-                    value: if !(shape > R::zero()) {
-                        invalid(shape)
+                    value: if !(shape > R::zero() && rate > R::zero()) {
+                        invalid(shape * rate)
                     } else if x < R::zero() || x.is_infinite() || (x == R::zero() && shape > R::one()) {
-                        impossible(x, &[rate])
+                        impossible(x, &[])
                     } else {
                         let powers = shape * Float::ln(rate) + (shape - R::one()).xlogy(x);
                         powers - rate * x - shape.ln_gamma()
@@ -88,8 +90,8 @@ macro_rules! for_each_density {
                 }
                 /// Beta distribution with the shapes α and β, on the interval from 0 to 1.
                 fn beta[](x, a, b) {
-                    value: if !(a > R::zero() && b > R::zero()) {
-                        invalid(a * b)
+                    value: if !(a > R::zero() && b > R::zero()) || x.is_nan() {
+                        invalid(a * b * x)
                     } else if x < R::zero()
                         || x > R::one()
                         || (x == R::zero() && a > R::one())
@@ -142,7 +144,7 @@ macro_rules! for_each_density {
                         } else if weights[k] == R::zero() {
                             impossible(weights[k], &[weights.iter().copied().sum()])
                         } else {
-                            Float::ln(weights[k]) - Float::ln(weights.iter().copied().sum())
+                            Float::ln(weights[k]) - ln_sum(weights)
                         }
                     },
                     formula: "ln wₖ - ln Σwᵢ", parameters: "wᵢ ≥ 0", sample: ([1], [0.7, 0.4, 1.3]),
@@ -159,7 +161,7 @@ macro_rules! for_each_density {
                         assert_category("categorical_logits", k, logits.len());
                         let own = logits[k];
                         if own == R::neg_infinity() {
-                            impossible(own, &[])
+                            if logits.iter().all(|&s| s == own) { invalid(own) } else { impossible(own, &[]) }
                         } else {
                             // ln(e^a + e^b) = a + softplus(b - a), from a = 0 on.
                             let others = logits.iter().enumerate().filter(|&(i, _)| i != k);

@@ -163,13 +163,14 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
         if unit || all_finite(&tangents) { tangents } else { self.tangents.map(|t| partial.gated_mul(t)) }
     }
 
-    #[inline(always)]
+    // Forced in release builds alone: see M34 in docs/MEASUREMENTS.md.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let y = rule.eval(self.primal);
         Self::with_parts(y, self.push(R::UNIT, rule.partial(self.primal, y)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
         let (a, b) = (self.primal, other.primal);
         let z = rule.eval(a, b);
@@ -186,14 +187,14 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     }
 
     /// [`apply2`](Self::apply2) where the right operand is a constant.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, b: F) -> Self {
         let z = rule.eval(self.primal, b);
         Self::with_parts(z, self.push(R::UNIT[0], rule.partial_a(self.primal, b, z)))
     }
 
     /// [`apply2`](Self::apply2) where the left operand is a constant.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn apply_right<R: BinaryRule<F::Base>>(rule: R, a: F, other: Self) -> Self {
         let z = rule.eval(a, other.primal);
         Self::with_parts(z, other.push(R::UNIT[1], rule.partial_b(a, other.primal, z)))
@@ -244,7 +245,7 @@ impl<F: Real, const N: usize, B: Mark> Dual<F, N, B> {
     for_each_rule!(inherent_rules);
 
     /// Sine and cosine, in radians.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn sin_cos(self) -> (Self, Self) {
         let (sin, cos) = Float::sin_cos(self.primal);
         (Self::with_parts(sin, self.push(false, cos)), Self::with_parts(cos, self.push(false, -sin)))
@@ -264,7 +265,7 @@ impl<F: Real, const N: usize, B: Mark> Float for Dual<F, N, B> {
     float_methods!(F);
 
     /// a b + c, where the primal is that of `mul_add` on primals.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn mul_add(self, b: Self, c: Self) -> Self {
         let primal = self.primal.mul_add(b.primal, c.primal);
         let tangents = (self * b + c).tangents;
@@ -401,7 +402,7 @@ nested! { [const N: usize, const M: usize, B: Mark, C: Mark] f32, Dual<Dual<f32,
 
 impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Dual<F, N, B> {
     type Output = Self;
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn neg(self) -> Self {
         let mut tangents = self.tangents;
         for t in &mut tangents {

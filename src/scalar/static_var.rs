@@ -127,43 +127,68 @@ impl<F: StaticScalar> StaticVar<F> {
     /// The handle on the tape of the innermost scope, of which it is.
     #[inline(always)]
     fn on(self, innermost: &Innermost<F>) -> Var<'_, F> {
-        let tape = if self.is_constant() { None } else { innermost.tape() };
+        self.on_tape(innermost.tape_of(self.generation))
+    }
+
+    #[inline(always)]
+    fn on_tape(self, tape: Option<&Tape<F>>) -> Var<'_, F> {
         Var::with_parts(tape, self.slot, self.node, self.weight, self.value)
     }
 
     /// The handle for a result on the tape of the innermost scope.
     #[inline(always)]
     fn of(var: Var<'_, F>, innermost: &Innermost<F>) -> Self {
-        let generation = if var.is_constant() { NO_SCOPE } else { innermost.generation() };
+        Self::of_generation(var, if var.is_constant() { NO_SCOPE } else { innermost.generation() })
+    }
+
+    /// The handle for a result: of this generation if it is on a tape, of [`NO_SCOPE`] if it is a constant.
+    #[inline(always)]
+    fn of_generation(var: Var<'_, F>, generation: u64) -> Self {
         Self { generation, slot: var.slot(), node: var.is_node(), weight: var.weight(), value: var.value() }
     }
 
-    #[inline(always)]
+    // An operation of one handle gives a constant just if the handle is one. So its result has the generation of the
+    // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md. Inlining is forced in
+    // release builds alone: see M34.
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let scope = Self::scope([self]);
-        Self::of(self.on(&scope).apply(rule), &scope)
+        Self::of_generation(self.on(&scope).apply(rule), self.generation)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
+        // Two handles of the scope, or one beside a constant: where that is known, `Var::apply2` is one branch of its own.
+        let scope = thread::innermost();
+        if let Some(tape) = scope.tape_of(self.generation)
+            && self.generation == other.generation
+        {
+            let z = self.on_tape(Some(tape)).apply2(rule, other.on_tape(Some(tape)));
+            return Self::of_generation(z, self.generation);
+        }
         let scope = Self::scope([self, other]);
-        Self::of(self.on(&scope).apply2(rule, other.on(&scope)), &scope)
+        if self.is_constant() {
+            Self::of_generation(Var::constant(self.value).apply2(rule, other.on(&scope)), other.generation)
+        } else {
+            Self::of_generation(self.on(&scope).apply2(rule, Var::constant(other.value)), self.generation)
+        }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let scope = Self::scope([self]);
-        Self::of(self.on(&scope).apply_left(rule, c), &scope)
+        Self::of_generation(self.on(&scope).apply_left(rule, c), self.generation)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let scope = Self::scope([other]);
-        Self::of(Var::apply_right(rule, c, other.on(&scope)), &scope)
+        Self::of_generation(Var::apply_right(rule, c, other.on(&scope)), other.generation)
     }
 
     /// The result of an operation of slices of `Var`s.
@@ -181,7 +206,7 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// The value self · a + b with one rounding, recorded as one operation.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
         let (a, b) = (a.into(), b.into());
@@ -190,12 +215,12 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// Sine and cosine, in radians.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn sin_cos(self) -> (Self, Self) {
         let scope = Self::scope([self]);
         let (sin, cos) = self.on(&scope).sin_cos();
-        (Self::of(sin, &scope), Self::of(cos, &scope))
+        (Self::of_generation(sin, self.generation), Self::of_generation(cos, self.generation))
     }
 
     /// The output of the innermost scope, on its tape.
@@ -204,8 +229,7 @@ impl<F: StaticScalar> StaticVar<F> {
         if !self.is_of(&innermost) {
             return Err(self.stale(&innermost));
         }
-        let tape = if self.is_constant() { None } else { Some(tape) };
-        Ok(Var::with_parts(tape, self.slot, self.node, self.weight, self.value))
+        Ok(self.on_tape(if self.is_constant() { None } else { Some(tape) }))
     }
 
     #[cold]
@@ -331,11 +355,11 @@ impl<F: StaticScalar> Default for StaticVar<F> {
 
 impl<F: StaticScalar> std::ops::Neg for StaticVar<F> {
     type Output = Self;
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn neg(self) -> Self {
         let scope = Self::scope([self]);
-        Self::of(-self.on(&scope), &scope)
+        Self::of_generation(-self.on(&scope), self.generation)
     }
 }
 

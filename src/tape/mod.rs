@@ -44,7 +44,7 @@
 //! 3. *What the description of an operation refers to is alive until the tape is cleared*: see `Tape::push_op`.
 //! 4. *A value that the tape drops may be dropped on any thread, and its destructor reads nothing that was borrowed*:
 //!    see `Tape::alloc`.
-//! 5. *`thread::Innermost` is a local variable of the operation that asked for it*: see `Innermost::tape`.
+//! 5. *`thread::Innermost` is a local variable of the operation that asked for it*: see `Innermost::tape_of`.
 
 mod list;
 mod multi_sweep;

@@ -80,11 +80,14 @@ impl<F: Scalar> Innermost<F> {
         self.generation
     }
 
-    /// The tape of the scope, if there is one.
+    /// The tape of the scope, if there is one and this is its generation. [`NO_SCOPE`] has no tape.
     ///
     /// Not by a closure, which the compiler may call instead of inlining: see M33 in docs/MEASUREMENTS.md.
     #[inline(always)]
-    pub(crate) fn tape(&self) -> Option<&Tape<F>> {
+    pub(crate) fn tape_of(&self, generation: u64) -> Option<&Tape<F>> {
+        if generation != self.generation {
+            return None;
+        }
         // SAFETY: a pointer that is not null was stored by a frame of `with_scope` that is still on the stack of this
         // thread, because the frame takes it back when it ends or unwinds, and frames end in the reverse order of their
         // begins. Until then the frame borrows the tape. The reference lives as long as `self`, a local variable of an

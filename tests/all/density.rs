@@ -73,6 +73,36 @@ fn every_density_runs_in_f32() {
     }
 }
 
+/// The constants of `f64` that `f32` can hold, with what its rounding of numbers and of terms may change.
+#[test]
+fn every_density_agrees_with_mpmath_in_f32() {
+    for row in TABLE {
+        for line in lines(row.name) {
+            let [counts, x, value, gradient] = &line[..] else { panic!("{}: {line:?}", row.name) };
+            let fits = |x: &f64| *x == 0.0 || (1e-30..1e30).contains(&x.abs());
+            if !x.iter().chain(gradient).all(fits) || x.iter().any(|&x| f64::from(x as f32) == 1.0 && x != 1.0) {
+                continue;
+            }
+            let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+            let tape = Tape::<f32>::new();
+            let vars = tape.vars_from(&single);
+            let y = (row.on_var_f32)(&counts_of(counts), vars);
+            // ln Γ of shapes and counts is the largest term.
+            let terms: f64 = x.iter().chain(counts).map(|&x| Real::ln_gamma(x.abs() + 2.0)).sum();
+            let moved: f64 = x.iter().zip(gradient).map(|(x, g)| (x * g).abs()).sum();
+            let error = (f64::from(y.value()) - value[0]).abs();
+            assert!(error <= 3e-7 * (terms + moved + value[0].abs()), "{}{counts:?}{x:?}: {y}, {error:e}", row.name);
+            for (got, want) in y.backward().wrt(vars).into_iter().zip(gradient) {
+                assert!(
+                    (f64::from(got) - want).abs() <= 2e-5 * (want.abs() + moved),
+                    "{}{counts:?}{x:?}: {got} should be {want}",
+                    row.name
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn second_derivatives_are_differences_of_the_first() {
     for row in TABLE {
@@ -184,7 +214,7 @@ fn ends_of_a_support_have_the_derivative_from_inside() {
 
 #[test]
 fn parameters_outside_of_their_domain_give_nan() {
-    let cases: [(&str, &[u64], &[f64]); 22] = [
+    let cases: [(&str, &[u64], &[f64]); 30] = [
         ("normal", &[], &[0.5, 0.0, 0.0]),
         ("normal", &[], &[0.0, 0.0, 0.0]),
         ("normal", &[], &[0.5, 0.0, -1.0]),
@@ -203,6 +233,14 @@ fn parameters_outside_of_their_domain_give_nan() {
         ("gamma", &[], &[0.5, 0.5, -1.0]),
         ("beta", &[], &[0.5, -0.5, 1.0]),
         ("beta", &[], &[f64::NAN, 0.5, 1.0]),
+        ("exponential", &[], &[0.5, 0.0]),
+        ("exponential", &[], &[f64::NAN, 1.0]),
+        ("gamma", &[], &[0.5, 1.0, 0.0]),
+        ("gamma", &[], &[f64::NAN, 1.0, 1.0]),
+        ("beta", &[], &[f64::NAN, 1.0, 1.0]),
+        ("categorical", &[0], &[0.0, 0.0]),
+        ("categorical_logits", &[0], &[-f64::INFINITY, -f64::INFINITY]),
+        ("poisson", &[0], &[f64::NAN]),
         ("poisson", &[2], &[-1.0]),
         ("binomial", &[2, 4], &[1.5]),
         ("categorical", &[0], &[0.5, -0.1]),
@@ -344,4 +382,47 @@ fn wrong_settings_of_a_transform_are_refused() {
     assert!(panic_of(|| transform::simplex_inverse::<f64>(&[])).message.contains("at least one"));
     assert_eq!(transform::simplex::<f64>(&[]), (vec![1.0], 0.0));
     assert_eq!(transform::correlation::<f64>(&[]), (array![[1.0]], 0.0));
+}
+
+/// Constants of mpmath 1.3: log-densities at the ends of the exponents.
+#[test]
+fn numbers_at_the_ends_of_the_exponents() {
+    let at = |name: &str, counts: &[u64], x: &[f64]| {
+        let row = TABLE.iter().find(|row| row.name == name).expect("a row of the table");
+        let results = [on_tape(row, counts, x), by_duals(row, counts, x)];
+        assert_eq!(results[0], results[1], "{name}");
+        results[0].clone()
+    };
+    let (value, _) = at("student_t", &[], &[0.7, 5e-324, -0.4, 1.3]);
+    assert_near("student_t", value, -745.2285292817455, 1e-14);
+    let (value, gradient) = at("categorical", &[0], &[1e308, 1e308, 1e308]);
+    assert_near("categorical", value, -(3_f64.ln()), 1e-13);
+    assert_near("categorical, partial", gradient[0] * 1e308, 2.0 / 3.0, 1e-13);
+    let row = TABLE.iter().find(|row| row.name == "categorical").expect("a row of the table");
+    assert!(((row.on_f32)(&[0], &[3e38, 3e38]) + 2_f32.ln()).abs() < 1e-5);
+}
+
+#[test]
+fn inverses_at_the_ends_of_domains() {
+    const INF: f64 = f64::INFINITY;
+    assert_eq!(transform::simplex_inverse(&[1.0, 0.0, 0.0]), [INF, -INF]);
+    assert_eq!(transform::simplex_inverse(&[0.0, 0.0, 1.0]), [-INF, -INF]);
+    assert_eq!(transform::simplex(&[INF, -INF]).0, [1.0, 0.0, 0.0]);
+    assert!(transform::simplex_inverse(&[0.0_f64, 0.0]).iter().all(|u| u.is_nan()));
+    assert_eq!(transform::simplex_inverse(&[1.0]), [0.0; 0]);
+    let l = array![[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]];
+    assert_eq!(transform::correlation_inverse(l.view()), [INF, -INF, 0.0]);
+    // Squares of the diagonal underflow.
+    let back = transform::correlation_inverse(transform::correlation(&[400.0, -500.0, 0.5]).0.view());
+    for (got, want) in back.iter().zip([400.0, -500.0, 0.5]) {
+        assert_near("correlation", *got, want, 1e-13);
+    }
+    for u in [1e308_f64, -1e308, INF, -INF, f64::NAN] {
+        let (x, log_jacobian) = transform::interval(u, -1e308, 1e308);
+        assert!(x.is_nan() == u.is_nan() && log_jacobian.is_nan() == u.is_nan(), "{u}: {x} {log_jacobian}");
+        let (x, log_jacobian) = transform::simplex(&[u, 0.0, -u]);
+        assert!(x.iter().any(|x| x.is_nan()) == u.is_nan() && log_jacobian.is_nan() == u.is_nan(), "{u}: {x:?}");
+        let (l, log_jacobian) = transform::correlation(&[u, -u, 0.0]);
+        assert!(l.iter().any(|x| x.is_nan()) == u.is_nan() && log_jacobian.is_nan() == u.is_nan(), "{u}: {l:?}");
+    }
 }

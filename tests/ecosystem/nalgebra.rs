@@ -5,7 +5,7 @@ use nalgebra::{
     Vector3, Vector4, convert,
 };
 
-use crate::harness::{case, numbers};
+use crate::harness::{Comparison, case, numbers};
 
 /// Numbers that nalgebra takes, and that are copied.
 trait Number: RealField + Copy {}
@@ -149,10 +149,8 @@ fn norms<T: Number>(x: &[T]) -> T {
     a.norm() + a.column(0).normalize().dot(&a.column(1)) + a.lp_norm(3) + a.variance() + a.max() * a.min() + a.camax()
 }
 
-#[test]
-fn matrices() {
-    let x = numbers(20);
-    for (case, tolerance) in [
+pub(crate) fn matrices() -> Vec<Comparison> {
+    let cases = [
         (case!(lu_solve), 1e-9),
         (case!(lu_with_exchanged_rows), 1e-9),
         (case!(inverse), 1e-9),
@@ -167,15 +165,20 @@ fn matrices() {
         (case!(exponential), 1e-9),
         (case!(schur), 1e-8),
         (case!(norms), 1e-9),
-    ] {
-        case.check(&x, 0.01, tolerance);
-    }
+    ];
+    cases.map(|(case, tolerance)| case.at(&numbers(20), tolerance)).into()
+}
+
+pub(crate) fn motions() -> Vec<Comparison> {
+    [case!(isometry), case!(unit_quaternion), case!(rotation)].map(|case| case.at(&numbers(15), 1e-8)).into()
 }
 
 #[test]
-fn motions() {
-    let x = numbers(15);
-    for case in [case!(isometry), case!(unit_quaternion), case!(rotation)] {
-        case.check(&x, 0.01, 1e-8);
-    }
+fn factorisations() {
+    matrices().iter().for_each(|case| _ = case.check());
+}
+
+#[test]
+fn rotations_and_motions() {
+    motions().iter().for_each(|case| _ = case.check());
 }

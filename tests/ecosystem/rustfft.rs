@@ -3,7 +3,7 @@
 use rustfft::num_complex::Complex;
 use rustfft::{FftNum, FftPlanner};
 
-use crate::harness::{case, numbers};
+use crate::harness::{Comparison, case, numbers};
 
 /// A combination of the spectrum of the numbers, its power included.
 fn spectrum<T: FftNum + Copy>(x: &[T]) -> T {
@@ -20,10 +20,12 @@ fn spectrum<T: FftNum + Copy>(x: &[T]) -> T {
     sum + data[1].re * data[2].im * number(0.01)
 }
 
+pub(crate) fn transforms() -> Vec<Comparison> {
+    let of_length = |n: usize| case!(spectrum).at(&numbers(2 * n), 1e-9).named(format!("spectrum, n = {n}"));
+    [8, 12, 17, 30].map(of_length).into()
+}
+
 #[test]
-fn transforms() {
-    for n in [8, 12, 17, 30] {
-        print!("n = {n}: ");
-        case!(spectrum).check(&numbers(2 * n), 0.01, 1e-9);
-    }
+fn spectra() {
+    transforms().iter().for_each(|case| _ = case.check());
 }

@@ -39,6 +39,12 @@ pub enum FitError {
         /// Its value.
         value: f64,
     },
+    /// The squares of the residuals at the start overflow or underflow, in the units of the loss's scale if it has one.
+    #[non_exhaustive]
+    Units {
+        /// The largest magnitude of a residual.
+        largest: f64,
+    },
     /// A derivative is infinite or NaN where the residuals are finite.
     #[non_exhaustive]
     DerivativeNotFinite {
@@ -70,6 +76,13 @@ pub enum FitError {
         /// The parameters that take part in the dependence.
         parameters: Vec<usize>,
     },
+    /// Most residuals are beyond the scale of the loss, where it bends downwards or is straight, so that the covariance
+    /// has no estimate.
+    #[non_exhaustive]
+    LossTooNarrow {
+        /// The mean of the second derivative of the loss over the residuals, which is not positive.
+        curvature: f64,
+    },
     /// The function cannot become a program.
     Program(ProgramError),
 }
@@ -90,6 +103,11 @@ impl fmt::Display for FitError {
                 write!(f, "parameter {parameter} starts at {start}, which is not a number between {lo} and {hi}")
             }
             Self::ResidualNotFinite { residual, value } => write!(f, "residual {residual} is {value} at the start"),
+            Self::Units { largest } => write!(
+                f,
+                "the squares of the residuals at the start, of which the largest is {largest:e}, overflow or underflow; \
+                 take units in which residuals, and the scale of the loss, are nearer to 1"
+            ),
             Self::DerivativeNotFinite { residual, parameter, parameters } => write!(
                 f,
                 "the derivative of residual {residual} with respect to parameter {parameter} is not finite at \
@@ -104,6 +122,11 @@ impl fmt::Display for FitError {
                 f,
                 "the Jacobian has rank {rank}: the residuals do not tell the parameters {parameters:?} apart, which \
                  have no standard errors"
+            ),
+            Self::LossTooNarrow { curvature } => write!(
+                f,
+                "most residuals are beyond the scale of the loss, whose mean second derivative is {curvature:.1e}: no \
+                 standard errors; give the loss a larger scale"
             ),
             Self::Program(error) => error.fmt(f),
         }

@@ -50,6 +50,14 @@ impl Loss {
         0.5 * scale * scale * self.rho((residual / scale).square())
     }
 
+    /// The derivative of the [`cost`](Self::cost) by the residual, ψ = r ρ'(z), and the derivative ψ' = ρ' + 2z ρ'' of ψ.
+    pub(super) fn influence(self, residual: f64) -> [f64; 2] {
+        let z = Dual::new((residual / self.scale()).square(), [1.0]);
+        let first = self.rho(Dual::new(z, [Dual::constant(1.0)])).tangents()[0];
+        let [second] = first.tangents();
+        [residual * first.primal(), first.primal() + 2.0 * z.primal() * second]
+    }
+
     /// The factor √ρ' of a residual and of its row of the Jacobian that makes least squares of the loss, with its
     /// gradient. The product of such rows is at least the loss's curvature, which may be negative (iteratively
     /// reweighted least squares; Triggs et al. 2000, section 4.3, has the correction that is left out).

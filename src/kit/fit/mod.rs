@@ -31,9 +31,10 @@ use ndarray::Array2;
 use self::solver::{Minimum, Residuals, Settings};
 pub use self::{error::FitError, loss::Loss, solver::Stop};
 use crate::derivatives::jacobian;
+use crate::number::Real;
 use crate::program::AutoProgram;
 use crate::recording::Recorded;
-use crate::scalar::Var;
+use crate::scalar::{Var, norm};
 use crate::transform::Bounds;
 
 /// The parameters for which the sum of the squared residuals is least, from a start: [`LeastSquares`] with its
@@ -208,7 +209,7 @@ impl LeastSquares {
         }
         let Minimum { parameters, residuals, jacobian, cost, iterations, stop } =
             solver::minimise(f, &bounds, free, self.settings)?;
-        Ok(Fit { parameters, residuals, cost, iterations, stop, jacobian })
+        Ok(Fit { parameters, residuals, cost, iterations, stop, loss: self.settings.loss, jacobian })
     }
 }
 
@@ -255,6 +256,7 @@ pub struct Fit {
     pub iterations: usize,
     /// The condition that ended them.
     pub stop: Stop,
+    loss: Loss,
     jacobian: DMatrix<f64>,
 }
 
@@ -276,30 +278,48 @@ impl Fit {
         self.residuals.len() - self.parameters.len()
     }
 
-    /// The Jacobian at the parameters, one row for each residual, with the weights of the loss: its product with itself
-    /// is the curvature of the cost.
+    /// The Jacobian of the residuals at the parameters, one row for each residual.
     pub fn jacobian(&self) -> Array2<f64> {
         Array2::from_shape_fn(self.jacobian.shape(), |place| self.jacobian[place])
     }
 
-    /// The standard deviation σ of the residuals, √(2 cost/(m - n)).
+    /// The standard deviation σ of the residuals, √(Σr²/(m - n)).
+    ///
+    /// With a robust loss it is the σ that gives the [`covariance`](Self::covariance): that of residuals without outliers,
+    /// from which plain least squares would determine the parameters as well as the loss does from these. With ψ the
+    /// derivative of the loss, and means and variances over the residuals,
+    ///
+    /// σ = κ √(Σψ(r)²/(m - n)) / mean ψ'(r), κ = 1 + (n/m) var ψ'(r) / (mean ψ'(r))²,
+    ///
+    /// for residuals that are independent and of one symmetric distribution (Huber 1981, "Robust Statistics", section
+    /// 7.6, equation 6.5; R's `rlm` and statsmodels' `RLM` take it as well). scipy's `curve_fit` has other numbers for
+    /// robust losses, twice the cost over m - n times the inverse of the loss's curvature, which estimate no variance.
     ///
     /// # Errors
     ///
-    /// [`FitError::NothingLeft`] if m = n.
+    /// [`FitError::NothingLeft`] if m = n, [`FitError::LossTooNarrow`].
     pub fn residual_deviation(&self) -> Result<f64, FitError> {
-        match self.degrees_of_freedom() {
-            0 => Err(FitError::NothingLeft),
-            left => Ok((2.0 * self.cost / left as f64).sqrt()),
+        let (m, n) = (self.residuals.len() as f64, self.parameters.len() as f64);
+        if self.degrees_of_freedom() == 0 {
+            return Err(FitError::NothingLeft);
         }
+        let influences: Vec<[f64; 2]> = self.residuals.iter().map(|&r| self.loss.influence(r)).collect();
+        let curvature = influences.iter().map(|[_, slope]| slope).sum::<f64>() / m;
+        if !(curvature > 0.0) {
+            return Err(FitError::LossTooNarrow { curvature });
+        }
+        let variance = influences.iter().map(|[_, slope]| (slope - curvature).square()).sum::<f64>() / m;
+        let correction = 1.0 + n / m * variance / curvature.square();
+        let size = norm(&influences.iter().map(|[psi, _]| *psi).collect::<Vec<f64>>());
+        Ok(correction * size / (m - n).sqrt() / curvature)
     }
 
-    /// The covariance of the parameters, σ²(JᵀJ)⁻¹, to first order; for residuals that are independent and of one
-    /// variance. Bounds do not change it.
+    /// The covariance of the parameters, σ²(JᵀJ)⁻¹ with the σ of [`residual_deviation`](Self::residual_deviation), to
+    /// first order; for residuals that are independent and of one variance. Bounds do not change it.
     ///
     /// # Errors
     ///
-    /// [`FitError::NothingLeft`] or [`FitError::Singular`].
+    /// [`FitError::NothingLeft`], [`FitError::LossTooNarrow`] or [`FitError::Singular`].
     pub fn covariance(&self) -> Result<Array2<f64>, FitError> {
         let deviation = self.residual_deviation()?;
         Ok(self.covariance_of_unit_errors()? * (deviation * deviation))
@@ -309,12 +329,13 @@ impl Fit {
     ///
     /// # Errors
     ///
-    /// [`FitError::NothingLeft`] or [`FitError::Singular`].
+    /// Same as for [`covariance`](Self::covariance).
     pub fn standard_errors(&self) -> Result<Vec<f64>, FitError> {
         Ok(self.covariance()?.diag().iter().map(|variance| variance.sqrt()).collect())
     }
 
-    /// The covariance (JᵀJ)⁻¹ of the parameters for residuals that are in units of known errors.
+    /// The covariance (JᵀJ)⁻¹ of the parameters for residuals that are in units of known errors, by plain least squares;
+    /// that of a robust loss is larger.
     ///
     /// # Errors
     ///

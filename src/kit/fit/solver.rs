@@ -1,6 +1,6 @@
 //! The method of Levenberg and Marquardt.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, DVectorView};
 use ndarray::Array2;
 
 use super::error::FitError;
@@ -42,7 +42,7 @@ pub(super) struct Settings {
 pub(super) struct Minimum {
     pub(super) parameters: Vec<f64>,
     pub(super) residuals: Vec<f64>,
-    /// The rows of the Jacobian by the parameters, with the factors of the loss.
+    /// The Jacobian by the parameters.
     pub(super) jacobian: DMatrix<f64>,
     pub(super) cost: f64,
     pub(super) iterations: usize,
@@ -74,19 +74,23 @@ pub(super) fn minimise(
     if point.residuals.len() < n {
         return Err(FitError::TooFewResiduals { residuals: point.residuals.len(), parameters: n });
     }
+    let largest = point.residuals.iter().fold(0.0, |largest: f64, r| largest.max(r.abs()));
+    if largest > 0.0 && !point.cost.is_normal() {
+        return Err(FitError::Units { largest });
+    }
     let (mut scales, mut radius, mut iterations) = (DVector::zeros(n), None, 0);
     loop {
         let slopes = point.rows(f, bounds, &free, settings.loss)?;
-        for (scale, column) in scales.iter_mut().zip(slopes.own.column_iter()) {
-            *scale = f64::max(*scale, column.norm());
+        for (scale, column) in scales.iter_mut().zip(slopes.jacobian.column_iter()) {
+            *scale = f64::max(*scale, column.component_mul(&slopes.weights).norm());
         }
         let model = Model::new(&slopes, &scales);
         let cosine = model.gradient.amax() / slopes.residuals.norm();
         if point.cost == 0.0 {
-            return Ok(point.minimum(slopes.own, iterations, Stop::Exact));
+            return Ok(point.minimum(slopes.jacobian, iterations, Stop::Exact));
         }
         if cosine <= settings.tolerance {
-            return Ok(point.minimum(slopes.own, iterations, Stop::Gradient));
+            return Ok(point.minimum(slopes.jacobian, iterations, Stop::Gradient));
         }
         if iterations == settings.max_iterations {
             return Err(point.not_converged(cosine, iterations));
@@ -125,12 +129,13 @@ pub(super) fn minimise(
             }
             if size <= f64::EPSILON * length || foreseen <= f64::EPSILON * f64::EPSILON * point.cost {
                 // The changes that rounding the parameters and the residuals brings to the residuals, and so to the cost.
-                let changes =
-                    slopes.own.column_iter().zip(&point.parameters).map(|(column, p)| column.norm() * p.abs());
+                let norm = |column: DVectorView<'_, f64>| column.component_mul(&slopes.weights).norm();
+                let columns = slopes.jacobian.column_iter();
+                let changes = columns.zip(&point.parameters).map(|(column, p)| norm(column) * p.abs());
                 let size = slopes.residuals.norm();
                 let rounding = ROUNDINGS * f64::EPSILON * (changes.sum::<f64>() + size);
                 return if model.residuals.norm_squared() <= rounding * (size + rounding) {
-                    Ok(point.minimum(slopes.own, iterations, Stop::Step))
+                    Ok(point.minimum(slopes.jacobian, iterations, Stop::Step))
                 } else {
                     Err(point.not_converged(cosine, iterations))
                 };
@@ -138,7 +143,7 @@ pub(super) fn minimise(
         };
         if let Some(stop) = stop {
             let slopes = point.rows(f, bounds, &free, settings.loss)?;
-            return Ok(point.minimum(slopes.own, iterations, stop));
+            return Ok(point.minimum(slopes.jacobian, iterations, stop));
         }
     }
 }
@@ -244,8 +249,10 @@ struct Point {
 /// The linear model of a point, with the factors of the loss.
 struct Slopes {
     residuals: DVector<f64>,
+    /// The factor of each residual and row, which `residuals` and `free` have and `jacobian` has not.
+    weights: DVector<f64>,
     /// The Jacobian by the parameters.
-    own: DMatrix<f64>,
+    jacobian: DMatrix<f64>,
     /// The Jacobian by the free numbers.
     free: DMatrix<f64>,
     /// The derivatives of the parameters with respect to their free numbers.
@@ -279,14 +286,16 @@ impl Point {
             return Err(FitError::DerivativeNotFinite { residual, parameter, parameters });
         }
         assert_same_length(self.residuals.len(), jacobian.nrows());
-        let weights: Vec<f64> = self.residuals.iter().map(|&r| loss.weight(r)).collect();
-        let own = DMatrix::from_fn(jacobian.nrows(), jacobian.ncols(), |i, j| jacobian[[i, j]] * weights[i]);
-        let residuals = DVector::from_fn(weights.len(), |i, _| self.residuals[i] * weights[i]);
+        let weights = DVector::from_iterator(self.residuals.len(), self.residuals.iter().map(|&r| loss.weight(r)));
+        let jacobian = DMatrix::from_fn(jacobian.nrows(), jacobian.ncols(), |i, j| jacobian[[i, j]]);
+        let residuals = DVector::from_column_slice(&self.residuals).component_mul(&weights);
         let along: Vec<Dual<f64>> = free.iter().map(|&u| Dual::new(u, [1.0])).collect();
         let slopes = DVector::from_vec(bounds.slopes(&along));
         let (first, second) = (slopes.map(Dual::primal), slopes.map(|slope| slope.tangents()[0]));
-        let curvature = own.tr_mul(&residuals).component_mul(&second).map(|c| f64::max(c, 0.0));
-        let free = DMatrix::from_fn(own.nrows(), own.ncols(), |i, j| own[(i, j)] * first[j]);
-        Ok(Slopes { residuals, own, free, stretch: first, curvature })
+        let gradient = jacobian.tr_mul(&residuals.component_mul(&weights));
+        let curvature = gradient.component_mul(&second).map(|c| f64::max(c, 0.0));
+        let free =
+            DMatrix::from_fn(jacobian.nrows(), jacobian.ncols(), |i, j| weights[i] * jacobian[(i, j)] * first[j]);
+        Ok(Slopes { residuals, weights, jacobian, free, stretch: first, curvature })
     }
 }

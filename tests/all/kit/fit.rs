@@ -190,6 +190,39 @@ fn errors_and_covariance_are_those_of_scipy() {
     assert_near("unit errors", found.covariance_of_unit_errors().unwrap()[[0, 1]] * scale, covariance[[0, 1]], 1e-14);
 }
 
+/// By `tests/oracle/least_squares.py`: Huber's estimator in statsmodels.
+#[test]
+fn errors_of_robust_fits_are_those_of_statsmodels() {
+    let data = data();
+    let cases = [
+        (Loss::Square, [1.4094368856727968, 0.3296625525025617, 1.5920707440524697]),
+        (Loss::Huber(0.1), [0.07375494717054448, 0.05377604297092037, 0.05262794580402241]),
+        (Loss::SoftL1(0.1), [0.08610978820507127, 0.06241301927609398, 0.06186927415818629]),
+        (Loss::Cauchy(0.1), [0.04063462164657182, 0.031257805882028575, 0.02700217416242694]),
+    ];
+    for (loss, want) in cases {
+        let found = LeastSquares::new().loss(loss).fit(|p| decay(p, &data), &START).unwrap();
+        for (got, want) in found.standard_errors().unwrap().into_iter().zip(want) {
+            assert_near(&format!("{loss:?}"), got, want, 1e-5);
+        }
+        // The Jacobian is that of the residuals, without the loss.
+        let [p, q, _] = found.parameters[..] else { panic!("three parameters") };
+        assert_near(&format!("{loss:?}"), found.jacobian()[[3, 1]], -p * 1.5 * (-q * 1.5).exp(), 1e-13);
+    }
+    let narrow = LeastSquares::new().loss(Loss::Huber(0.1)).fit(|p| vec![p[0] - 1.0, p[0] + 1.0], &[0.5]).unwrap();
+    assert!(matches!(narrow.standard_errors(), Err(FitError::LossTooNarrow { .. })), "{narrow:?}");
+}
+
+#[test]
+fn residuals_whose_squares_leave_the_exponents_are_refused() {
+    for unit in [1e200, 1e-200] {
+        let error = fit(|p| vec![(p[0] - 3.0) * unit, (p[0] - 3.5) * unit], &[1.0]).unwrap_err();
+        assert!(matches!(error, FitError::Units { .. }), "{error}");
+    }
+    let error = LeastSquares::new().loss(Loss::Huber(1e-200)).fit(|p| vec![p[0] - 3.0], &[1.0]).unwrap_err();
+    assert!(error.to_string().contains("scale of the loss"), "{error}");
+}
+
 #[test]
 fn a_line_takes_one_step_whatever_its_units() {
     for unit in [1.0, 1e-150, 1e150] {
