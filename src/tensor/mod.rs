@@ -15,7 +15,7 @@
 //! | `products` | `dot`, `matmul`; [`Dot`] |
 //! | `dense` | `affine`, `dense`; [`Activation`] |
 //! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `log_softmax`, `argmax_axis` |
-//! | `loss` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, `accuracy`; [`Target`] |
+//! | `loss/` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, [`Losses`] of every kind with `mean`, `sum` and `each`; `accuracy`; [`Target`] |
 //! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
 //! | `jet` | [`Jet`]: derivatives with respect to the input, inside of the loss |
 //! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
@@ -86,7 +86,9 @@ pub use handle::Tensor;
 pub use jet::Jet;
 #[cfg(feature = "linalg")]
 pub use linalg::{Columns, Diag, LinalgError, Lu, Uplo};
-pub use loss::Target;
+pub use loss::{
+    AbsoluteError, BceWithLogits, ClassTarget, CrossEntropy, Huber, KlDivergence, Loss, Losses, SquaredError, Target,
+};
 pub use pool::Pool;
 pub use products::Dot;
 pub use window_args::Lengths;
