@@ -713,7 +713,7 @@ fn nan_wins_everywhere_but_in_max_and_min() {
                 x.relu(),
                 x.leaky_relu(0.1),
                 x.elu(1.0),
-                x.clamp(-one, one),
+                x.maximum(-one).minimum(one),
                 x.maximum(one),
                 one.maximum(x),
                 x.minimum(one),
@@ -738,5 +738,10 @@ fn nan_wins_everywhere_but_in_max_and_min() {
         let series = wengert::taylor::<f64, 3>(|x| Choices::of(x)[i], NAN);
         assert!(series.iter().all(|c| c.is_nan()), "Taylor {i}: {series:?}");
     }
+    // The row's bounds are plain numbers.
+    assert!(tape.var(NAN).clamp(-1.0, 1.0).value().is_nan() && grad(|x| x[0].clamp(-1.0, 1.0), &[NAN])[0].is_nan());
+    assert!(tape.constant(ndarray::array![NAN]).clamp(-1.0, 1.0).value()[0].is_nan());
+    let mut program = wengert::Program::new(|[x]| x.clamp(-1.0, 1.0), [0.5]).expect("no value is read");
+    assert!(program.value(&[NAN]).expect("no branch").is_nan());
     assert_eq!((NAN.max(1.0), grad(|x| x[0].max(1.0), &[NAN])[0]), (1.0, 0.0));
 }
