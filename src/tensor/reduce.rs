@@ -288,10 +288,10 @@ fn assert_elements(operation: &str, shape: &[usize], n: usize) {
 }
 
 /// A reduction to be computed: the operand as fibres, and the shape of the result.
-struct Reduction<'t, F: Scalar, D, E> {
+pub(super) struct Reduction<'t, F: Scalar, D, E> {
     operation: &'static str,
-    operand: Flat<'t, F, D>,
-    fibers: Fibers,
+    pub(super) operand: Flat<'t, F, D>,
+    pub(super) fibers: Fibers,
     shape: E,
 }
 
@@ -319,7 +319,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The operation on each fibre along an axis that keeps the shape.
     #[track_caller]
-    fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
+    pub(super) fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
         self.check_axis(axis, operation);
         Reduction {
             operation,
@@ -330,7 +330,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     #[track_caller]
-    fn check_axis(self, axis: Axis, operation: &str) {
+    pub(super) fn check_axis(self, axis: Axis, operation: &str) {
         assert!(
             axis.index() < self.ndim(),
             "{operation}: axis {} is out of range for shape {:?}, which has {} axes counted from 0",
@@ -357,7 +357,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
 
     /// Records the result `y` with the pullback `pull(dy, dx, arena)`, which adds to `dx`.
     #[track_caller]
-    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
+    pub(super) fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
         let pullback = move |cotangents: &mut Cotangents<'_, F>| {
             let arena = cotangents.arena;
@@ -588,6 +588,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         self.record_softmax(y)
     }
 
+    #[track_caller]
     fn record_softmax(self, y: &'t [F]) -> Tensor<'t, F, E> {
         let fibers = self.fibers;
         self.record(y, move |dy, dx, arena| {
