@@ -69,11 +69,11 @@ impl Special for f32 {
 /// function and its inverse", 2008), and three steps of Halley's method. Their equation is erf y = |x| for small and
 /// erfc y = 1 - |x|, exact, for large arguments.
 fn erfinv(x: f64) -> f64 {
+    const A: f64 = 0.147;
     let size = x.abs();
     if !(size < 1.0) {
         return if size == 1.0 { x * f64::INFINITY } else { f64::NAN };
     }
-    const A: f64 = 0.147;
     let half_root_pi = 0.5 * std::f64::consts::PI.sqrt();
     let mut y = if size < 0.1 {
         half_root_pi * size * (1.0 + size * size * (std::f64::consts::PI / 12.0))

@@ -77,7 +77,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
             let flow = arena.alloc_slice_copy(dy);
             rows_back(fibers, |now, after| {
                 if let Some(after) = after {
-                    flow[now] = flow[now] + flow[after].gated_mul(x[after]);
+                    let later = flow[after].gated_mul(x[after]);
+                    flow[now] += later;
                 }
                 let before = if now / fibers.inner % fibers.n == 0 { F::one() } else { y[now - fibers.inner] };
                 dx[now] += flow[now].gated_mul(before);

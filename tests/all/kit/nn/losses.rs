@@ -158,12 +158,13 @@ fn special_points() {
     assert_eq!(e.losses(BceWithLogits::new().pos_weight(&[1.0]), 0.0).sum().value(), 0.0);
 }
 
+type Case<'a> = Box<dyn Fn() + 'a>;
+
 #[test]
 fn bad_options() {
     let (tape, data) = (Tape::<f64>::new(), fill((4, 3), 1));
     let x = tape.tensor(&data);
     let negative = [-1.0];
-    type Case<'a> = Box<dyn Fn() + 'a>;
     let cases: [(Case<'_>, &str); 7] = [
         (Box::new(|| _ = CrossEntropy::new().class_weights(&negative)), "weights of classes must be finite"),
         (Box::new(|| _ = CrossEntropy::new().smoothing(1.5)), "share of smoothing must be in [0, 1], it is 1.5"),
