@@ -176,6 +176,7 @@ pub mod accuracy {}
 /// | [`Operand`](args::Operand) | a number, a [`Var`], a tensor, an array as a constant | operators and functions of two tensors |
 /// | [`Dot`](args::Dot) | a tensor of one or two axes | [`Tensor::dot`] |
 /// | [`Target`](args::Target) | a tensor, an array, a number of the prediction's shape | losses |
+/// | [`ClassTarget`](args::ClassTarget) | a slice of labels; a tensor or an array of probabilities | losses of rows |
 /// | [`IntoConstant`](args::IntoConstant) | a number, an array, a view | [`Tape::constant`] |
 /// | [`Embed`](args::Embed) | a number that can be a constant beside others, such as an `f64` beside dual numbers | methods that take data |
 /// | [`Point`](args::Point) | an array or a slice of numbers | [`grad`], [`value_and_grad`] |
@@ -202,7 +203,25 @@ pub mod args {
     pub use crate::scalar::Wrt;
     #[cfg(feature = "linalg")]
     pub use crate::tensor::Columns;
-    pub use crate::tensor::{CustomInputs, Dot, Embed, IntoConstant, Lengths, Operand, Target};
+    pub use crate::tensor::{ClassTarget, CustomInputs, Dot, Embed, IntoConstant, Lengths, Operand, Target};
+}
+
+/// Losses as values, with their options: arguments of [`Tensor::losses`], which computes the [`mean`](loss::Losses::mean), the
+/// [`sum`](loss::Losses::sum) or [`each`](loss::Losses::each) one.
+///
+/// | loss | targets | of |
+/// |---|---|---|
+/// | [`SquaredError`](loss::SquaredError), [`AbsoluteError`](loss::AbsoluteError), [`Huber`](loss::Huber) | numbers | elements |
+/// | [`BceWithLogits`](loss::BceWithLogits) | numbers in [0, 1] | elements |
+/// | [`CrossEntropy`](loss::CrossEntropy), also the negative log-likelihood | labels or probabilities | rows |
+/// | [`KlDivergence`](loss::KlDivergence) | probabilities | rows |
+///
+/// [`Tensor::mse`], [`mae`](Tensor::mae), [`huber`](Tensor::huber), [`bce_with_logits`](Tensor::bce_with_logits) and
+/// [`softmax_cross_entropy`](Tensor::softmax_cross_entropy) are means without options.
+pub mod loss {
+    pub use crate::tensor::{
+        AbsoluteError, BceWithLogits, CrossEntropy, Huber, KlDivergence, Loss, Losses, SquaredError,
+    };
 }
 
 #[doc = include_str!("../docs/TROUBLESHOOTING.md")]

@@ -363,7 +363,7 @@ fn optimizers_and_averages() {
     let mut step = 0;
     assert_allocates_nothing(|| {
         step += 1;
-        if let Some(grad) = micro.add(&grad) {
+        if let Some(grad) = micro.add(&grad, 32) {
             for optimizer in &mut optimizers {
                 optimizer.set_lr(schedule.at(step).min(plateau.observe(1.0 / step as f64)));
                 optimizer.step(&mut params, grad);

@@ -19,7 +19,7 @@ use ndarray::{Array2, ArrayView2, Axis, Ix2};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather};
-use wengert::nn::{Dropout, Embedding, LayerNorm, Linear, Mode, MultiHeadAttention};
+use wengert::nn::{Dropout, Embedding, KeyValueCache, LayerNorm, Linear, Mode, MultiHeadAttention};
 use wengert::optim::{AdamW, Optimizer, Schedule};
 use wengert::{Params, ParamsOn, Tape, Tensor};
 
@@ -62,18 +62,24 @@ impl Transformer {
     }
 
     /// The logits of the letter after each of the tokens `at`; these are indices into `tokens` (sequences, tokens),
-    /// counted through all sequences.
+    /// counted through all sequences. With a cache the tokens are those after the ones in it.
     fn logits<'t>(
         &self,
         p: ParamsOn<'t, '_, f32>,
         tokens: ArrayView2<'_, usize>,
         at: &[usize],
         mode: &mut Mode<f32>,
+        cache: Option<&mut KeyValueCache<f32>>,
     ) -> Tensor<'t, f32, Ix2> {
-        let places: Vec<usize> = (0..tokens.ncols()).collect();
+        let first = cache.as_ref().map_or(0, |cache| cache.len());
+        let places: Vec<usize> = (first..first + tokens.ncols()).collect();
         let x = self.letters.forward(p, &tokens) + self.positions.forward(p, &places);
         let x = self.dropout.forward(x, mode);
-        let seen = self.attention.forward(p, self.norm1.forward(p, x));
+        let y = self.norm1.forward(p, x);
+        let seen = match cache {
+            Some(cache) => self.attention.forward_cached(p, y, cache),
+            None => self.attention.forward(p, y),
+        };
         let x = x + self.dropout.forward(seen, mode);
         let thought = self.wide.forward(p, self.norm2.forward(p, x)).gelu_tanh();
         let x = x + self.dropout.forward(self.narrow.forward(p, thought), mode);
@@ -126,7 +132,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for rows in batches.shuffle() {
             let batch = Batch::new(gather(&train, rows, &mut names));
             let (loss, gradient) = tape.value_and_grad(&params, |p| {
-                model.logits(p, batch.tokens.view(), &batch.at, &mut mode).softmax_cross_entropy(&batch.next)
+                model.logits(p, batch.tokens.view(), &batch.at, &mut mode, None).softmax_cross_entropy(&batch.next)
             });
             adam.lr = schedule.at(adam.state().steps());
             adam.step(&mut params, gradient);
@@ -134,16 +140,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             count += batch.next.len() as f64;
         }
         tape.clear();
-        let logits = model.logits(params.frozen_on(&tape), unseen.tokens.view(), &unseen.at, &mut Mode::eval());
+        let logits = model.logits(params.frozen_on(&tape), unseen.tokens.view(), &unseen.at, &mut Mode::eval(), None);
         let validated = f64::from(logits.softmax_cross_entropy(&unseen.next).value());
         journal.epoch(epoch, sum / count, validated, adam.lr);
     }
     journal.finish("transformer");
 
+    // Letter by letter: the cache has the keys and values of the letters before, so that each is computed once.
+    let mut cache = KeyValueCache::new();
     let drawn = letters::draw(10, seed, |name| {
-        let tokens = Array2::from_shape_fn((1, name.len() + 1), |(_, i)| if i == 0 { END } else { name[i - 1] });
+        if name.is_empty() {
+            cache.clear();
+        }
+        let token = Array2::from_elem((1, 1), *name.last().unwrap_or(&END));
         tape.clear();
-        let logits = model.logits(params.frozen_on(&tape), tokens.view(), &[name.len()], &mut Mode::eval());
+        let p = params.frozen_on(&tape);
+        let logits = model.logits(p, token.view(), &[0], &mut Mode::eval(), Some(&mut cache));
         logits.softmax(Axis(1)).value().iter().copied().collect()
     })?;
     println!("\ndrawn from the transformer (* a name it learnt from):\n{}", letters::spell(&drawn, &train));

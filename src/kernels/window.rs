@@ -244,18 +244,18 @@ trait Tally<F: Scalar>: Copy {
     fn join<L: Wrap<F>>(self, a: L, x: L) -> L;
 }
 
-/// The largest pixel of a window. A number wins over NaN.
+/// The largest pixel of a window; NaN if one is NaN.
 #[derive(Clone, Copy)]
 struct Greatest;
 
 impl<F: Scalar> Tally<F> for Greatest {
     #[inline(always)]
     fn start<L: Wrap<F>>(self) -> L {
-        L::nan()
+        L::neg_infinity()
     }
     #[inline(always)]
     fn join<L: Wrap<F>>(self, a: L, x: L) -> L {
-        a.max(x)
+        a.maximum(x)
     }
 }
 
@@ -303,10 +303,31 @@ fn pool<F: Scalar>(tally: impl Tally<F>, windows: Windows, x: &[F], out: &mut [F
     }
 }
 
+/// Gives the greatest pixel of each window the mean tangent of the pixels that tie; [`Greatest`] halves at each tie.
+fn share_tangents<F: Scalar>(windows: Windows, x: &[F], out: &mut [F]) {
+    let mut tied = vec![(F::zero(), 0); out.len()];
+    if out.is_empty() {
+        return;
+    }
+    windows.each_run(out.len() / windows.count(), |window, pixel, n, step| {
+        for ((tied, y), x) in tied[window..][..n].iter_mut().zip(&out[window..]).zip(x[pixel..].chunks(step)) {
+            if x[0] == *y {
+                *tied = (tied.0 + x[0].with_base(num_traits::zero()), tied.1 + 1);
+            }
+        }
+    });
+    for (y, (sum, n)) in out.iter_mut().zip(tied).filter(|(y, _)| !y.is_nan()) {
+        *y = F::from_base(y.to_base()) + sum / F::lit(f64::from(n));
+    }
+}
+
 precompiled! {
     /// The greatest pixel of each window: see [`pool`].
     pub(crate) fn pool_greatest<F>(windows: Windows, x: &[F], out: &mut [F]) {
         pool(Greatest, windows, x, out);
+        if F::CARRIES_DERIVATIVES {
+            share_tangents(windows, x, out);
+        }
     }
 
     /// The sum of each window's pixels: see [`pool`].
@@ -327,7 +348,8 @@ precompiled! {
             dx: &'a mut [F],
             share: &'a mut [F],
         }
-        /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels count as greatest.
+        /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, the partials of all are, and so
+        /// is the number of pixels that tie.
         #[inline(always)]
         fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
             if x == y || y.is_nan() { amount } else { F::zero() }
@@ -347,8 +369,8 @@ precompiled! {
                         }
                     },
                 );
-                for (share, &dy) in share.iter_mut().zip(dy) {
-                    *share = dy / *share;
+                for ((share, &dy), &y) in share.iter_mut().zip(dy).zip(y) {
+                    *share = dy.gated_mul(if y.is_nan() { y } else { share.recip() });
                 }
                 windows.each_run(
                     images,

@@ -21,28 +21,19 @@ use ndarray::{ArrayBase, Data, Dimension, Ix2};
 
 use crate::arena::room;
 use crate::kernels::{Moments, moments};
-use crate::number::BaseFloat;
+use crate::number::{BaseFloat, place_of_greatest};
 use crate::slices::LongSum;
 use crate::text::Table;
 
 /// The index of the largest element of each row: the predicted classes, from logits or probabilities. Of equal elements
-/// the first counts; a NaN is never the largest, and a row of NaN gives 0.
+/// the first counts. In a row with a NaN it is the index of the first NaN, as in numpy and PyTorch.
 ///
 /// ```
 /// let logits = ndarray::array![[0.1, 2.0, -1.0], [3.0, 3.0, 0.0]];
 /// assert_eq!(wengert::metrics::argmax_rows(&logits), [1, 0]);
 /// ```
 pub fn argmax_rows<F: BaseFloat>(rows: &ArrayBase<impl Data<Elem = F>, Ix2>) -> Vec<usize> {
-    let greatest = |row: ndarray::ArrayView1<'_, F>| {
-        let (mut place, mut best) = (0, F::neg_infinity());
-        for (i, &x) in row.iter().enumerate() {
-            if x > best {
-                (place, best) = (i, x);
-            }
-        }
-        place
-    };
-    rows.rows().into_iter().map(greatest).collect()
+    rows.rows().into_iter().map(|row| place_of_greatest(row.iter().copied())).collect()
 }
 
 /// The share of correct predictions; NaN if there are no predictions.

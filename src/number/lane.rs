@@ -157,6 +157,10 @@ impl<T: Inner, const FMA: bool> Special for Lane<T, FMA> {
         Self(self.0.verfc_of_sum::<FMA>(low.0))
     }
     #[inline(always)]
+    fn special_erfinv(self) -> Self {
+        Self(self.0.special_erfinv())
+    }
+    #[inline(always)]
     fn special_ln_gamma(self) -> Self {
         Self(self.0.special_ln_gamma())
     }

@@ -37,5 +37,5 @@ pub use dual::{Brand, Dual};
 pub(crate) use dual::{Mark, Plain};
 pub(crate) use length::{Length, is_accurate, leave_origin, leaves_origin, pull_length};
 pub use real::{BaseFloat, LeftOf, Real, Real32, Real64, Rule, Scalar, apply};
-pub(crate) use real::{Kernel, Wrap, binade, gap, largest};
+pub(crate) use real::{Kernel, Wrap, binade, gap, largest, place_of_greatest};
 pub use taylor::Taylor;

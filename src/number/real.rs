@@ -255,6 +255,20 @@ pub(crate) fn largest<R: Real>(x: impl Iterator<Item = R>) -> R::Base {
     x.fold(<R::Base as Float>::neg_infinity(), |largest, x| Float::max(largest, x.to_base()))
 }
 
+/// The index of the largest number, the first one in a tie; of the first NaN, if there is one; 0 if there is no number.
+pub(crate) fn place_of_greatest<R: Real>(x: impl Iterator<Item = R>) -> usize {
+    let mut best = (0, R::neg_infinity());
+    for (i, x) in x.enumerate() {
+        if x.is_nan() {
+            return i;
+        }
+        if x > best.1 {
+            best = (i, x);
+        }
+    }
+    best.0
+}
+
 /// √Σxᵢ², in units of a power of two if squares over- or underflow. At the origin the tangents are 0.
 fn length<R: Real>(x: &[R]) -> R {
     let size = largest(x.iter().map(|&x| Float::abs(x.to_base())));

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use num_traits::Float;
 
-use super::real::Real;
+use super::real::{Real, gap};
 use super::special::Special;
 use super::table::for_each_row;
 
@@ -473,6 +473,32 @@ fn inverse_mills<R: Real>(x: R) -> R {
     } else {
         normal_pdf(x) / x.normal_cdf()
     }
+}
+
+/// sigmoid(a - b). The rounding error of the difference, which the tail amplifies, is computed (Knuth's two-sum) and taken
+/// out.
+#[inline(always)]
+fn sigmoid_of_difference<R: Real>(a: R, b: R) -> R {
+    let d = gap(a, b);
+    let y = d.sigmoid();
+    if !beyond(d, 1.0) || d.is_infinite() {
+        return y;
+    }
+    let from = a - d;
+    let error = (a - (d + from)) + (from - b);
+    y + y * (error * (R::one() - y))
+}
+
+/// The partial ½√π e^(y²) of y = erfinv x. Near the ends of the domain, where the rounding error of y counts, e^(y²) is
+/// √(2/π) / h / (1 - |x|), because 1 - |x| = erfc |y|; h is φ/Φ at -√2 |y|.
+#[inline(always)]
+fn erfinv_partial<R: Real>(x: R, y: R) -> R {
+    if !beyond(x, 0.5) {
+        return R::lit(0.886_226_925_452_758) / gaussian(1.0, y);
+    }
+    let rest = R::one() - Float::abs(x);
+    let h = if rest == R::zero() { R::one() } else { inverse_mills(-R::SQRT_2() * Float::abs(y)) };
+    within(!(rest < R::zero()), R::FRAC_1_SQRT_2() / (unsigned_zero(rest) * h), y)
 }
 
 /// The partial (cos x - y)/x of y = sinc x. For |x| < 1, where the difference cancels, the series

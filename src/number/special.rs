@@ -14,6 +14,7 @@ pub trait Special: Real {
         let (y, slope) = (self.special_erfc(), Self::FRAC_2_SQRT_PI() * Float::exp(-(self * self)));
         if slope == Self::zero() { y } else { y - slope * low }
     }
+    fn special_erfinv(self) -> Self;
     fn special_ln_gamma(self) -> Self;
     fn special_polygamma(self, n: u32) -> Self;
 }
@@ -26,6 +27,10 @@ impl Special for f64 {
     #[inline]
     fn special_erfc(self) -> Self {
         libm::erfc(self)
+    }
+    #[inline]
+    fn special_erfinv(self) -> Self {
+        erfinv(self)
     }
     #[inline]
     fn special_ln_gamma(self) -> Self {
@@ -47,6 +52,10 @@ impl Special for f32 {
         libm::erfcf(self)
     }
     #[inline]
+    fn special_erfinv(self) -> Self {
+        erfinv(f64::from(self)) as f32
+    }
+    #[inline]
     fn special_ln_gamma(self) -> Self {
         libm::lgammaf(self)
     }
@@ -54,6 +63,31 @@ impl Special for f32 {
     fn special_polygamma(self, n: u32) -> Self {
         polygamma(n, f64::from(self)) as f32
     }
+}
+
+/// The inverse of erf: Winitzki's approximation, whose relative error is below 3e-3 ("A handy approximation for the error
+/// function and its inverse", 2008), and three steps of Halley's method. Their equation is erf y = |x| for small and
+/// erfc y = 1 - |x|, exact, for large arguments.
+fn erfinv(x: f64) -> f64 {
+    const A: f64 = 0.147;
+    let size = x.abs();
+    if !(size < 1.0) {
+        return if size == 1.0 { x * f64::INFINITY } else { f64::NAN };
+    }
+    let half_root_pi = 0.5 * std::f64::consts::PI.sqrt();
+    let mut y = if size < 0.1 {
+        half_root_pi * size * (1.0 + size * size * (std::f64::consts::PI / 12.0))
+    } else {
+        let l = ((1.0 - size) * (1.0 + size)).ln();
+        let b = 2.0 / (std::f64::consts::PI * A) + 0.5 * l;
+        ((b * b - l / A).sqrt() - b).sqrt()
+    };
+    for _ in 0..3 {
+        let excess = if size < 0.5 { libm::erf(y) - size } else { (1.0 - size) - libm::erfc(y) };
+        let step = half_root_pi * excess * (y * y).exp();
+        y -= step / (1.0 + y * step);
+    }
+    y.copysign(x)
 }
 
 /// The Bernoulli numbers of index 2, 4, ..., 20.

@@ -516,6 +516,21 @@ macro_rules! for_each_row {
                         (-INF, 2.0, -0.0),
                     ],
                 }
+                /// Inverse error function: erf y = x for x in [-1, 1].
+                fn erfinv(x) -> y {
+                    primal: x.special_erfinv(),
+                    partial: erfinv_partial(x, y), formula: "½√π e^(y²)", sample: (-0.9, 0.9),
+                    points: [
+                        (0.7, 0.7328690779592167, 1.5163632173337642), (-0.3, -0.2724627147267543, 0.9545203588405493),
+                        (1e-08, 8.86226925452758e-09, 0.886226925452758),
+                        (1e-300, 8.86226925452758e-301, 0.886226925452758),
+                        (0.9999, 2.75106390571208, 1715.6895961763137),
+                        (-0.999999999999, -5.042031898572696, 97323218788.39923),
+                        (0.9999999999999999, 5.8635847487551676, 757347920544974.0), (0.0, 0.0, 0.886226925452758),
+                        (-0.0, -0.0, 0.886226925452758), (1.0, INF, INF), (-1.0, -INF, INF), (-1.3, NAN, NAN),
+                        (INF, NAN, NAN),
+                    ],
+                }
                 /// Standard normal distribution function Φ(x) = ½ erfc(-x/√2).
                 fn normal_cdf(x) -> y {
                     primal: normal_cdf_primal(x),
@@ -721,6 +736,27 @@ macro_rules! for_each_row {
                         (1e-300, 1e-310, -7.138013788281542e-298, -713.8013788281542, 10000000000.00003),
                         (0.0, 2.5, 0.0, 0.9162907318741551, 0.0), (0.0, 0.0, 0.0, -INF, 0.0), (2.0, 0.0, -INF, -INF, INF),
                         (2.0, -1.3, NAN, NAN, NAN), (2.5, INF, INF, INF, 0.0), (0.0, INF, 0.0, INF, 0.0),
+                    ],
+                }
+                /// ln(e^a + e^b) without overflow, numpy's `logaddexp`. Near e^a + e^b = 1, where the value is 0, its error is
+                /// that of the greater operand.
+                fn log_add_exp(a, b) -> z {
+                    primal: if a > b {
+                        a + Float::ln_1p(Float::exp(b - a))
+                    } else {
+                        b + Float::ln_1p(Float::exp(gap(a, b)))
+                    },
+                    partials: (sigmoid_of_difference(a, b), sigmoid_of_difference(b, a)),
+                    formulas: ("sigmoid(a - b)", "sigmoid(b - a)"), sample: ((-2.0, 2.0), (-2.0, 2.0)),
+                    points: [
+                        (0.7, 2.5, 2.652977610526074, 0.1418510649004878, 0.8581489350995122),
+                        (-1.3, 0.7, 0.8269280110429724, 0.11920292202211756, 0.8807970779778824),
+                        (1e-08, 1e-08, 0.6931471905599453, 0.5, 0.5), (0.0, 0.0, 0.6931471805599453, 0.5, 0.5),
+                        (800.0, -1.0, 800.0, 1.0, 0.0),
+                        (-800.0, -801.0, -799.6867383124818, 0.7310585786300049, 0.2689414213699951),
+                        (1e+300, 1.0, 1e+300, 1.0, 0.0), (3.0, -740.0, 3.0, 1.0, 2e-323), (INF, 1.0, INF, 1.0, 0.0),
+                        (-INF, 1.0, 1.0, 0.0, 1.0), (INF, INF, INF, 0.5, 0.5), (-INF, -INF, -INF, 0.5, 0.5),
+                        (INF, -INF, INF, 1.0, 0.0),
                     ],
                 }
                 /// The greater operand; NaN if one is NaN, unlike `max`.

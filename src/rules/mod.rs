@@ -20,8 +20,9 @@
 //!   [`hvp`](crate::hvp) and their like. Dual numbers over dual numbers give 0 there: write `x.square()`, which has no
 //!   kink.
 //! - At a tie of `max` or `min`, each partial is one half, so the partials sum to one. A NaN operand
-//!   loses to a number, as in `f64::max`. In `maximum` and `minimum`, the ones that tensors have too, NaN wins, as in
-//!   IEEE 754-2019, numpy and PyTorch.
+//!   loses to a number, because these two are methods of `num_traits::Float` and have to be `f64::max`. Everywhere else NaN
+//!   wins, as in IEEE 754-2019, numpy, PyTorch and JAX: in `maximum`, `minimum`, `relu` and `clamp`, and in the reductions
+//!   (`Tensor::max`, `max_axis`, `max_pool2d`, ...), of which an element that is NaN makes value and partials NaN.
 //! - `hypot` and every norm have gradient 0 at the origin. `x^0` is constant, also at 0.
 //! - Step functions (`floor`, `signum`, ...) have partial 0 everywhere, but NaN at NaN.
 //!

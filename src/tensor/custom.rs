@@ -344,7 +344,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         })
     }
 
-    /// The same values, with a pullback that scales a cotangent of Euclidean norm greater than `limit` to that norm.
+    /// The same values, with a pullback that scales a cotangent of Euclidean norm greater than `limit` to that norm. A
+    /// cotangent with a NaN, or with an infinite number, which has no direction, becomes NaN throughout.
     ///
     /// ```
     /// let tape = wengert::Tape::new();
@@ -369,7 +370,12 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
                 let size = cotangent.iter().fold(F::Base::zero(), |size, c| size.max(c.to_base().abs()));
                 let unit = F::from_base(if size.is_finite() { binade(size) } else { F::Base::one() });
                 let norm = LongSum::of(cotangent.iter().map(|&c| (c / unit).square())).sqrt() * unit;
-                let excess = if norm > limit { norm / limit } else { F::one() };
+                let excess = match norm {
+                    norm if norm <= limit => F::one(),
+                    // The squares of finite numbers cannot overflow in this unit.
+                    norm if !size.is_finite() => norm * F::nan(),
+                    norm => norm / limit,
+                };
                 move |c| c / excess
             },
         )

@@ -12,10 +12,11 @@
 //! | `handle` | [`Tensor`], the node it points to, `Tensor::result`, `at`, `detach`, `seed`, `backward_with` |
 //! | `constant` | `Tape::tensor`, `Tape::constant`; [`Embed`], [`IntoConstant`] |
 //! | `elementwise` | the functions of the table and the operators, with broadcasting; [`Operand`] |
-//! | `products` | `dot`, `matmul`; [`Dot`] |
+//! | `products`, `contract` | `dot`, `matmul`; [`Dot`]; `einsum`, `tensordot`, `outer` |
 //! | `dense` | `affine`, `dense`; [`Activation`] |
-//! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `log_softmax`, `argmax_axis` |
-//! | `loss` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, `accuracy`; [`Target`] |
+//! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `softmax_where`, `log_softmax`, `argmax_axis` |
+//! | `scan`, `order` | `cumsum`, `cumprod`; `sort`, `top_k`, `median`, `quantile` |
+//! | `loss/` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, [`Losses`] of every kind with `mean`, `sum` and `each`; `accuracy`; [`Target`] |
 //! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
 //! | `jet` | [`Jet`]: derivatives with respect to the input, inside of the loss |
 //! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
@@ -23,6 +24,7 @@
 //! | `window_args` | the lengths that `Conv` and `Pool` take; [`Lengths`] |
 //! | `shape` | views, which record nothing: `reshape`, `t`, `slice`, `split`, `broadcast`, `iter`, ... |
 //! | `copy` | `gather`, `select`, `pad`, `keep_where`, `concatenate`, `stack`, `stack_vars` |
+//! | `arrange` | `scatter_add`, `index_add`, `repeat`, `roll`, `tril`, `triu` |
 //! | `custom` | `Tape::custom`, `apply_rule`, `straight_through`, `clip_cotangent`; [`CustomInputs`] |
 //! | `linalg/` | with the feature `linalg`: `solve`, `inv`, determinants, `factorize`, `cholesky`, `solve_triangular` |
 //!
@@ -58,7 +60,9 @@
 //! - captures only values that are `Copy` and live in the arena, whose contents are never dropped (`custom` alone keeps
 //!   more).
 
+mod arrange;
 mod constant;
+mod contract;
 mod conv;
 mod copy;
 mod custom;
@@ -71,9 +75,11 @@ mod jet;
 mod linalg;
 mod loss;
 mod normalize;
+mod order;
 mod pool;
 mod products;
 mod reduce;
+mod scan;
 mod shape;
 mod window_args;
 
@@ -86,7 +92,9 @@ pub use handle::Tensor;
 pub use jet::Jet;
 #[cfg(feature = "linalg")]
 pub use linalg::{Columns, Diag, LinalgError, Lu, Uplo};
-pub use loss::Target;
+pub use loss::{
+    AbsoluteError, BceWithLogits, ClassTarget, CrossEntropy, Huber, KlDivergence, Loss, Losses, SquaredError, Target,
+};
 pub use pool::Pool;
 pub use products::Dot;
 pub use window_args::Lengths;

@@ -100,8 +100,8 @@ impl<const N: usize> From<[usize; N]> for Pool<N> {
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
-    /// The largest element of each window of signals of shape (samples, channels, length). NaN elements are passed
-    /// over. With windows of size k, stride s and padding p the result has shape (samples, channels, m),
+    /// The largest element of each window of signals of shape (samples, channels, length). A window
+    /// with a NaN gives NaN, with partials NaN. With windows of size k, stride s and padding p the result has shape (samples, channels, m),
     ///
     /// m = ⌊(length + 2p - k) / s⌋ + 1
     ///

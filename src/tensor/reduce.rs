@@ -1,14 +1,14 @@
 //! Reductions of all elements or along one axis: sums, products, extremes, variances, norms; and softmax.
 
 use crate::arena::Arena;
-use ndarray::{Array, Axis, Dimension, Ix0, RemoveAxis};
+use ndarray::{Array, ArrayBase, Axis, Data, Dimension, Ix0, RemoveAxis};
 use num_traits::{Float, Zero};
 
 use super::flat::{Exponentials, Flat, GatedDot, SquaredDistance, exponentials};
 use super::handle::Tensor;
 use crate::kernels;
 use crate::kernels::{Divide, Fibers, Fold, Moments, Sum, UnaryLoops, folds, updates};
-use crate::number::{BaseFloat, Length, Scalar, is_accurate, rules};
+use crate::number::{BaseFloat, Length, Real, Scalar, is_accurate, place_of_greatest, rules};
 use crate::scalar::Var;
 use crate::tape::{Cotangents, OperationKind};
 
@@ -82,7 +82,7 @@ reductions! {
     /// assert_eq!(x.product().backward().wrt(x), ndarray::array![0.0, 6.0, 0.0]);
     /// ```
     product, product_axis();
-    /// The largest element. NaN elements are passed over; the result is NaN if all elements are.
+    /// The largest element; NaN, with partials NaN, if an element is NaN, as in numpy, PyTorch and JAX.
     ///
     /// Partials: 1/k for each of the k elements that equal the result, else 0.
     ///
@@ -205,6 +205,44 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         self.mapped_along(axis, "softmax").softmax()
     }
 
+    /// The [`softmax`](Self::softmax) along an axis of the elements at which the mask is true; the others have probability 0
+    /// and get no cotangent, whatever they are. Where the mask is false all along the axis, all probabilities are 0, and so
+    /// are their derivatives. The mask broadcasts to the tensor's shape.
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let a = array![[0.0, f64::NAN, 0.0], [1.0, 2.0, 3.0]];
+    /// let x = tape.tensor(&a);
+    /// let p = x.softmax_where(Axis(1), &array![[true, false, true], [false, false, false]]);
+    /// assert_eq!(p.value(), array![[0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]);
+    /// assert_eq!(p.at([0, 0]).backward().wrt(x), array![[0.25, 0.0, -0.25], [0.0, 0.0, 0.0]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the axis is out of range, or the mask does not broadcast.
+    #[doc(alias("masked_softmax"))]
+    #[track_caller]
+    pub fn softmax_where<M: Dimension>(self, axis: Axis, mask: &ArrayBase<impl Data<Elem = bool>, M>) -> Self {
+        let Some(mask) = mask.broadcast(self.dim()) else {
+            panic!(
+                "softmax_where: a mask of shape {:?} does not broadcast to the tensor's shape {:?}",
+                mask.shape(),
+                self.shape()
+            );
+        };
+        let mask = &*self.tape().arena().alloc_slice_fill_iter(mask.iter().copied());
+        self.softmax_of(axis, |i| mask[i])
+    }
+
+    /// The same with a function instead of a mask: true if the i-th element in row-major order is seen.
+    #[track_caller]
+    pub(crate) fn softmax_of(self, axis: Axis, is_seen: impl Fn(usize) -> bool) -> Self {
+        self.mapped_along(axis, "softmax_where").softmax_of(is_seen)
+    }
+
     /// The logarithms xᵢ - ln Σe^xⱼ of the [`softmax`](Self::softmax) along an axis, accurate even where the softmax
     /// underflows.
     ///
@@ -218,8 +256,8 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
         self.mapped_along(axis, "log_softmax").log_softmax()
     }
 
-    /// The index of the largest element along an axis: the first index if several elements are equal, 0 if all are NaN.
-    /// An index has no derivative.
+    /// The index of the largest element along an axis, the first one if several elements are equal; that of the first
+    /// NaN if there is one, as in numpy and PyTorch. An index has no derivative.
     ///
     /// ```
     /// use ndarray::{Axis, array};
@@ -240,15 +278,7 @@ impl<'t, F: Scalar, D: Dimension + 't> Tensor<'t, F, D> {
     {
         self.check_axis(axis, "argmax_axis");
         assert_elements("argmax_axis", self.shape(), self.shape()[axis.index()]);
-        self.value().map_axis(axis, |lane| {
-            let mut best = (0, F::nan());
-            for (i, &x) in lane.iter().enumerate() {
-                if x > best.1 || best.1.is_nan() && !x.is_nan() {
-                    best = (i, x);
-                }
-            }
-            best.0
-        })
+        self.value().map_axis(axis, |lane| place_of_greatest(lane.iter().copied()))
     }
 }
 
@@ -258,10 +288,10 @@ fn assert_elements(operation: &str, shape: &[usize], n: usize) {
 }
 
 /// A reduction to be computed: the operand as fibres, and the shape of the result.
-struct Reduction<'t, F: Scalar, D, E> {
+pub(super) struct Reduction<'t, F: Scalar, D, E> {
     operation: &'static str,
-    operand: Flat<'t, F, D>,
-    fibers: Fibers,
+    pub(super) operand: Flat<'t, F, D>,
+    pub(super) fibers: Fibers,
     shape: E,
 }
 
@@ -289,7 +319,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
     /// The operation on each fibre along an axis that keeps the shape.
     #[track_caller]
-    fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
+    pub(super) fn mapped_along(self, axis: Axis, operation: &'static str) -> Reduction<'t, F, D, D> {
         self.check_axis(axis, operation);
         Reduction {
             operation,
@@ -300,7 +330,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     #[track_caller]
-    fn check_axis(self, axis: Axis, operation: &str) {
+    pub(super) fn check_axis(self, axis: Axis, operation: &str) {
         assert!(
             axis.index() < self.ndim(),
             "{operation}: axis {} is out of range for shape {:?}, which has {} axes counted from 0",
@@ -327,7 +357,7 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
 
     /// Records the result `y` with the pullback `pull(dy, dx, arena)`, which adds to `dx`.
     #[track_caller]
-    fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
+    pub(super) fn record(self, y: &'t [F], pull: impl Fn(&[F], &mut [F], &Arena) + 't) -> Tensor<'t, F, E> {
         let operand = self.operand;
         let pullback = move |cotangents: &mut Cotangents<'_, F>| {
             let arena = cotangents.arena;
@@ -413,8 +443,17 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn extreme(self, extreme: impl Fold<F, 1>) -> Tensor<'t, F, E> {
         assert_elements(self.operation, self.operand.node.shape(), self.fibers.n);
-        let y = &*self.fold(extreme, None);
+        let y = self.fold(extreme, None);
         let (operand, fibers) = (self.operand, self.fibers);
+        if F::CARRIES_DERIVATIVES {
+            // A fold in pairs would give three elements that tie the shares ½, ¼ and ¼ of the tangent.
+            for (i, y) in y.iter_mut().enumerate().filter(|(_, y)| !y.is_nan()) {
+                let tied = fibers.range(i).map(|k| operand.x[k]).filter(|x| x == y);
+                let (sum, n) = tied.fold((F::zero(), 0), |(sum, n), x| (sum + x.with_base(F::Base::zero()), n + 1));
+                *y = F::from_base(y.to_base()) + sum / F::lit(f64::from(n));
+            }
+        }
+        let y = &*y;
         self.record(y, move |dy, dx, arena| {
             let ties = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
             kernels::fold(Ties, fibers, [operand.x], Some(y), ties);
@@ -525,9 +564,33 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
     #[track_caller]
     fn softmax(self) -> Tensor<'t, F, E> {
         let Exponentials { e: y, total, .. } = self.exponentials();
+        kernels::update(Divide, self.fibers, y, [], [total]);
+        self.record_softmax(y)
+    }
+
+    #[track_caller]
+    fn softmax_of(self, is_seen: impl Fn(usize) -> bool) -> Tensor<'t, F, E> {
         let fibers = self.fibers;
+        let x = self.operand.zeros(fibers.len());
+        for (i, (x, &from)) in x.iter_mut().zip(self.operand.x).enumerate() {
+            *x = if is_seen(i) { from } else { F::neg_infinity() };
+        }
+        let (largest, total, y) =
+            (self.operand.zeros(fibers.count()), self.operand.zeros(fibers.count()), self.operand.zeros(fibers.len()));
+        kernels::exponentials(fibers, x, largest, y, total);
+        if largest.iter().any(|&largest| largest == F::neg_infinity()) {
+            // Where nothing is seen, or -∞ only, the elements that are not seen have e^0.
+            y.iter_mut().enumerate().filter(|(i, _)| !is_seen(*i)).for_each(|(_, y)| *y = F::zero());
+            kernels::fold(Sum, fibers, [y], None, total);
+            total.iter_mut().filter(|total| total.is_exact_zero()).for_each(|total| *total = F::one());
+        }
         kernels::update(Divide, fibers, y, [], [total]);
-        let y = &*y;
+        self.record_softmax(y)
+    }
+
+    #[track_caller]
+    fn record_softmax(self, y: &'t [F]) -> Tensor<'t, F, E> {
+        let fibers = self.fibers;
         self.record(y, move |dy, dx, arena| {
             let mean = arena.alloc_slice_fill_copy(fibers.count(), F::zero());
             kernels::fold(GatedDot, fibers, [dy, y], None, mean);
@@ -576,22 +639,34 @@ fn product_pullback<F: Scalar>(
     }
 }
 
+/// `amount` if x equals the extreme, otherwise 0; NaN if the extreme is NaN.
+#[inline(always)]
+fn tied<R: Real>(x: R, extreme: R, amount: R) -> R {
+    if x == extreme {
+        amount
+    } else if extreme.is_nan() {
+        extreme
+    } else {
+        R::zero()
+    }
+}
+
 folds! {
     /// Πx.
     struct Product<1>: plain, from L::one(), |a, b| a * b;
-    /// The largest number; NaN if there is none.
-    struct Maximum<1>: plain, from L::nan(), |a, b| Float::max(a, b);
-    /// The smallest number; NaN if there is none.
-    struct Minimum<1>: plain, from L::nan(), |a, b| Float::min(a, b);
-    /// The number of elements that equal the extreme; all elements, if the extreme is NaN.
-    struct Ties<1>: term |[x], extreme| if x == extreme || extreme.is_nan() { L::one() } else { L::zero() };
+    /// The largest number; -∞ if there is none, NaN if one is NaN.
+    struct Maximum<1>: plain, from L::neg_infinity(), |a, b| a.maximum(b);
+    /// The smallest number; ∞ if there is none, NaN if one is NaN.
+    struct Minimum<1>: plain, from L::infinity(), |a, b| a.minimum(b);
+    /// The number of elements that equal the extreme; NaN if that is NaN.
+    struct Ties<1>: term |[x], extreme| tied(x, extreme, L::one());
 }
 
 updates! {
     /// y = scale · Σx.
     struct SumPullback(scale)<0, 1> precompiled, |dx, [], [dy]| dx + dy.gated_mul(scale);
     /// y = max x or min x: the elements that tie for the extreme share its cotangent.
-    struct ExtremePullback<1, 3>, |dx, [x], [dy, extreme, ties]| dx + if x == extreme || extreme.is_nan() { dy / ties } else { L::zero() };
+    struct ExtremePullback<1, 3>, |dx, [x], [dy, extreme, ties]| dx + dy.gated_mul(tied(x, extreme, ties.recip()));
     /// y = scale/2 · Σ(x - mean)².
     struct VariancePullback(scale)<1, 2>, |dx, [x], [dy, mean]| dx + dy.gated_mul(scale * (x - mean));
     /// y = scale · √Σ(x - centre)².

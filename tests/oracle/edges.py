@@ -196,6 +196,9 @@ UNARY = {
         [0.7, -1.3, 1e-8, 6.0, -27.0, 0.0, (-0.0, -0.0, 2 / mp.sqrt(mp.pi)), (INF, 1, 0), (-INF, -1, 0)]),
     "erfc": (mp.erfc, lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-(x**2)), (-2, 2),
         [0.7, -1.3, 1e-8, 6.0, 26.0, -6.0, 0.0, -0.0, (INF, 0, -0.0), (-INF, 2, -0.0)]),
+    "erfinv": (mp.erfinv, lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(mp.erfinv(x) ** 2), (-0.9, 0.9),
+        [0.7, -0.3, 1e-8, 1e-300, 0.9999, -0.999999999999, 0.9999999999999999, 0.0, (-0.0, -0.0, mp.sqrt(mp.pi) / 2),
+         (1.0, INF, INF), (-1.0, -INF, INF), (-1.3, NAN, NAN), (INF, NAN, NAN)]),
     "normal_cdf": (mp.ncdf, mp.npdf, (-3, 3),
         [0.7, -1.3, 1e-8, 9.0, -8.0, -37.0, 0.0, -0.0, (INF, 1, 0), (-INF, 0, 0)]),
     "log_normal_cdf": (log_normal_cdf, lambda x: mp.npdf(x) / normal_cdf(x), (-3, 3),
@@ -237,6 +240,10 @@ UNARY = {
     "clamp": (lambda x: min(max(x, mpf(-1)), mpf(2)), lambda x: mpf(-1 <= x <= 2), (-0.9, 1.9),
         [0.7, -1.3, 2.5, 1e-8, 1e300, (-1.0, -1, 1), (2.0, 2, 1), 0.0, (-0.0, -0.0, 1), (INF, 2, 0), (-INF, -1, 0), (NAN, NAN, NAN)]),
 }  # fmt: skip
+
+
+def log_add_exp(x, y):
+    return max(x, y) + mp.log1p(mp.exp(-abs(x - y)))
 
 
 def xlogy(x, y):
@@ -297,6 +304,10 @@ BINARY = {
     "xlogy": (xlogy, lambda x, y: mp.log(y), lambda x, y: x / y, (-3, 3), (0.1, 4),
         [(0.7, 2.5), (-1.3, 0.7), (1e-8, 1e-8), (1e300, 1e-8), (1e-300, 1e-310), (0.0, 2.5), (0.0, 0.0, 0, -INF, 0),
          (2.0, 0.0, -INF, -INF, INF), (2.0, -1.3, NAN, NAN, NAN), (2.5, INF, INF, INF, 0), (0.0, INF, 0, INF, 0)]),
+    "log_add_exp": (log_add_exp, lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x), (-3, 3), (-3, 3),
+        [(0.7, 2.5), (-1.3, 0.7), (1e-8, 1e-8), (0.0, 0.0), (800.0, -1.0), (-800.0, -801.0), (1e300, 1.0, 1e300, 1, 0), (3.0, -740.0),
+         (INF, 1.0, INF, 1, 0), (-INF, 1.0, 1, 0, 1), (INF, INF, INF, 0.5, 0.5), (-INF, -INF, -INF, 0.5, 0.5),
+         (INF, -INF, INF, 1, 0)]),
     "gated_mul": (lambda x, y: x * y, lambda x, y: y, lambda x, y: x, (-3, 3), (-3, 3),
         [(0.7, 2.5), (-1.3, 0.7), (1e200, 1e200), (0.0, 2.5), (0.0, INF, 0, INF, 0), (-0.0, INF, 0, INF, -0.0),
          (INF, 0.0, 0, 0, INF), (0.0, NAN, 0, NAN, 0), (NAN, 0.0, 0, 0, NAN), (INF, 2.0, INF, 2, INF),

@@ -99,6 +99,7 @@ UNARY = {
     "silu": (lambda x: 2 * slope(x) + x * curvature(x), "", (-1074, 9)),
     "softsign": (lambda x: -2 * sign(x) / (1 + abs(x)) ** 3, "", ALL),
     "erf": (lambda x: -2 * x * erf_slope(x), "", (-1074, 6)),
+    "erfinv": (lambda x: mp.pi / 2 * mp.erfinv(x) * mp.exp(2 * mp.erfinv(x) ** 2), "unit", (-1074, -1)),
     "erfc": (lambda x: 2 * x * erf_slope(x), "", (-1074, 6)),
     "normal_cdf": (lambda x: -x * mp.npdf(x), "", (-1074, 6)),
     "log_normal_cdf": (lambda x: -mills(x) * (x + mills(x)), "", (-1074, 40)),
@@ -119,6 +120,7 @@ BINARY = {
         lambda a, b: a**b * mp.log(a) ** 2, "positive a", 1023, 8),
     "log": (lambda a, b: -1 / (a**2 * mp.log(b)), lambda a, b: -1 / (a * b * mp.log(b) ** 2),
         lambda a, b: mp.log(a) * (mp.log(b) + 2) / (b**2 * mp.log(b) ** 3), "positive", 1023, 1023),
+    "log_add_exp": (lambda a, b: slope(a - b), lambda a, b: -slope(a - b), lambda a, b: slope(a - b), "positive", 8, 8),
     "xlogy": (lambda a, b: mpf(0), lambda a, b: 1 / b, lambda a, b: -a / b**2, "positive b", 1023, 1023),
 }  # fmt: skip
 

@@ -108,3 +108,49 @@ show_with_gradients("attention", lambda x: attention(x, x, x)[0], dict(x=x))
 show_with_gradients("attention causal", lambda x: attention(x, x, x, attn_mask=mask)[0], dict(x=x))
 memory = fill((2, 5, 4), 2)
 show_with_gradients("attention to memory", lambda x, m: attention(x, m, m)[0], dict(x=x, m=memory))
+
+keys = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], dtype=torch.bool)
+pairs = (torch.arange(15).reshape(3, 5) % 4) != 1
+seen = keys[:, None, :] & pairs & (torch.arange(5) - torch.arange(3)[:, None] <= 2)
+inputs = dict(x=fill((2, 3, 4), 1), m=fill((2, 5, 4), 2))
+show_with_gradients(
+    "attention masked",
+    lambda x, m: attention(x, m, m, attn_mask=~seen.repeat_interleave(2, 0))[0],
+    inputs,
+)
+
+logits, labels, shares = fill((4, 3), 1), torch.tensor([2, -1, 0, 1]), fill((4, 3), 2).softmax(1)
+weights = torch.tensor([0.5, 2.0, 1.25])
+for name, options in [
+    ("plain", {}),
+    ("weights", dict(weight=weights)),
+    ("smoothing", dict(label_smoothing=0.2)),
+    ("both", dict(weight=weights, label_smoothing=0.2)),
+]:
+    for reduction in ["mean", "sum", "none"]:
+        show_with_gradients(
+            f"labels {name} {reduction}",
+            lambda x: f.cross_entropy(x, labels, ignore_index=-1, reduction=reduction, **options),
+            dict(x=logits.clone()),
+        )
+        show_with_gradients(
+            f"shares {name} {reduction}",
+            lambda x, q: f.cross_entropy(x, q, reduction=reduction, **options),
+            dict(x=logits.clone(), q=shares.clone()),
+        )
+for reduction in ["mean", "sum", "none"]:
+    show_with_gradients(
+        f"nll {reduction}",
+        lambda x: f.nll_loss(x, labels, weight=weights, ignore_index=-1, reduction=reduction),
+        dict(x=logits.clone()),
+    )
+    show_with_gradients(
+        f"bce {reduction}",
+        lambda x, t: f.binary_cross_entropy_with_logits(x, t, pos_weight=weights, reduction=reduction),
+        dict(x=3 * logits, t=shares.clone()),
+    )
+for reduction in ["batchmean", "sum"]:
+    kl = lambda x, q: f.kl_div(x.log_softmax(1), q, reduction=reduction)
+    show_with_gradients(f"kl {reduction}", kl, dict(x=logits.clone(), q=shares.clone()))
+kl = lambda x, q: f.kl_div(x, q, reduction="none").sum(1)
+show_with_gradients("kl of logarithms", kl, dict(x=logits.clone(), q=shares.clone()))

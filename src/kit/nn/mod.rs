@@ -10,7 +10,7 @@
 //! | `linear.rs` | [`Linear`], [`Embedding`] |
 //! | `conv.rs` | [`Conv1d`], [`Conv2d`] |
 //! | `norm.rs` | [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`Dropout`] |
-//! | `attention.rs` | [`MultiHeadAttention`], the function [`attention`](fn@attention) |
+//! | `attention.rs` | [`MultiHeadAttention`] with [`AttentionMask`] and [`KeyValueCache`], the function [`attention`](fn@attention) |
 //! | `recurrent.rs` | [`RnnCell`], [`GruCell`], [`LstmCell`] |
 //! | `mode.rs` | [`Mode`]: training or evaluation |
 //!
@@ -54,7 +54,7 @@ mod mode;
 mod norm;
 mod recurrent;
 
-pub use attention::{MultiHeadAttention, attention};
+pub use attention::{AttentionMask, KeyValueCache, MultiHeadAttention, attention};
 pub use conv::{Conv1d, Conv2d};
 pub use layer::{
     AvgPool1d, AvgPool2d, Flatten, Gelu, Layer, Map, MaxPool1d, MaxPool2d, Relu, Sigmoid, Silu, Softplus, Tanh,

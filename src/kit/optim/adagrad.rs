@@ -1,6 +1,6 @@
 //! [`Adagrad`].
 
-use super::rule::precompiled_rule;
+use super::rule::{precompiled_rule, ratio};
 use super::{Optim, Step, UpdateRule, assert_not_negative};
 use crate::number::{Real, Scalar};
 
@@ -55,6 +55,6 @@ impl UpdateRule for AdagradRule {
     fn update<N: Real>(&self, step: Step<N>, x: N, gradient: N, [sum]: [N; 1]) -> (N, [N; 1]) {
         let g = gradient + step.decay * x;
         let sum = sum + g * g;
-        (x - step.rate * g / (sum.sqrt() + N::lit(self.epsilon)), [sum])
+        (x - step.rate * ratio(g, sum.sqrt() + N::lit(self.epsilon)), [sum])
     }
 }

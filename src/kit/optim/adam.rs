@@ -1,6 +1,6 @@
 //! [`Adam`] and [`AdamW`].
 
-use super::rule::precompiled_rule;
+use super::rule::{precompiled_rule, ratio};
 use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
 use crate::number::{Real, Scalar};
 
@@ -29,7 +29,7 @@ pub type AdamW<F = f64> = Optim<F, AdamRule<true>>;
 pub struct AdamRule<const DECOUPLED: bool> {
     /// The decay rates β₁ and β₂ of the two moments, each in [0, 1).
     pub betas: (f64, f64),
-    /// ε, which bounds the step where the gradient is tiny.
+    /// ε, which bounds the step where the gradient is tiny. Where v̂ and ε are 0, there is no step.
     pub epsilon: f64,
     /// 1 / (1 - β₁ᵗ) and 1 / √(1 - β₂ᵗ) at the present step.
     corrections: [f64; 2],
@@ -88,7 +88,7 @@ impl<const DECOUPLED: bool> UpdateRule for AdamRule<DECOUPLED> {
         let v = N::lit(beta2) * second + N::lit(1.0 - beta2) * g * g;
         let [first, second] = self.corrections.map(N::lit);
         let rate = step.rate * first;
-        let x = x - rate * m / (v.sqrt() * second + N::lit(self.epsilon));
+        let x = x - rate * ratio(m, v.sqrt() * second + N::lit(self.epsilon));
         (x, [flush_subnormal(m), flush_subnormal(v)])
     }
 

@@ -7,6 +7,13 @@ use crate::params::{Params, ParamsGradient};
 /// Gradient accumulation: the mean gradient of several micro-batches, for a batch that is too large
 /// for one tape.
 ///
+/// Each part is the gradient of a mean over some rows, and counts in proportion to them, so that the result is the gradient
+/// of the mean over all rows, also where the last part of an epoch is shorter:
+///
+/// ```text
+/// mean = Σₖ rowsₖ · gradₖ / Σₖ rowsₖ
+/// ```
+///
 /// ```
 /// use wengert::optim::{Accumulator, Optimizer, Sgd};
 /// use wengert::{Params, Tape};
@@ -17,7 +24,7 @@ use crate::params::{Params, ParamsGradient};
 /// let mut micro = Accumulator::new(2);
 /// for target in [2.0, 4.0] {
 ///     let (_, grad) = tape.value_and_grad(&params, |p| (p.get(x).into_var() - target).square());
-///     if let Some(grad) = micro.add(grad) {
+///     if let Some(grad) = micro.add(grad, 1) {
 ///         sgd.step(&mut params, grad);
 ///     }
 /// }
@@ -27,6 +34,7 @@ use crate::params::{Params, ParamsGradient};
 pub struct Accumulator<F: Scalar> {
     parts: u32,
     seen: u32,
+    rows: f64,
     mean: ParamsGradient<'static, F>,
 }
 
@@ -39,18 +47,23 @@ impl<F: Scalar> Accumulator<F> {
     #[track_caller]
     pub fn new(parts: u32) -> Self {
         assert!(parts > 0, "Accumulator: the mean is over at least 1 gradient");
-        Self { parts, seen: 0, mean: ParamsGradient::default() }
+        Self { parts, seen: 0, rows: 0.0, mean: ParamsGradient::default() }
     }
 
-    /// Adds a gradient; returns the mean of the last `parts` gradients if that many have been added since the
-    /// last mean, else `None`.
+    /// Adds the gradient of a mean over `rows` rows; returns the mean of the last `parts` gradients if that many have been
+    /// added since the last mean, else `None`.
     ///
     /// # Panics
     ///
-    /// If the gradient and the one before differ in length, or are those of two models.
+    /// If `rows` is 0, or the gradient and the one before differ in length or are those of two models.
     #[track_caller]
-    pub fn add<'g>(&mut self, grad: impl Into<ParamsGradient<'g, F>>) -> Option<&ParamsGradient<'static, F>> {
+    pub fn add<'g>(
+        &mut self,
+        grad: impl Into<ParamsGradient<'g, F>>,
+        rows: usize,
+    ) -> Option<&ParamsGradient<'static, F>> {
         let grad = grad.into();
+        assert!(rows > 0, "Accumulator: a gradient of 0 rows has no weight in the mean");
         if self.mean.is_empty() {
             self.mean.reset(None, grad.len());
         }
@@ -65,13 +78,20 @@ impl<F: Scalar> Accumulator<F> {
             before.is_none_or(|before| grad.of().is_none_or(|of| of == before)),
             "Accumulator: the gradient and the one before are those of two models; make an accumulator for each"
         );
-        let share = F::lit(f64::from(self.parts).recip());
-        let keep = if self.seen == 0 { F::zero() } else { F::one() };
+        let (before, added) = (if self.seen == 0 { 0.0 } else { self.rows }, rows as f64);
+        self.rows = before + added;
+        let [keep, share] = [before, added].map(|rows| F::lit(rows / self.rows));
         // Plain numbers among the parts leave the model as it is known from the others.
         let like = (self.seen == 0 || grad.of().is_some()).then_some(&grad);
         mix(self.mean.reset(like, grad.len()), keep, &grad, share);
         self.seen = (self.seen + 1) % self.parts;
         (self.seen == 0).then_some(&self.mean)
+    }
+
+    /// The mean of the gradients that were added since the last mean, fewer than `parts`, as at the end of an epoch; `None`
+    /// if there are none. The next gradient begins a new mean.
+    pub fn finish(&mut self) -> Option<&ParamsGradient<'static, F>> {
+        (std::mem::take(&mut self.seen) > 0).then_some(&self.mean)
     }
 }
 

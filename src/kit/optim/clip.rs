@@ -14,7 +14,8 @@ pub enum Clip {
     /// g ← g · min(1, bound / ‖g‖), with the norm over all trained parameters.
     ///
     /// Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
-    /// ICML 2013, algorithm 1. A gradient with a NaN stays NaN.
+    /// ICML 2013, algorithm 1. A gradient with a NaN, or with an infinite number, which has no direction, becomes NaN
+    /// throughout.
     Norm(f64),
     /// gᵢ ← min(max(gᵢ, -bound), bound). A NaN stays NaN.
     Value(f64),
@@ -29,7 +30,11 @@ impl Clip {
                 let (unit, length) = norm_of(grad, spans.iter().map(|span| span.range.clone()));
                 let norm = unit * length;
                 // Not `min`: a NaN must stay. The norm of finite numbers may overflow, but not its factors.
-                let scale = if norm > bound || norm.is_nan() { bound / length / unit } else { 1.0 };
+                let scale = match length {
+                    _ if norm <= bound => 1.0,
+                    f64::INFINITY => f64::NAN,
+                    length => bound / length / unit,
+                };
                 Bound { scale, limit: f64::INFINITY, norm: Some(norm) }
             }
         }

@@ -1,6 +1,6 @@
 //! [`RmsProp`].
 
-use super::rule::precompiled_rule;
+use super::rule::{precompiled_rule, ratio};
 use super::{Optim, Pass, Step, UpdateRule, assert_not_negative, assert_share, flush_subnormal};
 use crate::number::{Real, Scalar};
 
@@ -80,7 +80,7 @@ impl RmsPropRule {
     #[inline(always)]
     fn scaled<N: Real>(&self, g: N, mean_square: N) -> (N, N) {
         let v = N::lit(self.alpha) * mean_square + N::lit(1.0 - self.alpha) * g * g;
-        (g / (v.sqrt() + N::lit(self.epsilon)), flush_subnormal(v))
+        (ratio(g, v.sqrt() + N::lit(self.epsilon)), flush_subnormal(v))
     }
 }
 

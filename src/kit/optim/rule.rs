@@ -223,6 +223,12 @@ mod sealed {
     impl<T, const S: usize> Sealed for [T; S] {}
 }
 
+/// numerator / denominator, or 0 if the denominator is 0: no step where all gradients were 0 and ε is.
+#[inline(always)]
+pub(super) fn ratio<N: Real>(numerator: N, denominator: N) -> N {
+    if denominator == N::zero() { N::zero() } else { numerator / denominator }
+}
+
 /// Flushes a subnormal number to 0.
 ///
 /// The moments of a weight without gradient decay into subnormals, which are slow and change

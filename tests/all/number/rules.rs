@@ -701,3 +701,47 @@ fn reported_tails() {
     assert!(tape.var(NAN).maximum(0.0).value().is_nan());
     assert!(grad(|x| x[0].floor(), &[NAN])[0].is_nan());
 }
+
+/// NaN passes through whatever chooses or cuts, on every kind of number.
+#[test]
+fn nan_wins_everywhere_but_in_max_and_min() {
+    struct Choices;
+    impl Choices {
+        fn of<R: Real<Base = f64>>(x: R) -> [R; 11] {
+            let one = R::one();
+            [
+                x.relu(),
+                x.leaky_relu(0.1),
+                x.elu(1.0),
+                x.maximum(-one).minimum(one),
+                x.maximum(one),
+                one.maximum(x),
+                x.minimum(one),
+                one.minimum(x),
+                x.floor(),
+                x.round(),
+                x.signum(),
+            ]
+        }
+    }
+    let tape = Tape::new();
+    for (i, y) in Choices::of(tape.var(NAN)).into_iter().enumerate() {
+        assert!(y.value().is_nan(), "Var {i}");
+        assert!(Choices::of(NAN)[i].is_nan(), "f64 {i}");
+        let dual = Choices::of(Dual::new(NAN, [1.0]))[i];
+        assert!(dual.primal().is_nan() && dual.tangents()[0].is_nan(), "Dual {i}");
+        let mut program = wengert::Program::new(|[x]| Choices::of(x)[i], [0.5]).expect("no value is read");
+        let mut gradient = [0.0];
+        let value = program.value_and_grad(&[NAN], &mut gradient).expect("no branch");
+        assert!(value.is_nan() && gradient[0].is_nan(), "Program {i}: {value} {gradient:?}");
+        assert!(grad(|x| Choices::of(x[0])[i], &[NAN])[0].is_nan(), "gradient {i}");
+        let series = wengert::taylor::<f64, 3>(|x| Choices::of(x)[i], NAN);
+        assert!(series.iter().all(|c| c.is_nan()), "Taylor {i}: {series:?}");
+    }
+    // The row's bounds are plain numbers.
+    assert!(tape.var(NAN).clamp(-1.0, 1.0).value().is_nan() && grad(|x| x[0].clamp(-1.0, 1.0), &[NAN])[0].is_nan());
+    assert!(tape.constant(ndarray::array![NAN]).clamp(-1.0, 1.0).value()[0].is_nan());
+    let mut program = wengert::Program::new(|[x]| x.clamp(-1.0, 1.0), [0.5]).expect("no value is read");
+    assert!(program.value(&[NAN]).expect("no branch").is_nan());
+    assert_eq!((NAN.max(1.0), grad(|x| x[0].max(1.0), &[NAN])[0]), (1.0, 0.0));
+}

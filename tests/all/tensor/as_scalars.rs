@@ -33,8 +33,8 @@ forms! {
     softmax_of_last: |x| softmax(x)[x.len() - 1], |t| t.softmax(Axis(0)).at([t.len() - 1]);
     square: |x| dot(x, x), |t| t.dot(t);
     dot: |x| dot(x, &x.iter().rev().copied().collect::<Vec<_>>()), |t| t.dot(t.slice(s![..;-1]));
-    largest: |x| x[0].max(x[x.len() - 1]), |t| t.slice(s![..;(t.len() as isize - 1).max(1)]).max();
-    smallest: |x| x[0].min(x[x.len() - 1]), |t| t.slice(s![..;(t.len() as isize - 1).max(1)]).min();
+    largest: |x| x[0].maximum(x[x.len() - 1]), |t| t.slice(s![..;(t.len() as isize - 1).max(1)]).max();
+    smallest: |x| x[0].minimum(x[x.len() - 1]), |t| t.slice(s![..;(t.len() as isize - 1).max(1)]).min();
     shared_root: |x| { let r = x[0].sqrt(); r - r }, |t| { let r = t.sqrt(); (r - r).at([0]) };
     shared_ln: |x| { let r = x[0].ln(); r * F::lit(2.0) - r - r }, |t| { let r = t.ln(); (r + r - r - r).at([0]) };
     silenced: |x| x[0].recip().gated_mul(F::zero()), |t| t.recip().gated_mul(F::zero()).at([0]);

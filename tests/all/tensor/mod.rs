@@ -13,6 +13,7 @@ mod jet;
 mod linalg;
 mod loss;
 mod operations;
+mod order;
 mod products;
 mod reduce;
 mod shape;

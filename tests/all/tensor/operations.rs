@@ -61,6 +61,7 @@ mod elementwise;
 #[cfg(feature = "linalg")]
 mod linalg;
 mod loss;
+mod order;
 mod products;
 mod reduce;
 mod shape;

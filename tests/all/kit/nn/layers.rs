@@ -5,12 +5,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::gradcheck::{GradCheck, Verdict};
 use wengert::nn::{
-    BatchNorm, Conv1d, Conv2d, Dropout, Embedding, Flatten, GruCell, Layer, LayerNorm, Linear, LstmCell, Map,
-    MaxPool2d, Mode, MultiHeadAttention, Relu, RmsNorm, RnnCell, Tanh, attention,
+    AttentionMask, BatchNorm, Conv1d, Conv2d, Dropout, Embedding, Flatten, GruCell, KeyValueCache, Layer, LayerNorm,
+    Linear, LstmCell, Map, MaxPool2d, Mode, MultiHeadAttention, Relu, RmsNorm, RnnCell, Tanh, attention,
 };
 use wengert::{Conv, Params, ParamsOn, Tape, Tensor};
 
 use super::{assert_as_torch, check, fill, fill_params};
+use crate::support::close::assert_close;
 use crate::support::panics::message_of;
 
 fn rng() -> StdRng {
@@ -260,7 +261,7 @@ fn attention_as_pytorch() {
     let y = tape.tensor(&x);
     check("attention", all.forward(p, y), [("x", y)]);
     check("attention causal", causal.forward(p, y), [("x", y)]);
-    check("attention to memory", all.forward_to(p, y, m), [("x", y), ("m", m)]);
+    check("attention to memory", all.forward_to(p, y, m, &AttentionMask::new()), [("x", y), ("m", m)]);
 
     // A token does not depend on later tokens.
     let loss = causal.forward(p, y).slice(s![.., ..2, ..]).square().sum();
@@ -270,12 +271,70 @@ fn attention_as_pytorch() {
 
     check_layer(&params, |p| {
         let (x, memory) = (p.constant(x.clone()), p.constant(memory.clone()));
-        all.forward_to(p, causal.forward(p, x), memory)
+        all.forward_to(p, causal.forward(p, x), memory, &AttentionMask::new())
     });
     let message = message_of(|| MultiHeadAttention::new(&mut Params::<f64>::new(), "a", 4, 3, &mut rng()));
     assert!(message.contains("a: 3 heads do not divide"), "{message}");
-    let message = message_of(|| attention(y, m.slice(s![.., .., ..3]), m, false));
+    let message = message_of(|| attention(y, m.slice(s![.., .., ..3]), m, &AttentionMask::new()));
     assert!(["attention", "[2, 3, 4]", "[2, 5, 3]"].iter().all(|part| message.contains(part)), "{message}");
+}
+
+/// Masks of every kind together, against PyTorch; queries that see nothing; and the same with a cache.
+#[test]
+fn attention_with_masks() {
+    let mut params = Params::new();
+    let all = MultiHeadAttention::new(&mut params, "attention", 4, 2, &mut rng());
+    fill_params(&mut params);
+    let (tape, x, memory) = (Tape::new(), fill((2, 3, 4), 1), fill((2, 5, 4), 2));
+    let (p, y, m) = (params.on(&tape), tape.tensor(&x), tape.tensor(&memory));
+    let pairs = Array2::from_shape_fn((3, 5), |(i, j)| (5 * i + j) % 4 != 1);
+    let mask = AttentionMask::new().causal().key_lengths(&[4, 2]).pairs(&pairs);
+    check("attention masked", all.forward_to(p, y, m, &mask), [("x", y), ("m", m)]);
+    check_layer(&params, |p| all.forward_to(p, p.constant(x.clone()), p.constant(memory.clone()), &mask));
+
+    // The last sample is all padding, and holds numbers that are not finite; the first query of two sees no key.
+    let mut data = fill((2, 3, 4), 1);
+    data.slice_mut(s![1, .., ..]).fill(f64::NAN);
+    let z = tape.tensor(&data);
+    let values = fill((2, 3, 4), 3);
+    let values = tape.tensor(&values);
+    let result = attention(z, z, values, &AttentionMask::new().key_lengths(&[3, 0]));
+    assert!(result.value().slice(s![1, .., ..]).iter().all(|&x| x == 0.0));
+    let gradient = result.square().sum().backward();
+    assert!(gradient.wrt(values).slice(s![1, .., ..]).iter().all(|&g| g == 0.0));
+    let early = attention(m.slice(s![.., ..3, ..]), m.slice(s![.., ..2, ..]), m.slice(s![.., ..2, ..]), &mask_of_two());
+    assert!(early.value().slice(s![.., 0, ..]).iter().all(|&x| x == 0.0));
+    assert!(early.sum().backward().is_finite());
+
+    let causal = all.causal();
+    let whole = causal.forward(p, m);
+    for pieces in [[1, 1, 3], [2, 2, 1], [4, 1, 0]] {
+        let (mut cache, mut first) = (KeyValueCache::new(), 0);
+        for n in pieces {
+            let part = causal.forward_cached(p, m.slice(s![.., first..first + n, ..]), &mut cache);
+            assert_close("cached", part.value(), whole.slice(s![.., first..first + n, ..]).value(), 1e-14);
+            first += n;
+        }
+        assert_eq!(cache.len(), 5);
+        cache.clear();
+        let again = causal.forward_cached(p, m.slice(s![.., ..2, ..]), &mut cache);
+        assert_close("cleared", again.value(), whole.slice(s![.., ..2, ..]).value(), 1e-14);
+    }
+    let mut cache = KeyValueCache::new();
+    let message = message_of(|| all.forward_cached(p, m, &mut KeyValueCache::new()));
+    assert!(message.contains("make it `causal`"), "{message}");
+    let _ = causal.forward_cached(p, m, &mut cache);
+    let message = message_of(|| causal.forward_cached(p, m.slice(s![..1, .., ..]), &mut cache.clone()));
+    assert!(message.contains("do not continue a cache"), "{message}");
+    let message = message_of(|| attention(m, m, m, &AttentionMask::new().key_lengths(&[6, 5])));
+    assert!(message.contains("the lengths [6, 5]"), "{message}");
+    let message = message_of(|| attention(m, m, m, &AttentionMask::new().pairs(&pairs)));
+    assert!(message.contains("a mask of shape [3, 5] does not broadcast"), "{message}");
+}
+
+/// A causal mask; with fewer keys than queries the first queries come before every key.
+fn mask_of_two() -> AttentionMask<'static> {
+    AttentionMask::new().causal()
 }
 
 #[test]

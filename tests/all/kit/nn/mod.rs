@@ -2,6 +2,7 @@
 //! tests/oracle/nn.txt.
 
 mod layers;
+mod losses;
 mod modes;
 mod windows;
 

@@ -168,19 +168,22 @@ fn an_input_that_is_its_own_kernel() {
 #[test]
 fn ties_share_the_cotangent() {
     let tape = Tape::new();
-    let data = array![[[[1.0, 1.0, 0.0], [1.0, 1.0, 2.0], [f64::NAN, f64::NAN, 2.0]]]];
+    let data = array![[[[1.0, 1.0, 0.0], [1.0, 1.0, 2.0], [0.0, 0.0, 2.0]]]];
     let x = tape.tensor(&data);
     let y = x.max_pool2d(Pool::new(2).stride(1));
     assert_eq!(y.value(), array![[[[1.0, 2.0], [1.0, 2.0]]]]);
     let gradient = y.sum().backward().wrt(x);
-    // Window by window: four share, one wins alone, two share (NaN loses), two share.
+    // Window by window: four share, one wins alone, two share, two share.
     assert_eq!(gradient, array![[[[0.25, 0.25, 0.0], [0.75, 0.75, 1.5], [0.0, 0.0, 0.5]]]]);
     assert_eq!(gradient.sum(), 4.0);
-    let nan = array![[[f64::NAN, f64::NAN]]];
+    // A NaN wins; a window that has none is not touched by it.
+    let nan = array![[[f64::NAN, 3.0, 1.0, 2.0]]];
     let x = tape.tensor(&nan);
     let y = x.max_pool1d(2);
-    assert!(y.at([0, 0, 0]).value().is_nan());
-    assert_eq!(y.sum().backward().wrt(x), array![[[0.5, 0.5]]]);
+    assert!(y.value()[[0, 0, 0]].is_nan() && y.value()[[0, 0, 1]] == 2.0);
+    let gradient = y.sum().backward().wrt(x);
+    assert!(gradient.iter().take(2).all(|g| g.is_nan()) && gradient.iter().skip(2).eq(&[0.0, 1.0]));
+    assert_eq!(y.at([0, 0, 1]).backward().wrt(x), array![[[0.0, 0.0, 0.0, 1.0]]]);
 }
 
 #[test]

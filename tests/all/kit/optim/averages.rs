@@ -12,17 +12,39 @@ fn accumulated_gradients_are_the_mean() {
     let mut accumulator = Accumulator::new(3);
     for round in 0..2 {
         let part = |k: usize| [1.0, 2.0].map(|x: f64| x * (k + round) as f64);
-        assert_eq!(accumulator.add(&part(1)), None);
-        assert_eq!(accumulator.add(&part(2)), None);
-        let mean = accumulator.add(&part(3)).expect("the mean of three");
+        assert_eq!(accumulator.add(&part(1), 5), None);
+        assert_eq!(accumulator.add(&part(2), 5), None);
+        let mean = accumulator.add(&part(3), 5).expect("the mean of three");
         for (m, x) in mean.iter().zip(part(2)) {
             assert!((m - x).abs() < 1e-15);
         }
     }
     assert!(
-        message_of(|| accumulator.add(&[1.0]).map(|mean| mean.to_vec()))
+        message_of(|| accumulator.add(&[1.0], 1).map(|mean| mean.to_vec()))
             .contains("has 1 numbers, the one before had 2")
     );
+}
+
+/// The gradient of the mean over ten rows, from parts of four, four and two; and an epoch that ends within a mean.
+#[test]
+fn parts_count_by_their_rows() {
+    let rows: Vec<f64> = (0..10).map(|i| f64::from(i * i)).collect();
+    let mean = |rows: &[f64]| [rows.iter().sum::<f64>() / rows.len() as f64];
+    let mut accumulator = Accumulator::new(3);
+    for round in 0..2 {
+        let mut last = None;
+        for part in rows.chunks(4) {
+            last = accumulator.add(&mean(part), part.len()).map(|mean| mean[0]);
+        }
+        assert_eq!(last, Some(28.5), "round {round}");
+    }
+    assert!(accumulator.finish().is_none());
+    assert!(accumulator.add(&[1.0], 3).is_none());
+    assert!(accumulator.add(&[5.0], 1).is_none());
+    assert_eq!(accumulator.finish().expect("the mean of two"), [2.0]);
+    assert!(accumulator.add(&[7.0], 9).is_none());
+    assert_eq!(accumulator.finish().expect("the mean of one"), [7.0]);
+    assert!(message_of(|| accumulator.add(&[1.0], 0).is_some()).contains("0 rows has no weight"));
 }
 
 #[test]
@@ -161,10 +183,10 @@ fn a_mean_is_of_one_model() {
     let [mut a, mut b] = [(); 2].map(|()| Params::<f64>::new());
     let (v, w) = (a.add("v", array![1.0]), b.add("w", array![1.0]));
     let (mut tape, mut mean) = (Tape::new(), Accumulator::new(2));
-    assert!(mean.add(tape.value_and_grad(&a, |p| p.get(v).sum()).1).is_none());
-    let text = message_of(|| mean.add(tape.value_and_grad(&b, |p| p.get(w).sum()).1).is_some());
+    assert!(mean.add(tape.value_and_grad(&a, |p| p.get(v).sum()).1, 1).is_none());
+    let text = message_of(|| mean.add(tape.value_and_grad(&b, |p| p.get(w).sum()).1, 1).is_some());
     assert!(text.contains("those of two models"), "{text}");
-    let mean = mean.add(tape.value_and_grad(&a, |p| p.get(v).sum() * 3.0).1).expect("the mean of two");
+    let mean = mean.add(tape.value_and_grad(&a, |p| p.get(v).sum() * 3.0).1, 1).expect("the mean of two");
     assert_eq!(mean, [2.0]);
     let text = message_of(|| wengert::Optimizer::step(&mut wengert::Sgd::new(0.1), &mut b, mean));
     assert!(text.contains("the gradient is that of another model"), "{text}");

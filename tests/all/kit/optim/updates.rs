@@ -101,12 +101,27 @@ fn clipping() {
     // A NaN is not hidden, and the norm does not count frozen weights.
     assert!(stepped(Sgd::new(1.0).clip_value(1.0), &[f64::NAN, 5.0])[0].is_nan());
     assert!(stepped(Sgd::new(1.0).clip_norm(1.0), &[f64::NAN, 5.0]).iter().all(|x| x.is_nan()));
+    // Infinite numbers: of several it is not known how they share the norm.
+    for gradient in [[f64::INFINITY, 5.0, 0.0], [f64::NEG_INFINITY, f64::INFINITY, 1.0]] {
+        assert!(stepped(Sgd::new(1.0).clip_norm(1.0), &gradient).iter().all(|x| x.is_nan()));
+        assert_eq!(stepped(Sgd::new(1.0).clip_norm(f64::MAX), &[1e200, 5.0, 0.0]), [-1e200, -5.0, 0.0]);
+    }
+    assert_eq!(stepped(Sgd::new(1.0).clip_value(2.0), &[f64::INFINITY, f64::NEG_INFINITY]), [-2.0, 2.0]);
     let mut params = Params::new();
     params.add("a", array![0.0, 0.0]);
     params.add("b", array![0.0]);
     params.group("b").freeze();
     Sgd::new(1.0).clip_norm(1.0).step(&mut params, &[0.6, -0.8, 100.0]);
     assert_eq!(params.values(), [-0.6, 0.8, 0.0]);
+}
+
+/// With ε = 0 a weight whose gradients were all 0, or have no square, does not move.
+#[test]
+fn no_epsilon() {
+    assert_eq!(stepped(Adam::new(0.1).epsilon(0.0), &[0.0, 2.0, -1e-200]), [0.0, -0.1, 0.0]);
+    assert_eq!(stepped(AdamW::new(0.1).epsilon(0.0), &[0.0, 2.0, -1e-200]), [0.0, -0.1, 0.0]);
+    assert_eq!(stepped(Adagrad::new(0.1).epsilon(0.0), &[0.0, 2.0, -1e-200]), [0.0, -0.1, 0.0]);
+    assert_eq!(stepped(RmsProp::new(0.1).alpha(0.0).epsilon(0.0), &[0.0, 2.0, -1e-200]), [0.0, -0.1, 0.0]);
 }
 
 #[test]

@@ -40,14 +40,14 @@ operations! {
         };
     softmax_cross_entropy: LOGITS; |x| of::<F, Ix2>(x).softmax_cross_entropy(&[2, 0, 3].map(|j| j % x.shape()[1])),
         value |x| -[2, 0, 3].iter().enumerate().map(|(i, j)| ln_p(x, i, j % x.shape()[1])).sum::<f64>() / 3.0;
-    softmax_cross_entropy_with: &[&[&[3, 4], &[3, 4]], &[&[3, 1], &[3, 1]], &[&[2, 19], &[2, 19]]],
+    cross_entropy_of_probabilities: &[&[&[3, 4], &[3, 4]], &[&[3, 1], &[3, 1]], &[&[2, 19], &[2, 19]]],
         operands: &[Sample::Between(-2.0, 2.0), Sample::Between(0.0, 1.0)];
-        |x, q| of::<F, Ix2>(x).softmax_cross_entropy_with(of::<F, Ix2>(q)),
+        |x, q| of::<F, Ix2>(x).softmax_cross_entropy(of::<F, Ix2>(q)),
         value |x, q| {
             let terms = q.indexed_iter().map(|(i, q)| -q * ln_p(x, i[0], i[1]));
             terms.sum::<f64>() / x.shape()[0] as f64
         };
     /// Logits and probabilities that are one tensor.
     cross_entropy_of_itself: &[&[&[3, 4], &[3, 4]]], operands: POSITIVE;
-        |x, q| of::<F, Ix2>(x).softmax_cross_entropy_with(of::<F, Ix2>(q));
+        |x, q| of::<F, Ix2>(x).softmax_cross_entropy(of::<F, Ix2>(q));
 }
