@@ -211,6 +211,12 @@ pub mod troubleshooting {}
 #[doc = include_str!("../docs/MANY_GRADIENTS.md")]
 pub mod many_gradients {}
 
+#[cfg(doc)]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/labels.md"))]
+#[doc = include_str!("../docs/guide/README.md")]
+#[path = "../docs/guide/mod.rs"]
+pub mod guide;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
