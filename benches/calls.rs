@@ -13,10 +13,13 @@ use std::process::Command;
 
 use ndarray::{Array1, Array2};
 use rand::{SeedableRng, rngs::StdRng};
-use timer::race;
+use timer::{keep, race_for_the_least};
 use wengert::gradcheck::{Differences, Scheme};
 use wengert::nn::Linear;
-use wengert::*;
+use wengert::{
+    Dual, Evaluator, LeftOf, Params, ParamsOn, Program, Real64, SparseHessian, SparseJacobian, Tape, gradcheck,
+    hessian, hvp, jacobian, jvp, statics, value_and_grad,
+};
 
 fn main() {
     for (page, name, table) in [
@@ -47,7 +50,7 @@ fn stamp() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": a machine without a name");
     format!(
-        "({}, {}; medians of rounds in turn.)\n",
+        "({}, {}; the least of a hundred turns.)\n",
         date.unwrap_or_default(),
         cpu.trim_start_matches(['\t', ' ', ':'])
     )
@@ -86,23 +89,15 @@ fn cost() -> String {
         "| weights | forward differences | the tape: value and gradient | a `Program` |\n|---:|---:|---:|---:|\n",
     );
     for units in [1, 10, 100, 1_000] {
-        let weights: Vec<f64> = (0..10 * units + 1).map(|i| (i as f64).sin() / 3.0).collect();
+        let weights: Vec<f64> = (0..=10 * units).map(|i| f64::from(i).sin() / 3.0).collect();
         let (mut tape, mut program) =
             (Evaluator::new(weights.len(), |w| net(w)), Program::new(|w| net(w), &weights).unwrap());
         let (mut g, mut h) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
-        let times = race(&mut [
-            &mut || {
-                black_box(net(black_box(&weights)));
-            },
-            &mut || {
-                black_box(Differences::new(Scheme::Forward).partials(net::<f64>, black_box(&weights)));
-            },
-            &mut || {
-                black_box(tape.value_and_grad(black_box(&weights), &mut g));
-            },
-            &mut || {
-                black_box(program.value_and_grad(black_box(&weights), &mut h).unwrap());
-            },
+        let times = race_for_the_least(&mut [
+            &mut || keep(net(black_box(&weights))),
+            &mut || keep(Differences::new(Scheme::Forward).partials(net::<f64>, black_box(&weights))),
+            &mut || keep(tape.value_and_grad(black_box(&weights), &mut g)),
+            &mut || keep(program.value_and_grad(black_box(&weights), &mut h).unwrap()),
         ]);
         assert!(g.iter().zip(&h).all(|(g, h)| (g - h).abs() < 1e-12 * g.abs().max(1.0)));
         let cells: Vec<String> = times[1..].iter().map(|time| ratio(time / times[0])).collect();
@@ -110,6 +105,9 @@ fn cost() -> String {
     }
     table + "\n" + &stamp()
 }
+
+/// What is wanted, the call, and the call's work.
+type Row<'a> = (&'a str, &'a str, &'a mut dyn FnMut());
 
 const N: usize = 100;
 
@@ -121,6 +119,7 @@ fn terms<R: Real64>(x: &[R]) -> Vec<R> {
     x.windows(2).map(|w| (w[0] * w[1]).sin()).collect()
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn calls() -> String {
     let x: Vec<f64> = (0..N).map(|i| (i as f64).cos() + 0.1).collect();
     let v = vec![1.0; N];
@@ -136,46 +135,37 @@ fn calls() -> String {
     let mut sparse_jacobian = SparseJacobian::detect(|x| terms(x), &x);
     let mut sparse_hessian = SparseHessian::detect(|x| chain(x), &x);
 
-    type Row<'a> = (&'a str, &'a str, &'a mut dyn FnMut());
     let rows: &mut [Row<'_>] = &mut [
-        ("the value", "`f(&x)`", &mut || drop(black_box(chain(black_box(&x))))),
-        ("**gradient**, once", "`value_and_grad`", &mut || {
-            drop(black_box(value_and_grad(|x| chain(x), black_box(&x))))
-        }),
-        ("gradient, again and again", "`Evaluator`", &mut || {
-            drop(black_box(evaluator.value_and_grad(black_box(&x), &mut g)))
-        }),
+        ("the value", "`f(&x)`", &mut || keep(chain(black_box(&x)))),
+        ("**gradient**, once", "`value_and_grad`", &mut || keep(value_and_grad(|x| chain(x), black_box(&x)))),
+        ("gradient, again and again", "`Evaluator`", &mut || keep(evaluator.value_and_grad(black_box(&x), &mut g))),
         ("gradient, a million times", "`Program::value_and_grad`", &mut || {
-            drop(black_box(program1.value_and_grad(black_box(&x), &mut g2)))
+            keep(program1.value_and_grad(black_box(&x), &mut g2));
         }),
         ("gradients at **many points**, each", "`Program::batch`", &mut || {
-            drop(black_box(program2.batch(points.view(), values.view_mut(), gradients.view_mut())))
+            keep(program2.batch(points.view(), values.view_mut(), gradients.view_mut()));
         }),
         ("gradient of code for `'static` numbers", "`statics::value_and_grad`", &mut || {
-            drop(black_box(statics::value_and_grad(|x| chain(x), black_box(&x))))
+            keep(statics::value_and_grad(chain, black_box(&x)));
         }),
         ("gradient by differences", "`gradcheck::partials`", &mut || {
-            drop(black_box(gradcheck::partials(chain::<f64>, black_box(&x))))
+            keep(gradcheck::partials(chain::<f64>, black_box(&x)));
         }),
-        ("the slope in **one direction**", "`jvp`", &mut || drop(black_box(jvp(|x| terms(x), black_box(&x), &v)))),
-        ("", "`Program::jvp`", &mut || drop(black_box(vector1.jvp(black_box(&x), &v, &mut jv)))),
-        ("**Jacobian**, 99 × 100, dense", "`jacobian`", &mut || {
-            drop(black_box(jacobian(|x| terms(x), black_box(&x))))
-        }),
-        ("", "`Program::jacobian`", &mut || drop(black_box(vector2.jacobian(black_box(&x))))),
+        ("the slope in **one direction**", "`jvp`", &mut || keep(jvp(|x| terms(x), black_box(&x), &v))),
+        ("", "`Program::jvp`", &mut || keep(vector1.jvp(black_box(&x), &v, &mut jv))),
+        ("**Jacobian**, 99 × 100, dense", "`jacobian`", &mut || keep(jacobian(|x| terms(x), black_box(&x)))),
+        ("", "`Program::jacobian`", &mut || keep(vector2.jacobian(black_box(&x)))),
         ("Jacobian, **sparse**", "`SparseJacobian::evaluate`", &mut || {
-            black_box(sparse_jacobian.evaluate(|x| terms(x), black_box(&x)));
+            keep(sparse_jacobian.evaluate(|x| terms(x), black_box(&x)));
         }),
-        ("", "`Program::sparse_jacobian`", &mut || drop(black_box(vector3.sparse_jacobian(black_box(&x)).is_ok()))),
-        ("**Hessian times a vector**", "`hvp`", &mut || drop(black_box(hvp(|x| chain(x), black_box(&x), &v)))),
-        ("", "`Program::grad_and_hvp`", &mut || {
-            drop(black_box(program3.grad_and_hvp(black_box(&x), &v, &mut g3, &mut p)))
-        }),
-        ("**Hessian**, 100 × 100, dense", "`hessian`", &mut || drop(black_box(hessian(|x| chain(x), black_box(&x))))),
+        ("", "`Program::sparse_jacobian`", &mut || keep(vector3.sparse_jacobian(black_box(&x)).is_ok())),
+        ("**Hessian times a vector**", "`hvp`", &mut || keep(hvp(|x| chain(x), black_box(&x), &v))),
+        ("", "`Program::grad_and_hvp`", &mut || keep(program3.grad_and_hvp(black_box(&x), &v, &mut g3, &mut p))),
+        ("**Hessian**, 100 × 100, dense", "`hessian`", &mut || keep(hessian(|x| chain(x), black_box(&x)))),
         ("Hessian, sparse", "`SparseHessian::evaluate`", &mut || {
-            black_box(sparse_hessian.evaluate(|x| chain(x), black_box(&x)));
+            keep(sparse_hessian.evaluate(|x| chain(x), black_box(&x)));
         }),
-        ("", "`Program::sparse_hessian`", &mut || drop(black_box(program4.sparse_hessian(black_box(&x)).is_ok()))),
+        ("", "`Program::sparse_hessian`", &mut || keep(program4.sparse_hessian(black_box(&x)).is_ok())),
     ];
     let mut works: Vec<&mut dyn FnMut()> = Vec::new();
     let mut names = Vec::new();
@@ -183,7 +173,7 @@ fn calls() -> String {
         names.push((*want, *call));
         works.push(*work);
     }
-    let times = race(&mut works);
+    let times = race_for_the_least(&mut works);
     let mut table = String::from("| you want | call | evaluations of f |\n|---|---|---:|\n");
     for ((want, call), time) in names.iter().zip(&times) {
         let points = if call.contains("batch") { 64.0 } else { 1.0 };
@@ -203,14 +193,14 @@ fn nets() -> String {
     let [mut tape1, mut tape2, mut tape3, mut tape4] = [(); 4].map(|()| Tape::<f64>::new());
     let (mut tape5, with_tangents) = (Tape::<Dual<f64>>::new(), params.with_tangents(&v));
     let params = &params;
-    let times = race(&mut [
+    let times = race_for_the_least(&mut [
         &mut || {
             let loss = |p: ParamsOn<'_, '_, f64>| {
                 let h = hidden.forward(p, p.constant(&x)).tanh();
                 let h = second.forward(p, h).tanh();
                 out.forward(p, h).square().mean().value()
             };
-            black_box(tape1.evaluate(params, loss));
+            keep(tape1.evaluate(params, loss));
         },
         &mut || {
             let step = tape2.value_and_grad(params, |p| {
@@ -218,7 +208,7 @@ fn nets() -> String {
                 let h = second.forward(p, h).tanh();
                 out.forward(p, h).square().mean()
             });
-            black_box(step.0);
+            keep(step.0);
         },
         &mut || {
             let step = tape3.value_and_grad(params, |p| {
@@ -226,7 +216,7 @@ fn nets() -> String {
                 let h = p.checkpoint(h, |p, h| second.forward(p, h).tanh());
                 out.forward(p, h).square().mean()
             });
-            black_box(step.0);
+            keep(step.0);
         },
         &mut || {
             let step = tape4.value_and_grad(params, |p| {
@@ -235,7 +225,7 @@ fn nets() -> String {
                 let u = out.forward(p, h);
                 (u.derivative(2) + u.primal()).square().mean()
             });
-            black_box(step.0);
+            keep(step.0);
         },
         &mut || {
             let step = tape5.value_and_grad(&with_tangents, |p| {
@@ -243,7 +233,7 @@ fn nets() -> String {
                 let h = second.forward(p, h).tanh();
                 out.forward(p, h).square().mean()
             });
-            black_box(step.0);
+            keep(step.0);
         },
     ]);
     let mut table = String::from("| you want, of a net | call | evaluations of the loss |\n|---|---|---:|\n");

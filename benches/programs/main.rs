@@ -26,13 +26,8 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2};
 use suite::Inputs;
-use timer::race;
+use timer::{keep, race};
 use wengert::Program;
-
-/// Keeps a result from being optimised away.
-fn keep<T>(result: T) {
-    black_box(result);
-}
 
 fn check(name: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {

@@ -34,9 +34,10 @@ fn phrase_books_show_code_that_runs() {
             // A bare name is a pointer to the documentation; two dots stand for the rest of a call.
             let is_name = code.chars().all(|c| c.is_alphanumeric() || "_:<>' ,-".contains(c));
             let begin = code.split("..)").next().unwrap();
-            match is_name || programs.contains(begin) {
-                true => found += 1,
-                false => missing.push(format!("{page}: {code}")),
+            if is_name || programs.contains(begin) {
+                found += 1;
+            } else {
+                missing.push(format!("{page}: {code}"));
             }
         }
     }
@@ -76,4 +77,67 @@ fn base64(bytes: &[u8]) -> String {
             .collect::<String>()
     };
     bytes.chunks(3).map(group).collect()
+}
+
+/// The addresses of links and pictures in a page, outside of code.
+fn links(page: &str) -> Vec<String> {
+    let text: String = page.split("```").step_by(2).collect();
+    let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned);
+    let labels = text.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split_once("]: "));
+    inline.chain(labels.map(|(_, address)| address.to_owned())).collect()
+}
+
+/// The labels of links that a page uses: `[text][label]`.
+fn labels(page: &str) -> Vec<String> {
+    let text: String = page.split("```").step_by(2).collect();
+    let prose: String = text.split('`').step_by(2).collect();
+    prose.split("][").skip(1).filter_map(|rest| rest.split(']').next()).map(str::to_owned).collect()
+}
+
+/// The anchor of a heading, as forges make it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for folder in [root.join("docs"), guide()] {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(files.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    let mut wrong = Vec::new();
+    let mut found = 0;
+    for page in pages.iter().filter(|page| !page.ends_with("labels.md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let mut check = |holds: bool, what: String| {
+            if holds {
+                found += 1;
+            } else {
+                wrong.push(format!("{}: {what}", page.strip_prefix(root).unwrap().display()));
+            }
+        };
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            // The package has no peers.
+            let shipped = !target.components().any(|part| part.as_os_str() == "peers");
+            check(!shipped || target.exists(), format!("no file {link}"));
+            if !heading.is_empty() && target.exists() {
+                let headings = fs::read_to_string(&target).unwrap();
+                let headings = headings.lines().filter_map(|line| line.strip_prefix('#'));
+                check(
+                    headings.map(|heading| anchor(heading.trim_start_matches('#'))).any(|anchor| anchor == heading),
+                    format!("no heading {link}"),
+                );
+            }
+        }
+        for label in labels(&text) {
+            check(text.contains(&format!("\n[{label}]: ")), format!("no label {label}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(found > 150, "{found}");
 }
