@@ -22,6 +22,7 @@
 //!
 //! # Where to look
 //!
+//! - To learn it from the slope of a line on, to come from another library, or to choose a call by its cost: [`guide`].
 //! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real64`] and [`Real`] for functions that
 //!   run on any number type.
 //! - Derivatives in one call: [`derivative`], [`taylor`], [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`],
