@@ -79,7 +79,9 @@ fn rounds(functions: &mut [&mut dyn FnMut()], rounds: usize, round: Duration) ->
             times.push(start.elapsed().as_nanos() as f64 / f64::from(n));
         }
     }
-    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    for times in &mut times {
+        times.sort_by(f64::total_cmp);
+    }
     times
 }
 
