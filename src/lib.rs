@@ -22,6 +22,7 @@
 //!
 //! # Where to look
 //!
+//! - To learn it from the slope of a line on, to come from another library, or to choose a call by its cost: [`guide`].
 //! - Scalars: [`Tape::vars`], [`Var`], [`Var::backward`], [`Gradient`]; [`Real64`] and [`Real`] for functions that
 //!   run on any number type.
 //! - Derivatives in one call: [`derivative`], [`taylor`], [`grad`], [`vjp`], [`jvp`], [`jacobian`], [`hvp`],
@@ -229,6 +230,12 @@ pub mod troubleshooting {}
 
 #[doc = include_str!("../docs/MANY_GRADIENTS.md")]
 pub mod many_gradients {}
+
+#[cfg(doc)]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/labels.md"))]
+#[doc = include_str!("../docs/guide/README.md")]
+#[path = "../docs/guide/mod.rs"]
+pub mod guide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -18,46 +18,16 @@ mod hessians;
 #[allow(unreachable_pub, elided_lifetimes_in_paths, clippy::large_stack_arrays)]
 #[path = "../scalars/suite.rs"]
 mod suite;
+#[path = "../timer/mod.rs"]
+mod timer;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2};
 use suite::Inputs;
+use timer::{keep, race};
 use wengert::Program;
-
-/// The median times in nanoseconds of some closures, called in turn.
-fn race(functions: &mut [&mut dyn FnMut()]) -> Vec<f64> {
-    const ROUNDS: usize = 15;
-    const ROUND: Duration = Duration::from_millis(3);
-    let count = |f: &mut dyn FnMut()| {
-        let (start, mut n) = (Instant::now(), 0);
-        while start.elapsed() < ROUND {
-            f();
-            n += 1;
-        }
-        n
-    };
-    let counts: Vec<u32> = functions.iter_mut().map(|f| count(*f)).collect();
-    let mut times = vec![Vec::new(); functions.len()];
-    for _ in 0..ROUNDS {
-        for ((f, &n), times) in functions.iter_mut().zip(&counts).zip(&mut times) {
-            let start = Instant::now();
-            (0..n).for_each(|_| f());
-            times.push(start.elapsed().as_nanos() as f64 / f64::from(n));
-        }
-    }
-    let median = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    };
-    times.into_iter().map(median).collect()
-}
-
-/// Keeps a result from being optimised away.
-fn keep<T>(result: T) {
-    black_box(result);
-}
 
 fn check(name: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {

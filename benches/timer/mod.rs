@@ -47,3 +47,45 @@ fn samples(mut work: impl FnMut()) -> Vec<f64> {
     samples.sort_by(f64::total_cmp);
     samples
 }
+
+/// The median times in nanoseconds of some closures, called in turn.
+pub(crate) fn race(functions: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    const ROUNDS: usize = 15;
+    rounds(functions, ROUNDS, Duration::from_millis(3)).iter().map(|times| times[ROUNDS / 2]).collect()
+}
+
+/// The least times in nanoseconds of some closures in many short turns: what a busy machine disturbs least.
+pub(crate) fn race_for_the_least(functions: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    rounds(functions, 100, Duration::from_micros(300)).iter().map(|times| times[0]).collect()
+}
+
+/// The nanoseconds of a call in each round, in ascending order, for each of some closures that take turns.
+fn rounds(functions: &mut [&mut dyn FnMut()], rounds: usize, round: Duration) -> Vec<Vec<f64>> {
+    let count = |f: &mut dyn FnMut()| {
+        f();
+        let (start, mut n) = (Instant::now(), 0);
+        while start.elapsed() < round {
+            f();
+            n += 1;
+        }
+        n
+    };
+    let counts: Vec<u32> = functions.iter_mut().map(|f| count(*f)).collect();
+    let mut times = vec![Vec::new(); functions.len()];
+    for _ in 0..rounds {
+        for ((f, &n), times) in functions.iter_mut().zip(&counts).zip(&mut times) {
+            let start = Instant::now();
+            (0..n).for_each(|_| f());
+            times.push(start.elapsed().as_nanos() as f64 / f64::from(n));
+        }
+    }
+    for times in &mut times {
+        times.sort_by(f64::total_cmp);
+    }
+    times
+}
+
+/// Keeps a result from being optimised away.
+pub(crate) fn keep<T>(result: T) {
+    std::hint::black_box(result);
+}

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(format!("{folder}/trace.txt"), table.to_string())?;
     fs::write(format!("{folder}/trace.md"), table.to_markdown())?;
     fs::write(format!("{folder}/trace.tex"), table.to_latex())?;
+    fs::write(format!("{folder}/trace.html"), table.to_html())?;
     fs::write(format!("{folder}/graph.dot"), table.picture().to_dot())?;
     #[cfg(feature = "watch")]
     fs::write(format!("{folder}/graph.svg"), table.picture().to_svg())?;
@@ -57,7 +58,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The tangent in w1; its slope is the partial.
     let along_w1 = |w1: f64| loss([w1, POINT[1], POINT[2], POINT[3]], X, Y);
     fs::write(format!("{folder}/tangent.svg"), tangent(along_w1, POINT[0], gradient[0]))?;
-    println!("\nWritten to {folder}: trace.txt, trace.md, trace.tex, graph.dot, graph.svg, formulas.tex, tangent.svg");
+    println!(
+        "\nWritten to {folder}: trace.txt, trace.md, trace.tex, trace.html (for a browser), graph.dot, graph.svg, formulas.tex, tangent.svg"
+    );
     Ok(())
 }
 

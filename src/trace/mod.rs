@@ -4,9 +4,12 @@
 //! resulting [`Recording`] is plain data, independent of [`Var`](crate::Var) and the tape: it can be evaluated again,
 //! printed as a [`Trace`], drawn as a [`Picture`] and turned into a [formula](fn@crate::symbolic).
 //!
-//! In the source, `table` makes and prints the trace, `picture` turns the trace into a graph, and `svg` draws the
-//! graph. The numbers that are recorded are in the room `recording`.
+//! [`Trace::to_html`] makes a page of it, on which a slider moves through the forward pass and back.
+//!
+//! In the source, `table` makes and prints the trace, `page` and `page.html` make the page, `picture` turns the trace into
+//! a graph, and `svg` draws the graph. The numbers that are recorded are in the room `recording`.
 
+mod page;
 mod picture;
 #[cfg(feature = "watch")]
 mod svg;

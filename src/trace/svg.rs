@@ -12,6 +12,7 @@ use layout::core::style::StyleAttr;
 use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
 use layout::topo::layout::VisualGraph;
 
+use crate::trace::page::escaped;
 use crate::trace::picture::{Graph, Picture, Shape};
 
 const NODE_FONT: usize = 15;
@@ -93,10 +94,6 @@ impl Svg {
              <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}{texts}</svg>\n"
         )
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 impl RenderBackend for Svg {

@@ -39,16 +39,18 @@ use crate::text::Table;
 pub struct Trace {
     pub(super) recording: Recording,
     /// The contributions of each step to the adjoints of its operands.
-    contributions: Vec<Vec<Contribution>>,
+    pub(super) contributions: Vec<Vec<Contribution>>,
     pub(super) adjoints: Vec<f64>,
     pub(super) output: Source,
 }
 
 #[derive(Clone, Debug)]
-struct Contribution {
-    to: usize,
-    partial: Expr,
-    value: f64,
+pub(super) struct Contribution {
+    pub(super) to: usize,
+    /// The place of the operand in the step.
+    pub(super) place: usize,
+    pub(super) partial: Expr,
+    pub(super) value: f64,
 }
 
 /// The trace of a function of named inputs at a point.
@@ -96,6 +98,7 @@ impl Recording {
                 let formula = partial(step, place, &x, &symbols[i]);
                 Some(Contribution {
                     to: to as usize,
+                    place,
                     partial: simplify(case_at(&formula, &value_of)),
                     value: adjoints[i].gated_mul(self.partial(i, place)),
                 })

@@ -5,6 +5,7 @@ mod density;
 mod derivatives;
 mod floors;
 mod gradcheck;
+mod guide;
 mod inspect;
 mod kit;
 mod number;

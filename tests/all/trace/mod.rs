@@ -1,3 +1,4 @@
 //! The views of a recording.
 
+mod page;
 mod table;
