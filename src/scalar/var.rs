@@ -293,6 +293,7 @@ impl<'t, F: Scalar> Var<'t, F> {
     /// care. `None` otherwise. Shorter than `apply2`, for callers that are many: see M34 in docs/MEASUREMENTS.md.
     #[inline(always)]
     #[track_caller]
+    #[allow(clippy::needless_bitwise_bool)] // `||` is a branch
     pub(super) fn pair<R: BinaryRule<F::Base>>(self, rule: R, other: Self, tape: &'t Tape<F>) -> Option<Self> {
         let (a, b) = (self.value, other.value);
         let z = rule.eval(a, b);
