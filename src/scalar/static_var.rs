@@ -65,6 +65,10 @@ pub struct StaticVar<F: StaticScalar = f64> {
     value: F,
 }
 
+/// The fields of a handle, for a call that is seldom: were the handle itself passed or returned by address, it would be
+/// in memory on the way without the call, too.
+type Parts<F> = (u64, u32, bool, F, F);
+
 impl<F: StaticScalar> StaticVar<F> {
     /// A constant, which has no derivative and works with handles of any scope, and outside of scopes.
     #[inline(always)]
@@ -147,44 +151,58 @@ impl<F: StaticScalar> StaticVar<F> {
         Self { generation, slot: var.slot(), node: var.is_node(), weight: var.weight(), value: var.value() }
     }
 
-    // An operation of one handle gives a constant just if the handle is one. So its result has the generation of the
-    // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md. Inlining is forced in
-    // release builds alone: see M34.
+    #[inline(always)]
+    fn parts(self) -> Parts<F> {
+        (self.generation, self.slot, self.node, self.weight, self.value)
+    }
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline(always)]
+    fn from_parts((generation, slot, node, weight, value): Parts<F>) -> Self {
+        Self { generation, slot, node, weight, value }
+    }
+
+    // An operation of one handle gives a constant just if the handle is one. So its result has the generation of the
+    // handle, and where nothing is recorded, the tape is not looked at: see M33 in docs/MEASUREMENTS.md. Inlining is
+    // not forced: see M34.
+
+    #[inline]
     #[track_caller]
     fn apply<R: UnaryRule<F::Base>>(self, rule: R) -> Self {
         let scope = Self::scope([self]);
         Self::of_generation(self.on(&scope).apply(rule), self.generation)
     }
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     #[track_caller]
     fn apply2<R: BinaryRule<F::Base>>(self, rule: R, other: Self) -> Self {
-        // Two handles of the scope, or one beside a constant: where that is known, `Var::apply2` is one branch of its own.
+        // The common case alone. The result is on the tape, and a node.
         let scope = thread::innermost();
-        if let Some(tape) = scope.tape_of(self.generation)
-            && self.generation == other.generation
+        if self.generation == other.generation
+            && let Some(tape) = scope.tape_of(self.generation)
+            && let Some(z) = self.on_tape(Some(tape)).pair(rule, other.on_tape(Some(tape)), tape)
         {
-            let z = self.on_tape(Some(tape)).apply2(rule, other.on_tape(Some(tape)));
             return Self::of_generation(z, self.generation);
         }
-        let scope = Self::scope([self, other]);
-        if self.is_constant() {
-            Self::of_generation(Var::constant(self.value).apply2(rule, other.on(&scope)), other.generation)
-        } else {
-            Self::of_generation(self.on(&scope).apply2(rule, Var::constant(other.value)), self.generation)
-        }
+        Self::from_parts(Self::apply2_apart(rule, self.parts(), other.parts()))
     }
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    /// Same as [`apply2`](Self::apply2) in every case. Called, because it is long: see M34.
+    #[inline(never)]
+    #[track_caller]
+    fn apply2_apart<R: BinaryRule<F::Base>>(rule: R, a: Parts<F>, b: Parts<F>) -> Parts<F> {
+        let (a, b) = (Self::from_parts(a), Self::from_parts(b));
+        let scope = Self::scope([a, b]);
+        Self::of(a.on(&scope).apply2(rule, b.on(&scope)), &scope).parts()
+    }
+
+    #[inline]
     #[track_caller]
     fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
         let scope = Self::scope([self]);
         Self::of_generation(self.on(&scope).apply_left(rule, c), self.generation)
     }
 
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     #[track_caller]
     fn apply_right<R: BinaryRule<F::Base>>(rule: R, c: F, other: Self) -> Self {
         let scope = Self::scope([other]);
@@ -206,7 +224,7 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// The value self · a + b with one rounding, recorded as one operation.
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     #[track_caller]
     pub fn mul_add(self, a: impl Into<Self>, b: impl Into<Self>) -> Self {
         let (a, b) = (a.into(), b.into());
@@ -215,7 +233,7 @@ impl<F: StaticScalar> StaticVar<F> {
     }
 
     /// Sine and cosine, in radians.
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     #[track_caller]
     pub fn sin_cos(self) -> (Self, Self) {
         let scope = Self::scope([self]);
@@ -232,7 +250,7 @@ impl<F: StaticScalar> StaticVar<F> {
         Ok(self.on_tape(if self.is_constant() { None } else { Some(tape) }))
     }
 
-    #[cold]
+    #[inline(always)]
     fn stale(self, innermost: &Innermost<F>) -> Stale {
         Stale { own: self.generation, innermost: innermost.generation() }
     }
@@ -355,7 +373,7 @@ impl<F: StaticScalar> Default for StaticVar<F> {
 
 impl<F: StaticScalar> std::ops::Neg for StaticVar<F> {
     type Output = Self;
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     #[track_caller]
     fn neg(self) -> Self {
         let scope = Self::scope([self]);

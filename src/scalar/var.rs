@@ -289,6 +289,24 @@ impl<'t, F: Scalar> Var<'t, F> {
         }
     }
 
+    /// Same as [`apply2`](Self::apply2) for two handles of the tape in the common case: two slots, and edges that need no
+    /// care. `None` otherwise. Shorter than `apply2`, for callers that are many: see M34 in docs/MEASUREMENTS.md.
+    #[inline(always)]
+    #[track_caller]
+    #[allow(clippy::needless_bitwise_bool)] // `||` is a branch
+    pub(super) fn pair<R: BinaryRule<F::Base>>(self, rule: R, other: Self, tape: &'t Tape<F>) -> Option<Self> {
+        let (a, b) = (self.value, other.value);
+        let z = rule.eval(a, b);
+        let (p, q) = (rule.partial_a(a, b, z), rule.partial_b(a, b, z));
+        // Without branches, each of which would be a block of its own. The weight of a node is 1.
+        let (v, w) = (self.weight * p, other.weight * q);
+        let safe = (R::UNIT[0] | v.product_is_safe()) & (R::UNIT[1] | w.product_is_safe());
+        if !safe | (self.slot == other.slot) || (R::LENGTH && leaves_origin(z, [a, b].into_iter())) {
+            return None;
+        }
+        Some(Self::on(tape, tape.records().push([self.slot, other.slot], [v, w]), z))
+    }
+
     /// The value z = rule(self, c) for a plain number c.
     #[inline(always)]
     pub(super) fn apply_left<R: BinaryRule<F::Base>>(self, rule: R, c: F) -> Self {
