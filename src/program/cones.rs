@@ -15,6 +15,10 @@ use crate::recording::Test;
 /// The least number of lanes that a group should have.
 pub(super) const FEW: usize = 16;
 
+/// The same for cones of at least [`HEAVY`] operations: to begin an instruction costs as much as some lanes do.
+const FEW_HEAVY: usize = 8;
+const HEAVY: usize = 8;
+
 /// The longest sum that stays within a cone where few sums are alike.
 const LONG: usize = 100;
 
@@ -126,9 +130,13 @@ impl Group {
         self.roots.len()
     }
 
+    fn has_few_lanes(&self) -> bool {
+        self.lanes() < if self.shape.nodes.len() < HEAVY { FEW } else { FEW_HEAVY }
+    }
+
     /// True if the group has too few lanes for tiles.
     pub(super) fn is_scalar(&self) -> bool {
-        self.lanes() < FEW && self.into == NONE
+        self.has_few_lanes() && self.into == NONE
     }
 
     /// Operand `i` of each lane.
@@ -167,7 +175,8 @@ impl Cones {
         };
         let mut part = rough.partition();
         // A cone that is a whole chain of steps holds no two steps that could be alike.
-        let endless = |group: &Group| group.shape.nodes.len() > if group.lanes() < FEW { LONG_CHAIN } else { LONGEST };
+        let endless =
+            |group: &Group| group.shape.nodes.len() > if group.has_few_lanes() { LONG_CHAIN } else { LONGEST };
         let looped = graph.nodes.len() >= super::planner::LEAST_LOOPS;
         for pass in [Apart::AtShared, Apart::Wholly].into_iter().filter(|_| looped) {
             rough.take_apart(&mut part, pass, endless);
@@ -178,7 +187,7 @@ impl Cones {
         if 2 * periods.iter().map(|period| period.work(&part.groups)).sum::<usize>() < all {
             // Cones with few lanes are taken apart, first at values of several uses, then wholly.
             let few = |group: &Group| {
-                group.lanes() < FEW && (group.shape.nodes.len() > 1 || group.into != NONE && group.roots[0] != NONE)
+                group.has_few_lanes() && (group.shape.nodes.len() > 1 || group.into != NONE && group.roots[0] != NONE)
             };
             for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
                 rough.take_apart(&mut part, pass, few);
@@ -220,7 +229,8 @@ fn long_sums<F: BaseFloat>(graph: &Graph<F>) -> Vec<bool> {
     }
     for i in (0..n).filter(|&i| graph.nodes[i].op == SUM) {
         let terms = graph.operands(i).count();
-        let heavy = terms >= FEW && size[i] as usize - 1 > 3 * terms;
+        let operations = size[i] as usize - 1;
+        let heavy = terms >= FEW && operations > 3 * terms || terms >= FEW_HEAVY && operations > HEAVY * terms;
         long[i] = terms > LONGEST || alike[&shape[i]] < FEW && (terms > LONG || heavy);
     }
     long

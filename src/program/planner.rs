@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pulp::Arch;
 
 use super::code::lanes_of;
-use super::cones::{self, Cones, FEW};
+use super::cones::{self, Cones};
 use super::graph::{Graph, NONE};
 use super::loops::{Roots, Turns};
 use super::memory::Memory;
@@ -251,29 +251,27 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
         if self.is_narrow(periods) {
             return vec![Draft::List(Vec::new())];
         }
+        let groups = &self.cones.groups;
         let mut drafts = Vec::new();
         // `from` is the first group with which this one may share a list.
-        let add = |drafts: &mut Vec<Draft>, k: usize, few: usize, from: usize| {
-            let group = &self.cones.groups[k];
-            let scalar = group.lanes() < few && group.into == NONE;
-            match drafts.last_mut() {
-                Some(Draft::List(list)) if scalar && list[0] >= from => list.push(k),
-                _ if scalar => drafts.push(Draft::List(vec![k])),
-                _ => drafts.push(Draft::Group(k)),
-            }
+        let add = |drafts: &mut Vec<Draft>, k: usize, scalar: bool, from: usize| match drafts.last_mut() {
+            Some(Draft::List(list)) if scalar && list[0] >= from => list.push(k),
+            _ if scalar => drafts.push(Draft::List(vec![k])),
+            _ => drafts.push(Draft::Group(k)),
         };
         let mut k = 0;
         for period in periods {
-            (k..period.first).for_each(|k| add(&mut drafts, k, FEW, 0));
+            (k..period.first).for_each(|k| add(&mut drafts, k, groups[k].is_scalar(), 0));
             let mut body = Vec::new();
-            let apart = roots.apart(*period, &self.cones.groups);
+            let apart = roots.apart(*period, groups);
             for (k, apart) in (period.first..).zip(apart) {
-                add(&mut body, k, FEW_IN_LOOPS, period.first + apart);
+                let scalar = groups[k].lanes() < FEW_IN_LOOPS && groups[k].into == NONE;
+                add(&mut body, k, scalar, period.first + apart);
             }
             drafts.push(Draft::Loop(*period, body));
             k = period.first + period.groups * period.turns;
         }
-        (k..self.cones.groups.len()).for_each(|k| add(&mut drafts, k, FEW, 0));
+        (k..groups.len()).for_each(|k| add(&mut drafts, k, groups[k].is_scalar(), 0));
         if drafts.is_empty() {
             drafts.push(Draft::List(Vec::new()));
         }
