@@ -8,7 +8,8 @@ use crate::support::panics::message_of;
 const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
 
-/// Constants from numpy 2.4: sort, argsort(kind="stable"), median, quantile.
+/// As numpy 2.4 has it: sort, argsort(kind="stable"), median, quantile. Only that between 7 and infinity numpy's quantile
+/// is NaN (0 · ∞), where the linear interpolation is 7 at its end and infinite behind it.
 #[test]
 fn as_numpy() {
     let tape = Tape::<f64>::new();
