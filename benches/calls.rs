@@ -1,4 +1,4 @@
-//! What each call costs, in evaluations of the function: the tables of two pages of the guide, docs/guide/06-cost.md and
+//! The cost of each call, in evaluations of the function: the tables of two pages of the guide, docs/guide/06-cost.md and
 //! docs/guide/calls.md.
 //!
 //! `cargo bench --bench calls` prints them; with `-- --write` it also puts them into the pages.
@@ -106,7 +106,7 @@ fn cost() -> String {
     table + "\n" + &stamp()
 }
 
-/// What is wanted, the call, and the call's work.
+/// A wish, the call for it, and the work of the call.
 type Row<'a> = (&'a str, &'a str, &'a mut dyn FnMut());
 
 const N: usize = 100;

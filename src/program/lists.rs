@@ -135,7 +135,7 @@ impl<F: BaseFloat> Planner<'_, F> {
         self.compile_list(&list, Classes::default(), next)
     }
 
-    /// What is known of an operand, given its nodes in all turns.
+    /// The facts about an operand, from its nodes in all turns.
     fn source(&self, nodes: impl Iterator<Item = u32>) -> Source {
         let mut source = Source { is_active: false, is_data: true };
         for a in nodes {

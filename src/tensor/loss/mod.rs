@@ -50,7 +50,7 @@ pub trait Loss<'t, F: Scalar, D: Dimension, T>: Copy {
     ) -> Tensor<'t, F, E>;
 }
 
-/// What becomes of the losses.
+/// The reduction of the losses.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
@@ -77,7 +77,7 @@ impl Reduction {
         room
     }
 
-    /// What the sum of the losses is divided by.
+    /// The divisor of the sum of the losses.
     fn divisor<F: Scalar>(self, weight: f64) -> F {
         if self == Self::Mean { F::lit(weight) } else { F::one() }
     }
