@@ -354,7 +354,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             for i in 0..self.cones.groups[k].shape.operands {
                 let nodes = |groups: &[cones::Group], turn: usize| groups[of(turn)].operand(i).collect::<Vec<u32>>();
                 let last = nodes(&self.cones.groups, period.turns - 1);
-                // What the loop itself computes is not there before it.
+                // Results of the loop itself are not there before it.
                 if last != nodes(&self.cones.groups, period.turns - 2) || roots.computed_by(period, &last) {
                     continue;
                 }

@@ -59,7 +59,7 @@ impl Trace {
         [head, &text, middle, &data, tail].concat()
     }
 
-    /// What the script of the page reads of each step. Numbers are texts, so that they look as in the table.
+    /// The steps as the script of the page reads them. Numbers are texts, so that they look as in the table.
     fn steps_as_json(&self) -> String {
         let recording = &self.recording;
         let names = recording.step_names();

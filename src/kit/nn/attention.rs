@@ -12,6 +12,7 @@ use crate::tensor::Tensor;
 
 /// Which keys a query sees: all of them, unless [`causal`](Self::causal), [`key_lengths`](Self::key_lengths) or
 /// [`pairs`](Self::pairs) hide some. A query that sees no key has the result 0, and its gradient is 0.
+/// What is hidden must be finite all the same: its weight is 0, and 0 · NaN is NaN.
 ///
 /// ```
 /// use wengert::nn::{AttentionMask, attention};

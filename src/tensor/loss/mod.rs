@@ -3,9 +3,9 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `target` | [`Target`]: what stands beside the prediction of a loss of elements |
+//! | `target` | [`Target`]: tensors, arrays and numbers beside the prediction of a loss of elements |
 //! | `elements` | losses of elements: squared and absolute error, Huber, binary cross-entropy |
-//! | `rows` | losses of rows of logits: cross-entropy, divergence; what stands beside these; the accuracy |
+//! | `rows` | losses of rows of logits: cross-entropy, divergence; their targets; the accuracy |
 //!
 //! A prediction and a target of numbers must have the same shape. A target `[n]` and a prediction `[n, 1]` would broadcast
 //! to `[n, n]` and silently train a wrong model, so such a pair is refused.
@@ -68,7 +68,7 @@ impl Reduction {
         }
     }
 
-    /// The cotangents of the [`fibers`](Self::fibers): that of one result, divided by what stands in `room`, or of each loss.
+    /// The cotangents of the [`fibers`](Self::fibers): that of one result over the divisor in `room`, or that of each loss.
     fn share<'a, F: Scalar>(self, dy: &'a [F], room: &'a mut [F; 1]) -> &'a [F] {
         if self == Self::Each {
             return dy;

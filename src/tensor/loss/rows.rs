@@ -294,7 +294,7 @@ fn record<'t, F: Scalar, E: Dimension>(
     result
 }
 
-/// A number for each row beside dy: dy itself for single losses, else dy / divisor once.
+/// The losses themselves, or their sum over the divisor.
 fn reduce<'t, F: Scalar>(operand: Flat<'t, F, Ix2>, losses: &'t [F], reduction: Reduction, divisor: F) -> &'t [F] {
     if reduction == Reduction::Each {
         return losses;
@@ -362,11 +362,8 @@ fn of_labels<'t, F: Scalar, E: Dimension>(
     let kind = OperationKind::unary(name, prediction.node.source());
     Tensor::result(prediction.tape, kind, shape, y, prediction.is_constant(), move |cotangents| {
         operand.accumulate_with(cotangents, |dy, dx| {
-            if reduction == Reduction::Each {
-                kernels::update(Axpy, fibers, dx, [residual], [dy]);
-            } else {
-                kernels::update(Axpy, Fibers::whole(residual.len()), dx, [residual], [&[dy[0] / divisor]]);
-            }
+            let fibers = if reduction == Reduction::Each { fibers } else { Fibers::whole(residual.len()) };
+            kernels::update(Axpy, fibers, dx, [residual], [reduction.share(dy, &mut [divisor])]);
         });
     })
 }

@@ -1,4 +1,4 @@
-//! What stands beside the prediction in a loss of elements.
+//! Targets of losses of elements.
 
 use ndarray::{Array, ArrayBase, ArrayView, Data, Dimension};
 

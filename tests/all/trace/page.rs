@@ -66,7 +66,7 @@ fn browser() -> Option<PathBuf> {
         .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
 }
 
-/// What the browser makes of a page: the document after its scripts have run. `None` where there is no browser.
+/// The document that a browser makes of a page, after its scripts have run. `None` where there is no browser.
 fn opened(name: &str, page: &str, place: &str) -> Option<String> {
     let Some(browser) = browser() else {
         eprintln!("no browser: {name} is not tested (install chromium, or name one in CHROME)");
