@@ -35,7 +35,7 @@
 //! - Types that a method takes: the traits in [`args`].
 //! - Derivatives of a network inside of the loss: [`Jet`].
 //! - Linear algebra (feature `linalg`): `Tensor::solve`, `inv`, `det`, `sln_det`, `cholesky`, `solve_triangular`,
-//!   `factorize`.
+//!   `factorize`, `qr`, `eigh`, `svd`, of a matrix or a batch.
 //! - Least squares with standard errors, robust losses and bounds (feature `linalg`): `fit`.
 //! - Solutions of equations as functions of parameters (feature `linalg`): `implicit`.
 //! - Operations of your own: [`Rule`], [`apply`], [`with_partials`], [`Tape::custom`].
@@ -116,7 +116,7 @@ pub use symbolic::symbolic;
 pub use tape::{StaticScalar, Tape};
 pub use tensor::{Activation, Conv, Jet, Pool, Tensor};
 #[cfg(feature = "linalg")]
-pub use tensor::{Diag, LinalgError, Lu, Uplo};
+pub use tensor::{Diag, Eigh, LinalgError, Lu, Qr, Svd, Uplo};
 pub use trace::trace;
 
 pub use ndarray;
@@ -189,7 +189,8 @@ pub mod accuracy {}
 /// | [`AffineInput`](args::AffineInput) | a tensor, a [`Jet`] | [`nn::Linear::forward`] |
 /// | [`Examples`](args::Examples) | an array, a slice, or a tuple of these | [`data::select`] |
 /// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |
-/// | `Columns` (feature `linalg`) | the dimension of a vector or a matrix | `Tensor::solve` |
+/// | `Matrices` (feature `linalg`) | the dimension of a matrix or a batch of matrices | `Tensor::solve`, `eigh`, .. |
+/// | `Columns` (feature `linalg`) | the dimension of right-hand sides of these | `Tensor::solve` |
 ///
 /// ```compile_fail
 /// struct Own;
@@ -202,9 +203,9 @@ pub mod args {
     pub use crate::kit::nn::{AffineInput, Indices};
     pub use crate::program::Inputs;
     pub use crate::scalar::Wrt;
-    #[cfg(feature = "linalg")]
-    pub use crate::tensor::Columns;
     pub use crate::tensor::{ClassTarget, CustomInputs, Dot, Embed, IntoConstant, Lengths, Operand, Target};
+    #[cfg(feature = "linalg")]
+    pub use crate::tensor::{Columns, Matrices};
 }
 
 /// Losses as values, with their options: arguments of [`Tensor::losses`], which computes the [`mean`](loss::Losses::mean), the

@@ -1,56 +1,12 @@
-//! Square matrices of any rank and of dual numbers: determinants with cofactors, and the factorisations of dual
-//! matrices.
+//! Determinants with cofactors, of square matrices of any rank and of dual numbers.
 
 use crate::arena::Arena;
 use num_traits::{Float, Zero};
 
+use crate::kernels::dual_factors::eliminate;
 use crate::kernels::triangular::Triangle;
-use crate::number::{BaseFloat, Dual, Scalar};
+use crate::number::{BaseFloat, Scalar};
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
-use crate::slices::{Defect, Factor};
-
-/// Factorisations in dual arithmetic. First the primals alone are factored, which chooses the pivots and finds defects.
-impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
-    fn lu(a: &mut [Self], rows: &mut [u32]) -> Result<(), Defect> {
-        let n = rows.len();
-        let mut primals: Vec<F> = a.iter().map(|x| x.primal()).collect();
-        F::lu(&mut primals, rows)?;
-        let given = a.to_vec();
-        for (i, &row) in rows.iter().enumerate() {
-            a[i * n..][..n].copy_from_slice(&given[row as usize * n..][..n]);
-        }
-        for k in 0..n {
-            let (above, below) = a.split_at_mut((k + 1) * n);
-            eliminate(&above[k * n..], below, n, k);
-        }
-        Ok(())
-    }
-
-    fn cholesky(a: &mut [Self], n: usize) -> Result<(), Defect> {
-        let mut primals: Vec<F> = a.iter().map(|x| x.primal()).collect();
-        F::cholesky(&mut primals, n)?;
-        for i in 0..n {
-            for j in 0..=i {
-                let sum = (0..j).fold(a[i * n + j], |sum, k| sum - a[i * n + k] * a[j * n + k]);
-                a[i * n + j] = if i == j { Float::sqrt(sum) } else { sum / a[j * n + j] };
-            }
-            a[i * n + i + 1..][..n - i - 1].fill(Self::zero());
-        }
-        Ok(())
-    }
-}
-
-/// Subtracts multiples of the pivot row from the rows of length `width` below, so that column `k`, that of the pivot,
-/// would become zero. The multipliers are stored there instead of the zeros.
-fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k: usize) {
-    for row in below.chunks_exact_mut(width) {
-        let factor = row[k] / pivot[k];
-        row[k] = factor;
-        for (x, &p) in row[k + 1..].iter_mut().zip(&pivot[k + 1..width]) {
-            *x -= factor * p;
-        }
-    }
-}
 
 /// The determinant and the cofactors of a square matrix of order n ≥ 1 and any rank. In dual arithmetic they have their
 /// derivatives. The cofactors stand in the arena.

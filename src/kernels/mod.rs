@@ -12,7 +12,9 @@
 //! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
 //! | `conv` | convolutions and their pullbacks |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
-//! | `cofactors` | determinants with cofactors, factorisations of dual matrices (feature `linalg`) |
+//! | `cofactors` | determinants with cofactors (feature `linalg`) |
+//! | `householder` | the QR factorisation (feature `linalg`) |
+//! | `dual_factors` | the other factorisations, of dual matrices (feature `linalg`) |
 //!
 //! The functions take slices, shapes and strides, and know nothing of tapes or tensors. The room imports `number` and
 //! `slices`.
@@ -20,7 +22,11 @@
 #[cfg(feature = "linalg")]
 mod cofactors;
 mod conv;
+#[cfg(feature = "linalg")]
+mod dual_factors;
 mod elementwise;
+#[cfg(feature = "linalg")]
+mod householder;
 mod jet;
 mod places;
 mod reduce;
@@ -40,5 +46,7 @@ pub(crate) use window::{Windows, pool_greatest, pool_total, pull_greatest, pull_
 #[cfg(feature = "linalg")]
 pub(crate) use {
     cofactors::{cofactors, parity},
+    dual_factors::{multiply, over_gap, resolution},
+    householder::householder,
     triangular::{Triangle, transpose},
 };

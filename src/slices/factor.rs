@@ -1,7 +1,10 @@
-//! Factorisations of square matrices of floats, by nalgebra.
+//! Factorisations of matrices of floats, by nalgebra where nalgebra is accurate.
 
 #[cfg(feature = "linalg")]
-use nalgebra::{Cholesky, DMatrix, DVector, LU};
+use nalgebra::{Cholesky, DMatrix, DVector, LU, SymmetricEigen};
+
+#[cfg(feature = "linalg")]
+use super::jacobi;
 
 /// The reason why a matrix cannot be factored.
 #[cfg(feature = "linalg")]
@@ -12,9 +15,11 @@ pub enum Defect {
     Pivot(usize),
     /// The order of the first leading block that is not positive definite.
     Block(usize),
+    /// The iteration did not converge.
+    NoConvergence,
 }
 
-/// A number whose matrices can be factored. Matrices are square, in row-major order, with finite elements.
+/// A number whose matrices can be factored. Matrices are in row-major order, with finite elements.
 #[cfg(feature = "linalg")]
 #[allow(unreachable_pub)] // a supertrait of the public `Scalar`
 pub trait Factor: Sized {
@@ -32,6 +37,30 @@ pub trait Factor: Sized {
     ///
     /// If A is not positive definite: [`Defect::Block`].
     fn cholesky(a: &mut [Self], order: usize) -> Result<(), Defect>;
+
+    /// Overwrites a symmetric A with eigenvectors of length 1 as columns; `values` become their eigenvalues, ascending.
+    ///
+    /// # Errors
+    ///
+    /// [`Defect::NoConvergence`].
+    fn eigh(a: &mut [Self], values: &mut [Self]) -> Result<(), Defect>;
+
+    /// The factors of A = U diag(s) Vᵀ for an m × n matrix: U is m × k, Vᵀ is k × n, k = min(m, n), and the singular values s
+    /// descend.
+    ///
+    /// # Errors
+    ///
+    /// [`Defect::NoConvergence`].
+    fn svd(a: &[Self], shape: [usize; 2], factors: Svd<'_, Self>) -> Result<(), Defect>;
+}
+
+/// The memory for U, s and Vᵀ: see [`Factor::svd`].
+#[cfg(feature = "linalg")]
+#[allow(unreachable_pub)]
+pub struct Svd<'a, F> {
+    pub u: &'a mut [F],
+    pub s: &'a mut [F],
+    pub vt: &'a mut [F],
 }
 
 #[cfg(feature = "linalg")]
@@ -67,6 +96,28 @@ macro_rules! factor_by_nalgebra {
                 };
                 a.copy_from_slice(l.unpack().transpose().as_slice());
                 Ok(())
+            }
+
+            fn eigh(a: &mut [Self], values: &mut [Self]) -> Result<(), Defect> {
+                let n = values.len();
+                if n == 0 {
+                    return Ok(());
+                }
+                let eigen = SymmetricEigen::try_new(DMatrix::from_row_slice(n, n, a), $F::EPSILON, 60 * (n + 1));
+                let eigen = eigen.ok_or(Defect::NoConvergence)?;
+                let mut order: Vec<usize> = (0..n).collect();
+                order.sort_by(|&i, &j| eigen.eigenvalues[i].total_cmp(&eigen.eigenvalues[j]));
+                for (j, (value, &from)) in values.iter_mut().zip(&order).enumerate() {
+                    *value = eigen.eigenvalues[from];
+                    for (i, &x) in eigen.eigenvectors.column(from).iter().enumerate() {
+                        a[i * n + j] = x;
+                    }
+                }
+                Ok(())
+            }
+
+            fn svd(a: &[Self], shape: [usize; 2], factors: Svd<'_, Self>) -> Result<(), Defect> {
+                jacobi::svd(a, shape, factors)
             }
         }
     )+ };

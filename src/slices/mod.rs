@@ -6,13 +6,16 @@
 //! | `gemm` | matrix products and dot products |
 //! | `simd` | `f32` and `f64` in vector registers |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
-//! | `factor` | LU and Cholesky factorisations of floats, by nalgebra (feature `linalg`) |
+//! | `factor` | factorisations of floats, by nalgebra (feature `linalg`) |
+//! | `jacobi` | singular values of floats (feature `linalg`) |
 //!
 //! The room imports nothing of the crate.
 
 pub(crate) mod cascade;
 pub(crate) mod factor;
 pub(crate) mod gemm;
+#[cfg(feature = "linalg")]
+mod jacobi;
 pub(crate) mod simd;
 pub(crate) mod strided;
 
@@ -22,5 +25,5 @@ pub use {factor::Factor, gemm::GemmScalar, simd::SimdFloat};
 
 pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 #[cfg(feature = "linalg")]
-pub(crate) use factor::Defect;
+pub(crate) use factor::{Defect, Svd};
 pub(crate) use strided::{Layout, Walk, for_each_run, gather, place, scatter_add};

@@ -26,7 +26,7 @@
 //! | `copy` | `gather`, `select`, `pad`, `keep_where`, `concatenate`, `stack`, `stack_vars` |
 //! | `arrange` | `scatter_add`, `index_add`, `repeat`, `roll`, `tril`, `triu` |
 //! | `custom` | `Tape::custom`, `apply_rule`, `straight_through`, `clip_cotangent`; [`CustomInputs`] |
-//! | `linalg/` | with the feature `linalg`: `solve`, `inv`, determinants, `factorize`, `cholesky`, `solve_triangular` |
+//! | `linalg/` | with the feature `linalg`: `solve`, `inv`, determinants, `factorize`, `cholesky`, `solve_triangular`, `qr`, `eigh`, `svd` |
 //!
 //! # How an operation is written
 //!
@@ -91,7 +91,7 @@ pub use elementwise::Operand;
 pub use handle::Tensor;
 pub use jet::Jet;
 #[cfg(feature = "linalg")]
-pub use linalg::{Columns, Diag, LinalgError, Lu, Uplo};
+pub use linalg::{Columns, Diag, Eigh, LinalgError, Lu, Matrices, Qr, Svd, Uplo};
 pub use loss::{
     AbsoluteError, BceWithLogits, ClassTarget, CrossEntropy, Huber, KlDivergence, Loss, Losses, SquaredError, Target,
 };

@@ -88,6 +88,29 @@ impl<'a, F> Mat<'a, F> {
         Self { data, layout: MatLayout::new(data.len(), offset, shape, strides) }
     }
 
+    /// The matrix in row-major order from the start of the slice.
+    #[cfg(feature = "linalg")]
+    #[inline]
+    #[track_caller]
+    pub fn dense(data: &'a [F], shape: [usize; 2]) -> Self {
+        Self::new(data, 0, shape, [shape[1] as isize, 1])
+    }
+
+    #[cfg(feature = "linalg")]
+    #[inline]
+    pub fn at(self, i: usize, j: usize) -> F
+    where
+        F: Copy,
+    {
+        self.data[self.layout.at(i, j)]
+    }
+
+    #[cfg(feature = "linalg")]
+    #[inline]
+    pub fn shape(self) -> [usize; 2] {
+        self.layout.shape
+    }
+
     /// The transpose, of the same elements.
     #[inline]
     pub fn t(self) -> Self {

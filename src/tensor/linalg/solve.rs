@@ -1,82 +1,32 @@
 //! Linear systems, inverses and determinants.
 
-use ndarray::Ix2;
 use num_traits::Float;
 
-use super::lu::{Columns, Lu, scalar};
+use super::batch::{Columns, Matrices, part, part_mut};
+use super::lu::{Determinant, Factors, Lu, determinants};
 use crate::kernels::cofactors;
 use crate::number::Scalar;
-use crate::scalar::Var;
-use crate::slices::Defect;
-use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
 use crate::tensor::handle::Tensor;
 
-impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
-    /// The order of the matrix. Panics unless it is square.
+impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     #[track_caller]
-    pub(super) fn assert_square(self, operation: &str) -> usize {
-        let [n, columns] = self.matrix_shape();
-        assert!(
-            n == columns,
-            "{operation}: a matrix of shape [{n}, {columns}] is not square; see `slice`, or `dot` with its transpose"
-        );
-        n
-    }
-
-    pub(super) fn matrix_shape(self) -> [usize; 2] {
-        [self.shape()[0], self.shape()[1]]
-    }
-
-    /// The number of columns of B. Panics unless B has as many rows as the matrix and is on the same tape.
-    #[track_caller]
-    pub(super) fn assert_fits<D: Columns>(self, b: Tensor<'t, F, D>, operation: &str) -> usize {
-        self.assert_same_tape(b);
-        assert!(
-            b.shape()[0] == self.shape()[0],
-            "{operation}: shapes {:?} and {:?} do not fit: the right-hand side must have as many rows as the matrix; \
-             see `t` and `reshape`",
-            self.shape(),
-            b.shape()
-        );
-        b.shape().get(1).copied().unwrap_or(1)
-    }
-
-    /// Returns an error if an element is not finite, among the elements whose row and column satisfy `counts`.
-    pub(super) fn check_finite(
-        self,
-        operation: &'static str,
-        counts: impl Fn(usize, usize) -> bool,
-    ) -> Result<(), LinalgError> {
-        let found = self.node.values.indexed_iter().find(|&((i, j), x)| counts(i, j) && !x.to_base().is_finite());
-        found.map_or(Ok(()), |((i, j), _)| {
-            Err(LinalgError::NotFinite { operation, shape: self.matrix_shape(), index: [i, j] })
-        })
-    }
-
-    pub(super) fn error(self, operation: &'static str, defect: Defect) -> LinalgError {
-        let shape = self.matrix_shape();
-        match defect {
-            Defect::Pivot(pivot) => LinalgError::Singular { operation, shape, pivot },
-            Defect::Block(order) => LinalgError::NotPositiveDefinite { operation, shape, order },
-        }
-    }
-
-    #[track_caller]
-    fn lu(self, operation: &'static str) -> Result<Lu<'t, F>, LinalgError> {
+    fn lu(self, operation: &'static str) -> Result<Lu<'t, F, D>, LinalgError> {
         let n = self.assert_square(operation);
         self.check_finite(operation, |_, _| true)?;
         let arena = self.tape.arena();
         let packed = arena.alloc_slice_fill_iter(self.node.values.iter().copied());
-        let rows = arena.alloc_slice_fill_copy(n, 0);
-        match F::lu(packed, rows) {
-            Ok(()) => Ok(Lu::new(self, packed, rows)),
-            Err(defect) => Err(self.error(operation, defect)),
+        let rows = arena.alloc_slice_fill_copy(self.count() * n, 0);
+        for i in 0..self.count() {
+            F::lu(part_mut(packed, i, n * n), part_mut(rows, i, n))
+                .map_err(|defect| self.error(operation, i, defect))?;
         }
+        Ok(Lu::new(self, packed, rows))
     }
 
     /// The factors of PA = LU by partial pivoting, computed once for several uses: right-hand sides,
-    /// systems of A and of Aᵀ, the determinant. The factorisation is not recorded; the results computed from it are.
+    /// systems of A and of Aᵀ, the determinant. The factorisation is not recorded; the results computed from it are. Leading
+    /// axes are batch axes.
     ///
     /// Needs the feature `linalg`.
     ///
@@ -101,19 +51,22 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// If the matrix is not square.
     #[track_caller]
-    pub fn factorize(self) -> Result<Lu<'t, F>, LinalgError> {
+    pub fn factorize(self) -> Result<Lu<'t, F, D>, LinalgError> {
         self.lu("factorize")
     }
 
     /// The solution X of AX = B, by LU factors with partial pivoting. B has shape (n) or (n, k).
+    ///
+    /// Leading axes are batch axes: with A of shape (.., n, n), B and X have shape (.., n, k) or (.., n). A batch axis of
+    /// length 1, of A or of B, is broadcast; none is added, so for one matrix and a batch of right-hand sides see
+    /// [`insert_axis`](Self::insert_axis).
     ///
     /// Pullback: B' = A⁻ᵀX', A' = −B' Xᵀ, where ' marks a cotangent (Giles 2008, "Collected matrix
     /// derivative results for forward and reverse mode algorithmic differentiation", section 2.3.1).
     /// The pullback reuses the factors. A NaN in B spreads to its column of X.
     ///
     /// Needs the feature `linalg`. For Aᵀ X = B call the method on `a.t()`, or use the factors of A with
-    /// [`Lu::solve_t`]. For a batch of matrices loop over [`outer_iter`](Self::outer_iter) and join the solutions with
-    /// [`Tape::stack`](crate::Tape::stack).
+    /// [`Lu::solve_t`].
     ///
     /// ```
     /// use ndarray::array;
@@ -126,6 +79,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     /// let gradient = x.sum().backward();
     /// assert_eq!(gradient.wrt(b), array![0.5, 0.25]);
     /// assert_eq!(gradient.wrt(a), array![[-0.5, -0.5], [-0.25, -0.25]]);
+    ///
+    /// // A batch of two matrices, with one right-hand side for both.
+    /// let (a, b) = (array![[[2.0, 0.0], [0.0, 4.0]], [[0.0, 1.0], [1.0, 0.0]]], array![[2.0, 4.0]]);
+    /// let x = tape.tensor(&a).solve(tape.tensor(&b))?;
+    /// assert_eq!(x.value(), array![[1.0, 1.0], [4.0, 2.0]]);
     /// # Ok::<(), wengert::LinalgError>(())
     /// ```
     ///
@@ -137,15 +95,15 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If A is not square, A and B differ in the number of rows, or the tapes differ.
+    /// If A is not square, A and B differ in the number of rows, their batch axes do not fit, or the tapes differ.
     #[track_caller]
-    pub fn solve<D: Columns + 't>(self, b: Tensor<'t, F, D>) -> Result<Tensor<'t, F, D>, LinalgError> {
+    pub fn solve<E: Columns<D>>(self, b: Tensor<'t, F, E>) -> Result<Tensor<'t, F, E>, LinalgError> {
         self.assert_square("solve");
         self.assert_fits(b, "solve");
         Ok(self.lu("solve")?.solve(b))
     }
 
-    /// The inverse C = A⁻¹, which is [`solve`](Self::solve) for the identity.
+    /// The inverse C = A⁻¹, which is [`solve`](Self::solve) for the identity. Leading axes are batch axes.
     ///
     /// Pullback: A' = −Cᵀ C' Cᵀ (Giles 2008, section 2.2.3). To multiply by an inverse, `solve` is cheaper and more
     /// accurate.
@@ -176,7 +134,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
         Ok(self.lu("inv")?.inv())
     }
 
-    /// The determinant; 1 for a matrix without elements.
+    /// The determinant; 1 for a matrix without elements. Of a batch of matrices, a tensor over the batch axes.
     ///
     /// Pullback: A' = d' det A · A⁻ᵀ (Giles 2008, section 2.2.4), that is d' times the matrix of
     /// cofactors. If the inverse does not exist, or det A overflows or underflows, the cofactors are computed without
@@ -200,29 +158,31 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// If the matrix is not square.
     #[track_caller]
-    pub fn det(self) -> Var<'t, F> {
+    pub fn det(self) -> D::Vars<'t, F> {
         let n = self.assert_square("det");
-        let lu = self.lu("det");
-        if let Ok(lu) = lu
-            && (lu.det_is_regular() || n == 0)
-        {
-            return lu.det();
-        }
-        let (tape, node) = (self.tape, self.node);
-        let (det, cofactors) = if let Err(LinalgError::NotFinite { .. }) = lu {
-            (F::nan(), tape.arena().alloc_slice_fill_copy(n * n, F::nan()))
-        } else {
-            cofactors(node.to_slice(tape, "det"), n, tape.arena())
+        let (tape, len) = (self.tape, n * n);
+        let arena = tape.arena();
+        let values = self.node.to_slice(tape, "det");
+        let determinant = |i| {
+            let a = part(values, i, len);
+            if !a.iter().all(|x| x.to_base().is_finite()) {
+                return Determinant::Other(F::nan(), arena.alloc_slice_fill_copy(len, F::nan()));
+            }
+            let (packed, rows) = (arena.alloc_slice_copy(a), arena.alloc_slice_fill_copy(n, 0));
+            let regular = F::lu(packed, rows).is_ok();
+            let factors = Factors { packed, rows };
+            // The pullback may use the determinant if that neither overflowed nor underflowed.
+            if regular && (n == 0 || factors.det().product_is_safe()) {
+                return Determinant::Regular(factors);
+            }
+            let (det, cofactors) = cofactors(a, n, arena);
+            Determinant::Other(det, cofactors)
         };
-        let cofactors = &*cofactors;
-        scalar(tape, OperationKind::unary("det", node.source()), det, node.is_constant(), move |cotangents| {
-            let scaled = cofactors.iter().map(|&c| c * cotangents.of_result[0]);
-            let scaled = cotangents.arena.alloc_slice_fill_iter(scaled);
-            node.accumulate(&mut cotangents.of_operands, scaled);
-        })
+        determinants(self, arena.alloc_slice_fill_with(self.count(), determinant))
     }
 
-    /// The sign of the determinant, 1 or −1, and the logarithm of its absolute value.
+    /// The sign of the determinant, 1 or −1, and the logarithm of its absolute value. Of a batch of matrices, an array and a
+    /// tensor over the batch axes.
     ///
     /// Pullback: A' = l' A⁻ᵀ (Giles 2008, section 2.2.4, with d ln|det A| = d det A / det A).
     ///
@@ -248,7 +208,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// If the matrix is not square.
     #[track_caller]
-    pub fn sln_det(self) -> Result<(F, Var<'t, F>), LinalgError> {
+    pub fn sln_det(self) -> Result<(D::Each<F>, D::Vars<'t, F>), LinalgError> {
         Ok(self.lu("sln_det")?.sln_det())
     }
 
@@ -274,10 +234,11 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// If the matrix is not square.
     #[track_caller]
-    pub fn ln_det(self) -> Result<Var<'t, F>, LinalgError> {
+    pub fn ln_det(self) -> Result<D::Vars<'t, F>, LinalgError> {
         let lu = self.lu("ln_det")?;
-        if lu.sign() < F::zero() {
-            return Err(LinalgError::NegativeDeterminant { operation: "ln_det", shape: self.matrix_shape() });
+        if let Some(negative) = lu.signs().iter().position(|&sign| sign < F::zero()) {
+            let (shape, matrix) = self.named(negative);
+            return Err(LinalgError::NegativeDeterminant { operation: "ln_det", shape, matrix });
         }
         Ok(lu.sln_det().1)
     }

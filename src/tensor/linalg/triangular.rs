@@ -1,9 +1,10 @@
 //! Cholesky factors and triangular systems.
 
-use ndarray::Ix2;
 use num_traits::Float;
 
-use super::lu::Columns;
+use super::batch::{Columns, Matrices, part, part_mut};
+use super::systems::solve_systems;
+use crate::arena::Arena;
 use crate::kernels::{Triangle, transpose};
 use crate::number::Scalar;
 use crate::slices::Defect;
@@ -34,9 +35,9 @@ pub enum Diag {
     NonUnit,
 }
 
-impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
+impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// The Cholesky factor of a symmetric positive definite matrix: the lower triangular L with a
-    /// positive diagonal and A = L Lᵀ.
+    /// positive diagonal and A = L Lᵀ. Leading axes are batch axes.
     ///
     /// The factorised matrix is the symmetric part (A + Aᵀ)/2, which for a symmetric matrix is A itself. So the
     /// gradient is symmetric: the two elements of a pair (i, j), (j, i) each get half of the derivative with respect to
@@ -82,46 +83,26 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     pub fn cholesky(self) -> Result<Self, LinalgError> {
         let n = self.assert_square("cholesky");
         self.check_finite("cholesky", |_, _| true)?;
-        let (tape, a) = (self.tape, self.node);
-        let half = F::lit(0.5);
-        let symmetric = a.values.iter().zip(a.values.t()).map(|(&x, &y)| half * x + half * y);
-        let l = tape.arena().alloc_slice_fill_iter(symmetric);
-        if let Err(defect) = F::cholesky(l, n) {
-            return Err(self.error("cholesky", defect));
+        let (tape, a, len) = (self.tape, self.node, n * n);
+        let l = symmetric_parts(a.to_slice(tape, "cholesky"), n, tape.arena());
+        for i in 0..self.count() {
+            F::cholesky(part_mut(l, i, len), n).map_err(|defect| self.error("cholesky", i, defect))?;
         }
         let l = &*l;
         let kind = OperationKind::unary("cholesky", a.source());
         Ok(Self::result(tape, kind, self.dim(), l, a.is_constant(), move |cotangents| {
             let arena = cotangents.arena;
-            let strides = [n as isize, 1];
-            let s = arena.alloc_slice_fill_copy(n * n, F::zero());
-            matmul(
-                MatMut::new(&mut *s, 0, [n, n], strides),
-                Mat::new(l, 0, [n, n], strides).t(),
-                Mat::new(cotangents.of_result, 0, [n, n], strides),
-                Store::Set,
-            );
-            for (i, row) in s.chunks_exact_mut(n).enumerate() {
-                row[i] *= half;
-                row[i + 1..].fill(F::zero());
+            let da = arena.alloc_slice_fill_copy(l.len(), F::zero());
+            for i in 0..l.len() / len {
+                let (l, dl, da) = (part(l, i, len), part(cotangents.of_result, i, len), part_mut(da, i, len));
+                pull_cholesky(l, dl, n, da, arena);
             }
-            // Sᵀ = L⁻ᵀ (L⁻ᵀ Φ)ᵀ.
-            let l = Triangle::new(l, n, true, false);
-            l.t().solve(s, n, arena);
-            transpose(s, n);
-            l.t().solve(s, n, arena);
-            for i in 0..n {
-                for j in 0..=i {
-                    let mean = half * (s[i * n + j] + s[j * n + i]);
-                    (s[i * n + j], s[j * n + i]) = (mean, mean);
-                }
-            }
-            a.accumulate(&mut cotangents.of_operands, s);
+            a.accumulate(&mut cotangents.of_operands, symmetric_parts(da, n, arena));
         }))
     }
 
-    /// The solution X of TX = B for a triangular matrix T. B has shape (n) or (n, k). For Tᵀ X = B call the method on
-    /// `t.t()` with the other triangle.
+    /// The solution X of TX = B for a triangular matrix T. B has shape (n) or (n, k); batch axes are as in
+    /// [`solve`](Self::solve). For Tᵀ X = B call the method on `t.t()` with the other triangle.
     ///
     /// Pullback: B' = T⁻ᵀX', T' = −B' Xᵀ on the elements that are read, 0 on the others (Giles 2008,
     /// "Collected matrix derivative results for forward and reverse mode algorithmic
@@ -151,51 +132,54 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix2> {
     ///
     /// # Panics
     ///
-    /// If T is not square, T and B differ in the number of rows, or the tapes differ.
+    /// If T is not square, T and B differ in the number of rows, their batch axes do not fit, or the tapes differ.
     #[track_caller]
-    pub fn solve_triangular<D: Columns + 't>(
+    pub fn solve_triangular<E: Columns<D>>(
         self,
         uplo: Uplo,
         diag: Diag,
-        b: Tensor<'t, F, D>,
-    ) -> Result<Tensor<'t, F, D>, LinalgError> {
+        b: Tensor<'t, F, E>,
+    ) -> Result<Tensor<'t, F, E>, LinalgError> {
         let operation = "solve_triangular";
         let n = self.assert_square(operation);
-        let columns = self.assert_fits(b, operation);
+        let systems = self.assert_fits(b, operation);
         let (lower, unit) = (uplo == Uplo::Lower, diag == Diag::Unit);
         let is_read = move |i, j| if i == j { !unit } else { lower == (i > j) };
         self.check_finite(operation, is_read)?;
-        let (tape, a, right) = (self.tape, self.node, b.node);
-        let no_pivot = |i: &usize| !Float::recip(a.values[[*i, *i]].to_base()).is_finite();
-        if let Some(pivot) = (0..n).filter(|_| !unit).find(no_pivot) {
-            return Err(self.error(operation, Defect::Pivot(pivot)));
+        let t = self.node.to_slice(self.tape, operation);
+        let no_pivot = |&at: &usize| !Float::recip(t[at / n * n * n + at % n * (n + 1)].to_base()).is_finite();
+        if let Some(at) = (0..self.count() * n).filter(|_| !unit).find(no_pivot) {
+            return Err(self.error(operation, at / n, Defect::Pivot(at % n)));
         }
-        let triangle = Triangle::new(a.to_slice(tape, "solve_triangular"), n, lower, unit);
-        let x = tape.arena().alloc_slice_fill_iter(right.values.iter().copied());
-        triangle.solve(x, columns, tape.arena());
-        let x = &*x;
-        let constant = a.is_constant() && right.is_constant();
-        let kind = OperationKind::binary(operation, a.source(), right.source());
-        Ok(Tensor::result(tape, kind, b.dim(), x, constant, move |cotangents| {
-            let arena = cotangents.arena;
-            let db = arena.alloc_slice_copy(cotangents.of_result);
-            triangle.t().solve(db, columns, arena);
-            right.accumulate(&mut cotangents.of_operands, db);
-            if a.is_constant() {
-                return;
-            }
-            let (shape, strides) = ([n, columns], [columns as isize, 1]);
-            let da = arena.alloc_slice_fill_copy(n * n, F::zero());
-            matmul(
-                MatMut::new(&mut *da, 0, [n, n], [n as isize, 1]),
-                Mat::new(db, 0, shape, strides),
-                Mat::new(x, 0, shape, strides).t(),
-                Store::Set,
-            );
-            for (place, d) in da.iter_mut().enumerate() {
-                *d = if is_read(place / n, place % n) { -*d } else { F::zero() };
-            }
-            a.accumulate(&mut cotangents.of_operands, da);
-        }))
+        let solver = move |i, x: &mut [F], columns, transposed, arena: &Arena| {
+            let triangle = Triangle::new(part(t, i, n * n), n, lower, unit);
+            (if transposed { triangle.t() } else { triangle }).solve(x, columns, arena);
+        };
+        Ok(solve_systems(operation, self, systems, false, solver, is_read))
     }
+}
+
+/// The symmetric parts (A + Aᵀ)/2 of matrices of order n.
+pub(super) fn symmetric_parts<'a, F: Scalar>(a: &[F], n: usize, arena: &'a Arena) -> &'a mut [F] {
+    let half = F::lit(0.5);
+    arena.alloc_slice_fill_iter((0..a.len()).map(|place| {
+        let (i, j) = (place / n % n, place % n);
+        half * a[place] + half * a[place - i * n - j + j * n + i]
+    }))
+}
+
+/// Overwrites `da` with L⁻ᵀ Φ(LᵀL') L⁻¹.
+fn pull_cholesky<F: Scalar>(l: &[F], dl: &[F], n: usize, da: &mut [F], arena: &Arena) {
+    let strides = [n as isize, 1];
+    let (left, right) = (Mat::new(l, 0, [n, n], strides).t(), Mat::new(dl, 0, [n, n], strides));
+    matmul(MatMut::new(&mut *da, 0, [n, n], strides), left, right, Store::Set);
+    for (i, row) in da.chunks_exact_mut(n).enumerate() {
+        row[i] *= F::lit(0.5);
+        row[i + 1..].fill(F::zero());
+    }
+    // The transpose, L⁻ᵀ (L⁻ᵀ Φ)ᵀ, whose symmetric part is the same.
+    let l = Triangle::new(l, n, true, false);
+    l.t().solve(da, n, arena);
+    transpose(da, n);
+    l.t().solve(da, n, arena);
 }

@@ -7,6 +7,8 @@ mod copy;
 mod custom;
 mod dense;
 mod empty;
+#[cfg(feature = "linalg")]
+mod factors;
 mod huge;
 mod jet;
 #[cfg(feature = "linalg")]

@@ -133,7 +133,7 @@ pub(super) enum Sample {
     /// Numbers in an interval, those of all operands of this kind well apart from each other: for operations with a
     /// kink at equal elements.
     Apart(f64, f64),
-    /// A square matrix far from singular, of both signs.
+    /// A square matrix far from singular, of both signs, or a batch of them.
     Regular,
     /// A square matrix of rank n - 1.
     Singular,
@@ -231,24 +231,29 @@ fn sample(samples: &[Sample], shapes: &[Vec<usize>], rng: &mut StdRng) -> Vec<Ar
                 low + (high - low) * (0.5 + place.next().expect("a place for each element") as f64) / total as f64
             }),
             Sample::Regular | Sample::Singular | Sample::Positive => {
-                let n = shape[0];
+                let n = shape[shape.len() - 1];
                 let x = random(shape, -1.0, 1.0);
-                let x = ArrayD::from_shape_fn(shape.as_slice(), |i| {
-                    let (i, j) = (i[0], i[1]);
+                let x = ArrayD::from_shape_fn(shape.as_slice(), |mut at| {
+                    let axes = at.ndim();
+                    let (i, j) = (at[axes - 2], at[axes - 1]);
                     match sample {
-                        Sample::Positive => x[[i.max(j), i.min(j)]] + if i == j { n as f64 } else { 0.0 },
+                        Sample::Positive => {
+                            (at[axes - 2], at[axes - 1]) = (i.max(j), i.min(j));
+                            x[at] + if i == j { n as f64 } else { 0.0 }
+                        }
                         // The rows of the permutation, so that pivots are off the diagonal.
-                        _ => x[[i, j]] + if j == (i + 1) % n { 1.0 + 0.5 * n as f64 } else { 0.0 },
+                        _ => x[at] + if j == (i + 1) % n { 1.0 + 0.5 * n as f64 } else { 0.0 },
                     }
                 });
                 x.mapv(|x| f64::from(x as f32))
             }
         };
         let mut x = x.mapv(|x| f64::from(x as f32));
-        if sample == Sample::Singular && shape[0] > 1 {
+        if sample == Sample::Singular && shape[shape.len() - 1] > 1 {
             // Twice the first row; exact in f32.
-            let twice = 2.0 * &x.index_axis(Axis(0), 0);
-            x.index_axis_mut(Axis(0), shape[0] - 1).assign(&twice);
+            let rows = Axis(shape.len() - 2);
+            let twice = 2.0 * &x.index_axis(rows, 0);
+            x.index_axis_mut(rows, shape[rows.index()] - 1).assign(&twice);
         } else if sample == Sample::Singular {
             x.fill(0.0);
         }
