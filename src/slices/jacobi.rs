@@ -3,10 +3,10 @@
 //! The columns of a tall matrix are rotated, two at a time, until each pair is orthogonal; their lengths are the singular
 //! values then, and the product of the rotations is V (Hestenes 1958; Demmel and Veselić, "Jacobi's method is more accurate
 //! than QR", SIAM J. Matrix Anal. Appl. 13, 1992). The larger column of a pair goes first (de Rijk, SIAM J. Sci. Stat.
-//! Comput. 10, 1989), which sorts them. Own code, because nalgebra's values are off by up to 1e-11 of the largest one where two
-//! are close.
+//! Comput. 10, 1989), which sorts them. Own code, because nalgebra's factors are less accurate: see M36 in docs/MEASUREMENTS.md.
 
 use num_traits::Float;
+use pulp::Arch;
 
 use super::factor::{Defect, Svd};
 
@@ -22,7 +22,11 @@ pub(super) fn svd<F: Float>(a: &[F], [m, n]: [usize; 2], factors: Svd<'_, F>) ->
     }
     // In units of a power of two near the largest element, which makes no rounding, so that squares do not overflow.
     let largest = a.iter().fold(F::zero(), |largest, x| largest.max(x.abs()));
-    let unit = Some(largest.log2().floor().exp2()).filter(|unit| unit.is_normal()).unwrap_or(F::one());
+    let unit = match largest.log2().floor().exp2() {
+        unit if unit.is_infinite() => largest, // the logarithm was rounded up
+        unit if unit > F::zero() => unit,
+        _ => F::one(),
+    };
     // The columns of A, or of Aᵀ if A is wide.
     let mut left: Vec<F> = Vec::with_capacity(k * long);
     for j in 0..k {
@@ -30,7 +34,10 @@ pub(super) fn svd<F: Float>(a: &[F], [m, n]: [usize; 2], factors: Svd<'_, F>) ->
     }
     let mut right = vec![F::zero(); k * k];
     right.iter_mut().step_by(k + 1).for_each(|x| *x = F::one());
-    orthogonalise(&mut left, long, &mut right, k)?;
+    Arch::new().dispatch(
+        #[inline(always)]
+        || orthogonalise(&mut left, long, &mut right, k),
+    )?;
 
     let floor = floor::<F>();
     let squares: Vec<F> = left.chunks_exact(long).map(|x| gram(x, x)[2]).collect();
@@ -61,7 +68,9 @@ pub(super) fn svd<F: Float>(a: &[F], [m, n]: [usize; 2], factors: Svd<'_, F>) ->
     Ok(())
 }
 
-/// Rotates the columns, each of which is a run of `long` numbers, until they are orthogonal, and those of `right` alike.
+/// Rotates the columns, each of which is a run of `long` numbers, until they are orthogonal, and those of `right` alike. Inlined, with
+/// its loops, into code for the instructions of this machine.
+#[inline(always)]
 fn orthogonalise<F: Float>(left: &mut [F], long: usize, right: &mut [F], k: usize) -> Result<(), Defect> {
     let tolerance = F::epsilon() * F::from(long).expect("a length").sqrt();
     for _ in 0..SWEEPS {
@@ -99,12 +108,14 @@ fn floor<F: Float>() -> F {
 }
 
 /// Two of the runs of `len` numbers, p < q.
+#[inline(always)]
 fn pair<F>(all: &mut [F], len: usize, p: usize, q: usize) -> (&mut [F], &mut [F]) {
     let (before, after) = all.split_at_mut(q * len);
     (&mut before[p * len..][..len], &mut after[..len])
 }
 
 /// x·x, y·y and x·y, in several partial sums, so that the loop fills vector registers.
+#[inline(always)]
 fn gram<F: Float>(x: &[F], y: &[F]) -> [F; 3] {
     const LANES: usize = 8;
     let mut sums = [[F::zero(); LANES]; 3];
@@ -124,12 +135,13 @@ fn gram<F: Float>(x: &[F], y: &[F]) -> [F; 3] {
     std::array::from_fn(|i| sums[i].iter().fold(rest[i], |sum, &x| sum + x))
 }
 
+#[inline(always)]
 fn rotate<F: Float>(x: &mut [F], y: &mut [F], cosine: F, sine: F, swaps: bool) {
-    for (x, y) in x.iter_mut().zip(y) {
+    for (x, y) in x.iter_mut().zip(&mut *y) {
         (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
-        if swaps {
-            std::mem::swap(x, y);
-        }
+    }
+    if swaps {
+        x.swap_with_slice(y);
     }
 }
 

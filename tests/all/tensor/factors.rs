@@ -255,6 +255,12 @@ fn simple_matrices() {
             let gram = svd.u.t().dot(svd.u).value().mapv(|x| x.to_f64().unwrap());
             assert_close("svd of zeros", &gram, &Array2::eye(w.len()), tolerance);
         }
+        // The ends of the range of floats.
+        for size in [F::max_value() / F::lit(4.0), F::max_value(), F::min_positive_value() * F::epsilon()] {
+            let a = Array2::from_diag(&array![size, size / F::lit(2.0)]);
+            let x = tape.constant(a);
+            assert_eq!((x.svd().unwrap().s.at([0]).value(), x.eigh().unwrap().values.at([1]).value()), (size, size));
+        }
         let tiny = of(&array![[1e-30, 2e-30], [2e-30, -1e-30]]);
         let w = tiny.eigh().unwrap().values.at([1]).value().to_f64().unwrap();
         assert_near("tiny", w / 1e-30, 5_f64.sqrt(), 1e-6);
