@@ -37,7 +37,7 @@ impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
         Ok(())
     }
 
-    /// With M = VᵀȦV: λ̇ᵢ = Mᵢᵢ, V̇ = VX, Xᵢⱼ = Mᵢⱼ/(λⱼ − λᵢ).
+    /// With M = Vᵀ Ȧ V: λ̇ᵢ = Mᵢᵢ, V̇ = VX, Xᵢⱼ = Mᵢⱼ/(λⱼ − λᵢ).
     fn eigh(a: &mut [Self], values: &mut [Self]) -> Result<(), Defect> {
         let n = values.len();
         let (mut v, mut w): (Vec<F>, _) = (a.iter().map(|x| x.primal()).collect(), vec![F::zero(); n]);
@@ -67,7 +67,7 @@ impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
         Ok(())
     }
 
-    /// With M = UᵀȦV: ṡᵢ = Mᵢᵢ, U̇ = UX + (I − UUᵀ)ȦVS⁻¹, V̇ = VY + (I − VVᵀ)ȦᵀUS⁻¹, where X and Y are antisymmetric,
+    /// With M = Uᵀ Ȧ V: ṡᵢ = Mᵢᵢ, U̇ = UX + (I − U Uᵀ) Ȧ V S⁻¹, V̇ = VY + (I − V Vᵀ) Ȧᵀ U S⁻¹, where X and Y are antisymmetric,
     /// Xᵢⱼ, Yᵢⱼ = ½ (Mᵢⱼ + Mⱼᵢ)/(sⱼ − sᵢ) ± ½ (Mᵢⱼ − Mⱼᵢ)/(sⱼ + sᵢ).
     fn svd(a: &[Self], [m, n]: [usize; 2], factors: Svd<'_, Self>) -> Result<(), Defect> {
         let k = m.min(n);
@@ -98,22 +98,22 @@ impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
             let core = Mat::dense(&core, [k, k]);
             let within = times(left, Mat::dense(&x, [k, k]));
             let inside = times(left, core);
-            for j in 0..k {
+            for (j, &s) in s.iter().enumerate() {
                 let column = || (j..m * k).step_by(k);
                 let is_zero = m == k || column().all(|place| to_left[place].is_exact_zero());
                 for place in column() {
-                    let outside = over_gap(is_zero, to_left[place] - inside[place], s[j], resolution);
+                    let outside = over_gap(is_zero, to_left[place] - inside[place], s, resolution);
                     du[place][t] = within[place] + outside;
                 }
             }
             // Yᵀ = −Y.
             let within = times(Mat::dense(&y, [k, k]), right);
             let inside = times(core, right);
-            for i in 0..k {
+            for (i, &s) in s.iter().enumerate() {
                 let row = i * n..(i + 1) * n;
                 let is_zero = n == k || to_right[row.clone()].iter().all(|x| x.is_exact_zero());
                 for place in row {
-                    let outside = over_gap(is_zero, to_right[place] - inside[place], s[i], resolution);
+                    let outside = over_gap(is_zero, to_right[place] - inside[place], s, resolution);
                     dvt[place][t] = outside - within[place];
                 }
             }

@@ -34,7 +34,9 @@ pub(crate) fn householder<F: Scalar>(a: &mut [F], [m, n]: [usize; 2], q: &mut [F
             row[j] /= first;
             add_multiple(sums, row[j], &row[j + 1..]);
         }
-        sums.iter_mut().for_each(|x| *x *= -scales[j]);
+        for x in &mut *sums {
+            *x *= -scales[j];
+        }
         add_multiple(&mut top[j + 1..], F::one(), sums);
         for row in below.chunks_exact_mut(n) {
             let v = row[j];
@@ -49,7 +51,9 @@ pub(crate) fn householder<F: Scalar>(a: &mut [F], [m, n]: [usize; 2], q: &mut [F
         for i in j + 1..m {
             add_multiple(&mut sums, a[i * n + j], &q[i * k..][..k]);
         }
-        sums.iter_mut().for_each(|x| *x *= -scales[j]);
+        for x in &mut *sums {
+            *x *= -scales[j];
+        }
         for i in j..m {
             let v = if i == j { F::one() } else { std::mem::take(&mut a[i * n + j]) };
             add_multiple(&mut q[i * k..][..k], v, &sums);

@@ -49,7 +49,9 @@ pub(super) fn svd<F: Float>(a: &[F], [m, n]: [usize; 2], factors: Svd<'_, F>) ->
         let column = &mut left[from * long..][..long];
         let length = square.sqrt();
         if length > F::zero() {
-            column.iter_mut().for_each(|x| *x = *x / length);
+            for x in column {
+                *x = *x / length;
+            }
         } else {
             column.fill(F::zero());
         }
@@ -166,7 +168,9 @@ fn complete<F: Float>(columns: &mut [F], long: usize, at: usize) {
             }
         }
         let length = gram(&new, &new)[2].sqrt();
-        new.iter_mut().for_each(|x| *x = *x / length);
+        for x in &mut new {
+            *x = *x / length;
+        }
     }
     columns[at * long..][..long].copy_from_slice(&new);
 }

@@ -29,7 +29,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// The factorised matrix is the symmetric part (A + Aᵀ)/2, and the gradient is symmetric, as for
     /// [`cholesky`](Self::cholesky). The sign of each eigenvector is arbitrary, so a loss should not depend on it.
     ///
-    /// Pullback: A' = V (diag(λ') + G) Vᵀ with Gᵢⱼ = ½ (P − Pᵀ)ᵢⱼ / (λⱼ − λᵢ), P = VᵀV' (Giles 2008, section 3.1; Walter and
+    /// Pullback: A' = V (diag(λ') + G) Vᵀ with Gᵢⱼ = ½ (P − Pᵀ)ᵢⱼ / (λⱼ − λᵢ), P = `VᵀV'` (Giles 2008, section 3.1; Walter and
     /// Lehmann 2010, "Algorithmic differentiation of linear algebra functions with application in optimum experimental design",
     /// arXiv:1001.1654; for the symmetric form Seeger et al. 2017, "Auto-differentiating linear algebra", arXiv:1710.08717).
     ///

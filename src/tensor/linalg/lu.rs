@@ -22,6 +22,7 @@ pub struct Lu<'t, F: Scalar, D: Dimension = Ix2> {
     rows: &'t [u32],
 }
 
+#[allow(clippy::expl_impl_clone_on_copy)] // derived, it would ask for a `Copy` dimension
 impl<F: Scalar, D: Dimension> Clone for Lu<'_, F, D> {
     fn clone(&self) -> Self {
         *self

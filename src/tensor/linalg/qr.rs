@@ -27,7 +27,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// The thin QR factors A = QR of a matrix of any shape (m, n), by Householder's reflections. Leading axes are batch axes.
     ///
     /// The diagonal of R is not negative, which makes the factors of a matrix of full rank unique: R is the transpose of the
-    /// [`cholesky`](Self::cholesky) factor of AᵀA. The signs of numpy, PyTorch and JAX may differ.
+    /// [`cholesky`](Self::cholesky) factor of `AᵀA`. The signs of numpy, PyTorch and JAX may differ.
     ///
     /// Pullback, if m ≥ n: A' = (Q' + Q sym(RR'ᵀ − Q'ᵀQ)) R⁻ᵀ, where sym(M) is the symmetric matrix with the lower triangle of M
     /// (Walter and Lehmann 2010, arXiv:1001.1654; Seeger et al. 2017, arXiv:1710.08717). If m < n, the same for the first m

@@ -207,6 +207,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// # Panics
     ///
     /// If the matrix is not square.
+    #[allow(clippy::type_complexity)]
     #[track_caller]
     pub fn sln_det(self) -> Result<(D::Each<F>, D::Vars<'t, F>), LinalgError> {
         Ok(self.lu("sln_det")?.sln_det())

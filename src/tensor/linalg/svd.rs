@@ -30,9 +30,9 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     ///
     /// A pair of singular vectors may change its signs together, so a loss should not depend on them.
     ///
-    /// Pullback: A' = U K Vᵀ + (I − UUᵀ) U' S⁻¹ Vᵀ + U S⁻¹ V'ᵀ (I − VVᵀ), with Kᵢᵢ = s'ᵢ and
-    /// Kᵢⱼ = ½ (p + q)/(sⱼ − sᵢ) + ½ (p − q)/(sⱼ + sᵢ), where p and q are elements (i, j) of P − Pᵀ and Q − Qᵀ, P = UᵀU',
-    /// Q = VᵀV' (Townsend 2016, "Differentiating the singular value decomposition"; Giles 2008, section 3.2; Seeger et al.
+    /// Pullback: A' = U K Vᵀ + (I − U Uᵀ) U' S⁻¹ Vᵀ + U S⁻¹ V'ᵀ (I − V Vᵀ), with Kᵢᵢ = s'ᵢ and
+    /// Kᵢⱼ = ½ (p + q)/(sⱼ − sᵢ) + ½ (p − q)/(sⱼ + sᵢ), where p and q are elements (i, j) of P − Pᵀ and Q − Qᵀ, P = `UᵀU'`,
+    /// Q = `VᵀV'` (Townsend 2016, "Differentiating the singular value decomposition"; Giles 2008, section 3.2; Seeger et al.
     /// 2017, arXiv:1710.08717). The second term is 0 unless m > n, the third unless m < n.
     ///
     /// **Equal singular values, and zero.** Two singular values count as equal if they differ by at most ε max(m, n) s₁, one
@@ -164,17 +164,17 @@ fn pull<F: Scalar>([m, n]: [usize; 2], factors: [&[F]; 3], of_factors: [&[F]; 3]
                 + half * over_gap(is_zero, x - y, s[j] + s[i], resolution);
         }
     }
-    // A' = U (K Vᵀ + S⁻¹V'ᵀ(I − VVᵀ)) + (I − UUᵀ)U'S⁻¹ Vᵀ.
+    // A' = U (K Vᵀ + S⁻¹V'ᵀ(I − V Vᵀ)) + (I − U Uᵀ)U'S⁻¹ Vᵀ.
     let by_right = zeros(k * n);
     multiply(Mat::dense(core, [k, k]), right, by_right);
     if n > k {
         let inside = zeros(k * n);
         multiply(Mat::dense(q, [k, k]).t(), right, inside);
-        for i in 0..k {
+        for (i, &s) in s.iter().enumerate() {
             let row = i * n..(i + 1) * n;
             let is_zero = dvt[row.clone()].iter().all(|x| x.is_exact_zero());
             for place in row {
-                by_right[place] += over_gap(is_zero, dvt[place] - inside[place], s[i], resolution);
+                by_right[place] += over_gap(is_zero, dvt[place] - inside[place], s, resolution);
             }
         }
     }
@@ -182,11 +182,11 @@ fn pull<F: Scalar>([m, n]: [usize; 2], factors: [&[F]; 3], of_factors: [&[F]; 3]
     if m > k {
         let (by_left, product) = (zeros(m * k), zeros(m * n));
         multiply(left, Mat::dense(p, [k, k]), by_left);
-        for j in 0..k {
+        for (j, &s) in s.iter().enumerate() {
             let column = || (j..m * k).step_by(k);
             let is_zero = column().all(|place| du[place].is_exact_zero());
             for place in column() {
-                by_left[place] = over_gap(is_zero, du[place] - by_left[place], s[j], resolution);
+                by_left[place] = over_gap(is_zero, du[place] - by_left[place], s, resolution);
             }
         }
         multiply(Mat::dense(by_left, [m, k]), right, product);

@@ -12,7 +12,7 @@ use crate::tensor::handle::Tensor;
 pub(super) trait Solver<F>: Fn(usize, &mut [F], usize, bool, &Arena) {}
 impl<F, S: Fn(usize, &mut [F], usize, bool, &Arena)> Solver<F> for S {}
 
-/// The solution X of AX = B, or of AᵀX = B if `transposed`. The cotangent of A is B' = A⁻ᵀX' times −Xᵀ on the elements that
+/// The solution X of AX = B, or of Aᵀ X = B if `transposed`. The cotangent of A is B' = A⁻ᵀX' times −Xᵀ on the elements that
 /// `is_read` names, 0 on the others.
 #[track_caller]
 pub(super) fn solve_systems<'t, F: Scalar, D: Matrices, E: Columns<D>>(
