@@ -256,7 +256,8 @@ fn simple_matrices() {
             assert_close("svd of zeros", &gram, &Array2::eye(w.len()), tolerance);
         }
         // The ends of the range of floats.
-        for size in [F::max_value() / F::lit(4.0), F::max_value(), F::min_positive_value() * F::epsilon()] {
+        for size in [F::max_value() / F::lit(4.0), F::max_value(), F::lit(4.0) * F::min_positive_value() * F::epsilon()]
+        {
             let a = Array2::from_diag(&array![size, size / F::lit(2.0)]);
             let x = tape.constant(a);
             assert_eq!((x.svd().unwrap().s.at([0]).value(), x.eigh().unwrap().values.at([1]).value()), (size, size));
