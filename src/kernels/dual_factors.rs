@@ -67,8 +67,8 @@ impl<F: Scalar, const N: usize> Factor for Dual<F, N> {
         Ok(())
     }
 
-    /// With M = Uᵀ Ȧ V: ṡᵢ = Mᵢᵢ, U̇ = UX + (I − U Uᵀ) Ȧ V S⁻¹, V̇ = VY + (I − V Vᵀ) Ȧᵀ U S⁻¹, where X and Y are antisymmetric,
-    /// Xᵢⱼ, Yᵢⱼ = ½ (Mᵢⱼ + Mⱼᵢ)/(sⱼ − sᵢ) ± ½ (Mᵢⱼ − Mⱼᵢ)/(sⱼ + sᵢ).
+    /// With M = Uᵀ Ȧ V: ṡᵢ = Mᵢᵢ, U̇ = UX + (I − U Uᵀ) Ȧ V S⁻¹, V̇ = VY + (I − V Vᵀ) Ȧᵀ U S⁻¹, where X and Y are
+    /// antisymmetric, Xᵢⱼ, Yᵢⱼ = ½ (Mᵢⱼ + Mⱼᵢ)/(sⱼ − sᵢ) ± ½ (Mᵢⱼ − Mⱼᵢ)/(sⱼ + sᵢ).
     fn svd(a: &[Self], [m, n]: [usize; 2], factors: Svd<'_, Self>) -> Result<(), Defect> {
         let k = m.min(n);
         let (mut u, mut s, mut vt) = (vec![F::zero(); m * k], vec![F::zero(); k], vec![F::zero(); k * n]);

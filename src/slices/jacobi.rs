@@ -70,8 +70,8 @@ pub(super) fn svd<F: Float>(a: &[F], [m, n]: [usize; 2], factors: Svd<'_, F>) ->
     Ok(())
 }
 
-/// Rotates the columns, each of which is a run of `long` numbers, until they are orthogonal, and those of `right` alike. Inlined, with
-/// its loops, into code for the instructions of this machine.
+/// Rotates the columns, each of which is a run of `long` numbers, until they are orthogonal, and those of `right` alike.
+/// Inlined with its loops, into code for the instructions of this machine.
 #[inline(always)]
 fn orthogonalise<F: Float>(left: &mut [F], long: usize, right: &mut [F], k: usize) -> Result<(), Defect> {
     let tolerance = F::epsilon() * F::from(long).expect("a length").sqrt();
