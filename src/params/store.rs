@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension};
+use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension, Ix2};
 use smallvec::SmallVec;
 
 use super::gradient::Place;
@@ -76,6 +76,9 @@ pub(super) struct ParamEntry {
     pub(super) name: String,
     pub(super) shape: SmallVec<[usize; 4]>,
     pub(super) buffer: bool,
+    /// True for the matrix of a [linear map](Params::add_linear).
+    #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with this feature"))]
+    transposed: bool,
     /// The first number's place, counted from the first weight or the first buffer.
     pub(super) start: usize,
     pub(super) len: usize,
@@ -198,6 +201,26 @@ impl<F: Scalar> Params<F> {
         self.push(name.into(), array.view().into_dyn(), false)
     }
 
+    /// Adds the matrix of a linear map, of shape (inputs, outputs) and used as x w: a weight of which PyTorch has the
+    /// transpose in its files, as `save::Reader::pytorch` (feature `io`) knows then. The layers of [`nn`](crate::nn) add
+    /// their matrices by this method.
+    ///
+    /// ```
+    /// let mut params = wengert::Params::new();
+    /// let w = params.add_linear("mix.weight", ndarray::array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(params.view(w).dim(), (2, 3));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is a weight or a buffer of this name.
+    #[track_caller]
+    pub fn add_linear<S: Data<Elem = F>>(&mut self, name: impl Into<String>, array: ArrayBase<S, Ix2>) -> Param<Ix2> {
+        let id = self.add(name, array);
+        self.entries[id.index as usize].transposed = true;
+        id
+    }
+
     /// Adds a buffer: an array that belongs to the model but is not trained, such as the running statistics of a
     /// [`BatchNorm`](crate::nn::BatchNorm).
     ///
@@ -263,6 +286,7 @@ impl<F: Scalar> Params<F> {
             name,
             shape: array.shape().into(),
             buffer,
+            transposed: false,
             start,
             len: array.len(),
             stamp: identity::fresh(),
@@ -450,6 +474,12 @@ impl<F: Scalar> Params<F> {
     #[cfg(feature = "io")]
     pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
         self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], entry.place(self.weights)))
+    }
+
+    /// True for each entry of [`stored`](Self::stored) that is the matrix of a [linear map](Self::add_linear).
+    #[cfg(feature = "io")]
+    pub(crate) fn transposed(&self) -> impl Iterator<Item = bool> {
+        self.entries.iter().map(|entry| entry.transposed)
     }
 
     /// Same as [`stored`](Self::stored), for a vector of `len` numbers: one for each weight, or for the whole state.

@@ -3,7 +3,7 @@
 use ndarray::{ArrayBase, ArrayView, ArrayView1, Axis, Data, Dimension, Ix1, Ix2};
 use rand::Rng;
 
-use super::{Layer, Mode, add_uniform};
+use super::{Layer, Mode, add_matrix, add_uniform};
 use crate::kit::init;
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
@@ -62,7 +62,7 @@ impl Linear {
         outputs: usize,
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
-        Self { weight: add_uniform(params, name, "weight", Ix2(inputs, outputs), inputs, rng), bias: None }
+        Self { weight: add_matrix(params, name, "weight", Ix2(inputs, outputs), inputs, rng), bias: None }
     }
 
     /// y = x w + b: (.., inputs) gives (.., outputs), for a tensor or a [`Jet`].

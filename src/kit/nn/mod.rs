@@ -38,7 +38,7 @@
 //!
 //! | | PyTorch | here |
 //! |---|---|---|
-//! | weight of [`Linear`], of recurrent cells and of attention | (outputs, inputs), used as x wᵀ | (inputs, outputs), used as x w |
+//! | weight of [`Linear`], of recurrent cells and of attention | (outputs, inputs), used as x wᵀ | (inputs, outputs), used as x w; `save::Reader::pytorch` transposes those in its files |
 //! | weight of [`Conv1d`], [`Conv2d`], [`Embedding`], norms; order of gates; biases | | the same |
 //! | names | `hidden.weight`, `hidden.bias`, `norm.running_mean`, .. | the same |
 //! | `model.train()`, `model.eval()` | state of the model | [`Mode`], an argument of dropout and batch norm |
@@ -64,7 +64,7 @@ pub use mode::Mode;
 pub use norm::{BatchNorm, Dropout, LayerNorm, RmsNorm};
 pub use recurrent::{GruCell, LstmCell, RnnCell};
 
-use ndarray::{Dimension, Ix1};
+use ndarray::{Array, Dimension, Ix1, Ix2};
 use rand::Rng;
 
 use crate::kit::init;
@@ -83,8 +83,24 @@ fn add_uniform<F: Scalar, D: Dimension>(
     fan_in: usize,
     rng: &mut (impl Rng + ?Sized),
 ) -> Param<D> {
+    params.add(format!("{name}.{part}"), uniform(shape, fan_in, rng))
+}
+
+/// Same as [`add_uniform`], for the matrix (inputs, outputs) of a linear map.
+fn add_matrix<F: Scalar>(
+    params: &mut Params<F>,
+    name: &str,
+    part: &str,
+    shape: Ix2,
+    fan_in: usize,
+    rng: &mut (impl Rng + ?Sized),
+) -> Param<Ix2> {
+    params.add_linear(format!("{name}.{part}"), uniform(shape, fan_in, rng))
+}
+
+fn uniform<F: Scalar, D: Dimension>(shape: D, fan_in: usize, rng: &mut (impl Rng + ?Sized)) -> Array<F, D> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-    params.add(format!("{name}.{part}"), init::uniform(shape, -bound, bound, rng))
+    init::uniform(shape, -bound, bound, rng)
 }
 
 /// One number for each channel (axis 1) as a tensor that broadcasts over all other axes of `like`.

@@ -3,8 +3,8 @@
 use ndarray::{Array3, ArrayView, Axis, Ix1, Ix2, Ix3, s};
 use rand::Rng;
 
-use super::add_uniform;
 use super::linear::affine;
+use super::{add_matrix, add_uniform};
 use crate::number::Scalar;
 use crate::params::{Param, Params, ParamsOn};
 use crate::tape::SINK;
@@ -32,8 +32,8 @@ impl CellWeights {
     ) -> Self {
         let units = gates * hidden;
         Self {
-            weight_ih: add_uniform(params, name, "weight_ih", Ix2(inputs, units), hidden, rng),
-            weight_hh: add_uniform(params, name, "weight_hh", Ix2(hidden, units), hidden, rng),
+            weight_ih: add_matrix(params, name, "weight_ih", Ix2(inputs, units), hidden, rng),
+            weight_hh: add_matrix(params, name, "weight_hh", Ix2(hidden, units), hidden, rng),
             bias_ih: add_uniform(params, name, "bias_ih", Ix1(units), hidden, rng),
             bias_hh: add_uniform(params, name, "bias_hh", Ix1(units), hidden, rng),
             hidden,

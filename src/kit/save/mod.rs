@@ -66,6 +66,42 @@
 //!
 //! The same contents give the same bytes.
 //!
+//! Weights of other programs may also be `F16` or `BF16`, in a model of `f64` `F32` as well: each such number is one of the
+//! model's type, exactly. A type with more digits than the model's is an error.
+//!
+//! # Files of PyTorch
+//!
+//! [`Reader::pytorch`] reads what PyTorch wrote by `safetensors.torch.save_file(model.state_dict(), file)`, and
+//! [`rename`](Reader::rename) translates names:
+//!
+//! | layer | PyTorch | here | in the file |
+//! |---|---|---|---|
+//! | [`Linear`](crate::nn::Linear) | `weight`, `bias` | the same | matrix transposed |
+//! | [`RnnCell`](crate::nn::RnnCell) and the other cells | `RNNCell`: `weight_ih`, ..; `RNN`: `weight_ih_l0`, .. | `weight_ih`, .. | matrices transposed |
+//! | [`MultiHeadAttention`](crate::nn::MultiHeadAttention) | `in_proj_weight`, `out_proj.weight`, .. | the same | matrices transposed |
+//! | convolutions, [`Embedding`](crate::nn::Embedding), norms | `weight`, `bias`, `running_mean`, `running_var` | the same | the same |
+//! | [`BatchNorm`](crate::nn::BatchNorm) | `num_batches_tracked` | | left out |
+//! | matrices of your own | | | transposed if added by [`Params::add_linear`] |
+//!
+//! ```
+//! use ndarray::array;
+//! use rand::{SeedableRng, rngs::StdRng};
+//! use wengert::nn::Linear;
+//! use wengert::save::Reader;
+//! use wengert::{Params, Tape};
+//!
+//! let mut params = Params::<f32>::new();
+//! let layer = Linear::new(&mut params, "out", 3, 2, &mut StdRng::seed_from_u64(0));
+//! // torch.nn.Sequential(torch.nn.Linear(3, 2)) with the weights 1 to 6 and the biases 7 and 8.
+//! let file = Reader::open("tests/oracle/torch/linear.safetensors")?;
+//! file.pytorch().rename(|name| name.replace("0.", "out."))?.load(&mut params)?;
+//!
+//! let (tape, x) = (Tape::new(), array![[1.0, 0.0, 10.0]]);
+//! let p = params.on(&tape);
+//! assert_eq!(layer.forward(p, p.constant(&x)).value(), array![[38.0, 72.0]]);
+//! # Ok::<(), wengert::save::SaveError>(())
+//! ```
+//!
 //! # Damaged files
 //!
 //! A file of this crate that is damaged anywhere is refused: each bit stands under a check sum, and a file that names this
@@ -97,25 +133,48 @@ pub trait Stored: BaseFloat {
     const DTYPE: Dtype;
     #[doc(hidden)]
     fn put(self, bytes: &mut Vec<u8>);
+    /// The numbers of a tensor of some type; `None` if they do not fit exactly.
     #[doc(hidden)]
-    fn get(bytes: &[u8]) -> Vec<Self>;
+    fn get(bytes: &[u8], dtype: Dtype) -> Option<Vec<Self>>;
 }
 
 macro_rules! stored {
-    ($($F:ident $dtype:ident),+) => { $(
+    ($($F:ident $dtype:ident [$($From:ident $read:expr),+])+) => { $(
         impl Stored for $F {
             const DTYPE: Dtype = Dtype::$dtype;
             fn put(self, bytes: &mut Vec<u8>) {
                 bytes.extend(self.to_le_bytes());
             }
-            fn get(bytes: &[u8]) -> Vec<Self> {
-                let (numbers, _) = bytes.as_chunks();
-                numbers.iter().map(|&bytes| Self::from_le_bytes(bytes)).collect()
+            fn get(bytes: &[u8], dtype: Dtype) -> Option<Vec<Self>> {
+                match dtype {
+                    $( Dtype::$From => Some(bytes.as_chunks().0.iter().map(|&bytes| $read(bytes).into()).collect()), )+
+                    _ => None,
+                }
             }
         }
     )+ };
 }
-stored! { f32 F32, f64 F64 }
+stored! {
+    f32 F32 [F32 f32::from_le_bytes, F16 from_f16, BF16 from_bf16]
+    f64 F64 [F64 f64::from_le_bytes, F32 f32::from_le_bytes, F16 from_f16, BF16 from_bf16]
+}
+
+/// A number of half precision (IEEE 754, binary16).
+fn from_f16(bytes: [u8; 2]) -> f32 {
+    let bits = u32::from(u16::from_le_bytes(bytes));
+    let (sign, exponent, fraction) = ((bits & 0x8000) << 16, (bits >> 10) & 0x1f, bits & 0x3ff);
+    let size = match exponent {
+        0 => (fraction as f32 * 2_f32.powi(-24)).to_bits(),
+        0x1f => f32::INFINITY.to_bits() | fraction << 13,
+        _ => (exponent + 127 - 15) << 23 | fraction << 13,
+    };
+    f32::from_bits(sign | size)
+}
+
+/// A number of the type bfloat16: the upper half of an `f32`.
+fn from_bf16(bytes: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
+}
 
 /// The prefix of the names of tensors that are no weights.
 const STATE: &str = "state/";

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use ndarray::ArrayD;
 use safetensors::tensor::{Metadata, SafeTensorError, SafeTensors, TensorInfo};
 
 use super::{CHECK_SUMS, NO_SUM, OPTIMIZER, PRODUCER, STATE, STEPS, SaveError, Stored};
@@ -18,6 +19,8 @@ pub struct Reader {
     data: Vec<u8>,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
+    /// True if the matrices of linear maps stand transposed.
+    pytorch: bool,
 }
 
 /// The outcome of [`Reader::load_partial`]. Needs the feature `io`.
@@ -59,11 +62,37 @@ impl Reader {
         if let Some(name) = duplicate_name(&bytes[8..]) {
             return format(format!("the name {name:?} occurs twice in its header"));
         }
-        let saved = Self { data, tensors, metadata };
+        let saved = Self { data, tensors, metadata, pytorch: false };
         if !saved.is_whole(&bytes)? {
             return format("its header is damaged: its check sum is another".into());
         }
         Ok(saved)
+    }
+
+    /// Takes the file for one of PyTorch: the matrices of linear layers, recurrent cells and attention stand transposed in
+    /// it, and `num_batches_tracked` of batch norms is left out. See [`save`](crate::save) for names and an example.
+    #[must_use]
+    pub fn pytorch(mut self) -> Self {
+        self.tensors.retain(|name, _| name.rsplit('.').next() != Some("num_batches_tracked"));
+        Self { pytorch: true, ..self }
+    }
+
+    /// Gives the weights and buffers new names, those of the parameters into which they are loaded.
+    ///
+    /// # Errors
+    ///
+    /// If two of them get the same name.
+    pub fn rename(mut self, name: impl Fn(&str) -> String) -> Result<Self, SaveError> {
+        let mut renamed = BTreeMap::new();
+        for (old, info) in std::mem::take(&mut self.tensors) {
+            let new = if old.starts_with(STATE) { old } else { name(&old) };
+            if renamed.contains_key(&new) {
+                let reason = format!("two of its tensors are renamed to {new:?}");
+                return Err(SaveError::Format { file: None, reason });
+            }
+            renamed.insert(new, info);
+        }
+        Ok(Self { tensors: renamed, ..self })
     }
 
     /// The names of the weights and buffers.
@@ -112,9 +141,10 @@ impl Reader {
     /// If a shape or type differs; the weights do not change then.
     pub fn load_partial<F: Stored>(&self, params: &mut Params<F>) -> Result<Partial, SaveError> {
         let partial = self.compare(params);
-        let numbers = params.stored().map(|(name, shape, _place)| {
-            let found = self.tensors.contains_key(name).then(|| self.numbers(name, shape));
-            found.transpose()
+        let numbers = params.stored().zip(params.transposed()).map(|((name, shape, _place), transposed)| {
+            let load =
+                || if self.pytorch && transposed { self.transposed(name, shape) } else { self.numbers(name, shape) };
+            self.tensors.contains_key(name).then(load).transpose()
         });
         let numbers = numbers.collect::<Result<_, _>>()?;
         params.restore(numbers);
@@ -202,15 +232,21 @@ impl Reader {
         let Some(info) = self.tensors.get(tensor) else {
             return Err(SaveError::Names { missing: vec![tensor.into()], unexpected: Vec::new() });
         };
-        if info.dtype != F::DTYPE {
-            let [expected, found] = [F::DTYPE, info.dtype].map(|dtype| dtype.to_string());
-            return Err(SaveError::Dtype { tensor: tensor.into(), expected, found });
-        }
         if info.shape != expected {
             let (expected, found) = (expected.to_vec(), info.shape.clone());
             return Err(SaveError::Shape { tensor: tensor.into(), expected, found });
         }
-        Ok(F::get(self.bytes(info)))
+        F::get(self.bytes(info), info.dtype).ok_or_else(|| {
+            let [expected, found] = [F::DTYPE, info.dtype].map(|dtype| dtype.to_string());
+            SaveError::Dtype { tensor: tensor.into(), expected, found }
+        })
+    }
+
+    /// Same as [`numbers`](Self::numbers), for a matrix that stands transposed.
+    fn transposed<F: Stored>(&self, tensor: &str, expected: &[usize]) -> Result<Vec<F>, SaveError> {
+        let shape: Vec<usize> = expected.iter().rev().copied().collect();
+        let numbers = ArrayD::from_shape_vec(shape.clone(), self.numbers(tensor, &shape)?);
+        Ok(numbers.expect("as many numbers as the shape has").t().iter().copied().collect())
     }
 
     fn bytes(&self, info: &TensorInfo) -> &[u8] {

@@ -9,5 +9,7 @@ mod nn;
 mod optim;
 #[cfg(feature = "parallel")]
 mod parallel;
+#[cfg(feature = "io")]
+mod torch;
 #[cfg(feature = "watch")]
 mod watch;
