@@ -1,4 +1,4 @@
-//! Measures of the quality of predictions: accuracy, confusion matrices, and errors over arrays.
+//! Measures of the quality of predictions: of classes, of their probabilities and of numbers.
 //!
 //! ```
 //! use wengert::metrics::{Confusion, accuracy};
@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use ndarray::{ArrayBase, Data, Dimension, Ix2};
+use ndarray::{ArrayBase, ArrayView1, Data, Dimension, Ix2};
 
 use crate::arena::room;
 use crate::kernels::{Moments, moments};
@@ -46,6 +46,107 @@ pub fn accuracy(predicted: &[usize], actual: &[usize]) -> f64 {
     assert_as_many("accuracy", predicted.len(), actual.len());
     let hits = predicted.iter().zip(actual).filter(|(p, a)| p == a).count();
     hits as f64 / actual.len() as f64
+}
+
+/// The share of rows in which the label is one of the `k` classes with the largest scores; NaN if there are no rows. Of
+/// equal scores the first counts as the larger one, and a NaN as larger than any number, so that `k` = 1 gives the
+/// [accuracy] of [`argmax_rows`].
+///
+/// ```
+/// use ndarray::array;
+/// use wengert::metrics::top_k_accuracy;
+///
+/// let scores = array![[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]];
+/// assert_eq!(top_k_accuracy(&scores, &[1, 0], 1), 0.0);
+/// assert_eq!(top_k_accuracy(&scores, &[1, 0], 2), 0.5);
+/// ```
+///
+/// # Panics
+///
+/// If there are more or fewer labels than rows, a label is no column, or `k` is 0.
+#[track_caller]
+pub fn top_k_accuracy<F: BaseFloat>(scores: &ArrayBase<impl Data<Elem = F>, Ix2>, actual: &[usize], k: usize) -> f64 {
+    assert!(k > 0, "top_k_accuracy: no label is one of the first 0 classes; k is at least 1");
+    assert_columns("top_k_accuracy", scores.dim(), actual);
+    let hit = |(row, &label): (ArrayView1<'_, F>, &usize)| {
+        let own = row[label];
+        let before = |(class, x): (usize, &F)| match (x.is_nan(), own.is_nan()) {
+            (false, false) => *x > own || (*x == own && class < label),
+            (true, true) => class < label,
+            (is_nan, _) => is_nan,
+        };
+        row.iter().enumerate().filter(|&entry| before(entry)).count() < k
+    };
+    let hits = scores.rows().into_iter().zip(actual).filter(|&pair| hit(pair)).count();
+    hits as f64 / actual.len() as f64
+}
+
+/// The mean of -ln p over the probabilities p that the rows give to their labels, summed in `f64`; NaN if there are no rows.
+///
+/// A label with probability 0 gives ∞ (scikit-learn raises each probability to the least distance of its type from 1). From
+/// logits, [`softmax_cross_entropy`](crate::Tensor::softmax_cross_entropy) computes the same without over- or underflow.
+///
+/// ```
+/// use ndarray::array;
+/// use wengert::metrics::log_loss;
+///
+/// let loss = log_loss(&array![[0.5, 0.5], [0.75, 0.25]], &[1, 1]);
+/// assert!((loss - 1.5 * 2_f64.ln()).abs() < 1e-15);
+/// ```
+///
+/// # Panics
+///
+/// If there are more or fewer labels than rows, a label is no column, or the probability of a label is not between 0 and 1.
+/// (NaN is let through.)
+#[track_caller]
+pub fn log_loss<F: BaseFloat>(probabilities: &ArrayBase<impl Data<Elem = F>, Ix2>, actual: &[usize]) -> f64 {
+    assert_columns("log_loss", probabilities.dim(), actual);
+    let mut sum = LongSum::new();
+    for (row, (probabilities, &label)) in probabilities.rows().into_iter().zip(actual).enumerate() {
+        let p = wide(&probabilities[label]);
+        assert!(
+            p.is_nan() || (0.0..=1.0).contains(&p),
+            "log_loss: row {row} has the probability {p} of class {label}, which is not between 0 and 1; \
+             `softmax` makes probabilities of logits"
+        );
+        sum.add(-p.ln());
+    }
+    sum.total() / actual.len() as f64
+}
+
+/// The area under the receiver operating characteristic: the share of pairs of a positive and another example in which
+/// the positive one has the greater score, where a pair with equal scores counts a half.
+///
+/// The result is NaN if all examples are positive or none is, or if a score is NaN.
+///
+/// Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006.
+///
+/// ```
+/// let scores = [0.1, 0.4, 0.35, 0.8];
+/// assert_eq!(wengert::metrics::roc_auc(&scores, &[false, false, true, true]), 0.75);
+/// ```
+///
+/// # Panics
+///
+/// If `scores` and `positive` differ in length.
+#[track_caller]
+pub fn roc_auc<F: BaseFloat>(scores: &[F], positive: &[bool]) -> f64 {
+    assert_as_many("roc_auc", scores.len(), positive.len());
+    if scores.iter().any(|score| score.is_nan()) {
+        return f64::NAN;
+    }
+    let mut examples: Vec<(F, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    examples.sort_by(|(a, _), (b, _)| a.partial_cmp(b).expect("no score is NaN"));
+    // Twice the number of pairs in the right order: in integers, so that the sum is exact.
+    let (mut pairs, mut others) = (0_u128, 0_u128);
+    for equal in examples.chunk_by(|(a, _), (b, _)| a == b) {
+        let hits = equal.iter().filter(|(_, positive)| *positive).count() as u128;
+        let misses = equal.len() as u128 - hits;
+        pairs += hits * (2 * others + misses);
+        others += misses;
+    }
+    let hits = examples.len() as u128 - others;
+    pairs as f64 / (2 * hits * others) as f64
 }
 
 /// e^loss for a mean cross-entropy in nats: the number of equally likely choices that would give this loss.
@@ -158,6 +259,14 @@ fn assert_as_many(name: &str, predicted: usize, actual: usize) {
     assert!(predicted == actual, "{name}: {predicted} predictions do not fit {actual} labels");
 }
 
+#[track_caller]
+fn assert_columns(name: &str, (rows, classes): (usize, usize), actual: &[usize]) {
+    assert_as_many(name, rows, actual.len());
+    if let Some(label) = actual.iter().find(|&&label| label >= classes) {
+        panic!("{name}: class {label} is not one of the {classes} columns");
+    }
+}
+
 /// The confusion matrix of a classifier: counts of predictions, with a row for each actual class and a column for each
 /// predicted one.
 ///
@@ -242,8 +351,7 @@ impl Confusion {
 
     /// The share of correct predictions among the examples of one class; NaN if the class has no examples.
     pub fn recall(&self, class: usize) -> f64 {
-        let actual: usize = (0..self.classes()).map(|predicted| self.count(class, predicted)).sum();
-        self.count(class, class) as f64 / actual as f64
+        self.count(class, class) as f64 / self.support(class) as f64
     }
 
     /// 2TP / (2TP + FP + FN), the harmonic mean of precision and recall; NaN if the class occurs neither in labels nor
@@ -255,11 +363,63 @@ impl Confusion {
         2.0 * self.count(class, class) as f64 / both as f64
     }
 
-    /// The mean of [`f1`](Self::f1) over the classes that occur in labels or predictions.
-    pub fn macro_f1(&self) -> f64 {
-        let scores: Vec<f64> = (0..self.classes()).map(|class| self.f1(class)).filter(|f1| !f1.is_nan()).collect();
-        scores.iter().sum::<f64>() / scores.len() as f64
+    /// Precision, recall and F₁ over all classes. A class for which one of them is NaN is left out of that one's mean, as by
+    /// scikit-learn with `zero_division=np.nan`.
+    ///
+    /// ```
+    /// use wengert::metrics::{Average, Confusion};
+    ///
+    /// let confusion = Confusion::new(2, &[0, 1, 1, 1, 0], &[0, 0, 1, 1, 1]);
+    /// assert_eq!(confusion.scores(Average::Macro).recall, (1.0 / 2.0 + 2.0 / 3.0) / 2.0);
+    /// assert_eq!(confusion.scores(Average::Weighted).recall, 0.6);
+    /// ```
+    pub fn scores(&self, average: Average) -> Scores {
+        if average == Average::Micro {
+            let accuracy = self.accuracy();
+            return Scores { precision: accuracy, recall: accuracy, f1: accuracy };
+        }
+        let mean = |score: &dyn Fn(usize) -> f64| {
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for class in (0..self.classes()).filter(|&class| !score(class).is_nan()) {
+                let weight = if average == Average::Weighted { self.support(class) as f64 } else { 1.0 };
+                sum += weight * score(class);
+                weights += weight;
+            }
+            sum / weights
+        };
+        Scores {
+            precision: mean(&|class| self.precision(class)),
+            recall: mean(&|class| self.recall(class)),
+            f1: mean(&|class| self.f1(class)),
+        }
     }
+
+    /// The number of examples of a class.
+    pub fn support(&self, class: usize) -> usize {
+        (0..self.classes()).map(|predicted| self.count(class, predicted)).sum()
+    }
+}
+
+/// The mean over classes that [`Confusion::scores`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Average {
+    /// Each class counts alike.
+    Macro,
+    /// Each prediction counts alike. With one label for each example all three scores are then the accuracy.
+    Micro,
+    /// Each class counts by its number of examples.
+    Weighted,
+}
+
+/// Precision, recall and F₁ over all classes, from [`Confusion::scores`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// The mean of [`Confusion::precision`].
+    pub precision: f64,
+    /// The mean of [`Confusion::recall`].
+    pub recall: f64,
+    /// The mean of [`Confusion::f1`].
+    pub f1: f64,
 }
 
 impl fmt::Display for Confusion {
