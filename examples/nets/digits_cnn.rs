@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array4, ArrayView4};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use wengert::data::{Batches, Column, Csv, gather, gather_rows};
+use wengert::data::{Batches, Column, Table, gather, gather_rows, select, train_test_split};
 use wengert::metrics::{Confusion, argmax_rows};
 use wengert::nn::{BatchNorm, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Mode, Relu};
 use wengert::optim::{AdamW, Optimizer, Schedule};
@@ -50,10 +50,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => 0,
     };
     // A line has 64 pixels in 0..=16 and a label.
-    let csv = Csv::new().header(false).labels(Column::Last);
-    let mut digits = csv.read::<f32>(&include_bytes!("../data/digits.csv")[..])?;
-    digits.values /= 16.0;
-    let (train, test) = digits.split(TEST, seed);
+    let table = Table::read(&include_bytes!("../data/digits.csv")[..])?;
+    let (pixels, labels) = (table.drop([Column::Last])?, table.classes(Column::Last)?.labels(&table)?);
+    let pixels = pixels.features::<f32>(pixels.names())? / 16.0;
+    let (train, test) = train_test_split(table.len(), TEST, seed);
+    let (train_pixels, train_labels) = select((&pixels, &labels), &train);
+    let (test_pixels, test_labels) = select((&pixels, &labels), &test);
     // Images have one channel.
     let image_shape = |images: usize| (images, 1, 8, 8);
 
@@ -90,9 +92,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         adam.lr = schedule.at(epoch);
         let (mut loss_sum, mut hits) = (0.0, 0.0);
         for rows in batches.shuffle() {
-            let x = gather_rows(&train.values, rows, &mut images).into_shape_with_order(image_shape(rows.len()))?;
+            let x = gather_rows(&train_pixels, rows, &mut images).into_shape_with_order(image_shape(rows.len()))?;
             let x = jitter(x, &mut rng);
-            let y = gather(&train.labels, rows, &mut labels);
+            let y = gather(&train_labels, rows, &mut labels);
             let n = rows.len() as f64;
             let (loss, grad) = tape.value_and_grad(&params, |p| {
                 let logits = net.forward(p, p.constant(&x), &mut mode);
@@ -112,15 +114,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tape.clear();
     let p = params.frozen_on(&tape);
-    let x = p.constant(&test.values).reshape(image_shape(test.len()));
+    let x = p.constant(&test_pixels).reshape(image_shape(test.len()));
     let read = argmax_rows(&net.forward(p, x, &mut Mode::eval()).value());
-    let confusion = Confusion::new(10, &read, &test.labels);
+    let confusion = Confusion::new(10, &read, &test_labels);
     println!(
         "\n{confusion}\n\ntest accuracy {:.2}%, {:.1} s of training",
         100.0 * confusion.accuracy(),
         training.as_secs_f64()
     );
-    figure::wrong_digits(PICTURE, &test.values, &test.labels, &read)?;
+    figure::wrong_digits(PICTURE, &test_pixels, &test_labels, &read)?;
     println!("wrongly read digits in {PICTURE}: blue what they are, orange what was read");
     Ok(())
 }

@@ -17,7 +17,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Ix1};
 use wengert::args::Embed;
-use wengert::data::{Batches, Column, Csv, Scaling, gather_rows};
+use wengert::data::{Batches, Column, Scaling, Table, gather_rows};
 use wengert::metrics::accuracy;
 use wengert::optim::{Objective, Optimizer, Schedule, Sgd, global_norm};
 use wengert::watch::Chart;
@@ -169,21 +169,22 @@ impl Problem {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The first line is not a tumour: it counts the rows and names the classes.
-    let (_, rows) = include_str!("../data/breast_cancer.csv").split_once('\n').ok_or("the data have no rows")?;
-    let tumours = Csv::new().header(false).labels(Column::Last).read::<f64>(rows.as_bytes())?;
+    let tumours = Table::read(include_bytes!("../data/breast_cancer.csv").as_slice())?;
     let (train, test) = tumours.split(TEST, 0);
+    let (measured, kinds) = (tumours.names()[..30].to_vec(), tumours.classes(Column::Last)?);
+    let (train_x, test_x) = (train.features(&measured)?, test.features(&measured)?);
+    let test_labels = kinds.labels(&test)?;
     println!("{} tumours to learn from, {} to test\n", train.len(), test.len());
 
-    let scaling = Scaling::standard(&train.values);
+    let scaling = Scaling::standard(&train_x);
     let mut start = Params::new();
     let model = Logistic { w: start.add("w", Array1::zeros(30)), b: start.add("b", Array1::zeros(1)) };
-    let y = train.labels.iter().map(|&label| label as f64).collect();
-    let problem = Problem { model, start, x: scaling.apply(&train.values), y };
+    let y = train.target(Column::Last)?;
+    let problem = Problem { model, start, x: scaling.apply(&train_x), y };
     let descents = [problem.newton(), problem.lbfgs()?, problem.sgd()];
 
     let least = descents.iter().flat_map(|d| &d.losses).map(|&(_, loss)| loss).fold(f64::INFINITY, f64::min);
-    let test_x = scaling.apply(&test.values);
+    let test_x = scaling.apply(&test_x);
     println!("\nmethod      passes   to 1e-8   loss - least   gradient   test accuracy       time");
     for Descent { name, losses, weights, seconds } in &descents {
         let (loss, gradient) = problem.value_and_grad(&mut Tape::new(), weights);
@@ -196,7 +197,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             near.map_or("-".into(), |(passes, _)| passes.to_string()),
             loss - least,
             global_norm(&gradient),
-            100.0 * accuracy(&read, &test.labels),
+            100.0 * accuracy(&read, &test_labels),
             1e3 * seconds
         );
     }

@@ -10,7 +10,7 @@
 use std::error::Error;
 
 use ndarray::Array2;
-use wengert::data::{Csv, Scaling, train_test_split};
+use wengert::data::{Scaling, Table, select, train_test_split};
 use wengert::metrics::{mae, r2};
 use wengert::optim::{Optimizer, Sgd};
 use wengert::watch::Chart;
@@ -50,18 +50,19 @@ fn descent(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let lines = Csv::new().header(false).delimiter(b' ');
-    let patients = lines.read::<f64>(&include_bytes!("../data/diabetes_data_raw.csv.gz")[..])?;
-    let progression = lines.read::<f64>(&include_bytes!("../data/diabetes_target.csv.gz")[..])?;
-    let (train, test) = train_test_split(patients.len(), TEST, 0);
+    let patients = Table::read(&include_bytes!("../data/diabetes_data_raw.csv.gz")[..])?;
+    let progression = Table::read(&include_bytes!("../data/diabetes_target.csv.gz")[..])?;
+    let (patients, progression) = (patients.features(patients.names())?, progression.features(progression.names())?);
+    let (train, test) = train_test_split(patients.nrows(), TEST, 0);
     println!("{} patients to learn from, {} to test\n", train.len(), test.len());
 
     // Columns of mean 0 and standard deviation 1, so that weights can be compared and no intercept is needed. The
     // scaling is fitted without the test rows.
-    let (train_x, train_y) = (patients.select(&train).values, progression.select(&train).values);
+    let (train_x, train_y) = select((&patients, &progression), &train);
     let (in_x, in_y) = (Scaling::standard(&train_x), Scaling::standard(&train_y));
     let (x, y) = (in_x.apply(&train_x), in_y.apply(&train_y));
-    let (test_x, test_y) = (in_x.apply(&patients.select(&test).values), progression.select(&test).values);
+    let (test_x, test_y) = select((&patients, &progression), &test);
+    let test_x = in_x.apply(&test_x);
 
     let exact = closed_form(&x, &y)?;
     let reached = descent(&x, &y);

@@ -5,9 +5,9 @@
 //! | `nn/` | layers: structs of parameter ids |
 //! | `optim/` | optimisers, schedules, clipping, averages, the bridge to the crate argmin |
 //! | `fit/` | least squares with standard errors |
-//! | `data/` | batches, splits, scaling, tables from CSV files |
+//! | `data/` | batches, splits, folds, scaling, tables from CSV files |
 //! | `init.rs` | initial values of weights |
-//! | `metrics.rs` | accuracy, confusion matrices, errors of regressions |
+//! | `metrics.rs` | accuracy, confusion matrices, scores of probabilities, errors of regressions |
 //! | `save/` | parameters and training state in safetensors files |
 //! | `watch/` | progress bars, learning curves, charts |
 //! | `parallel.rs` | `Parallel`: the gradients of a batch's parts on several threads |

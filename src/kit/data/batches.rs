@@ -1,4 +1,4 @@
-//! Mini-batches of shuffled examples, and random splits into training and test set.
+//! Mini-batches of shuffled examples, and copies of their rows.
 
 use std::iter::FusedIterator;
 use std::ops::Range;
@@ -214,25 +214,6 @@ pub fn part(len: usize, parts: usize, index: usize) -> Range<usize> {
     assert!(index < parts, "part: there is no part {index} among {parts}, which are counted from 0");
     let start = |index: usize| index * (len / parts) + index.min(len % parts);
     start(index)..start(index + 1)
-}
-
-/// Splits the indices 0..len at random into those of a training set and those of a set of `test` test examples.
-///
-/// ```
-/// let (train, test) = wengert::data::train_test_split(1797, 360, 0);
-/// assert_eq!((train.len(), test.len()), (1437, 360));
-/// ```
-///
-/// # Panics
-///
-/// If `test` is greater than `len`.
-#[track_caller]
-pub fn train_test_split(len: usize, test: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    assert!(test <= len, "train_test_split: {test} test examples were asked for, there are {len} in all");
-    let mut train: Vec<usize> = (0..len).collect();
-    train.shuffle(&mut ChaCha12Rng::seed_from_u64(seed));
-    let test = train.split_off(len - test);
-    (train, test)
 }
 
 /// Copies the given items into `buffer` and returns them as a slice. The memory of the buffer is reused.

@@ -21,10 +21,12 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `batches.rs` | [`Batches`], [`part`], [`train_test_split`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
+//! | `batches.rs` | [`Batches`], [`part`], and [`gather`], [`gather_rows`] for copying the rows of a batch |
+//! | `sampler.rs` | [`WeightedSampler`]: examples drawn by weight |
+//! | `splits.rs` | [`train_test_split`], [`k_fold`], and both with labels spread evenly |
 //! | `rows.rs` | [`select`]: the rows of a batch from several arrays at once |
 //! | `scale.rs` | [`Scaling`] of columns, [`one_hot`] labels |
-//! | `csv.rs` | with the feature `io`: `Csv`, a reader of tables from text and files, plain or gzipped |
+//! | `table/` | with the feature `io`: `Table`, read from text and files, plain or gzipped, and `Encoding`, which makes numbers of its columns |
 //!
 //! # One seed for a whole run
 //!
@@ -50,13 +52,17 @@
 //! borrows the rows; shuffled rows are gathered into a buffer that is reused.
 
 mod batches;
-#[cfg(feature = "io")]
-mod csv;
 mod rows;
+mod sampler;
 mod scale;
-
-pub use batches::{Batches, Epoch, gather, gather_rows, part, train_test_split};
+mod splits;
 #[cfg(feature = "io")]
-pub use csv::{Column, Csv, Table, TableError};
+mod table;
+
+pub use batches::{Batches, Epoch, gather, gather_rows, part};
 pub use rows::{Examples, select};
+pub use sampler::WeightedSampler;
 pub use scale::{Scaling, one_hot};
+pub use splits::{Folds, k_fold, stratified_k_fold, stratified_split, train_test_split};
+#[cfg(feature = "io")]
+pub use table::{Classes, Column, ColumnKind, Encoding, Fault, Feature, Fill, Table, TableError, TableOptions};

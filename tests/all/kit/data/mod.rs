@@ -1,6 +1,7 @@
-//! Tables, batches and scaling.
+//! Tables, batches, splits and scaling.
 
 mod batches;
-#[cfg(feature = "io")]
-mod csv;
 mod scale;
+mod splits;
+#[cfg(feature = "io")]
+mod table;
