@@ -5,6 +5,7 @@ use std::io::Read;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::error::{Fault, TableError};
+use super::number;
 
 /// The fields of a text, row after row in one string; a missing one is empty.
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ impl Records {
             if records.lines.is_empty() {
                 records.width = found;
             } else if records.lines.len() == 1 {
-                records.first = records.first_line(delimiter, found);
+                records.first = records.first_line(delimiter, record);
                 records.width = if records.first == FirstLine::Row { records.width } else { found };
             }
             records.lines.push(line);
@@ -67,15 +68,20 @@ impl Records {
         records.check_first_line()
     }
 
-    /// What the only line so far may be before rows of `width` fields.
-    fn first_line(&self, delimiter: u8, width: usize) -> FirstLine {
-        let number = |column| self.field(0, column).and_then(|text| text.parse::<usize>().ok());
-        match self.width {
-            first if first > 1 && width > 1 && number(0).is_some() && number(1) == Some(width - 1) => {
-                FirstLine::Summary(first)
-            }
-            first if first > 1 && first + 1 == width && delimiter == b' ' => FirstLine::Names(first),
-            _ => FirstLine::Row,
+    /// What the only line so far may be before a second one.
+    fn first_line(&self, delimiter: u8, second: &StringRecord) -> FirstLine {
+        let (first, width) = (self.width, second.len());
+        let count = |column| self.text_at(column).parse::<usize>().ok();
+        let is_number = |text: &str| number::<f64>(text).is_some();
+        let has_counts = || count(0).is_some() && count(1) == width.checked_sub(1);
+        // Names stand above numbers, or above nothing; in a row they would stand above other names.
+        let is_name = |column| !is_number(self.text_at(column)) && second.get(column).is_none_or(is_number);
+        if first > 2 && has_counts() && (2..first).all(is_name) {
+            FirstLine::Summary(first)
+        } else if first > 1 && first + 1 == width && delimiter == b' ' {
+            FirstLine::Names(first)
+        } else {
+            FirstLine::Row
         }
     }
 

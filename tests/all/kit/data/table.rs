@@ -114,6 +114,8 @@ fn layouts_are_guessed() {
     // scikit-learn's summary of three rows and one feature, and one that is a row.
     assert_eq!(xy("3,1,no,yes\n0.5,0\n0.7,1\n0.9,1\n", ["0", "1"], ["0.5", "0"]), 3);
     assert_eq!(xy("2,1\n0.5,0\n0.7,1\n0.9,1\n", ["0", "1"], ["2", "1"]), 4);
+    assert_eq!(fields(&read("1,2,7\n3,4,8\n")).len(), 2);
+    assert!(refused("2,2,cat\n5,1,dog\n7,3,cat\n").starts_with("line 1: this may be a header or a row"));
     assert_eq!(refused("4,1,no,yes\n0.5,0\n0.7,1\n"), "line 2: expected 4 fields as in the first line, found 2");
     // R's header has no name for the names of the rows; between commas a field too many is an error.
     let table = read("\"x\" \"y\"\n\"one row\" 1 2\n\"other\" NA 4\n");
