@@ -277,12 +277,11 @@ fn of_column<'a, F: BaseFloat>(
             Some(format) => days(text, format).map(F::lit),
             None => number(text),
         };
-        let found = || shortened(text);
-        let fault = |()| match dates {
-            Some(format) => Fault::Date { found: found(), format: Some(shortened(format)) },
-            None => Fault::Number { found: found(), date: matches!(guess([text].into_iter()), Guess::Format(_)) },
+        let fault = || match (shortened(text), dates) {
+            (found, Some(format)) => Fault::Date { found, format: Some(shortened(format)) },
+            (found, None) => Fault::Number { found, date: matches!(guess([text].into_iter()), Guess::Format(_)) },
         };
-        x.map(Some).ok_or(()).map_err(fault).map_err(|fault| table.fault(row, column, fault))
+        x.map(Some).ok_or_else(|| table.fault(row, column, fault()))
     })
 }
 
@@ -303,18 +302,15 @@ fn format_of(table: &Table, column: usize) -> Result<String, TableError> {
     }
 }
 
-/// The middle number, or the mean of both; NaN if there is none.
+/// The middle one of some numbers, or the mean of the two in the middle.
 fn median(numbers: &mut [f64]) -> f64 {
     let (len, half) = (numbers.len(), numbers.len() / 2);
-    if len == 0 {
-        return f64::NAN;
-    }
     let (below, &mut middle, _) = numbers.select_nth_unstable_by(half, f64::total_cmp);
     if len % 2 == 1 {
         return middle;
     }
     let before = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    before / 2.0 + middle / 2.0
+    before.midpoint(middle)
 }
 
 impl fmt::Display for Encoding {
