@@ -108,8 +108,8 @@ fn check<F: Stored>(file: &str, of: &str, tolerance: f64) {
 #[test]
 fn layers_compute_as_torch_does() {
     for (file, of) in [("layers", "f32"), ("layers_f16", "f16"), ("layers_bf16", "bf16")] {
-        check::<f64>(file, of, 1e-12);
-        check::<f32>(file, of, 2e-6);
+        check::<f64>(file, of, 1e-14);
+        check::<f32>(file, of, 1e-6);
     }
 }
 
