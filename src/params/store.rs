@@ -77,7 +77,6 @@ pub(super) struct ParamEntry {
     pub(super) shape: SmallVec<[usize; 4]>,
     pub(super) buffer: bool,
     /// True for the matrix of a [linear map](Params::add_linear).
-    #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with this feature"))]
     transposed: bool,
     /// The first number's place, counted from the first weight or the first buffer.
     pub(super) start: usize,
