@@ -42,7 +42,7 @@
 //! - Less memory: [`Tape::checkpoint`], [`Tape::checkpoint_loop`], [`ParamsOn::checkpoint`].
 //! - Training: [`Params`], [`Tape::value_and_grad`], [`ParamsOn`], [`nn`], [`optim`], [`init`], [`data`], [`metrics`];
 //!   for optimisers of your own, [`optim::UpdateRule`].
-//! - Files of weights and tables (feature `io`): `save`, `data::Csv`.
+//! - Files of weights and tables (feature `io`): `save`, `data::Table`.
 //! - Progress bars and charts (feature `watch`): `watch`.
 //! - Several threads (feature `parallel`): `Parallel`.
 //! - L-BFGS, Newton-CG and trust regions (feature `argmin`): `optim::Objective`.
