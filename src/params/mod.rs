@@ -5,6 +5,7 @@
 //! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
 //! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |
 //! | `on.rs` | [`ParamsOn`]: parameters on a tape; `Tape::value_and_grad`, the gradient of a closure |
+//! | `samples.rs` | `Tape::per_sample_grad`: the gradient of each row of a batch |
 //! | `gradient.rs` | [`ParamsGradient`]: the gradient with respect to all weights |
 //! | `identity.rs` | `Owner`: which model an optimiser's state belongs to |
 //! | `checkpoint.rs` | `Tensor::checkpoint`, `ParamsOn::checkpoint`: parts of a network that the sweep computes again |
@@ -16,6 +17,7 @@ mod identity;
 mod on;
 #[cfg(test)]
 mod refusals;
+mod samples;
 mod store;
 
 pub use gradient::ParamsGradient;

@@ -41,6 +41,37 @@ impl Clip {
     }
 }
 
+/// Scales a gradient with a greater norm than `bound` down to this norm, as [`Clip::Norm`] does within a step, and returns
+/// the norm before: for a gradient that is not yet the one of a step, such as that of
+/// [each sample](crate::Tape::per_sample_grad).
+///
+/// ```
+/// use wengert::optim::clip_norm;
+///
+/// let mut gradient = [3.0, 4.0];
+/// assert_eq!(clip_norm(&mut gradient, 10.0), 5.0);
+/// assert_eq!(gradient, [3.0, 4.0]);
+/// assert_eq!(clip_norm(&mut gradient, 2.5), 5.0);
+/// assert_eq!(gradient, [1.5, 2.0]);
+/// ```
+///
+/// # Panics
+///
+/// Unless `bound` is greater than 0.
+#[track_caller]
+pub fn clip_norm<F: Scalar>(grad: &mut [F], bound: f64) -> f64 {
+    assert!(bound > 0.0, "clip_norm: the bound must be greater than 0, it is {bound}");
+    let whole = TrainedRange { range: 0..grad.len(), rate: 1.0, decay: 1.0 };
+    let bound = Clip::Norm(bound).bound(grad, &[whole]);
+    if bound.scale != 1.0 {
+        let [scale, rest] = bound.factors().map(F::lit);
+        for g in grad {
+            *g = scale * *g * rest;
+        }
+    }
+    bound.norm.expect("`Clip::Norm` computes it")
+}
+
 /// The Euclidean norm of a gradient, √(Σ gᵢ²), without overflow.
 ///
 /// ```

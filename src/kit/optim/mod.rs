@@ -11,7 +11,7 @@
 //!
 //! let mut params = Params::<f64>::new();
 //! let x = params.add("x", ndarray::array![3.0, -2.0]);
-//! let schedule = Schedule::cosine(0.2, 100).warm_up(10);
+//! let schedule = Schedule::cosine(0.2, 90).warm_up(10);
 //! let mut sgd = Sgd::new(0.2).momentum(0.5).nesterov(true).clip_norm(10.0);
 //! let mut tape = Tape::new();
 //! for step in 0..100 {
@@ -25,7 +25,7 @@
 //! | | for | state |
 //! |---|---|---|
 //! | [`Sgd`] | everything, with a tuned rate; generalises well | none, or 1 with momentum |
-//! | [`Adam`], [`AdamW`] | the usual first choice | 2 |
+//! | [`Adam`], [`AdamW`] | the usual first choice | 2, or 3 with `amsgrad` |
 //! | [`RmsProp`] | recurrent networks, moving targets | 1, or 2 with momentum |
 //! | [`Adagrad`] | sparse gradients | 1 |
 //! | [`Lion`] | large models; takes about a tenth of Adam's rate | 1 |
@@ -55,7 +55,7 @@ pub use adam::{Adam, AdamRule, AdamW};
 #[cfg(feature = "parallel")]
 pub(crate) use average::mix;
 pub use average::{Accumulator, Ema};
-pub use clip::{Clip, global_norm};
+pub use clip::{Clip, clip_norm, global_norm};
 pub use lion::{Lion, LionRule};
 #[cfg(feature = "argmin")]
 pub use objective::{HessianProduct, NotConverged, Objective};

@@ -246,6 +246,14 @@ pub(super) struct Bound {
     pub(super) norm: Option<f64>,
 }
 
+impl Bound {
+    /// The scale as a product: a tiny one in two factors, which an `f32` holds with all digits.
+    pub(super) fn factors(self) -> [f64; 2] {
+        let root = self.scale.sqrt();
+        if self.scale < 1e-30 { [root, root] } else { [self.scale, 1.0] }
+    }
+}
+
 /// One step over all trained weights, before it is taken; see [`UpdateRule::take_step`].
 #[derive(Debug)]
 #[must_use = "no weight moves until a rule is run"]
@@ -328,11 +336,8 @@ struct Clipped<S>(S, Bound);
 impl<F: Scalar, R: UpdateRule> Kernel<F> for Clipped<Stretch<'_, F, R>> {
     #[inline(always)]
     fn run<L: Wrap<F>>(self) {
-        let Bound { scale, limit, .. } = self.1;
-        // A tiny scale in two factors, which an `f32` holds with all digits.
-        let root = scale.sqrt();
-        let [scale, rest] = if scale < 1e-30 { [root, root] } else { [scale, 1.0] }.map(L::lit);
-        let limit = L::lit(limit);
+        let [scale, rest] = self.1.factors().map(L::lit);
+        let limit = L::lit(self.1.limit);
         self.0.each(
             #[inline(always)]
             |g: L| {

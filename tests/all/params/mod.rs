@@ -3,6 +3,7 @@
 mod checkpoint;
 mod group;
 mod on;
+mod samples;
 mod store;
 
 use ndarray::{Ix1, Ix2, array};
