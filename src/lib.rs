@@ -114,7 +114,7 @@ pub use scalar::{
 pub use sparse::SparseMatrix;
 pub use symbolic::symbolic;
 pub use tape::{StaticScalar, Tape};
-pub use tensor::{Activation, Conv, Jet, Pool, Tensor};
+pub use tensor::{Activation, Conv, Interpolation, Jet, Pool, Tensor};
 #[cfg(feature = "linalg")]
 pub use tensor::{Diag, Eigh, LinalgError, Lu, Qr, Svd, Uplo};
 pub use trace::trace;
@@ -185,7 +185,7 @@ pub mod accuracy {}
 /// | [`Wrt`](args::Wrt) | a variable, an array or a slice of variables, a tensor | [`Gradient::wrt`] |
 /// | [`Inputs`](args::Inputs) | an array or a slice of numbers | [`Program::new`] |
 /// | [`CustomInputs`](args::CustomInputs) | a tensor, a variable, a tuple of these, a slice of tensors | [`Tape::custom`] |
-/// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`] |
+/// | [`Lengths`](args::Lengths) | a length, or an array of one for each direction | windows: [`Conv`], [`Pool`], [`nn::Conv2d`]; sizes of adaptive pools and of upsampling |
 /// | [`AffineInput`](args::AffineInput) | a tensor, a [`Jet`] | [`nn::Linear::forward`] |
 /// | [`Examples`](args::Examples) | an array, a slice, or a tuple of these | [`data::select`] |
 /// | [`Indices`](args::Indices) | a slice, a vector or an array of indices | [`nn::Embedding::forward`] |

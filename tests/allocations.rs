@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::{Batches, gather, gather_rows};
 use wengert::nn::{
-    BatchNorm, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm, LstmCell, MaxPool2d, Mode, MultiHeadAttention,
-    Relu,
+    BatchNorm, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm, Linear, Lstm, MaxPool2d, Mode,
+    MultiHeadAttention, Relu,
 };
 use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
@@ -320,7 +320,7 @@ fn layers_training_step() {
         Dropout::new(0.5),
         LayerNorm::new(&mut params, "layer", 4),
     );
-    let cell = LstmCell::new(&mut params, "cell", 4, 6, &mut rng);
+    let lstm = Lstm::bidirectional(&mut params, "lstm", 4, 3, 2, &mut rng);
     let attention = MultiHeadAttention::new(&mut params, "attention", 6, 2, &mut rng).causal();
     let table = Embedding::new(&mut params, "table", 5, 6, &mut rng);
     let images: Array4<f32> = init::normal((4, 1, 4, 4), 0.0, 1.0, &mut rng);
@@ -328,14 +328,35 @@ fn layers_training_step() {
     assert_allocates_nothing(|| {
         let (loss, grad) = tape.value_and_grad(&params, |p| {
             let features = net.forward(p, p.constant(&images), &mut train);
-            let (states, _) = cell.run(p, features.reshape((4, 1, 4)), None);
-            let tokens = attention.forward(p, states) + table.forward(p, &[0, 3, 3, 1]);
+            let (states, _) = lstm.forward(p, features.reshape((2, 2, 4)), Some(&[2, 1]), None);
+            let tokens = attention.forward(p, states.reshape((4, 1, 6))) + table.forward(p, &[0, 3, 3, 1]);
             tokens.square().mean()
         });
         assert!(loss.is_finite() && grad.iter().all(|g| g.is_finite()));
         adam.step(&mut params, grad);
         train.update_buffers(&mut params);
     });
+}
+
+/// Gradients of each row allocate the two results, however many rows there are.
+#[test]
+fn gradients_of_samples() {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut params = Params::<f32>::new();
+    let layer = Linear::new(&mut params, "layer", 6, 4, &mut rng);
+    let x: Array2<f32> = init::normal((64, 6), 0.0, 1.0, &mut rng);
+    let mut tape = Tape::new();
+    let mut counts = [1, 64, 64].map(|rows| {
+        for _ in 0..8 {
+            let _ =
+                tape.per_sample_grad(&params, rows, |p, row| layer.forward(p, p.constant(x.row(row))).square().sum());
+        }
+        let before = allocations();
+        let _ = tape.per_sample_grad(&params, rows, |p, row| layer.forward(p, p.constant(x.row(row))).square().sum());
+        allocations() - before
+    });
+    counts.sort_unstable();
+    assert_eq!(counts, [2; 3]);
 }
 
 /// Every optimiser with groups, schedules, accumulation, averages and early stopping.

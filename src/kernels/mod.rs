@@ -9,7 +9,9 @@
 //! | `jet` | maps of values with their first and second derivatives along a line, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
 //! | `places` | copies and sums between layouts |
-//! | `window` | windows that slide over an image: im2col, pooling and its pullbacks |
+//! | `window` | windows that slide over an image: im2col and its adjoint |
+//! | `pool` | the greatest pixel and the sum of each window, and the pullbacks |
+//! | `interpolate` | interpolation between neighbours along an axis |
 //! | `conv` | convolutions and their pullbacks |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
 //! | `cofactors` | determinants with cofactors (feature `linalg`) |
@@ -27,8 +29,10 @@ mod dual_factors;
 mod elementwise;
 #[cfg(feature = "linalg")]
 mod householder;
+mod interpolate;
 mod jet;
 mod places;
+mod pool;
 mod reduce;
 #[cfg(feature = "linalg")]
 mod triangular;
@@ -36,13 +40,15 @@ mod window;
 
 pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
 pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
+pub(crate) use interpolate::{Between, interpolate, pull_interpolate};
 pub(crate) use jet::{Jet, jet, jet_pullback, jet_pullback_first, jet_pullback_second};
 pub(crate) use places::{add, copy, gather, scatter_add};
+pub(crate) use pool::{Grid, Places, Spacing, pool_greatest, pool_total, pull_greatest, pull_total};
 pub(crate) use reduce::{
     Divide, FiberUpdate, Fibers, Fold, Moments, Sum, are_precise, dispatch_fold, dispatch_update, exponentials, fold,
     folds, moments, precompiled_loop, update, updates,
 };
-pub(crate) use window::{Windows, pool_greatest, pool_total, pull_greatest, pull_total};
+pub(crate) use window::Windows;
 #[cfg(feature = "linalg")]
 pub(crate) use {
     cofactors::{cofactors, parity},

@@ -3,7 +3,7 @@
 use ndarray::{Dimension, Ix3, Ix4};
 
 use super::handle::Tensor;
-use super::window_args::{Extent, Lengths};
+use super::window_args::{Extent, Lengths, by};
 use crate::kernels;
 use crate::kernels::Convolution;
 use crate::number::Scalar;
@@ -27,6 +27,7 @@ pub struct Conv<const N: usize> {
     padding: [usize; N],
     dilation: [usize; N],
     groups: usize,
+    output_padding: [usize; N],
 }
 
 impl<const N: usize> Default for Conv<N> {
@@ -38,7 +39,7 @@ impl<const N: usize> Default for Conv<N> {
 impl<const N: usize> Conv<N> {
     /// The default options: the kernel takes every position that lies inside the input.
     pub fn new() -> Self {
-        Self { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1 }
+        Self { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1, output_padding: [0; N] }
     }
 
     /// Sets the step from one position of the kernel to the next, in elements of the input.
@@ -78,8 +79,19 @@ impl<const N: usize> Conv<N> {
         Self { groups, ..self }
     }
 
+    /// Lengthens the result of a transposed convolution at its end, see
+    /// [`conv_transpose1d`](Tensor::conv_transpose1d). With a stride s, inputs of s lengths have results of one length under
+    /// the convolution; this says to which of them the transposed one goes back.
+    pub fn output_padding(self, output_padding: impl Lengths<N>) -> Self {
+        Self { output_padding: output_padding.lengths(Seal), ..self }
+    }
+
     pub(crate) fn group_count(self) -> usize {
         self.groups
+    }
+
+    fn extent(self) -> Extent<N> {
+        Extent { stride: self.stride, padding: self.padding, dilation: self.dilation }
     }
 }
 
@@ -117,6 +129,40 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     pub fn conv1d(self, kernel: Self, conv: Conv<1>) -> Self {
         convolve(self, kernel, conv, "conv1d")
     }
+
+    /// The transposed convolution of signals of shape (samples, channels, length) with kernels of shape
+    /// (channels, outputs / groups, size): the map from the cotangents of [`conv1d`](Self::conv1d) to those of its input, for
+    /// a convolution with the same kernel and options. It lengthens where that one shortens:
+    ///
+    /// y`[n, o, s i + d k - p]` = Σ w`[c, o, k]` x`[n, c, i]` over c and all i and k that lead there, with stride s,
+    /// padding p and dilation d. The result has shape (samples, outputs, m),
+    ///
+    /// m = s(length - 1) + d(size - 1) + 1 - 2p + output padding
+    ///
+    /// (Dumoulin and Visin 2016, arXiv:1603.07285, section 4). Pullbacks: the convolution of the cotangent for x, the
+    /// correlation of the cotangent with x for w.
+    ///
+    /// ```
+    /// use wengert::ndarray::array;
+    /// use wengert::{Conv, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let (signal, kernel) = (array![[[1.0, 2.0, 3.0]]], array![[[1.0, 10.0]]]);
+    /// let (x, w) = (tape.tensor(&signal), tape.tensor(&kernel));
+    /// assert_eq!(x.conv_transpose1d(w, Conv::new()).value(), array![[[1.0, 12.0, 23.0, 30.0]]]);
+    /// let y = x.conv_transpose1d(w, Conv::new().stride(2));
+    /// assert_eq!(y.value(), array![[[1.0, 10.0, 2.0, 20.0, 3.0, 30.0]]]);
+    /// assert_eq!(y.sum().backward().wrt(w), array![[[6.0, 6.0]]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the channels do not fit the kernel and the groups, the output padding is not less than the stride or the
+    /// dilation, nothing is left of the result between the paddings, or the tapes differ.
+    #[track_caller]
+    pub fn conv_transpose1d(self, kernel: Self, conv: Conv<1>) -> Self {
+        convolve_transposed(self, kernel, conv, "conv_transpose1d")
+    }
 }
 
 impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
@@ -147,6 +193,27 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     pub fn conv2d(self, kernel: Self, conv: Conv<2>) -> Self {
         convolve(self, kernel, conv, "conv2d")
     }
+
+    /// The transposed convolution of images of shape (samples, channels, height, width) with kernels of shape
+    /// (channels, outputs / groups, rows, columns); the result has shape (samples, outputs, m₁, m₂). See
+    /// [`conv_transpose1d`](Tensor::conv_transpose1d), whose formulas hold in each direction.
+    ///
+    /// ```
+    /// use wengert::{Conv, Tape};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let (images, kernel) = (tape.ones((8, 16, 14, 14)), tape.ones((16, 3, 3, 3)));
+    /// let double = Conv::new().stride(2).padding(1).output_padding(1);
+    /// assert_eq!(images.conv_transpose2d(kernel, double).shape(), [8, 3, 28, 28]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`conv_transpose1d`](Tensor::conv_transpose1d).
+    #[track_caller]
+    pub fn conv_transpose2d(self, kernel: Self, conv: Conv<2>) -> Self {
+        convolve_transposed(self, kernel, conv, "conv_transpose2d")
+    }
 }
 
 /// The convolution of x with the kernel w, which moves along the last `N` axes.
@@ -165,13 +232,18 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
          (see `Conv::groups`) the kernel must have {} channels, axis 1, and a multiple of {groups} outputs, axis 0",
         image[1] / groups
     );
-    let extent = Extent { stride: conv.stride, padding: conv.padding, dilation: conv.dilation };
-    let windows = extent.windows(operation, image, &kernel[2..]);
+    assert!(
+        conv.output_padding == [0; N],
+        "{operation}: an output padding of {} is given, which only a transposed convolution has; see `Conv::padding`",
+        by(&conv.output_padding)
+    );
+    let out = conv.extent().counts(operation, image, &kernel[2..]);
+    let windows = conv.extent().windows(&image[2..], &kernel[2..], &out);
     let convolution =
         Convolution { windows, samples: image[0], groups, inputs: kernel[1], outputs: kernel[0] / groups };
     let mut shape = x.dim();
     shape[1] = kernel[0];
-    shape.slice_mut()[2..].copy_from_slice(&windows.out[2 - N..]);
+    shape.slice_mut()[2..].copy_from_slice(&out);
 
     let (tape, a, b) = (x.tape, x.node, w.node);
     let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
@@ -182,5 +254,66 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| kernels::pull_kernel(convolution, arena, x, dy, dw));
         a.accumulate_with(cotangents, |dy, dx| kernels::pull_image(convolution, arena, w, dy, dx));
+    })
+}
+
+/// The transposed convolution of x with the kernel w: the pullback of [`convolve`] to its images, as an operation.
+#[track_caller]
+fn convolve_transposed<'t, F: Scalar, D: Dimension, const N: usize>(
+    x: Tensor<'t, F, D>,
+    w: Tensor<'t, F, D>,
+    conv: Conv<N>,
+    operation: &'static str,
+) -> Tensor<'t, F, D> {
+    x.assert_same_tape(w);
+    let (image, kernel, groups) = (x.shape(), w.shape(), conv.groups);
+    assert!(
+        image[1] == kernel[0] && kernel[0] % groups == 0,
+        "{operation}: input of shape {image:?} and kernel of shape {kernel:?} do not fit: the channels of the input, axis 1, \
+         are those of the kernel, axis 0, and split into {groups} groups (see `Conv::groups`)"
+    );
+    let mut shape = x.dim();
+    shape[1] = kernel[1] * groups;
+    for axis in 0..N {
+        let (stride, dilation, extra) = (conv.stride[axis], conv.dilation[axis], conv.output_padding[axis]);
+        assert!(
+            extra < stride.max(dilation),
+            "{operation}: the output padding {} is not less than the stride {} or the dilation {}",
+            by(&conv.output_padding),
+            by(&conv.stride),
+            by(&conv.dilation)
+        );
+        let last = |len: usize, step: usize| len.checked_sub(1)?.checked_mul(step);
+        let len = last(image[2 + axis], stride).and_then(|from| {
+            let whole = from.checked_add(last(kernel[2 + axis], dilation)?)?.checked_add(1 + extra)?;
+            whole.checked_sub(conv.padding[axis].checked_mul(2)?).filter(|len| *len > 0)
+        });
+        let Some(len) = len else {
+            panic!(
+                "{operation}: nothing is left of the result for an input of shape {image:?} and a kernel of shape {kernel:?} \
+                 without the padding {} at either end",
+                by(&conv.padding)
+            );
+        };
+        shape[2 + axis] = len;
+    }
+    // The convolution that goes the other way, from the result to the input.
+    let windows = conv.extent().windows(&shape.slice()[2..], &kernel[2..], &image[2..]);
+    let convolution =
+        Convolution { windows, samples: image[0], groups, inputs: kernel[1], outputs: kernel[0] / groups };
+
+    let (tape, a, b) = (x.tape, x.node, w.node);
+    let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
+    let y = tape.arena().values(operation, shape.slice(), F::zero());
+    kernels::pull_image(convolution, tape.arena(), w, x, y);
+    let kind = OperationKind::binary(operation, a.source(), b.source());
+    Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
+        let arena = cotangents.arena;
+        b.accumulate_with(cotangents, |dy, dw| kernels::pull_kernel(convolution, arena, dy, x, dw));
+        a.accumulate_with(cotangents, |dy, dx| {
+            let part = arena.alloc_slice_fill_copy(dx.len(), F::zero());
+            kernels::convolve(convolution, arena, dy, w, part);
+            kernels::take_sums(part, dx);
+        });
     })
 }

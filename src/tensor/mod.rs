@@ -20,7 +20,7 @@
 //! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
 //! | `jet` | [`Jet`]: derivatives with respect to the input, inside of the loss |
 //! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
-//! | `conv`, `pool` | convolutions and pooling; [`Conv`], [`Pool`] |
+//! | `conv`, `pool`, `upsample` | convolutions, also transposed, pooling, also adaptive, upsampling; [`Conv`], [`Pool`], [`Interpolation`] |
 //! | `window_args` | the lengths that `Conv` and `Pool` take; [`Lengths`] |
 //! | `shape` | views, which record nothing: `reshape`, `t`, `slice`, `split`, `broadcast`, `iter`, ... |
 //! | `copy` | `gather`, `select`, `pad`, `keep_where`, `concatenate`, `stack`, `stack_vars` |
@@ -81,6 +81,7 @@ mod products;
 mod reduce;
 mod scan;
 mod shape;
+mod upsample;
 mod window_args;
 
 pub use constant::{Embed, IntoConstant};
@@ -97,4 +98,5 @@ pub use loss::{
 };
 pub use pool::Pool;
 pub use products::Dot;
+pub use upsample::Interpolation;
 pub use window_args::Lengths;

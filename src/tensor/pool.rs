@@ -4,8 +4,9 @@ use ndarray::{Dimension, Ix3, Ix4};
 
 use super::handle::Tensor;
 use super::window_args::{Extent, Lengths, by};
+use crate::arena::Arena;
 use crate::kernels;
-use crate::kernels::Windows;
+use crate::kernels::{Grid, Places, Spacing};
 use crate::number::Scalar;
 use crate::sealed::Seal;
 use crate::tape::OperationKind;
@@ -75,13 +76,15 @@ impl<const N: usize> Pool<N> {
         Self { real_only: true, ..self }
     }
 
-    /// The windows on an input, and the shape of the result.
+    /// The windows on an input of shape (samples, channels, lengths of the `N` directions).
     #[track_caller]
-    fn on<D: Dimension>(self, operation: &str, mut shape: D) -> (Windows, D) {
+    fn on(self, operation: &str, shape: &[usize]) -> [Places; N] {
         let extent = Extent { stride: self.stride, padding: self.padding, dilation: [1; N] };
-        let windows = extent.windows(operation, shape.slice(), &self.size);
-        shape.slice_mut()[2..].copy_from_slice(&windows.out[2 - N..]);
-        (windows, shape)
+        let out = extent.counts(operation, shape, &self.size);
+        std::array::from_fn(|axis| {
+            let (size, stride, padding) = (self.size[axis], self.stride[axis], self.padding[axis]);
+            Places { image: shape[2 + axis], out: out[axis], spacing: Spacing::Strided { size, stride, padding } }
+        })
     }
 }
 
@@ -125,7 +128,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     /// If the window is longer than the padded signal.
     #[track_caller]
     pub fn max_pool1d(self, pool: impl Into<Pool<1>>) -> Self {
-        largest(self, pool.into(), "max_pool1d")
+        largest(self, pool.into().on("max_pool1d", self.shape()), "max_pool1d")
     }
 
     /// The mean of each window, in which padding counts as 0 unless
@@ -139,7 +142,43 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     /// If the window is longer than the padded signal.
     #[track_caller]
     pub fn avg_pool1d(self, pool: impl Into<Pool<1>>) -> Self {
-        mean(self, pool.into(), "avg_pool1d")
+        average(self, pool.into(), "avg_pool1d")
+    }
+
+    /// The largest element of each of `len` windows that cover signals of any length: the result has shape (samples,
+    /// channels, `len`). The windows are those of [`adaptive_avg_pool1d`](Self::adaptive_avg_pool1d), partials those of
+    /// [`max_pool1d`](Self::max_pool1d).
+    ///
+    /// # Panics
+    ///
+    /// If the signals have no elements and `len` is not 0.
+    #[track_caller]
+    pub fn adaptive_max_pool1d(self, len: impl Lengths<1>) -> Self {
+        const NAME: &str = "adaptive_max_pool1d";
+        largest(self, adaptive(NAME, self.shape(), len.lengths(Seal)), NAME)
+    }
+
+    /// The mean of each of `len` windows that cover signals of any length: the result has shape (samples, channels,
+    /// `len`). Window i takes the elements from ⌊i n / len⌋ to before ⌈(i + 1) n / len⌉ of n, so windows overlap unless
+    /// `len` divides n.
+    ///
+    /// ```
+    /// use wengert::ndarray::array;
+    ///
+    /// let tape = wengert::Tape::new();
+    /// let signal = array![[[1.0, 3.0, 5.0]]];
+    /// let x = tape.tensor(&signal);
+    /// assert_eq!(x.adaptive_avg_pool1d(2).value(), array![[[2.0, 4.0]]]);
+    /// assert_eq!(x.adaptive_avg_pool1d(1).value(), array![[[3.0]]]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the signals have no elements and `len` is not 0.
+    #[track_caller]
+    pub fn adaptive_avg_pool1d(self, len: impl Lengths<1>) -> Self {
+        const NAME: &str = "adaptive_avg_pool1d";
+        mean(self, adaptive(NAME, self.shape(), len.lengths(Seal)), None, NAME)
     }
 }
 
@@ -163,7 +202,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// If the window is larger than the padded image.
     #[track_caller]
     pub fn max_pool2d(self, pool: impl Into<Pool<2>>) -> Self {
-        largest(self, pool.into(), "max_pool2d")
+        largest(self, pool.into().on("max_pool2d", self.shape()), "max_pool2d")
     }
 
     /// The mean of each window of images; see [`avg_pool1d`](Tensor::avg_pool1d).
@@ -173,44 +212,117 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// If the window is larger than the padded image.
     #[track_caller]
     pub fn avg_pool2d(self, pool: impl Into<Pool<2>>) -> Self {
-        mean(self, pool.into(), "avg_pool2d")
+        average(self, pool.into(), "avg_pool2d")
     }
+
+    /// The largest element of each window of images of any size: the result has shape (samples, channels, rows, columns)
+    /// for `size` = [rows, columns]. See [`adaptive_max_pool1d`](Tensor::adaptive_max_pool1d).
+    ///
+    /// # Panics
+    ///
+    /// If the images have no elements and the result would have some.
+    #[track_caller]
+    pub fn adaptive_max_pool2d(self, size: impl Lengths<2>) -> Self {
+        const NAME: &str = "adaptive_max_pool2d";
+        largest(self, adaptive(NAME, self.shape(), size.lengths(Seal)), NAME)
+    }
+
+    /// The mean of each window of images of any size: the result has shape (samples, channels, rows, columns) for `size` =
+    /// [rows, columns], so that a linear layer can follow. With the size 1 it is the mean of each channel. See
+    /// [`adaptive_avg_pool1d`](Tensor::adaptive_avg_pool1d).
+    ///
+    /// ```
+    /// let tape = wengert::Tape::<f64>::new();
+    /// assert_eq!(tape.ones((2, 8, 13, 17)).adaptive_avg_pool2d([3, 4]).shape(), [2, 8, 3, 4]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the images have no elements and the result would have some.
+    #[track_caller]
+    pub fn adaptive_avg_pool2d(self, size: impl Lengths<2>) -> Self {
+        const NAME: &str = "adaptive_avg_pool2d";
+        mean(self, adaptive(NAME, self.shape(), size.lengths(Seal)), None, NAME)
+    }
+}
+
+#[track_caller]
+fn average<'t, F: Scalar, D: Dimension, const N: usize>(
+    x: Tensor<'t, F, D>,
+    pool: Pool<N>,
+    operation: &'static str,
+) -> Tensor<'t, F, D> {
+    let elements = (!pool.real_only).then(|| pool.size.iter().product());
+    mean(x, pool.on(operation, x.shape()), elements, operation)
+}
+
+/// As many windows of an input of shape (samples, channels, lengths of the `N` directions) as the result is long. They cover
+/// the input: window i of m takes the elements from ⌊i n / m⌋ to before ⌈(i + 1) n / m⌉ of n.
+#[track_caller]
+fn adaptive<const N: usize>(operation: &str, shape: &[usize], out: [usize; N]) -> [Places; N] {
+    let image = &shape[2..];
+    assert!(
+        !image.contains(&0) || out.contains(&0),
+        "{operation}: the input of shape {shape:?} has no elements for {} windows",
+        by(&out)
+    );
+    std::array::from_fn(|axis| Places { image: image[axis], out: out[axis], spacing: Spacing::Even })
+}
+
+/// Windows along one or two axes as those of an image; a signal is an image of one row.
+fn grid<const N: usize>(places: [Places; N]) -> Grid {
+    let row = Places { image: 1, out: 1, spacing: Spacing::Even };
+    match places[..] {
+        [rows, columns] => Grid { rows, columns },
+        [columns] => Grid { rows: row, columns },
+        _ => unreachable!("a window moves in one or two directions"),
+    }
+}
+
+/// The shape of the result.
+fn pooled<D: Dimension, const N: usize>(mut shape: D, places: [Places; N]) -> D {
+    for (len, places) in shape.slice_mut()[2..].iter_mut().zip(places) {
+        *len = places.out;
+    }
+    shape
 }
 
 #[track_caller]
 fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
-    pool: Pool<N>,
+    places: [Places; N],
     operation: &'static str,
 ) -> Tensor<'t, F, D> {
-    let (windows, shape) = pool.on(operation, x.dim());
+    let (grid, shape) = (grid(places), pooled(x.dim(), places));
     let (tape, node) = (x.tape, x.node);
     let x = node.to_slice(tape, operation);
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::pool_greatest(windows, x, y);
+    kernels::pool_greatest(grid, x, line(tape.arena(), grid), y);
     let y = &*y;
     let kind = OperationKind::unary(operation, node.source());
     Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {
-        let share = cotangents.arena.alloc_slice_fill_copy(y.len(), F::zero());
-        node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(windows, [x, y, dy], dx, share));
+        node.accumulate_with(cotangents, |dy, dx| kernels::pull_greatest(grid, [x, y, dy], dx));
     })
 }
 
+/// The mean of each window: of the input's elements in it, or of `elements` if given, beyond the input zeros.
 #[track_caller]
 fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
-    pool: Pool<N>,
+    places: [Places; N],
+    elements: Option<usize>,
     operation: &'static str,
 ) -> Tensor<'t, F, D> {
-    let (windows, shape) = pool.on(operation, x.dim());
+    let (grid, shape) = (grid(places), pooled(x.dim(), places));
     let (tape, node) = (x.tape, x.node);
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::pool_total(windows, node.to_slice(tape, operation), y);
+    kernels::pool_total(grid, node.to_slice(tape, operation), line(tape.arena(), grid), y);
 
     // The reciprocal number of elements in each mean, the same for every image.
-    let weights = &*tape.arena().alloc_slice_fill_with(windows.count(), |window| {
-        let elements = if pool.real_only { windows.pixels_in(window) } else { windows.taps() };
-        F::lit(elements as f64).recip()
+    let weights = &*tape.arena().alloc_slice_fill_with(grid.count(), |window| {
+        let inside = |places: Places, i| places.pixels(i).len();
+        let real = || inside(grid.rows, window / grid.columns.out) * inside(grid.columns, window % grid.columns.out);
+        F::lit(elements.unwrap_or_else(real) as f64).recip()
     });
     let weigh = move |values: &mut [F]| {
         for image in values.chunks_exact_mut(weights.len().max(1)) {
@@ -226,7 +338,12 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
         node.accumulate_with(cotangents, |dy, dx| {
             let dy = arena.alloc_slice_copy(dy);
             weigh(dy);
-            kernels::pull_total(windows, dy, dx);
+            kernels::pull_total(grid, dy, line(arena, grid), dx);
         });
     })
+}
+
+/// Memory for a row of pixels.
+fn line<F: Scalar>(arena: &Arena, grid: Grid) -> &mut [F] {
+    arena.alloc_slice_fill_copy(grid.columns.image, F::zero())
 }

@@ -46,9 +46,10 @@ pub(super) struct Extent<const N: usize> {
 }
 
 impl<const N: usize> Extent<N> {
-    /// The windows of this size on an input of shape (samples, channels, lengths of the `N` directions).
+    /// The number of positions in each direction of a window of this size, on an input of shape (samples, channels, lengths
+    /// of the `N` directions).
     #[track_caller]
-    pub(super) fn windows(self, operation: &str, shape: &[usize], size: &[usize]) -> Windows {
+    pub(super) fn counts(self, operation: &str, shape: &[usize], size: &[usize]) -> [usize; N] {
         let image = &shape[2..];
         let out: [Option<usize>; N] = std::array::from_fn(|axis| {
             let covered = size[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?.checked_add(1)?;
@@ -65,6 +66,11 @@ impl<const N: usize> Extent<N> {
             by(image),
             by(&self.padding)
         );
+        out.map(Option::unwrap_or_default)
+    }
+
+    /// The windows of this size on an image, `out` of them in each direction.
+    pub(super) fn windows(self, image: &[usize], size: &[usize], out: &[usize]) -> Windows {
         // The kernels take two directions. A single direction is that of the columns; the other then has length
         // `other`.
         let pair = |lengths: &[usize], other: usize| match *lengths {
@@ -78,7 +84,7 @@ impl<const N: usize> Extent<N> {
             stride: pair(&self.stride, 1),
             padding: pair(&self.padding, 0),
             dilation: pair(&self.dilation, 1),
-            out: pair(&out.map(Option::unwrap_or_default), 1),
+            out: pair(out, 1),
         }
     }
 }

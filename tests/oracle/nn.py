@@ -54,6 +54,49 @@ for name, kernel, options in [
     inputs = dict(x=fill((2, 2, 5, 6), 1), w=fill(kernel, 2))
     show_with_gradients(f"conv2d {name}", lambda x, w: f.conv2d(x, w, **options), inputs)
 
+for name, kernel, options in [
+    ("plain", (4, 3, 3), {}),
+    ("stride 2", (4, 3, 3), dict(stride=2, padding=1, output_padding=1)),
+    ("dilation 2", (4, 3, 3), dict(dilation=2, padding=3, output_padding=1)),
+    ("stride 3 size 2", (4, 3, 2), dict(stride=3)),
+    ("groups 2", (4, 2, 3), dict(groups=2, stride=2)),
+    ("size 1", (4, 2, 1), {}),
+]:
+    inputs = dict(x=fill((2, 4, 5), 1), w=fill(kernel, 2))
+    show_with_gradients(f"conv_transpose1d {name}", lambda x, w: f.conv_transpose1d(x, w, **options), inputs)
+
+for name, kernel, options in [
+    ("plain", (2, 3, 3, 2), {}),
+    ("uneven", (2, 3, 3, 2), dict(stride=(1, 3), padding=(2, 0), dilation=(2, 1), output_padding=(1, 2))),
+    ("groups 2", (2, 2, 3, 3), dict(groups=2, stride=2, padding=1)),
+    ("size 1", (2, 3, 1, 1), {}),
+]:
+    inputs = dict(x=fill((2, 2, 4, 3), 1), w=fill(kernel, 2))
+    show_with_gradients(f"conv_transpose2d {name}", lambda x, w: f.conv_transpose2d(x, w, **options), inputs)
+
+for size in 1, 3, 7, 9:
+    for kind in "max", "avg":
+        pool = getattr(f, f"adaptive_{kind}_pool1d")
+        show_with_gradients(f"adaptive_{kind}_pool1d {size}", lambda x: pool(x, size), dict(x=fill((2, 3, 7), 1)))
+for rows, columns in (1, 1), (3, 4), (5, 2), (7, 6):
+    for kind in "max", "avg":
+        pool = getattr(f, f"adaptive_{kind}_pool2d")
+        show_with_gradients(
+            f"adaptive_{kind}_pool2d {rows} {columns}", lambda x: pool(x, (rows, columns)), dict(x=fill((2, 2, 5, 6), 1))
+        )
+
+for name, kind, options in [
+    ("Nearest", {1: "nearest", 2: "nearest"}, {}),
+    ("Linear", {1: "linear", 2: "bilinear"}, dict(align_corners=False)),
+    ("AlignedCorners", {1: "linear", 2: "bilinear"}, dict(align_corners=True)),
+]:
+    for size in [1, 3, 8]:
+        grow = lambda x: f.interpolate(x, size, mode=kind[1], **options)
+        show_with_gradients(f"upsample1d {name} {size}", grow, dict(x=fill((2, 3, 5), 1)))
+    for size in [(8, 3), (4, 9), (1, 7)]:
+        grow = lambda x: f.interpolate(x, size, mode=kind[2], **options)
+        show_with_gradients(f"upsample2d {name} {size[0]} {size[1]}", grow, dict(x=fill((2, 2, 4, 3), 1)))
+
 for name, size, options in [
     ("side by side", 2, {}),
     ("overlapping", 3, dict(stride=2, padding=1)),
@@ -90,6 +133,13 @@ for name, shape in [("rows", (4, 3)), ("signals", (4, 3, 2)), ("images", (2, 3, 
     norm.eval()
     show_with_gradients(f"batch_norm {name} eval", norm, dict(x=fill(shape, 3)))
 
+for groups, shape in [(1, (2, 4)), (2, (2, 4, 3)), (2, (2, 4, 2, 3)), (4, (2, 4, 3))]:
+    norm = lambda x: f.group_norm(x, groups, fill((4,), 0), fill((4,), 1))
+    show_with_gradients(f"group_norm {groups} of {len(shape)} axes", norm, dict(x=fill(shape, 1)))
+show_with_gradients(
+    "instance_norm", lambda x: f.instance_norm(x, weight=fill((4,), 0), bias=fill((4,), 1)), dict(x=fill((2, 4, 3), 1))
+)
+
 for name in "RNN", "GRU", "LSTM":
     run = getattr(torch.nn, name)(3, 4)
     gates = run.weight_ih_l0.shape[0]
@@ -98,6 +148,28 @@ for name in "RNN", "GRU", "LSTM":
     show_with_gradients(name, lambda x: run(x)[0], dict(x=fill((5, 2, 3), 1)))
     if name == "LSTM":
         show("LSTM c", run(fill((5, 2, 3), 1))[1][1])
+
+for name in "RNN", "GRU", "LSTM":
+    for layers, both in [(2, False), (1, True), (2, True)]:
+        run = getattr(torch.nn, name)(3, 4, num_layers=layers, bidirectional=both)
+        # Weights in the order of their names in the list, each filled as a matrix of shape (inputs, units).
+        for seed, weight in enumerate(run.parameters()):
+            weight.data = fill(tuple(weight.shape[::-1]), seed).T if weight.dim() == 2 else fill(weight.shape, seed)
+        for lengths in [None, [5, 2, 3]]:
+
+            def forward(x):
+                if lengths:
+                    x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+                y, last = run(x)
+                if lengths:
+                    y, _ = torch.nn.utils.rnn.pad_packed_sequence(y)
+                return y, last if name == "LSTM" else (last,)
+
+            case = f"{name} {layers} {both} {'ragged' if lengths else 'full'}"
+            show_with_gradients(case, lambda x: forward(x)[0], dict(x=fill((5, 3, 3), 1)))
+            for part, last in zip("hc", forward(fill((5, 3, 3), 1))[1]):
+                show(f"{case} {part}", last)
+            show_with_gradients(f"{case} of last", lambda x: forward(x)[1][-1], dict(x=fill((5, 3, 3), 1)))
 
 attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
 attention.in_proj_weight.data, attention.in_proj_bias.data = fill((4, 12), 0).T, fill((12,), 1)

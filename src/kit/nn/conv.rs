@@ -1,4 +1,4 @@
-//! Convolutional layers: [`Conv1d`], [`Conv2d`].
+//! Convolutional layers: [`Conv1d`], [`Conv2d`] and the transposed ones, [`ConvTranspose1d`], [`ConvTranspose2d`].
 
 use ndarray::{Ix1, Ix3, Ix4};
 use rand::Rng;
@@ -10,11 +10,17 @@ use crate::sealed::Seal;
 use crate::tensor::{Conv, Lengths, Tensor};
 
 macro_rules! convolutions {
-    ($($(#[doc = $doc:literal])+ $Name:ident $method:ident $N:literal $D:ident [$($axis:ident)+])+) => { $(
+    ($(
+        $(#[doc = $doc:literal])+
+        $Name:ident $method:ident $N:literal $D:ident [$($axis:ident)+]
+        |$inputs:ident, $outputs:ident| ($first:ident, $second:ident / groups)
+    )+) => { $(
         $( #[doc = $doc] )+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $Name {
-            /// `name.weight`, of shape (outputs, inputs / groups, size of the kernel).
+            #[doc = concat!(
+                "`name.weight`, of shape (", stringify!($first), ", ", stringify!($second), " / groups, size of the kernel)."
+            )]
             pub weight: Param<$D>,
             /// `name.bias`, of shape (outputs).
             pub bias: Option<Param<Ix1>>,
@@ -23,8 +29,8 @@ macro_rules! convolutions {
         }
 
         impl $Name {
-            /// Adds weight and bias, both uniform on ±1/√n, where n is the number of weights of an output (PyTorch's
-            /// default).
+            /// Adds weight and bias, both uniform on ±1/√n, where n is the number of weights along all axes but the first
+            /// (PyTorch's default).
             ///
             /// # Panics
             ///
@@ -34,15 +40,15 @@ macro_rules! convolutions {
             pub fn new<F: Scalar>(
                 params: &mut Params<F>,
                 name: &str,
-                inputs: usize,
-                outputs: usize,
+                $inputs: usize,
+                $outputs: usize,
                 size: impl Lengths<$N>,
                 conv: Conv<$N>,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
-                let layer = Self::without_bias(params, name, inputs, outputs, size, conv, rng);
-                let fan_in = params.view(layer.weight).len() / outputs.max(1);
-                Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), fan_in, rng)), ..layer }
+                let layer = Self::without_bias(params, name, $inputs, $outputs, size, conv, rng);
+                let fan_in = params.view(layer.weight).len() / $first.max(1);
+                Self { bias: Some(add_uniform(params, name, "bias", Ix1($outputs), fan_in, rng)), ..layer }
             }
 
             /// Same as [`new`](Self::new), but without a bias, which a norm after the layer makes superfluous.
@@ -55,20 +61,22 @@ macro_rules! convolutions {
             pub fn without_bias<F: Scalar>(
                 params: &mut Params<F>,
                 name: &str,
-                inputs: usize,
-                outputs: usize,
+                $inputs: usize,
+                $outputs: usize,
                 size: impl Lengths<$N>,
                 conv: Conv<$N>,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
                 let groups = conv.group_count();
                 assert!(
-                    inputs % groups == 0 && outputs % groups == 0,
-                    "{name}: {inputs} inputs and {outputs} outputs do not split into {groups} groups"
+                    $inputs % groups == 0 && $outputs % groups == 0,
+                    "{name}: {} inputs and {} outputs do not split into {groups} groups",
+                    $inputs,
+                    $outputs
                 );
                 let [$($axis),+] = size.lengths(Seal);
-                let fan_in = inputs / groups $( * $axis )+;
-                let shape = $D(outputs, inputs / groups, $($axis),+);
+                let fan_in = $second / groups $( * $axis )+;
+                let shape = $D($first, $second / groups, $($axis),+);
                 Self { weight: add_uniform(params, name, "weight", shape, fan_in, rng), bias: None, conv }
             }
 
@@ -76,7 +84,7 @@ macro_rules! convolutions {
             ///
             /// # Panics
             ///
-            /// If input and weight differ in the number of channels, or the padded input is smaller than the kernel.
+            #[doc = concat!("If the input does not fit the weight, see [`Tensor::", stringify!($method), "`].")]
             #[track_caller]
             pub fn forward<'t, F: Scalar>(&self, p: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>) -> Tensor<'t, F, $D> {
                 let y = x.$method(p.get(self.weight), self.conv);
@@ -110,7 +118,7 @@ convolutions! {
     /// let p = params.on(&tape);
     /// assert_eq!(layer.forward(p, p.constant(&signals)).shape(), [4, 6, 16]);
     /// ```
-    Conv1d conv1d 1 Ix3 [size]
+    Conv1d conv1d 1 Ix3 [size] |inputs, outputs| (outputs, inputs / groups)
     /// A convolution of images of shape (samples, channels, height, width): [`Tensor::conv2d`].
     ///
     /// ```
@@ -124,5 +132,23 @@ convolutions! {
     /// let p = params.on(&tape);
     /// assert_eq!(layer.forward(p, p.constant(&images)).shape(), [4, 16, 28, 28]);
     /// ```
-    Conv2d conv2d 2 Ix4 [rows columns]
+    Conv2d conv2d 2 Ix4 [rows columns] |inputs, outputs| (outputs, inputs / groups)
+    /// A transposed convolution of signals of shape (samples, channels, length): [`Tensor::conv_transpose1d`].
+    ConvTranspose1d conv_transpose1d 1 Ix3 [size] |inputs, outputs| (inputs, outputs / groups)
+    /// A transposed convolution of images of shape (samples, channels, height, width), which makes them larger again:
+    /// [`Tensor::conv_transpose2d`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::ConvTranspose2d;
+    /// use wengert::{Conv, Params, Tape};
+    ///
+    /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
+    /// let double = Conv::new().stride(2).padding(1);
+    /// let layer = ConvTranspose2d::new(&mut params, "up", 16, 3, 4, double, &mut rng);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// assert_eq!(layer.forward(p, p.zeros((4, 16, 14, 14))).shape(), [4, 3, 28, 28]);
+    /// ```
+    ConvTranspose2d conv_transpose2d 2 Ix4 [rows columns] |inputs, outputs| (inputs, outputs / groups)
 }

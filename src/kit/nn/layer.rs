@@ -5,7 +5,8 @@ use ndarray::{Dimension, Ix2, Ix3, Ix4};
 use super::Mode;
 use crate::number::Scalar;
 use crate::params::ParamsOn;
-use crate::tensor::{Pool, Tensor};
+use crate::sealed::Seal;
+use crate::tensor::{Interpolation, Lengths, Pool, Tensor};
 
 /// Anything that maps a tensor of dimension `D` to one of dimension `Out`: the layers of this module, and tuples of
 /// layers that run one after the other.
@@ -196,18 +197,18 @@ impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Flatten {
     }
 }
 
-/// Defines pools as layers.
-macro_rules! pools {
-    ($($Name:ident $method:ident $N:literal $D:ident)+) => { $(
+/// Defines operations on signals and images as layers; a row has the argument of the operation, and how it is kept.
+macro_rules! window_layers {
+    ($($Name:ident $method:ident $D:ident ($argument:ident: $Argument:ty) -> $Kept:ty { $kept:expr })+) => { $(
         #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $Name(Pool<$N>);
+        pub struct $Name($Kept);
 
         impl $Name {
-            /// A layer with windows of a size, or with a [`Pool`] that also sets stride and padding.
+            #[doc = concat!("A layer with the argument of [`Tensor::", stringify!($method), "`].")]
             #[track_caller]
-            pub fn new(pool: impl Into<Pool<$N>>) -> Self {
-                Self(pool.into())
+            pub fn new($argument: $Argument) -> Self {
+                Self($kept)
             }
         }
 
@@ -220,9 +221,49 @@ macro_rules! pools {
         }
     )+ };
 }
-pools! {
-    MaxPool1d max_pool1d 1 Ix3
-    MaxPool2d max_pool2d 2 Ix4
-    AvgPool1d avg_pool1d 1 Ix3
-    AvgPool2d avg_pool2d 2 Ix4
+window_layers! {
+    MaxPool1d max_pool1d Ix3 (pool: impl Into<Pool<1>>) -> Pool<1> { pool.into() }
+    MaxPool2d max_pool2d Ix4 (pool: impl Into<Pool<2>>) -> Pool<2> { pool.into() }
+    AvgPool1d avg_pool1d Ix3 (pool: impl Into<Pool<1>>) -> Pool<1> { pool.into() }
+    AvgPool2d avg_pool2d Ix4 (pool: impl Into<Pool<2>>) -> Pool<2> { pool.into() }
+    AdaptiveMaxPool1d adaptive_max_pool1d Ix3 (size: impl Lengths<1>) -> [usize; 1] { size.lengths(Seal) }
+    AdaptiveMaxPool2d adaptive_max_pool2d Ix4 (size: impl Lengths<2>) -> [usize; 2] { size.lengths(Seal) }
+    AdaptiveAvgPool1d adaptive_avg_pool1d Ix3 (size: impl Lengths<1>) -> [usize; 1] { size.lengths(Seal) }
+    AdaptiveAvgPool2d adaptive_avg_pool2d Ix4 (size: impl Lengths<2>) -> [usize; 2] { size.lengths(Seal) }
+}
+
+/// Defines upsampling by whole factors as layers.
+macro_rules! upsamplings {
+    ($($Name:ident $method:ident $N:literal $D:ident [$($axis:literal)+])+) => { $(
+        #[doc = concat!("[`Tensor::", stringify!($method), "`] to a multiple of the size, as a [`Layer`].")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $Name {
+            factor: [usize; $N],
+            interpolation: Interpolation,
+        }
+
+        impl $Name {
+            /// A layer whose result is longer than its input by a factor in each direction.
+            ///
+            /// # Panics
+            ///
+            /// If the factor is 0.
+            #[track_caller]
+            pub fn new(factor: impl Lengths<$N>, interpolation: Interpolation) -> Self {
+                Self { factor: factor.at_least_one(stringify!($Name)), interpolation }
+            }
+        }
+
+        impl<F: Scalar> Layer<F, $D> for $Name {
+            type Out = $D;
+            #[track_caller]
+            fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
+                x.$method([$(x.shape()[2 + $axis] * self.factor[$axis]),+], self.interpolation)
+            }
+        }
+    )+ };
+}
+upsamplings! {
+    Upsample1d upsample1d 1 Ix3 [0]
+    Upsample2d upsample2d 2 Ix4 [0 1]
 }

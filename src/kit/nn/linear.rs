@@ -187,6 +187,8 @@ impl<S: Data<Elem = usize>, D: Dimension> Indices for ArrayBase<S, D> {
 pub struct Embedding {
     /// `name.weight`, of shape (entries, size).
     pub weight: Param<Ix2>,
+    /// The index whose vector gets no gradient, if there is one: see [`padding`](Self::padding).
+    pub padding: Option<usize>,
 }
 
 impl Embedding {
@@ -203,7 +205,41 @@ impl Embedding {
         size: usize,
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
-        Self { weight: params.add(format!("{name}.weight"), init::normal((entries, size), 0.0, 1.0, rng)) }
+        let weight = params.add(format!("{name}.weight"), init::normal((entries, size), 0.0, 1.0, rng));
+        Self { weight, padding: None }
+    }
+
+    /// Makes an index one that fills up rows of unequal length: its vector is set to zeros, and lookups give it no gradient
+    /// (PyTorch's `padding_idx`).
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::Embedding;
+    /// use wengert::{Params, Tape, ndarray::array};
+    ///
+    /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
+    /// let words = Embedding::new(&mut params, "words", 3, 2, &mut rng).padding(&mut params, 0);
+    /// let mut tape = Tape::new();
+    /// let sentences = array![[1, 2, 1], [2, 0, 0]];
+    /// let (_, grad) = tape.value_and_grad(&params, |p| words.forward(p, &sentences).sum());
+    /// assert_eq!(grad, [0.0, 0.0, 2.0, 2.0, 2.0, 2.0]);
+    /// assert_eq!(params.values()[..2], [0.0, 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the index is not below the number of entries, or `params` are not those of the table.
+    #[track_caller]
+    #[must_use]
+    pub fn padding<F: Scalar>(self, params: &mut Params<F>, index: usize) -> Self {
+        let mut table = params.view_mut(self.weight);
+        assert!(
+            index < table.nrows(),
+            "Embedding::padding: index {index} is not below the number of entries, {}",
+            table.nrows()
+        );
+        table.row_mut(index).fill(F::zero());
+        Self { padding: Some(index), ..self }
     }
 
     /// The vector of each index, along a new last axis. The adjoints of a vector that is looked up repeatedly add up.
@@ -225,6 +261,11 @@ impl Embedding {
             Some(indices) => table.select(Axis(0), indices),
             None => table.select(Axis(0), &indices.iter().copied().collect::<Vec<_>>()),
         };
-        rows.reshape(shape)
+        let rows = rows.reshape(shape);
+        match self.padding {
+            Some(padding) => rows
+                .keep_where(&indices.mapv(|index| index != padding).insert_axis(Axis(indices.ndim())), rows.detach()),
+            None => rows,
+        }
     }
 }

@@ -6,12 +6,12 @@
 //!
 //! | file | layers |
 //! |---|---|
-//! | `layer.rs` | the trait [`Layer`]; tuples; layers without weights: [`Relu`] and other activations, [`Map`], [`Flatten`], [`MaxPool2d`] and other pools |
+//! | `layer.rs` | the trait [`Layer`]; tuples; layers without weights: [`Relu`] and other activations, [`Map`], [`Flatten`], [`MaxPool2d`], [`AdaptiveAvgPool2d`] and other pools, [`Upsample1d`], [`Upsample2d`] |
 //! | `linear.rs` | [`Linear`], [`Embedding`] |
-//! | `conv.rs` | [`Conv1d`], [`Conv2d`] |
-//! | `norm.rs` | [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`Dropout`] |
+//! | `conv.rs` | [`Conv1d`], [`Conv2d`], [`ConvTranspose1d`], [`ConvTranspose2d`] |
+//! | `norm.rs` | [`LayerNorm`], [`RmsNorm`], [`GroupNorm`], [`BatchNorm`], [`Dropout`] |
 //! | `attention.rs` | [`MultiHeadAttention`] with [`AttentionMask`] and [`KeyValueCache`], the function [`attention`](fn@attention) |
-//! | `recurrent.rs` | [`RnnCell`], [`GruCell`], [`LstmCell`] |
+//! | `recurrent.rs` | [`Rnn`], [`Gru`], [`Lstm`] of several layers, in one direction or two; their cells, [`RnnCell`], [`GruCell`], [`LstmCell`] |
 //! | `mode.rs` | [`Mode`]: training or evaluation |
 //!
 //! ```
@@ -39,7 +39,7 @@
 //! | | PyTorch | here |
 //! |---|---|---|
 //! | weight of [`Linear`], of recurrent cells and of attention | (outputs, inputs), used as x wᵀ | (inputs, outputs), used as x w; `save::Reader::pytorch` transposes those in its files |
-//! | weight of [`Conv1d`], [`Conv2d`], [`Embedding`], norms; order of gates; biases | | the same |
+//! | weight of [`Conv1d`], [`ConvTranspose1d`] and their like, [`Embedding`], norms; order of gates; biases | | the same |
 //! | names | `hidden.weight`, `hidden.bias`, `norm.running_mean`, .. | the same |
 //! | `model.train()`, `model.eval()` | state of the model | [`Mode`], an argument of dropout and batch norm |
 //! | running statistics of [`BatchNorm`] | buffers of the module, changed by its forward pass | [buffers](crate::Params::add_buffer) of the parameters, changed by [`Mode::update_buffers`] |
@@ -55,14 +55,15 @@ mod norm;
 mod recurrent;
 
 pub use attention::{AttentionMask, KeyValueCache, MultiHeadAttention, attention};
-pub use conv::{Conv1d, Conv2d};
+pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use layer::{
-    AvgPool1d, AvgPool2d, Flatten, Gelu, Layer, Map, MaxPool1d, MaxPool2d, Relu, Sigmoid, Silu, Softplus, Tanh,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, Flatten, Gelu,
+    Layer, Map, MaxPool1d, MaxPool2d, Relu, Sigmoid, Silu, Softplus, Tanh, Upsample1d, Upsample2d,
 };
 pub use linear::{AffineInput, Embedding, Indices, Linear};
 pub use mode::Mode;
-pub use norm::{BatchNorm, Dropout, LayerNorm, RmsNorm};
-pub use recurrent::{GruCell, LstmCell, RnnCell};
+pub use norm::{BatchNorm, Dropout, GroupNorm, LayerNorm, RmsNorm};
+pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};
 
 use ndarray::{Array, Dimension, Ix1, Ix2};
 use rand::Rng;

@@ -103,6 +103,70 @@ impl RmsNorm {
     }
 }
 
+/// Normalises groups of neighbouring channels (axis 1) of each sample, over all later axes.
+///
+/// y = (x - μ)/√(v + ε) g + b, ε = 1e-5, with the mean μ and the variance v of a group in one sample, and a gain g and a bias
+/// b for each channel (Wu and He 2018, "Group normalization", arXiv:1803.08494). No sample depends on another, and training
+/// and evaluation are the same. With as many groups as channels it is instance normalisation (PyTorch's `InstanceNorm` with
+/// `affine=True`).
+///
+/// ```
+/// use wengert::nn::GroupNorm;
+/// use wengert::{Params, Tape, ndarray::array};
+///
+/// let mut params = Params::<f64>::new();
+/// let norm = GroupNorm::new(&mut params, "norm", 2, 4);
+/// let (tape, rows) = (Tape::new(), array![[1.0, 3.0, -2.0, 2.0]]);
+/// let p = params.on(&tape);
+/// let y = norm.forward(p, p.constant(&rows));
+/// assert!((&y.value() - &array![[-1.0, 1.0, -1.0, 1.0]]).iter().all(|d| d.abs() < 1e-5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNorm {
+    /// `name.weight`, the gain.
+    pub weight: Param<Ix1>,
+    /// `name.bias`.
+    pub bias: Param<Ix1>,
+    /// The number of groups.
+    pub groups: usize,
+    /// ε.
+    pub epsilon: f64,
+}
+
+impl GroupNorm {
+    /// Adds a gain of ones and a bias of zeros for each channel.
+    ///
+    /// # Panics
+    ///
+    /// If the groups do not divide the channels, or there is a parameter of the same name.
+    #[track_caller]
+    pub fn new<F: Scalar>(params: &mut Params<F>, name: &str, groups: usize, channels: usize) -> Self {
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "{name}: {channels} channels do not split into {groups} groups"
+        );
+        let (weight, bias) = gain_and_bias(params, name, channels);
+        Self { weight, bias, groups, epsilon: EPSILON }
+    }
+
+    /// `x` with normalised groups.
+    ///
+    /// # Panics
+    ///
+    /// If axis 1 is missing or its length is not the number of channels.
+    #[track_caller]
+    pub fn forward<'t, F: Scalar, D: Dimension>(
+        &self,
+        p: ParamsOn<'t, '_, F>,
+        x: Tensor<'t, F, D>,
+    ) -> Tensor<'t, F, D> {
+        let (gain, bias) = by_channels(p, self.weight, self.bias, x);
+        let rows = x.shape()[0] * self.groups;
+        let grouped = x.reshape((rows, x.len() / rows.max(1)));
+        grouped.layer_norm(F::Base::round_from(self.epsilon)).reshape(x.dim()) * gain + bias
+    }
+}
+
 /// Normalises each channel (axis 1) by its mean and variance over all other axes: over samples for (samples, channels),
 /// over samples and pixels for (samples, channels, height, width).
 ///
@@ -157,19 +221,12 @@ impl BatchNorm {
         x: Tensor<'t, F, D>,
         mode: &mut Mode<F>,
     ) -> Tensor<'t, F, D> {
-        let (gain, bias) = (p.get(self.weight), p.get(self.bias));
-        assert!(
-            x.shape().get(1) == Some(&gain.len()),
-            "{}: it takes tensors whose axis 1 has length {}, and this one has shape {:?}",
-            p.params().name(self.weight),
-            gain.len(),
-            x.shape()
-        );
+        let (gain, bias) = by_channels(p, self.weight, self.bias, x);
         let epsilon = F::Base::round_from(self.epsilon);
         if !mode.is_training() {
-            let scale = gain / (p.get(self.running_var) + F::from_base(epsilon)).sqrt();
+            let scale = gain / by_channel((p.get(self.running_var) + F::from_base(epsilon)).sqrt(), x);
             // Not x · scale + shift: of large numbers that differ by little, the difference alone is exact.
-            return (x - by_channel(p.get(self.running_mean), x)) * by_channel(scale, x) + by_channel(bias, x);
+            return (x - by_channel(p.get(self.running_mean), x)) * scale + bias;
         }
         let n = x.len() / gain.len().max(1);
         assert!(
@@ -180,7 +237,7 @@ impl BatchNorm {
             x.shape()
         );
         let normalized = x.channel_norm(epsilon);
-        let y = normalized.y * by_channel(gain, x) + by_channel(bias, x);
+        let y = normalized.y * gain + bias;
         // Noted last, because an operation may be refused.
         if n > 0 {
             let (m, unbiased) = (F::lit(self.momentum), F::lit(n as f64 / (n as f64 - 1.0)));
@@ -260,6 +317,7 @@ macro_rules! as_layers {
 as_layers! {
     LayerNorm |layer, p, x, _mode| layer.forward(p, x)
     RmsNorm |layer, p, x, _mode| layer.forward(p, x)
+    GroupNorm |layer, p, x, _mode| layer.forward(p, x)
     BatchNorm |layer, p, x, mode| layer.forward(p, x, mode)
     Dropout |layer, _p, x, mode| layer.forward(x, mode)
 }
@@ -292,4 +350,24 @@ fn along_rows<'t, F: Scalar, D: Dimension>(
     let ndim = shape.ndim();
     shape.slice_mut()[..ndim - 1].fill(1);
     numbers.reshape(shape)
+}
+
+/// Gain and bias of each channel as tensors that broadcast over the other axes of `like`. Panics if `like` has another
+/// number of channels.
+#[track_caller]
+fn by_channels<'t, F: Scalar, D: Dimension>(
+    p: ParamsOn<'t, '_, F>,
+    weight: Param<Ix1>,
+    bias: Param<Ix1>,
+    like: Tensor<'t, F, D>,
+) -> (Tensor<'t, F, D>, Tensor<'t, F, D>) {
+    let (gain, bias) = (p.get(weight), p.get(bias));
+    assert!(
+        like.shape().get(1) == Some(&gain.len()),
+        "{}: it takes tensors whose axis 1 has length {}, and this one has shape {:?}",
+        p.params().name(weight),
+        gain.len(),
+        like.shape()
+    );
+    (by_channel(gain, like), by_channel(bias, like))
 }

@@ -1,27 +1,28 @@
 //! Layers against PyTorch, and the gradients of their weights against differences.
 
-use ndarray::{Array, Array2, Array3, Axis, Dimension, Ix2, Ix3, array, s};
+use ndarray::{Array, Array2, Array3, Dimension, Ix2, Ix3, array, s};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::gradcheck::{GradCheck, Verdict};
 use wengert::nn::{
-    AttentionMask, BatchNorm, Conv1d, Conv2d, Dropout, Embedding, Flatten, GruCell, KeyValueCache, Layer, LayerNorm,
-    Linear, LstmCell, Map, MaxPool2d, Mode, MultiHeadAttention, Relu, RmsNorm, RnnCell, Tanh, attention,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AttentionMask, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
+    Dropout, Embedding, Flatten, GroupNorm, KeyValueCache, Layer, LayerNorm, Linear, LstmCell, Map, MaxPool2d, Mode,
+    MultiHeadAttention, Relu, RmsNorm, Tanh, Upsample1d, Upsample2d, attention,
 };
-use wengert::{Conv, Params, ParamsOn, Tape, Tensor};
+use wengert::{Conv, Interpolation, Params, ParamsOn, Tape, Tensor};
 
 use super::{assert_as_torch, check, fill, fill_params};
 use crate::support::close::assert_close;
 use crate::support::panics::message_of;
 
-fn rng() -> StdRng {
+pub(super) fn rng() -> StdRng {
     StdRng::seed_from_u64(1)
 }
 
 /// Checks the gradient of Σ sin y by every weight. Some weights have no effect (a bias before a batch norm, the
 /// bias of keys); their gradient is rounding, which the absolute tolerance admits.
 #[track_caller]
-fn check_layer<D: Dimension>(
+pub(super) fn check_layer<D: Dimension>(
     params: &Params<f64>,
     layer: impl for<'t> Fn(ParamsOn<'t, '_, f64>) -> Tensor<'t, f64, D>,
 ) {
@@ -124,6 +125,119 @@ fn embedding() {
     assert!(message_of(|| table.forward(p, &[4])).contains('4'));
 }
 
+/// The vector of a padding index keeps its value and gets no gradient.
+#[test]
+fn embedding_with_padding() {
+    let mut params = Params::<f64>::new();
+    let table = Embedding::new(&mut params, "table", 3, 2, &mut rng()).padding(&mut params, 1);
+    assert_eq!(params.view(table.weight).row(1), array![0.0, 0.0]);
+    params.view_mut(table.weight).row_mut(1).assign(&array![5.0, 7.0]);
+    let sentences = array![[1, 2, 2], [0, 1, 1]];
+    let dual = params.with_tangents(&[1.0; 6]);
+    let mut tape = Tape::new();
+    let (loss, gradient) = tape.value_and_grad(&dual, |p| table.forward(p, &sentences).square().sum());
+    let numbers = params.values();
+    let want: Vec<f64> = (0..6).map(|i| [2.0, 0.0, 4.0][i / 2] * numbers[i]).collect();
+    let gradients: Vec<_> = gradient.iter().map(|g| g.primal()).collect();
+    assert_close("gradient", &gradients, &want, 1e-15);
+    // The vector of the padding is a constant to every order.
+    let tangents: Vec<_> = gradient.iter().map(|g| g.tangents()[0]).collect();
+    assert_eq!(tangents, [2.0, 2.0, 0.0, 0.0, 4.0, 4.0]);
+    let squares = |row: usize| numbers[2 * row].powi(2) + numbers[2 * row + 1].powi(2);
+    assert_close("loss", [&loss.primal()], &[squares(0) + 3.0 * squares(1) + 2.0 * squares(2)], 1e-14);
+    let tape = Tape::new();
+    let p = params.on(&tape);
+    assert_eq!(table.forward(p, &[1]).value(), array![[5.0, 7.0]]);
+    let message = message_of(|| {
+        let mut params = Params::<f64>::new();
+        let _ = Embedding::new(&mut params, "table", 3, 2, &mut rng()).padding(&mut params, 3);
+    });
+    assert!(message.contains("Embedding::padding: index 3 is not below the number of entries, 3"), "{message}");
+}
+
+#[test]
+fn transposed_convolution() {
+    let mut params = Params::new();
+    let signal = ConvTranspose1d::new(&mut params, "signal", 4, 6, 3, Conv::new().stride(2).groups(2), &mut rng());
+    let image = ConvTranspose2d::without_bias(
+        &mut params,
+        "image",
+        2,
+        3,
+        [2, 3],
+        Conv::new().stride([1, 2]).padding(1).output_padding([0, 1]),
+        &mut rng(),
+    );
+    assert_eq!(params.view(signal.weight).shape(), [4, 3, 3]);
+    assert_eq!(params.view(signal.bias.unwrap()).len(), 6);
+    assert_eq!(params.view(image.weight).shape(), [2, 3, 2, 3]);
+    // PyTorch's bound, 1/√(outputs / groups · size).
+    let largest = params.view(signal.weight).iter().fold(0.0_f64, |a: f64, x: &f64| a.max(x.abs()));
+    assert!(largest <= 1.0 / 3.0 && largest > 0.85 / 3.0, "{largest}");
+    let (u, v) = (fill((2, 4, 3), 1), fill((2, 2, 3, 3), 2));
+    check_layer(&params, |p| {
+        let scale = signal.forward(p, p.constant(u.clone())).tanh().mean();
+        image.forward(p, p.constant(v.clone())) * scale
+    });
+}
+
+/// Pools and upsampling in a tuple.
+#[test]
+fn layers_of_windows() {
+    let params = Params::<f64>::new();
+    let tape = Tape::new();
+    let p = params.on(&tape);
+    let (signals, images) = (fill((2, 3, 7), 1), fill((2, 3, 4, 6), 1));
+    let (x, z) = (tape.constant(&signals), tape.constant(&images));
+    let net = (AdaptiveAvgPool1d::new(3), Upsample1d::new(2, Interpolation::Linear));
+    let want = x.adaptive_avg_pool1d(3).upsample1d(6, Interpolation::Linear);
+    assert_eq!(net.forward(p, x, &mut Mode::eval()).value(), want.value());
+    let net = (AdaptiveAvgPool2d::new([2, 3]), Upsample2d::new([3, 1], Interpolation::Nearest));
+    let want = z.adaptive_avg_pool2d([2, 3]).upsample2d([6, 3], Interpolation::Nearest);
+    assert_eq!(net.forward(p, z, &mut Mode::eval()).value(), want.value());
+    assert!(message_of(|| Upsample2d::new([1, 0], Interpolation::Nearest)).contains("Upsample2d: 1 x 0 is given"));
+}
+
+#[track_caller]
+fn check_group_norm<D: Dimension + 'static>(
+    name: &str,
+    groups: usize,
+    shape: impl ndarray::IntoDimension<Dim = D> + Copy,
+) {
+    let mut params = Params::new();
+    let norm = GroupNorm::new(&mut params, "norm", groups, 4);
+    assert!(params.values().iter().eq([1.0; 4].iter().chain(&[0.0; 4])));
+    fill_params(&mut params);
+    let (tape, x) = (Tape::new(), fill(shape, 1));
+    let (p, x) = (params.on(&tape), tape.tensor(&x));
+    check(name, norm.forward(p, x), [("x", x)]);
+    let x = fill(shape, 1);
+    check_layer(&params, |p| norm.forward(p, p.constant(x.clone())));
+}
+
+#[test]
+fn group_norm_as_pytorch() {
+    check_group_norm("group_norm 1 of 2 axes", 1, (2, 4));
+    check_group_norm("group_norm 2 of 3 axes", 2, (2, 4, 3));
+    check_group_norm("group_norm 2 of 4 axes", 2, (2, 4, 2, 3));
+    check_group_norm("group_norm 4 of 3 axes", 4, (2, 4, 3));
+    check_group_norm("instance_norm", 4, (2, 4, 3));
+
+    let mut params = Params::<f64>::new();
+    let norm = GroupNorm::new(&mut params, "norm", 2, 4);
+    let tape = Tape::new();
+    let p = params.on(&tape);
+    assert!(norm.forward(p, p.zeros((0, 4, 3))).is_empty());
+    assert!(norm.forward(p, p.zeros((2, 4, 0))).is_empty());
+    assert!(norm.forward(p, p.ones((1, 4))).value().iter().all(|y| *y == 0.0));
+    let message = message_of(|| norm.forward(p, p.zeros((2, 3, 4))));
+    assert!(["norm.weight", "axis 1", "length 4", "[2, 3, 4]"].iter().all(|part| message.contains(part)), "{message}");
+    for groups in [0, 3] {
+        let message = message_of(|| _ = GroupNorm::new(&mut Params::<f64>::new(), "norm", groups, 4));
+        assert!(message.contains(&format!("norm: 4 channels do not split into {groups} groups")), "{message}");
+    }
+}
+
 #[test]
 fn norms_as_pytorch() {
     let mut params = Params::new();
@@ -198,56 +312,6 @@ fn batch_norm_as_pytorch() {
     check_batch_norm("signals", (4, 3, 2));
     check_batch_norm("images", (2, 3, 2, 2));
     check_batch_norm("one sample", (1, 3, 4));
-}
-
-/// Compares a whole sequence with PyTorch, then two pieces and single steps with the whole, and checks the
-/// gradients of the weights.
-macro_rules! check_cell {
-    ($name:literal, $Cell:ident, zero: |$zero:ident| $state:expr, hidden: |$last:ident| $hidden:expr) => {{
-        let mut params = Params::new();
-        let cell = $Cell::new(&mut params, "cell", 3, 4, &mut rng());
-        fill_params(&mut params);
-        let (tape, sequence) = (Tape::new(), fill((5, 2, 3), 1));
-        let (p, x) = (params.on(&tape), tape.tensor(&sequence));
-        let (outputs, _) = cell.run(p, x, None);
-        check($name, outputs, [("x", x)]);
-
-        let (first, state) = cell.run(p, x.slice(s![..2, .., ..]), None);
-        let (second, $last) = cell.run(p, x.slice(s![2.., .., ..]), Some(state));
-        let joined = tape.concatenate(Axis(0), &[first, second]);
-        assert!((&joined.value() - &outputs.value()).iter().all(|d| d.abs() < 1e-14));
-        assert_eq!($hidden.value(), joined.index_axis(Axis(0), 4).value());
-
-        let $zero = tape.constant(Array2::<f64>::zeros((2, 4)));
-        let mut state = $state;
-        for (x, y) in x.outer_iter().zip(outputs.outer_iter()) {
-            state = cell.forward(p, x, state);
-            let $last = state;
-            assert!((&$hidden.value() - &y.value()).iter().all(|d| d.abs() < 1e-14));
-        }
-        assert_eq!(cell.run(p, x.slice(s![..0, .., ..]), None).0.shape(), [0, 2, 4]);
-        let none = Array3::<f64>::zeros((5, 0, 3));
-        assert_eq!(cell.run(p, p.constant(&none), None).0.shape(), [5, 0, 4]);
-        let short = sequence.slice(s![..2, .., ..]).to_owned();
-        check_layer(&params, |p| cell.run(p, p.constant(short.clone()), None).0);
-        let message = message_of(|| cell.run(p, p.constant(Array3::<f64>::zeros((5, 2, 4))), None));
-        assert!(message.contains("cell.weight_ih") && message.contains("length 3"), "{message}");
-    }};
-}
-
-#[test]
-fn recurrent_cells_as_pytorch() {
-    check_cell!("RNN", RnnCell, zero: |zero| zero, hidden: |h| h);
-    check_cell!("GRU", GruCell, zero: |zero| zero, hidden: |h| h);
-    check_cell!("LSTM", LstmCell, zero: |zero| (zero, zero), hidden: |state| state.0);
-
-    let mut params = Params::new();
-    let cell = LstmCell::new(&mut params, "cell", 3, 4, &mut rng());
-    fill_params(&mut params);
-    let tape = Tape::new();
-    let p = params.on(&tape);
-    let (_, (_, c)) = cell.run(p, p.constant(fill((5, 2, 3), 1)), None);
-    assert_as_torch("LSTM c", c.value());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod layers;
 mod losses;
 mod modes;
+mod recurrent;
 mod windows;
 
 use ndarray::{Array, Dimension, IntoDimension};

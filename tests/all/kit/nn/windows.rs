@@ -2,7 +2,7 @@
 
 use ndarray::{Array, Array3, Array4, Axis, Dimension, Ix3, array, s};
 use wengert::gradcheck::GradCheck;
-use wengert::{Conv, Dual, Pool, Tape, Tensor};
+use wengert::{Conv, Dual, Interpolation, Pool, Tape, Tensor};
 
 use super::{check, fill};
 use crate::support::panics::message_of;
@@ -94,6 +94,91 @@ fn pooling_as_pytorch() {
         let real = x.avg_pool2d(pool.without_padding_in_mean());
         check(&format!("avg_pool2d without padding {name}"), real, [("x", x)]);
     }
+}
+
+#[test]
+fn transposed_convolutions_as_pytorch() {
+    for (name, shape, conv) in [
+        ("plain", [4, 3, 3], Conv::new()),
+        ("stride 2", [4, 3, 3], Conv::new().stride(2).padding(1).output_padding(1)),
+        ("dilation 2", [4, 3, 3], Conv::new().dilation(2).padding(3).output_padding(1)),
+        ("stride 3 size 2", [4, 3, 2], Conv::new().stride(3)),
+        ("groups 2", [4, 2, 3], Conv::new().groups(2).stride(2)),
+        ("size 1", [4, 2, 1], Conv::new()),
+    ] {
+        let (tape, x, w) = (Tape::new(), fill((2, 4, 5), 1), fill(shape, 2));
+        let (x, w) = (tape.tensor(&x), tape.tensor(&w));
+        check(&format!("conv_transpose1d {name}"), x.conv_transpose1d(w, conv), [("x", x), ("w", w)]);
+    }
+    let uneven = Conv::new().stride([1, 3]).padding([2, 0]).dilation([2, 1]).output_padding([1, 2]);
+    for (name, shape, conv) in [
+        ("plain", [2, 3, 3, 2], Conv::new()),
+        ("uneven", [2, 3, 3, 2], uneven),
+        ("groups 2", [2, 2, 3, 3], Conv::new().groups(2).stride(2).padding(1)),
+        ("size 1", [2, 3, 1, 1], Conv::new()),
+    ] {
+        let (tape, x, w) = (Tape::new(), fill((2, 2, 4, 3), 1), fill(shape, 2));
+        let (x, w) = (tape.tensor(&x), tape.tensor(&w));
+        check(&format!("conv_transpose2d {name}"), x.conv_transpose2d(w, conv), [("x", x), ("w", w)]);
+    }
+}
+
+#[test]
+fn adaptive_pooling_as_pytorch() {
+    let (signals, images) = (fill((2, 3, 7), 1), fill((2, 2, 5, 6), 1));
+    for len in [1, 3, 7, 9] {
+        let tape = Tape::new();
+        let x = tape.tensor(&signals);
+        check(&format!("adaptive_max_pool1d {len}"), x.adaptive_max_pool1d(len), [("x", x)]);
+        check(&format!("adaptive_avg_pool1d {len}"), x.adaptive_avg_pool1d(len), [("x", x)]);
+    }
+    for [rows, columns] in [[1, 1], [3, 4], [5, 2], [7, 6]] {
+        let tape = Tape::new();
+        let x = tape.tensor(&images);
+        let (largest, mean) = (x.adaptive_max_pool2d([rows, columns]), x.adaptive_avg_pool2d([rows, columns]));
+        check(&format!("adaptive_max_pool2d {rows} {columns}"), largest, [("x", x)]);
+        check(&format!("adaptive_avg_pool2d {rows} {columns}"), mean, [("x", x)]);
+    }
+}
+
+#[test]
+fn upsampling_as_pytorch() {
+    let (signals, images) = (fill((2, 3, 5), 1), fill((2, 2, 4, 3), 1));
+    for interpolation in [Interpolation::Nearest, Interpolation::Linear, Interpolation::AlignedCorners] {
+        for len in [1, 3, 8] {
+            let tape = Tape::new();
+            let x = tape.tensor(&signals);
+            check(&format!("upsample1d {interpolation:?} {len}"), x.upsample1d(len, interpolation), [("x", x)]);
+        }
+        for [rows, columns] in [[8, 3], [4, 9], [1, 7]] {
+            let tape = Tape::new();
+            let x = tape.tensor(&images);
+            let y = x.upsample2d([rows, columns], interpolation);
+            check(&format!("upsample2d {interpolation:?} {rows} {columns}"), y, [("x", x)]);
+        }
+    }
+}
+
+/// An element without weight is not read, so that no NaN comes of an infinite one; the same size is the input itself.
+#[test]
+fn upsampling_at_special_points() {
+    let signal = array![[[1.0, f64::INFINITY, f64::NAN, 2.0]]];
+    let tape = Tape::new();
+    let x = tape.tensor(&signal);
+    let y = x.upsample1d(7, Interpolation::AlignedCorners);
+    let want = [1.0, f64::INFINITY, f64::INFINITY, f64::NAN, f64::NAN, f64::NAN, 2.0];
+    assert!(y.value().iter().zip(want).all(|(y, want)| *y == want || y.is_nan() && want.is_nan()), "{:?}", y.value());
+    let corner = y.at([0, 0, 6]) + y.at([0, 0, 0]) * f64::INFINITY;
+    let gradient = corner.backward().wrt(x);
+    assert_eq!(gradient, array![[[f64::INFINITY, 0.0, 0.0, 1.0]]]);
+    assert_eq!(x.upsample1d(4, Interpolation::Linear).at([0, 0, 3]).value(), 2.0);
+    let one = x.slice(s![.., .., ..1]);
+    assert_eq!(one.upsample1d(3, Interpolation::Linear).value(), array![[[1.0, 1.0, 1.0]]]);
+    assert!(x.upsample1d(0, Interpolation::Nearest).is_empty());
+    let none = tape.zeros((2, 0, 0, 3));
+    assert_eq!(none.upsample2d([0, 5], Interpolation::Nearest).shape(), [2, 0, 0, 5]);
+    let message = message_of(|| none.upsample2d(2, Interpolation::Nearest));
+    assert!(message.contains("upsample2d: axis 2 of shape [2, 0, 0, 3] has no elements for 2 results"), "{message}");
 }
 
 /// The convolution by its definition, element by element.
@@ -244,6 +329,19 @@ fn misuse_says_what_and_why() {
     says(message_of(|| z.max_pool2d(5)), &["max_pool2d", "5 x 5", "4 x 4"]);
     says(message_of(|| x.avg_pool1d(5)), &["avg_pool1d", "window of 5"]);
     says(message_of(|| z.conv2d(tape.constant(Array4::<f64>::zeros((1, 3, 0, 1))), Conv::new())), &["window of 0 x 1"]);
+    let (transposed, wide) = (tape.constant(Array3::<f64>::zeros((3, 2, 3))), Conv::new().padding(3));
+    says(message_of(|| x.conv1d(kernel(3, 3), Conv::new().output_padding(1))), &["conv1d", "output padding of 1"]);
+    says(message_of(|| x.conv_transpose1d(kernel(3, 3), Conv::new())), &["conv_transpose1d", "[2, 3, 4]", "[6, 3, 3]"]);
+    says(message_of(|| x.conv_transpose1d(transposed, Conv::new().groups(2))), &["split into 2 groups"]);
+    says(message_of(|| x.conv_transpose1d(transposed, wide)), &["nothing is left", "padding 3"]);
+    says(
+        message_of(|| x.conv_transpose1d(transposed, Conv::new().stride(2).output_padding(2))),
+        &["output padding 2 is not less than the stride 2 or the dilation 1"],
+    );
+    says(
+        message_of(|| tape.zeros((1, 1, 0)).adaptive_max_pool1d(2)),
+        &["adaptive_max_pool1d", "[1, 1, 0]", "2 windows"],
+    );
     says(message_of(|| Conv::<2>::new().stride([1, 0])), &["Conv::stride", "1 x 0"]);
     says(message_of(|| Conv::<1>::new().dilation(0)), &["Conv::dilation"]);
     says(message_of(|| Conv::<1>::new().groups(0)), &["Conv::groups"]);

@@ -2,6 +2,7 @@
 
 use super::*;
 use ndarray::Array4;
+use wengert::Interpolation::{self, AlignedCorners, Linear, Nearest};
 
 /// Stride, padding, dilation in each direction and the number of groups.
 type Moves = ([usize; 2], [usize; 2], [usize; 2], usize);
@@ -64,6 +65,64 @@ fn largest(x: &[f64]) -> f64 {
 
 fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
+}
+
+/// The transposed convolution by its definition: each element of x adds a kernel to the result.
+fn transposed(
+    x: &Array4<f64>,
+    w: &Array4<f64>,
+    (stride, padding, dilation, groups): Moves,
+    extra: [usize; 2],
+) -> Array4<f64> {
+    let len = |d: usize| {
+        stride[d] * (x.shape()[2 + d] - 1) + dilation[d] * (w.shape()[2 + d] - 1) + 1 + extra[d] - 2 * padding[d]
+    };
+    let (inputs, outputs) = (w.shape()[0] / groups, w.shape()[1]);
+    let mut y = Array4::zeros((x.shape()[0], outputs * groups, len(0), len(1)));
+    for ((n, c, i, j), x) in x.indexed_iter() {
+        for ((_, o, k, l), w) in w.slice(ndarray::s![c..=c, .., .., ..]).indexed_iter() {
+            let row = (stride[0] * i + dilation[0] * k).wrapping_sub(padding[0]);
+            let column = (stride[1] * j + dilation[1] * l).wrapping_sub(padding[1]);
+            if let Some(y) = y.get_mut((n, c / inputs * outputs + o, row, column)) {
+                *y += w * x;
+            }
+        }
+    }
+    y
+}
+
+/// A number for each of the windows that cover the input.
+fn covered(x: &Array4<f64>, out: [usize; 2], f: impl Fn(&[f64]) -> f64) -> Array4<f64> {
+    let range = |d: usize, i: usize| {
+        let n = x.shape()[2 + d] as f64 / out[d] as f64;
+        (i as f64 * n + 1e-9).floor() as usize..((i + 1) as f64 * n - 1e-9).ceil() as usize
+    };
+    Array4::from_shape_fn((x.shape()[0], x.shape()[1], out[0], out[1]), |(n, c, i, j)| {
+        f(&x.slice(ndarray::s![n, c, range(0, i), range(1, j)]).iter().copied().collect::<Vec<_>>())
+    })
+}
+
+/// Another size, by weights that fall off in a straight line with the distance from the place of a result.
+fn stretched(x: &Array4<f64>, out: [usize; 2], interpolation: Interpolation) -> Array4<f64> {
+    let weight = |d: usize, i: usize, at: usize| {
+        let (n, m, i) = (x.shape()[2 + d] as f64, out[d] as f64, i as f64);
+        let place = match interpolation {
+            Nearest => return f64::from((i * n / m + 1e-9).floor() as usize == at),
+            Linear => ((i + 0.5) * n / m - 0.5).clamp(0.0, n - 1.0),
+            AlignedCorners => {
+                if m > 1.0 {
+                    i * (n - 1.0) / (m - 1.0)
+                } else {
+                    0.0
+                }
+            }
+        };
+        (1.0 - (place - at as f64).abs()).max(0.0)
+    };
+    Array4::from_shape_fn((x.shape()[0], x.shape()[1], out[0], out[1]), |(n, c, i, j)| {
+        let own = x.slice(ndarray::s![n, c, .., ..]);
+        own.indexed_iter().map(|((k, l), x)| weight(0, i, k) * weight(1, j, l) * x).sum()
+    })
 }
 
 operations! {
@@ -134,4 +193,47 @@ operations! {
             pooled(&image(x), [2, 3], [1, 2], [1, 1], |x| x.iter().sum::<f64>() / 6.0),
             pooled(&image(x), [2, 3], [1, 2], [1, 1], mean),
         ];
+    conv_transpose1d: &[
+            &[&[2, 2, 4], &[2, 3, 2]],
+            &[&[1, 1, 1], &[1, 1, 1]],
+            &[&[0, 1, 4], &[1, 2, 2]],
+            &[&[1, 2, 3], &[2, 0, 2]],
+        ];
+        |x, w| of::<F, Ix3>(x).conv_transpose1d(of::<F, Ix3>(w), Conv::new()),
+        value |x, w| signal(transposed(&image(x), &image(w), ([1, 1], [0, 0], [1, 1], 1), [0, 0]));
+    conv_transpose1d_moved: &[&[&[1, 2, 4], &[2, 2, 3]], &[&[2, 4, 3], &[4, 1, 2]]];
+        |x, w| {
+            let moved = Conv::new().stride(3).padding(1).dilation(2).output_padding(2).groups(2);
+            of::<F, Ix3>(x).conv_transpose1d(of::<F, Ix3>(w), moved)
+        },
+        value |x, w| signal(transposed(&image(x), &image(w), ([1, 3], [0, 1], [1, 2], 2), [0, 2]));
+    conv_transpose2d: &[&[&[1, 2, 3, 2], &[2, 2, 2, 3]], &[&[2, 1, 2, 4], &[1, 3, 3, 1]]];
+        |x, w| {
+            let moved = Conv::new().stride([2, 1]).padding([1, 0]).dilation([1, 2]).output_padding([1, 1]);
+            of::<F, Ix4>(x).conv_transpose2d(of::<F, Ix4>(w), moved)
+        },
+        value |x, w| transposed(&image(x), &image(w), ([2, 1], [1, 0], [1, 2], 1), [1, 1]);
+    adaptive_pool1d: &[&[&[2, 2, 5]], &[&[1, 1, 1]], &[&[0, 1, 4]]], operands: APART;
+        |x| [of::<F, Ix3>(x).adaptive_max_pool1d(3), of::<F, Ix3>(x).adaptive_avg_pool1d(3)],
+        value |x| vec![
+            signal(covered(&image(x), [1, 3], largest)),
+            signal(covered(&image(x), [1, 3], mean)),
+        ];
+    adaptive_pool2d: &[&[&[2, 1, 5, 4]], &[&[1, 2, 2, 7]]], operands: APART;
+        |x| [of::<F, Ix4>(x).adaptive_max_pool2d([2, 3]), of::<F, Ix4>(x).adaptive_avg_pool2d([3, 2])],
+        value |x| vec![covered(&image(x), [2, 3], largest).into_dyn(), covered(&image(x), [3, 2], mean).into_dyn()];
+    upsample1d: &[&[&[2, 2, 4]], &[&[1, 1, 1]], &[&[0, 1, 3]]];
+        |x| {
+            let x = of::<F, Ix3>(x);
+            [Nearest, Linear, AlignedCorners].map(|interpolation| x.upsample1d(7, interpolation))
+        },
+        value |x| [Nearest, Linear, AlignedCorners]
+            .map(|interpolation| signal(stretched(&image(x), [1, 7], interpolation)))
+            .to_vec();
+    upsample2d: &[&[&[1, 2, 3, 4]], &[&[2, 1, 2, 2]]];
+        |x| {
+            let x = of::<F, Ix4>(x);
+            [Nearest, Linear, AlignedCorners].map(|interpolation| x.upsample2d([5, 3], interpolation))
+        },
+        value |x| [Nearest, Linear, AlignedCorners].map(|i| stretched(&image(x), [5, 3], i)).to_vec();
 }

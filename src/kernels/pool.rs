@@ -1,0 +1,332 @@
+//! Pooling: the greatest pixel or the sum of each window, and the pullbacks.
+//!
+//! All loops go from one row of windows to the next, so that the pixels under it stay in the nearest cache. Rows of pixels
+//! are joined first, as neighbours; the columns of what remains come last.
+
+use std::ops::Range;
+
+use crate::number::precompiled::precompiled;
+use crate::number::{Kernel, Scalar, Wrap};
+
+/// The places of windows along one axis of an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    /// The number of pixels.
+    pub(crate) image: usize,
+    /// The number of windows.
+    pub(crate) out: usize,
+    pub(crate) spacing: Spacing,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spacing {
+    /// Windows of one size at equal distances, of which the first begins `padding` pixels before the image.
+    Strided { size: usize, stride: usize, padding: usize },
+    /// Windows that cover the image and are as alike as whole pixels allow.
+    Even,
+}
+
+impl Places {
+    /// The pixels under a window.
+    #[inline(always)]
+    pub(crate) fn pixels(self, window: usize) -> Range<usize> {
+        match self.spacing {
+            Spacing::Strided { size, stride, padding } => {
+                let first = window * stride;
+                first.saturating_sub(padding)..(first + size).saturating_sub(padding).min(self.image)
+            }
+            Spacing::Even => window * self.image / self.out..((window + 1) * self.image).div_ceil(self.out),
+        }
+    }
+
+    /// True for windows of two pixels side by side.
+    fn are_pairs(self) -> bool {
+        matches!(self.spacing, Spacing::Strided { size: 2, stride: 2, padding: 0 })
+    }
+}
+
+/// The windows on an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    pub(crate) rows: Places,
+    pub(crate) columns: Places,
+}
+
+impl Grid {
+    /// The number of windows on an image.
+    pub(crate) fn count(self) -> usize {
+        self.rows.out * self.columns.out
+    }
+
+    /// Calls `f(pixels, windows)` for each row of windows on each image: the range of the pixels in the rows under them,
+    /// and the range of the windows. There are `windows` windows on all images.
+    #[inline(always)]
+    fn each_row(self, windows: usize, mut f: impl FnMut(Range<usize>, Range<usize>)) {
+        let (width, out) = (self.columns.image, self.columns.out);
+        let images = windows / self.count().max(1);
+        for image in 0..images {
+            let (pixel, window) = (image * self.rows.image * width, image * self.count());
+            for i in 0..self.rows.out {
+                let rows = self.rows.pixels(i);
+                f(pixel + rows.start * width..pixel + rows.end * width, window + i * out..window + (i + 1) * out);
+            }
+        }
+    }
+}
+
+/// One number from the pixels of a window.
+trait Tally<F: Scalar>: Copy {
+    /// The result for the pixels of `a` and those of `b` together.
+    fn join<L: Wrap<F>>(self, a: L, b: L) -> L;
+}
+
+/// The largest pixel of a window; NaN if one is NaN.
+#[derive(Clone, Copy)]
+struct Greatest;
+
+impl<F: Scalar> Tally<F> for Greatest {
+    #[inline(always)]
+    fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
+        if F::CARRIES_DERIVATIVES {
+            return a.maximum(b);
+        }
+        // The same value without a branch, which would be mispredicted at every other pixel.
+        let greater = if a > b { a } else { b };
+        if a.is_nan() { a } else { greater }
+    }
+}
+
+/// The sum of a window's pixels.
+#[derive(Clone, Copy)]
+struct Total;
+
+impl<F: Scalar> Tally<F> for Total {
+    #[inline(always)]
+    fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
+        a + b
+    }
+}
+
+/// Sets `out[window]` to the tally of the window, for every image in `x`. `line` is memory for a row of pixels.
+fn pool<F: Scalar>(tally: impl Tally<F>, grid: Grid, x: &[F], line: &mut [F], out: &mut [F]) {
+    struct Run<'a, T, F> {
+        tally: T,
+        grid: Grid,
+        x: &'a [F],
+        line: &'a mut [F],
+        out: &'a mut [F],
+    }
+    impl<F: Scalar, T: Tally<F>> Kernel<F> for Run<'_, T, F> {
+        #[inline(always)]
+        fn run<L: Wrap<F>>(self) {
+            let Self { tally, grid, x, line, out } = self;
+            let join = |a: F, b: F| tally.join(L::wrap(a), L::wrap(b)).unwrap();
+            let width = line.len();
+            let pairs = grid.columns.are_pairs();
+            grid.each_row(
+                out.len(),
+                #[inline(always)]
+                |pixels, windows| {
+                    let (out, x) = (&mut out[windows], &x[pixels]);
+                    let (first, rest) = x.split_at(width);
+                    if pairs && rest.len() == width {
+                        let rows = first.as_chunks().0.iter().zip(rest.as_chunks().0);
+                        for (out, (&[a, b], &[c, d])) in out.iter_mut().zip(rows) {
+                            *out = join(join(a, c), join(b, d));
+                        }
+                        return;
+                    }
+                    let line = if rest.is_empty() {
+                        first
+                    } else {
+                        for ((line, &a), &b) in line.iter_mut().zip(first).zip(rest) {
+                            *line = join(a, b);
+                        }
+                        for row in rest.chunks_exact(width).skip(1) {
+                            for (line, &x) in line.iter_mut().zip(row) {
+                                *line = join(*line, x);
+                            }
+                        }
+                        &*line
+                    };
+                    if pairs {
+                        for (out, &[a, b]) in out.iter_mut().zip(line.as_chunks().0) {
+                            *out = join(a, b);
+                        }
+                    } else {
+                        for (j, out) in out.iter_mut().enumerate() {
+                            *out = match line[grid.columns.pixels(j)] {
+                                [a, b, c] => join(join(a, b), c),
+                                [a, ref rest @ ..] => rest.iter().fold(a, |a, &b| join(a, b)),
+                                [] => unreachable!("a window has a pixel"),
+                            };
+                        }
+                    }
+                },
+            );
+        }
+    }
+    F::dispatch(Run { tally, grid, x, line, out });
+}
+
+/// Gives the greatest pixel of each window the mean tangent of the pixels that tie; [`Greatest`] halves at each tie.
+fn share_tangents<F: Scalar>(grid: Grid, x: &[F], out: &mut [F]) {
+    grid.each_row(out.len(), |pixels, windows| {
+        for (j, y) in out[windows].iter_mut().enumerate().filter(|(_, y)| !y.is_nan()) {
+            let (mut sum, mut ties) = (F::zero(), 0.0);
+            for row in x[pixels.clone()].chunks_exact(grid.columns.image) {
+                for x in row[grid.columns.pixels(j)].iter().filter(|x| *x == y) {
+                    sum += x.with_base(num_traits::zero());
+                    ties += 1.0;
+                }
+            }
+            *y = F::from_base(y.to_base()) + sum / F::lit(ties);
+        }
+    });
+}
+
+precompiled! {
+    /// The greatest pixel of each window: see [`pool`].
+    pub(crate) fn pool_greatest<F>(grid: Grid, x: &[F], line: &mut [F], out: &mut [F]) {
+        pool(Greatest, grid, x, line, out);
+        if F::CARRIES_DERIVATIVES {
+            share_tangents(grid, x, out);
+        }
+    }
+
+    /// The sum of each window's pixels: see [`pool`].
+    pub(crate) fn pool_total<F>(grid: Grid, x: &[F], line: &mut [F], out: &mut [F]) {
+        pool(Total, grid, x, line, out);
+    }
+
+    /// The pullback of the [`pool`] y of x by [`Greatest`]: adds the cotangents `dy` to `dx`. The values are
+    /// those of x, y and dy.
+    ///
+    /// Pixels that tie share the cotangent of their window.
+    pub(crate) fn pull_greatest<F>(grid: Grid, values: [&[F]; 3], dx: &mut [F]) {
+        struct Run<'a, F> {
+            grid: Grid,
+            values: [&'a [F]; 3],
+            dx: &'a mut [F],
+        }
+        /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels tie. One comparison, so
+        /// that there is no branch.
+        #[inline(always)]
+        fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
+            if x < y { F::zero() } else { amount }
+        }
+        /// The part of a window's cotangent for each pixel that ties.
+        #[inline(always)]
+        fn share<F: Scalar>(dy: F, y: F, ties: F) -> F {
+            dy.gated_mul(if y.is_nan() { y } else { ties.recip() })
+        }
+        /// The pullback of a window of `N` columns from `first` on, in rows of pixels.
+        #[inline(always)]
+        fn window<F: Scalar, const N: usize>(x: &[F], dx: &mut [F], width: usize, first: usize, y: F, dy: F) {
+            let mut ties = [F::zero(); N];
+            for row in x.chunks_exact(width) {
+                for (ties, &x) in ties.iter_mut().zip(&row[first..first + N]) {
+                    *ties += won(F::one(), x, y);
+                }
+            }
+            let share = share(dy, y, ties.into_iter().sum());
+            for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
+                for (&x, dx) in row[first..first + N].iter().zip(&mut drow[first..first + N]) {
+                    *dx += won(share, x, y);
+                }
+            }
+        }
+        impl<F: Scalar> Kernel<F> for Run<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let Self { grid, values: [x, y, dy], dx } = self;
+                let width = grid.columns.image;
+                let pairs = grid.rows.are_pairs() && grid.columns.are_pairs();
+                grid.each_row(
+                    y.len(),
+                    #[inline(always)]
+                    |pixels, windows| {
+                        let (x, dx, windows) = (&x[pixels.clone()], &mut dx[pixels], y[windows.clone()].iter().zip(&dy[windows]));
+                        if pairs {
+                            let ((top, bottom), (dtop, dbottom)) = (x.split_at(width), dx.split_at_mut(width));
+                            let top = top.as_chunks().0.iter().zip(dtop.as_chunks_mut().0);
+                            let bottom = bottom.as_chunks().0.iter().zip(dbottom.as_chunks_mut().0);
+                            for ((&y, &dy), ((&[a, b], [da, db]), (&[c, d], [dc, dd]))) in windows.zip(top.zip(bottom)) {
+                                let one = F::one();
+                                let ties = (won(one, a, y) + won(one, b, y)) + (won(one, c, y) + won(one, d, y));
+                                let share = share(dy, y, ties);
+                                *da += won(share, a, y);
+                                *db += won(share, b, y);
+                                *dc += won(share, c, y);
+                                *dd += won(share, d, y);
+                            }
+                            return;
+                        }
+                        for (j, (&y, &dy)) in windows.enumerate() {
+                            let columns = grid.columns.pixels(j);
+                            match columns.len() {
+                                // Widths that are known unroll.
+                                2 => window::<F, 2>(x, dx, width, columns.start, y, dy),
+                                3 => window::<F, 3>(x, dx, width, columns.start, y, dy),
+                                _ => {
+                                    let mut ties = F::zero();
+                                    for row in x.chunks_exact(width) {
+                                        ties += row[columns.clone()].iter().map(|&x| won(F::one(), x, y)).sum::<F>();
+                                    }
+                                    let share = share(dy, y, ties);
+                                    for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
+                                        for (&x, dx) in row[columns.clone()].iter().zip(&mut drow[columns.clone()]) {
+                                            *dx += won(share, x, y);
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    },
+                );
+            }
+        }
+        F::dispatch(Run { grid, values, dx });
+    }
+
+    /// The pullback of the [`pool`] by [`Total`]: adds the cotangents `dy` to `dx`. `line` is memory for a row of pixels.
+    pub(crate) fn pull_total<F>(grid: Grid, dy: &[F], line: &mut [F], dx: &mut [F]) {
+        struct Run<'a, F> {
+            grid: Grid,
+            dy: &'a [F],
+            line: &'a mut [F],
+            dx: &'a mut [F],
+        }
+        impl<F: Scalar> Kernel<F> for Run<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                let Self { grid, dy, line, dx } = self;
+                let pairs = grid.columns.are_pairs();
+                grid.each_row(
+                    dy.len(),
+                    #[inline(always)]
+                    |pixels, windows| {
+                        line.fill(F::zero());
+                        if pairs {
+                            for (line, &dy) in line.as_chunks_mut::<2>().0.iter_mut().zip(&dy[windows]) {
+                                *line = [dy; 2];
+                            }
+                        } else {
+                            for (j, &dy) in dy[windows].iter().enumerate() {
+                                for line in &mut line[grid.columns.pixels(j)] {
+                                    *line += dy;
+                                }
+                            }
+                        }
+                        for row in dx[pixels].chunks_exact_mut(line.len()) {
+                            for (dx, &dy) in row.iter_mut().zip(&*line) {
+                                *dx += dy;
+                            }
+                        }
+                    },
+                );
+            }
+        }
+        F::dispatch(Run { grid, dy, line, dx });
+    }
+}
