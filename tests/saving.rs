@@ -94,7 +94,7 @@ fn train(file: &Path, epochs: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>, f6
     let mut params = Params::<f32>::new();
     let w1 = params.add("w1", init::he_uniform((6, 8), &mut rng));
     let w2 = params.add("w2", init::he_uniform((8, 3), &mut rng));
-    let mut adam = AdamW::new(1e-2).clip_norm(1.0);
+    let mut adam = AdamW::new(1e-2).amsgrad(true).clip_norm(1.0);
     let mut ema = Ema::new(0.9);
     let mut stopping = EarlyStopping::new(1000);
     let mut batches = Batches::new(40, 7, 11);

@@ -124,7 +124,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut adam = AdamW::new(RATE).weight_decay(0.1).clip_norm(1.0);
     let mut batches = Batches::new(train.len(), BATCH, seed);
     let steps = EPOCHS * batches.len() as u64;
-    let schedule = Schedule::cosine(RATE, steps).warm_up(steps / 20);
+    let rise = steps / 20;
+    let schedule = Schedule::cosine(RATE, steps - rise).warm_up(rise);
     let (mut tape, mut mode, mut names) = (Tape::new(), Mode::train(seed), Vec::new());
     let mut journal = Journal::new(EPOCHS, bigram);
     for epoch in 1..=EPOCHS {

@@ -5,24 +5,29 @@ use std::f64::consts::PI;
 /// A learning rate as a function of the step. It has no state: a resumed run needs only the number of
 /// the step.
 ///
+/// [`warm_up`](Self::warm_up) and [`restarts`](Self::restarts) make a schedule of any other, also of each other's:
+///
 /// ```
 /// use wengert::optim::Schedule;
 ///
-/// let schedule = Schedule::cosine(0.1, 1000).warm_up(100).floor(0.001);
+/// let schedule = Schedule::cosine(0.1, 900).floor(0.001).warm_up(100);
 /// assert_eq!(schedule.at(0), 0.001);
 /// assert_eq!(schedule.at(99), 0.1);
 /// assert!((schedule.at(550) - 0.0505).abs() < 1e-12);
 /// assert_eq!(schedule.at(1000), 0.001);
+///
+/// let again = schedule.restarts(1000, 1);
+/// assert_eq!(again.at(1099), 0.1);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
+    /// The greatest rate.
     lr: f64,
     shape: Shape,
-    warm_up: u64,
     floor: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Shape {
     Constant,
     Step { every: u64, factor: f64 },
@@ -30,6 +35,8 @@ enum Shape {
     Linear { steps: u64 },
     Cosine { steps: u64 },
     OneCycle { steps: u64 },
+    WarmUp { then: Box<Schedule>, steps: u64 },
+    Restarts { of: Box<Schedule>, steps: u64, growth: u64 },
 }
 
 impl Schedule {
@@ -81,7 +88,7 @@ impl Schedule {
     /// t = step / steps, then the floor.
     ///
     /// Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017,
-    /// equation 5, without restarts.
+    /// equation 5, without [restarts](Self::restarts).
     ///
     /// # Panics
     ///
@@ -107,25 +114,40 @@ impl Schedule {
         Self::new(lr, Shape::OneCycle { steps })
     }
 
-    /// Adds a straight rise over the first `steps` steps, lr · (step + 1) / steps. A linear or cosine fall
-    /// takes the remaining ones of its steps; the other shapes begin after the rise.
+    /// A straight rise over `steps` steps to the first rate of this schedule, rate · (step + 1) / steps, and then this
+    /// schedule from its first step on.
     ///
     /// Goyal et al., Accurate, large minibatch SGD: training `ImageNet` in 1 hour, 2017, section 2.2.
+    #[must_use]
+    pub fn warm_up(self, steps: u64) -> Self {
+        Self { lr: self.lr, floor: self.floor, shape: Shape::WarmUp { then: Box::new(self), steps } }
+    }
+
+    /// This schedule again from its first step on after `steps` steps, then after `growth` times as many, and so on. A longer
+    /// cycle takes the schedule in slow motion, with `growth` times as many steps from one of its rates to the next.
+    ///
+    /// ```
+    /// use wengert::optim::Schedule;
+    ///
+    /// let schedule = Schedule::cosine(0.1, 10).restarts(10, 2);
+    /// assert_eq!([0, 10, 30].map(|step| schedule.at(step)), [0.1; 3]);
+    /// assert_eq!(schedule.at(20), schedule.at(5)); // half of the way
+    /// ```
+    ///
+    /// Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017, section 3: T₀ = `steps` and
+    /// `T_mult` = `growth` with a [`cosine`](Self::cosine) of `steps` steps.
     ///
     /// # Panics
     ///
-    /// If no step remains for the fall, or on a one-cycle schedule, which has its own warm-up.
+    /// If `steps` or `growth` is 0.
     #[track_caller]
     #[must_use]
-    pub fn warm_up(self, steps: u64) -> Self {
-        match self.shape {
-            Shape::Linear { steps: all } | Shape::Cosine { steps: all } => {
-                assert!(steps < all, "Schedule::warm_up: {steps} steps of warm-up leave none of {all}");
-            }
-            Shape::OneCycle { .. } => panic!("Schedule::warm_up: a one-cycle schedule has its own warm-up"),
-            _ => {}
-        }
-        Self { warm_up: steps, ..self }
+    pub fn restarts(self, steps: u64, growth: u64) -> Self {
+        assert!(
+            steps > 0 && growth > 0,
+            "Schedule::restarts: {steps} steps and the growth {growth}; both must be 1 or more"
+        );
+        Self { lr: self.lr, floor: self.floor, shape: Shape::Restarts { of: Box::new(self), steps, growth } }
     }
 
     /// Sets the lowest rate, 0 unless set: a linear or cosine fall ends there, the other shapes stop there. (A
@@ -136,29 +158,37 @@ impl Schedule {
     /// If `floor` is negative or greater than lr.
     #[track_caller]
     #[must_use]
-    pub fn floor(self, floor: f64) -> Self {
+    pub fn floor(mut self, floor: f64) -> Self {
         assert!((0.0..=self.lr).contains(&floor), "Schedule::floor: {floor} is not between 0 and the rate {}", self.lr);
-        Self { floor, ..self }
+        let mut schedule = &mut self;
+        loop {
+            schedule.floor = floor;
+            match &mut schedule.shape {
+                Shape::WarmUp { then: inner, .. } | Shape::Restarts { of: inner, .. } => schedule = inner,
+                _ => return self,
+            }
+        }
     }
 
     /// The rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
-        if step < self.warm_up {
-            return self.lr * (step + 1) as f64 / self.warm_up as f64;
-        }
-        let step = step - self.warm_up;
+        self.rate(step as f64)
+    }
+
+    /// The rate of a step, or of a place between two steps.
+    fn rate(&self, step: f64) -> f64 {
         // The part of the fall that is over, in [0, 1].
-        let done = |steps: u64| (step as f64 / (steps - self.warm_up) as f64).min(1.0);
+        let done = |steps: u64| (step / steps as f64).min(1.0);
         match self.shape {
             Shape::Constant => self.lr,
-            Shape::Step { every, factor } => (self.lr * factor.powf((step / every) as f64)).max(self.floor),
-            Shape::Exponential { factor } => (self.lr * factor.powf(step as f64)).max(self.floor),
+            Shape::Step { every, factor } => (self.lr * factor.powf((step / every as f64).floor())).max(self.floor),
+            Shape::Exponential { factor } => (self.lr * factor.powf(step)).max(self.floor),
             Shape::Linear { steps } => self.lr + (self.floor - self.lr) * done(steps),
             Shape::Cosine { steps } => wave(self.lr, self.floor, done(steps)),
             Shape::OneCycle { steps } => {
                 let (first, last) = (self.lr / 25.0, self.lr / 25e4);
                 let peak = 0.3 * steps as f64 - 1.0;
-                let (step, end) = (step as f64, (steps - 1) as f64);
+                let end = (steps - 1) as f64;
                 let rate = if step <= peak {
                     wave(first, self.lr, step / peak)
                 } else {
@@ -166,13 +196,27 @@ impl Schedule {
                 };
                 rate.max(self.floor)
             }
+            Shape::WarmUp { ref then, steps } if step < steps as f64 => then.rate(0.0) * (step + 1.0) / steps as f64,
+            Shape::WarmUp { ref then, steps } => then.rate(step - steps as f64),
+            Shape::Restarts { ref of, steps, growth } => {
+                let (steps, growth) = (steps as f64, growth as f64);
+                if growth == 1.0 {
+                    return of.rate(step % steps);
+                }
+                let (mut step, mut scale) = (step, 1.0);
+                while step >= steps * scale {
+                    step -= steps * scale;
+                    scale *= growth;
+                }
+                of.rate(step / scale)
+            }
         }
     }
 
     #[track_caller]
     fn new(lr: f64, shape: Shape) -> Self {
         super::assert_not_negative("Schedule", "lr", lr);
-        Self { lr, shape, warm_up: 0, floor: 0.0 }
+        Self { lr, shape, floor: 0.0 }
     }
 }
 

@@ -33,8 +33,45 @@ fn shapes() {
     assert_eq!(Schedule::cosine(0.5, 8).floor(0.05).at(u64::MAX), 0.05);
     // The warm-up is a straight line before the half wave.
     let warm = [&[0.125, 0.25, 0.375, 0.5], &half_wave[..]].concat();
-    check(Schedule::cosine(0.5, 12).floor(0.05).warm_up(4), &warm);
+    check(Schedule::cosine(0.5, 8).floor(0.05).warm_up(4), &warm);
+    check(Schedule::cosine(0.5, 8).warm_up(4).floor(0.05), &warm);
     check(Schedule::constant(0.5).warm_up(2), &[0.25, 0.5, 0.5]);
+    check(Schedule::constant(0.5).warm_up(0), &[0.5, 0.5]);
+    let first = Schedule::one_cycle(0.5, 20).at(0);
+    check(Schedule::one_cycle(0.5, 20).warm_up(2), &[first / 2.0, first, first, 0.06583592135001265]);
+}
+
+/// `CosineAnnealingWarmRestarts(T_0=4, T_mult=2, eta_min=0.05)` of a rate of 0.5.
+#[test]
+fn restarts() {
+    let expected = [
+        0.5,
+        0.4340990257669732,
+        0.275,
+        0.11590097423302685,
+        0.5,
+        0.48287289481503953,
+        0.4340990257669732,
+        0.36110377228214524,
+        0.275,
+        0.18889622771785486,
+        0.11590097423302685,
+        0.0671271051849605,
+        0.5,
+        0.49567668809072685,
+        0.48287289481503953,
+    ];
+    check(Schedule::cosine(0.5, 4).floor(0.05).restarts(4, 2), &expected);
+    check(Schedule::cosine(0.5, 4).restarts(4, 2).floor(0.05), &expected);
+    check(Schedule::cosine(0.5, 4).floor(0.05).restarts(4, 1), &[&expected[..4], &expected[..4], &[0.5]].concat());
+    // A wrapper of a wrapper: the rise once, or in each cycle.
+    let once = [&[0.25, 0.5], &expected[..]].concat();
+    check(Schedule::cosine(0.5, 4).floor(0.05).restarts(4, 2).warm_up(2), &once);
+    let each = [[0.25, 0.5], [0.5, 0.4340990257669732], [0.25, 0.5], [0.5, 0.4340990257669732]].concat();
+    check(Schedule::cosine(0.5, 4).floor(0.05).warm_up(2).restarts(4, 1), &each);
+    check(Schedule::step(0.5, 2, 0.5).restarts(3, 2), &[0.5, 0.5, 0.25, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.5]);
+    assert!(Schedule::cosine(0.5, 4).restarts(4, 2).at(u64::MAX).is_finite());
+    assert!(Schedule::cosine(0.5, 4).restarts(4, 1).at(u64::MAX).is_finite());
 }
 
 /// `OneCycleLR(max_lr=0.5, total_steps=20)`.
@@ -84,8 +121,8 @@ fn bad_numbers_are_refused() {
     let cases: [(fn(), &str); 6] = [
         (|| _ = Schedule::constant(f64::NAN), "Schedule: lr must be finite"),
         (|| _ = Schedule::step(0.1, 0, 0.5), "Schedule::step: the rate falls every step"),
-        (|| _ = Schedule::cosine(0.1, 5).warm_up(5), "Schedule::warm_up: 5 steps of warm-up leave none of 5"),
-        (|| _ = Schedule::one_cycle(0.1, 9).warm_up(5), "Schedule::warm_up: a one-cycle schedule has its own"),
+        (|| _ = Schedule::cosine(0.1, 5).restarts(0, 1), "Schedule::restarts: 0 steps and the growth 1; both must be"),
+        (|| _ = Schedule::cosine(0.1, 5).restarts(5, 0), "Schedule::restarts: 5 steps and the growth 0; both must be"),
         (|| _ = Schedule::one_cycle(0.1, 1), "Schedule::one_cycle: at least 2 steps, not 1"),
         (|| _ = Schedule::linear(0.1, 9).floor(0.2), "Schedule::floor: 0.2 is not between 0 and the rate 0.1"),
     ];

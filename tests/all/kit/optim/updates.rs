@@ -65,6 +65,37 @@ fn adam_with_coupled_decay() {
     check!(Adam::new(0.05).weight_decay(0.1), [0.19814435471868800193, -1.9784219685131043774, 2.9511288784864548377]);
 }
 
+/// `Adam` and `AdamW` of PyTorch 2.15 with `amsgrad=True`, where β₂ = ½ lets v fall.
+#[test]
+fn amsgrad() {
+    check!(
+        Adam::new(0.05).amsgrad(true).betas(0.8, 0.5).epsilon(1e-2).weight_decay(0.1),
+        [0.21286600011510412, -1.9782462174834152, 2.9490059199594048]
+    );
+    check!(
+        AdamW::new(0.05).amsgrad(true).betas(0.8, 0.5).weight_decay(0.1),
+        [0.19887287729820632, -2.1998496703544443, 2.8557670776407931]
+    );
+    // The greatest moment stays, and a NaN in it too.
+    let mut params = Params::new();
+    params.add("x", array![0.0, 0.0]);
+    let mut adam = Adam::new(0.1).amsgrad(true);
+    for gradient in [[2.0, 1.0], [0.0, f64::NAN], [0.0, 1.0]] {
+        adam.step(&mut params, &gradient);
+    }
+    let vectors: Vec<_> = adam.state().vectors().collect();
+    assert_eq!(
+        vectors.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["first_moment", "second_moment", "greatest_second_moment"]
+    );
+    assert_close("greatest", &vectors[2].1[..1], &[0.004], 1e-15);
+    assert!(vectors[1].1[0] < 0.004 && vectors[2].1[1].is_nan() && params.values()[1].is_nan());
+    // Without it the vector stays empty.
+    let mut adam = Adam::new(0.1);
+    adam.step(&mut params, &[1.0, 1.0]);
+    assert_eq!(adam.state().vectors().map(|(_, v)| v.len()).collect::<Vec<_>>(), [2, 2, 0]);
+}
+
 #[test]
 fn rmsprop() {
     check!(RmsProp::new(0.05), [-2.0118910110838613391, -4.1441451411299173132, 2.003435224166833157]);
