@@ -27,7 +27,7 @@ impl<F: Scalar> Tape<F> {
     ///
     /// let x = array![[0.0, 1.0], [1.0, 0.0], [50.0, -20.0]];
     /// let y = [1.0, -1.0, 3.0];
-    /// let mut params = Params::new();
+    /// let mut params = Params::<f64>::new();
     /// let w = params.add("w", Array1::zeros(2));
     /// let (mut tape, mut sgd, mut rng) = (Tape::new(), Sgd::new(0.1), StdRng::seed_from_u64(0));
     ///
