@@ -90,9 +90,10 @@ impl<F: Scalar> Tally<F> for Greatest {
         if F::CARRIES_DERIVATIVES {
             return a.maximum(b);
         }
-        // The same value without a branch, which would be mispredicted at every other pixel.
-        let greater = if a > b { a } else { b };
-        if a.is_nan() { a } else { greater }
+        // The same value. Where a loop is too short to vectorise, a comparison of the two would be a branch that is
+        // mispredicted half of the time; that no pixel is NaN is well predicted.
+        let greater = a.max(b);
+        if a.is_nan() || b.is_nan() { a + b } else { greater }
     }
 }
 
@@ -209,30 +210,30 @@ precompiled! {
             values: [&'a [F]; 3],
             dx: &'a mut [F],
         }
-        /// `amount` if the pixel x is the window's greatest, y, otherwise 0. If y is NaN, all pixels tie. One comparison, so
-        /// that there is no branch.
+        /// The pullback of a window on rows of pixels. Callers pass usual widths as constants, so that the loop over them
+        /// unrolls.
         #[inline(always)]
-        fn won<F: Scalar>(amount: F, x: F, y: F) -> F {
-            if x < y { F::zero() } else { amount }
-        }
-        /// The part of a window's cotangent for each pixel that ties.
-        #[inline(always)]
-        fn share<F: Scalar>(dy: F, y: F, ties: F) -> F {
-            dy.gated_mul(if y.is_nan() { y } else { ties.recip() })
-        }
-        /// The pullback of a window of `N` columns from `first` on, in rows of pixels.
-        #[inline(always)]
-        fn window<F: Scalar, const N: usize>(x: &[F], dx: &mut [F], width: usize, first: usize, y: F, dy: F) {
-            let mut ties = [F::zero(); N];
-            for row in x.chunks_exact(width) {
-                for (ties, &x) in ties.iter_mut().zip(&row[first..first + N]) {
-                    *ties += won(F::one(), x, y);
+        fn window<F: Scalar>(x: &[F], dx: &mut [F], width: usize, columns: Range<usize>, y: F, dy: F) {
+            // Pixels tie that are not less than the greatest, y; if y is NaN, all do. Sums in the place of branches, of which
+            // many would be mispredicted.
+            let (mut ties, mut place) = (0, 0);
+            for (i, row) in x.chunks_exact(width).enumerate() {
+                for (j, &x) in row[columns.clone()].iter().enumerate() {
+                    let tie = usize::from(x < y) ^ 1;
+                    ties += tie;
+                    place += tie * (i * width + columns.start + j);
                 }
             }
-            let share = share(dy, y, ties.into_iter().sum());
+            if ties == 1 && !y.is_nan() {
+                dx[place] += dy;
+                return;
+            }
+            let share = dy.gated_mul(if y.is_nan() { y } else { F::lit(ties as f64).recip() });
             for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
-                for (&x, dx) in row[first..first + N].iter().zip(&mut drow[first..first + N]) {
-                    *dx += won(share, x, y);
+                for (x, dx) in row[columns.clone()].iter().zip(&mut drow[columns.clone()]) {
+                    if *x == y || y.is_nan() {
+                        *dx += share;
+                    }
                 }
             }
         }
@@ -241,45 +242,18 @@ precompiled! {
             fn run<L: Wrap<F>>(self) {
                 let Self { grid, values: [x, y, dy], dx } = self;
                 let width = grid.columns.image;
-                let pairs = grid.rows.are_pairs() && grid.columns.are_pairs();
                 grid.each_row(
                     y.len(),
                     #[inline(always)]
                     |pixels, windows| {
-                        let (x, dx, windows) = (&x[pixels.clone()], &mut dx[pixels], y[windows.clone()].iter().zip(&dy[windows]));
-                        if pairs {
-                            let ((top, bottom), (dtop, dbottom)) = (x.split_at(width), dx.split_at_mut(width));
-                            let top = top.as_chunks().0.iter().zip(dtop.as_chunks_mut().0);
-                            let bottom = bottom.as_chunks().0.iter().zip(dbottom.as_chunks_mut().0);
-                            for ((&y, &dy), ((&[a, b], [da, db]), (&[c, d], [dc, dd]))) in windows.zip(top.zip(bottom)) {
-                                let one = F::one();
-                                let ties = (won(one, a, y) + won(one, b, y)) + (won(one, c, y) + won(one, d, y));
-                                let share = share(dy, y, ties);
-                                *da += won(share, a, y);
-                                *db += won(share, b, y);
-                                *dc += won(share, c, y);
-                                *dd += won(share, d, y);
-                            }
-                            return;
-                        }
-                        for (j, (&y, &dy)) in windows.enumerate() {
+                        let (x, dx) = (&x[pixels.clone()], &mut dx[pixels]);
+                        for (j, (&y, &dy)) in y[windows.clone()].iter().zip(&dy[windows]).enumerate() {
                             let columns = grid.columns.pixels(j);
+                            let first = columns.start;
                             match columns.len() {
-                                // Widths that are known unroll.
-                                2 => window::<F, 2>(x, dx, width, columns.start, y, dy),
-                                3 => window::<F, 3>(x, dx, width, columns.start, y, dy),
-                                _ => {
-                                    let mut ties = F::zero();
-                                    for row in x.chunks_exact(width) {
-                                        ties += row[columns.clone()].iter().map(|&x| won(F::one(), x, y)).sum::<F>();
-                                    }
-                                    let share = share(dy, y, ties);
-                                    for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
-                                        for (&x, dx) in row[columns.clone()].iter().zip(&mut drow[columns.clone()]) {
-                                            *dx += won(share, x, y);
-                                        }
-                                    }
-                                }
+                                2 => window(x, dx, width, first..first + 2, y, dy),
+                                3 => window(x, dx, width, first..first + 3, y, dy),
+                                _ => window(x, dx, width, columns, y, dy),
                             }
                         }
                     },

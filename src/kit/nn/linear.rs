@@ -261,11 +261,11 @@ impl Embedding {
             Some(indices) => table.select(Axis(0), indices),
             None => table.select(Axis(0), &indices.iter().copied().collect::<Vec<_>>()),
         };
-        let rows = rows.reshape(shape);
-        match self.padding {
-            Some(padding) => rows
-                .keep_where(&indices.mapv(|index| index != padding).insert_axis(Axis(indices.ndim())), rows.detach()),
-            None => rows,
-        }
+        let rows = rows.reshape(shape.clone());
+        let Some(padding) = self.padding else { return rows };
+        let trained = &*p.tape().arena().alloc_slice_fill_iter(indices.iter().map(|index| *index != padding));
+        shape.slice_mut()[indices.ndim()] = 1;
+        let trained = ArrayView::from_shape(shape, trained).expect("one for each index");
+        rows.keep_where(&trained, rows.detach())
     }
 }

@@ -88,11 +88,11 @@ struct Rows<'t> {
 
 impl<'t> Rows<'t> {
     #[track_caller]
-    fn new<F: Scalar>(p: ParamsOn<'t, '_, F>, lengths: &[usize], steps: usize, samples: usize) -> Self {
+    fn new<F: Scalar>(p: ParamsOn<'t, '_, F>, name: &str, lengths: &[usize], [steps, samples]: [usize; 2]) -> Self {
         assert!(
             lengths.len() == samples && lengths.iter().all(|length| *length <= steps),
-            "{} lengths, of which the greatest is {}, do not fit {samples} sequences of {steps} steps; give one for each, of \
-             at most so many steps",
+            "{name}: {} lengths, of which the greatest is {}, do not fit {samples} sequences of {steps} steps; give one for \
+             each, of at most so many steps",
             lengths.len(),
             lengths.iter().max().unwrap_or(&0)
         );
@@ -135,16 +135,18 @@ fn run<'t, F: Scalar, C: Cell<S>, const S: usize>(
     lengths: Option<&[usize]>,
     start: Option<[Sequence<'t, F>; S]>,
 ) -> (Sequence<'t, F>, [Sequence<'t, F>; S]) {
-    let (tape, hidden) = (p.tape(), cells[0].weights().hidden);
+    let (tape, first) = (p.tape(), cells[0].weights());
+    let (hidden, name) = (first.hidden, p.params().name(first.weight_ih));
     let (steps, samples) = (sequence.shape()[0], sequence.shape()[1]);
-    let rows = lengths.map(|lengths| Rows::new(p, lengths, steps, samples));
+    let rows = lengths.map(|lengths| Rows::new(p, name, lengths, [steps, samples]));
     let rows = rows.filter(|rows| steps > 0 && !rows.all(steps - 1));
     let zeros = p.zeros((cells.len(), samples, hidden));
     let start = start.unwrap_or([zeros; S]);
     for part in start {
         assert!(
             part.shape() == zeros.shape(),
-            "the state to start from has shape {:?}; it must be {:?}: (layers, twice as many in two directions; samples; hidden)",
+            "{name}: the state to start from has shape {:?}; it must be {:?}: (layers, twice as many in two directions; \
+             samples; hidden)",
             part.shape(),
             zeros.shape()
         );
