@@ -39,8 +39,8 @@ impl<F: Scalar> Tape<F> {
     /// for mut gradient in gradients.rows_mut() {
     ///     clip_norm(gradient.as_slice_mut().unwrap(), bound);
     /// }
-    /// let sum = gradients.sum_axis(Axis(0)) + init::normal(params.len(), 0.0, noise * bound, &mut rng);
-    /// let mean = sum / x.nrows() as f64;
+    /// let noise: Array1<f64> = init::normal(params.len(), 0.0, noise * bound, &mut rng);
+    /// let mean = (gradients.sum_axis(Axis(0)) + noise) / x.nrows() as f64;
     /// sgd.step(&mut params, mean.as_slice().unwrap());
     /// ```
     ///
