@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use pulp::Arch;
 
 use super::body::{Body, Facts, Pass};
@@ -12,6 +13,7 @@ use super::memory::Memory;
 use super::ops::Ops;
 use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
 use crate::number::BaseFloat;
+use crate::slices::simd::copy_transposed;
 use crate::sparse::Coloring;
 
 /// A graph whose inputs are lanes, or numbers for all lanes.
@@ -25,6 +27,9 @@ pub(super) struct Batch<F> {
     adjoints: Memory<F>,
     scratch: Scratch<F>,
     active: usize,
+    /// For each lane 0, or NaN where a result is not finite.
+    checks: Vec<F>,
+    good: Vec<bool>,
 }
 
 impl<F: BaseFloat> Batch<F> {
@@ -99,6 +104,8 @@ impl<F: BaseFloat> Batch<F> {
             adjoints: Memory::zeros(size),
             scratch,
             active,
+            checks: Vec::with_capacity(lanes),
+            good: Vec::with_capacity(lanes),
         }
     }
 
@@ -111,6 +118,55 @@ impl<F: BaseFloat> Batch<F> {
     pub(super) fn input(&mut self, k: usize) -> &mut [F] {
         let width = self.width();
         &mut self.values[k * self.group.stride..][..width]
+    }
+
+    /// Sets the inputs from number `first` on, lane by lane: `x` has a row for each lane.
+    pub(super) fn set_lanes(&mut self, first: usize, x: ArrayView2<'_, F>) {
+        let stride = self.group.stride;
+        let to = &mut self.values[first * stride..];
+        if let Some(rows) = x.as_slice() {
+            copy_transposed(rows, x.ncols(), [x.nrows(), x.ncols()], to, stride);
+        } else {
+            for ((lane, k), &x) in x.indexed_iter() {
+                to[k * stride + lane] = x;
+            }
+        }
+    }
+
+    /// Writes the value of the first output and the adjoints of the inputs for each lane that is good: no comparison came
+    /// out otherwise than recorded, and all results are finite. Returns which ones are.
+    pub(super) fn results(&mut self, mut values: ArrayViewMut1<'_, F>, mut gradients: ArrayViewMut2<'_, F>) -> &[bool] {
+        let (lanes, n) = gradients.dim();
+        let stride = self.group.stride;
+        let output = &self.values[self.group.first..][..lanes];
+        // 0 · x is 0 only for a finite number. No adjoint is -0, as of a single point.
+        self.checks.clear();
+        self.checks.extend(output.iter().map(|&x| x * F::zero()));
+        for adjoints in self.adjoints.chunks_exact_mut(stride).take(n) {
+            for (check, d) in self.checks.iter_mut().zip(adjoints) {
+                *d = *d + F::zero();
+                *check = *check + *d * F::zero();
+            }
+        }
+        self.good.clear();
+        let passed = |(&check, &failed): (&F, &bool)| !failed && check == F::zero();
+        self.good.extend(self.checks.iter().zip(&self.scratch.failed).map(passed));
+        let all = !self.good.contains(&false);
+        match gradients.as_slice_mut() {
+            Some(rows) if all => copy_transposed(&self.adjoints, stride, [n, lanes], rows, n),
+            _ => {
+                for (lane, mut row) in gradients.outer_iter_mut().enumerate().filter(|&(lane, _)| self.good[lane]) {
+                    row.iter_mut().zip(self.adjoints[lane..].iter().step_by(stride)).for_each(|(to, &d)| *to = d);
+                }
+            }
+        }
+        if all {
+            values.assign(&ArrayView1::from(output));
+        } else {
+            let good = values.iter_mut().zip(output).zip(&self.good).filter(|(_, good)| **good);
+            good.for_each(|((to, &value), _)| *to = value);
+        }
+        &self.good
     }
 
     /// Sets inputs that are uniform, from number `first` on.
@@ -151,9 +207,11 @@ impl<F: BaseFloat> Batch<F> {
     /// Runs the first `lanes` lanes.
     pub(super) fn run(&mut self, lanes: usize) {
         self.group.bounds[1] = lanes as u32;
-        let size = self.active * self.group.stride;
-        self.adjoints[..size].fill(F::zero());
-        self.scratch.failed.fill(false);
+        let stride = self.group.stride;
+        for adjoints in self.adjoints[..self.active * stride].chunks_exact_mut(stride) {
+            adjoints[..lanes].fill(F::zero());
+        }
+        self.scratch.failed[..lanes].fill(false);
         let Self { arch, ops, group, code, values, adjoints, scratch, .. } = self;
         tiles::run(*arch, group, code, ops, Slots { values, adjoints, turn: 0 }, scratch);
     }

@@ -7,6 +7,7 @@ use super::graph::NONE;
 use super::ops::{ADD, DIV, MUL, NEG, OpId, SQUARE, SUB};
 use crate::number::BaseFloat;
 use crate::recording::Test;
+use crate::slices::rows::Source;
 
 /// The bytes of the longest vector.
 const VECTOR: usize = 64;
@@ -16,21 +17,58 @@ pub(super) const fn lanes_of<F>() -> usize {
     VECTOR / size_of::<F>()
 }
 
+/// The distance of rows of so many lanes. Rows at multiples of 4 kB would share the places of a cache.
+pub(super) const fn pitch<F>(width: usize) -> usize {
+    width + lanes_of::<F>()
+}
+
 /// The bytes of rows that a tile may use: they stay in the first cache.
 const TILE_BYTES: usize = 28 << 10;
 
-/// Where the numbers of an operand are while a tile runs.
+/// Where the numbers of an operand are while a tile runs: in a row, or in one place for all lanes.
+///
+/// Rows count from the [`Slice`]s that a tile reads; then come the roots' values, then rows of the tile's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
-    /// A row of the tile.
-    Row(u32),
-    /// A slice of lanes outside of the tile's rows: see [`Slice`].
-    Slice(u32),
-    /// A number for all lanes.
-    Uniform(u32),
-    /// The values of the group's root with this number.
-    Own(u32),
+pub(super) struct At(u32);
+
+impl At {
+    const UNIFORM: u32 = 1 << 31;
+
+    fn row(k: u32) -> Self {
+        debug_assert!(k < Self::UNIFORM, "row {k}");
+        Self(k)
+    }
+
+    fn uniform(place: u32) -> Self {
+        Self(place | Self::UNIFORM)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_uniform(self) -> bool {
+        self.0 >= Self::UNIFORM
+    }
+
+    /// The number of the row, or the place of the number.
+    #[inline(always)]
+    pub(super) fn index(self) -> u32 {
+        self.0 & !Self::UNIFORM
+    }
+
+    /// The operand, given the numbers that all lanes share.
+    #[inline(always)]
+    pub(super) fn source<F: BaseFloat>(self, uniforms: &[F]) -> Source<F> {
+        if !self.is_uniform() {
+            Source::Row(self.0)
+        } else if self == ABSENT {
+            Source::Number(F::zero())
+        } else {
+            Source::Number(uniforms[self.index() as usize])
+        }
+    }
 }
+
+/// In place of an operand that is not there.
+pub(super) const ABSENT: At = At(u32::MAX);
 
 /// A slice of lanes that a tile reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +110,6 @@ pub(super) struct Inst {
     pub(super) x: [At; 3],
 }
 
-/// In place of an operand that is not there.
-pub(super) const ABSENT: At = At::Uniform(NONE);
-
 /// An instruction on numbers that all lanes share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UniformInst {
@@ -103,7 +138,8 @@ pub(super) enum Factor {
 #[derive(Clone, Debug)]
 pub(super) struct TileDot {
     pub(super) start: At,
-    pub(super) products: Vec<(At, At)>,
+    /// Pairs of rows, or of a uniform place and a row.
+    pub(super) products: Vec<(u32, u32)>,
     /// True if the first factor of every product is one number for all lanes.
     pub(super) by_uniform: bool,
 }
@@ -124,6 +160,9 @@ pub(super) struct Code<F> {
     pub(super) uniform_cotangent: Option<u32>,
     pub(super) uniforms: usize,
     pub(super) slices: Vec<Slice>,
+    /// The roots whose values the tile computes or copies, from the first.
+    pub(super) roots: usize,
+    /// The rows of the tile's own.
     pub(super) rows: usize,
     pub(super) width: usize,
 }
@@ -132,8 +171,8 @@ pub(super) struct Code<F> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Eight {
     pub(super) sums: [u32; 8],
-    pub(super) a: [At; 8],
-    pub(super) b: Option<[At; 8]>,
+    pub(super) a: [u32; 8],
+    pub(super) b: Option<[u32; 8]>,
     /// True if all second factors are one row.
     pub(super) shared: bool,
 }
@@ -158,8 +197,8 @@ struct Emitter<'b, 'o, F> {
     /// Sums over lanes that wait for others, with which they are taken at once.
     waiting: Vec<Inst>,
     /// Rows that are free, and rows that will be when nothing that waits needs them.
-    free: Vec<u32>,
-    retired: Vec<u32>,
+    free: Vec<At>,
+    retired: Vec<At>,
     code: Code<F>,
 }
 
@@ -186,6 +225,7 @@ impl<F: BaseFloat> Code<F> {
                 uniform_cotangent: None,
                 uniforms: 0,
                 slices: Vec::new(),
+                roots: 0,
                 rows: 0,
                 width: 0,
             },
@@ -237,7 +277,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         let body = self.body;
         for (v, x) in body.values.iter().enumerate().filter(|&(v, _)| self.uses[v] > 0) {
             if let X::Number(c) = *x {
-                self.at[v] = At::Uniform(self.code.numbers.len() as u32);
+                self.at[v] = At::uniform(self.code.numbers.len() as u32);
                 self.code.numbers.push(c);
             }
         }
@@ -260,22 +300,21 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
             };
             self.at[v] = if uniform {
                 let at = self.uniform();
-                let At::Uniform(place) = at else { unreachable!("a uniform place") };
                 match slice {
-                    Slice::Operand(k) => self.code.uniform_operands.push((k, place)),
-                    _ => self.code.uniform_cotangent = Some(place),
+                    Slice::Operand(k) => self.code.uniform_operands.push((k, at.index())),
+                    _ => self.code.uniform_cotangent = Some(at.index()),
                 }
                 at
             } else {
                 self.code.slices.push(slice);
-                At::Slice(self.code.slices.len() as u32 - 1)
+                At::row(self.code.slices.len() as u32 - 1)
             };
         }
     }
 
     fn uniform(&mut self) -> At {
         self.code.uniforms += 1;
-        At::Uniform(self.code.uniforms as u32 - 1)
+        At::uniform(self.code.uniforms as u32 - 1)
     }
 
     /// The effects but for stores of computed values, each with the value after which it comes.
@@ -316,10 +355,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
     fn reduction(&mut self, operand: u32, mut v: V) -> Placed {
         let body = self.body;
         let uniform = |v: V| body.uniform[v as usize];
-        let place = |emitter: &Self, v: V| match emitter.at[v as usize] {
-            At::Uniform(place) => place,
-            other => unreachable!("{other:?} is not uniform"),
-        };
+        let place = |emitter: &Self, v: V| emitter.at[v as usize].index();
         let mut factors = SmallVec::new();
         while self.may_absorb(v) {
             let (factor, rest) = match body.values[v as usize] {
@@ -350,6 +386,8 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         let n = body.values.len();
         let computed =
             |emitter: &Self, v: V| !emitter.is_leaf(v) && !body.uniform[v as usize] && !emitter.absorbed[v as usize];
+        self.code.roots =
+            effects.iter().filter(|e| e.kind == Kind::Copy).map(|e| e.root + 1).max().unwrap_or(0) as usize;
         // A value that is stored is computed in the root's slots, unless other roots would be computed from there.
         let roots = effects.iter().filter(|e| e.kind == Kind::Copy).count();
         let mut stored = vec![NONE; n];
@@ -395,14 +433,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                     self.uniform_instruction(v as V);
                     continue;
                 }
-                let out = if stored[v] < NONE {
-                    At::Own(stored[v])
-                } else {
-                    At::Row(self.free.pop().unwrap_or_else(|| {
-                        self.code.rows += 1;
-                        self.code.rows as u32 - 1
-                    }))
-                };
+                let out = if stored[v] < NONE { self.root(stored[v]) } else { self.free_row() };
                 self.at[v] = out;
                 self.instruction(v as V, out);
             }
@@ -410,8 +441,9 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                 self.effect(&effects[i as usize]);
             }
             for &dead in &dies[v] {
-                if let At::Row(row) = self.at[dead as usize] {
-                    self.retired.push(row);
+                let at = self.at[dead as usize];
+                if !at.is_uniform() && at.index() >= self.first_row() {
+                    self.retired.push(at);
                 }
             }
             self.release();
@@ -423,11 +455,28 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         self.code.main.append(&mut self.waiting);
     }
 
+    /// The row of a root's values.
+    fn root(&self, k: u32) -> At {
+        At::row(self.code.slices.len() as u32 + k)
+    }
+
+    /// The first row of the tile's own.
+    fn first_row(&self) -> u32 {
+        (self.code.slices.len() + self.code.roots) as u32
+    }
+
+    fn free_row(&mut self) -> At {
+        self.free.pop().unwrap_or_else(|| {
+            self.code.rows += 1;
+            At::row(self.first_row() + self.code.rows as u32 - 1)
+        })
+    }
+
     /// Frees the retired rows that no waiting sum needs.
     fn release(&mut self) {
         let Self { retired, free, waiting, .. } = self;
         retired.retain(|&row| {
-            let needed = waiting.iter().any(|inst| inst.x.contains(&At::Row(row)));
+            let needed = waiting.iter().any(|inst| inst.x.contains(&row));
             if !needed {
                 free.push(row);
             }
@@ -483,18 +532,18 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
 
     fn eight(&mut self, insts: &[Inst], a: [At; 8], b: Option<[At; 8]>, shared: bool) {
         let sums = std::array::from_fn(|i| if let Kind::Reduce(k) = insts[i].kind { k } else { NONE });
+        let (a, b) = (a.map(At::index), b.map(|b| b.map(At::index)));
         self.code.eights.push(Eight { sums, a, b, shared });
         let kind = Kind::Reduce8(self.code.eights.len() as u32 - 1);
         self.code.main.push(Inst { kind, out: ABSENT, x: [ABSENT; 3] });
     }
 
     fn uniform_instruction(&mut self, v: V) {
-        let place = |at: At| if let At::Uniform(place) = at { place } else { NONE };
-        let out = place(self.at[v as usize]);
+        let out = self.at[v as usize].index();
         let X::Apply(op, x) = self.body.values[v as usize] else {
             unreachable!("sums of products of uniform numbers are left alone")
         };
-        let x = x.map(|a| if a == NONE { NONE } else { place(self.at[a as usize]) });
+        let x = x.map(|a| if a == NONE { NONE } else { self.at[a as usize].index() });
         self.code.prologue.push(UniformInst { op, out, x });
     }
 
@@ -513,22 +562,22 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                 };
                 let mut x = x.map(at);
                 // A uniform number comes second where the order does not matter.
-                if matches!(kind, Kind::Add | Kind::Mul) && matches!(x[0], At::Uniform(_)) {
+                if matches!(kind, Kind::Add | Kind::Mul) && x[0].is_uniform() {
                     x.swap(0, 1);
                 }
                 Inst { kind, out, x }
             }
             X::Fused(signs, x) => {
                 let mut x = x.map(at);
-                if matches!(x[1], At::Uniform(_)) {
+                if x[1].is_uniform() {
                     x.swap(0, 1);
                 }
                 Inst { kind: Kind::Fused(signs), out, x }
             }
             X::Dot(k) => {
                 let dot = &self.body.dots[k as usize];
-                let products: Vec<(At, At)> = dot.products.iter().map(|&(a, b)| (at(a), at(b))).collect();
-                let by_uniform = matches!(products[0].0, At::Uniform(_));
+                let by_uniform = at(dot.products[0].0).is_uniform();
+                let products = dot.products.iter().map(|&(a, b)| (at(a).index(), at(b).index())).collect();
                 self.code.dots.push(TileDot { start: dot.start.map_or(ABSENT, at), products, by_uniform });
                 Inst { kind: Kind::Dot(self.code.dots.len() as u32 - 1), out, x: [ABSENT; 3] }
             }
@@ -542,8 +591,9 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         for (to, &v) in x.iter_mut().zip(&effect.x) {
             *to = self.at[v as usize];
         }
-        let inst = Inst { kind: effect.kind, out: At::Own(effect.root), x };
-        let uniform = inst.x.iter().any(|x| matches!(x, At::Uniform(place) if *place != NONE));
+        let out = if effect.kind == Kind::Copy { self.root(effect.root) } else { ABSENT };
+        let inst = Inst { kind: effect.kind, out, x };
+        let uniform = inst.x.iter().any(|&x| x.is_uniform() && x != ABSENT);
         if matches!(inst.kind, Kind::Reduce(_)) && !uniform {
             self.waiting.push(inst);
             self.join(|waiting| waiting >= MOST_WAITING);

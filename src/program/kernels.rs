@@ -28,111 +28,6 @@ impl<F: Copy> Src<'_, F> {
     }
 }
 
-/// outᵢ = f(aᵢ).
-#[inline(always)]
-pub(super) fn map<S: Simd, F: BaseFloat>(
-    simd: S,
-    out: &mut [F],
-    a: Src<'_, F>,
-    f: impl Fn(F::Vector<S>) -> F::Vector<S>,
-) {
-    let out = vectors_mut::<S, F>(out);
-    match a {
-        Src::One(a) => out.fill(f(F::splat(simd, a))),
-        Src::Lanes(a) => {
-            for (out, &a) in out.iter_mut().zip(vectors::<S, F>(a)) {
-                *out = f(a);
-            }
-        }
-    }
-}
-
-/// outᵢ = f(aᵢ, bᵢ).
-#[inline(always)]
-pub(super) fn zip<S: Simd, F: BaseFloat>(
-    simd: S,
-    out: &mut [F],
-    [a, b]: [Src<'_, F>; 2],
-    f: impl Fn(F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
-) {
-    match (a, b) {
-        (Src::Lanes(a), Src::Lanes(b)) => {
-            let (a, b) = (vectors::<S, F>(a), vectors::<S, F>(b));
-            for ((out, &a), &b) in vectors_mut::<S, F>(out).iter_mut().zip(a).zip(b) {
-                *out = f(a, b);
-            }
-        }
-        (a, Src::One(b)) => {
-            let b = F::splat(simd, b);
-            map(
-                simd,
-                out,
-                a,
-                #[inline(always)]
-                |a| f(a, b),
-            );
-        }
-        (Src::One(a), b) => {
-            let a = F::splat(simd, a);
-            map(
-                simd,
-                out,
-                b,
-                #[inline(always)]
-                |b| f(a, b),
-            );
-        }
-    }
-}
-
-/// outᵢ = f(aᵢ, bᵢ, cᵢ).
-#[inline(always)]
-pub(super) fn zip3<S: Simd, F: BaseFloat>(
-    simd: S,
-    out: &mut [F],
-    [a, b, c]: [Src<'_, F>; 3],
-    f: impl Fn(F::Vector<S>, F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
-) {
-    match (a, b, c) {
-        (Src::Lanes(a), Src::Lanes(b), Src::Lanes(c)) => {
-            let (a, b, c) = (vectors::<S, F>(a), vectors::<S, F>(b), vectors::<S, F>(c));
-            for (((out, &a), &b), &c) in vectors_mut::<S, F>(out).iter_mut().zip(a).zip(b).zip(c) {
-                *out = f(a, b, c);
-            }
-        }
-        (a, b, Src::One(c)) => {
-            let c = F::splat(simd, c);
-            zip(
-                simd,
-                out,
-                [a, b],
-                #[inline(always)]
-                |a, b| f(a, b, c),
-            );
-        }
-        (Src::One(a), b, c) => {
-            let a = F::splat(simd, a);
-            zip(
-                simd,
-                out,
-                [b, c],
-                #[inline(always)]
-                |b, c| f(a, b, c),
-            );
-        }
-        (a, Src::One(b), c) => {
-            let b = F::splat(simd, b);
-            zip(
-                simd,
-                out,
-                [a, c],
-                #[inline(always)]
-                |a, c| f(a, b, c),
-            );
-        }
-    }
-}
-
 /// Σ aᵢ bᵢ, or Σ aᵢ without b, in four vectors of partial sums.
 #[inline(always)]
 pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F {
@@ -236,29 +131,32 @@ pub(super) fn eight_sums<S: Simd, F: BaseFloat>(simd: S, a: [&[F]; 8], b: Option
     totals
 }
 
-/// True if all numbers are finite.
+/// Makes 0 of each -0. Returns true if all numbers are finite.
 #[inline(always)]
-pub(super) fn all_finite<S: Simd, F: BaseFloat>(simd: S, x: &[F]) -> bool {
+pub(super) fn settle<S: Simd, F: BaseFloat>(simd: S, x: &mut [F]) -> bool {
     // 0·x is NaN for the others. One vector of sums after the other would wait for each addition.
     let whole = x.len() / lanes::<S, F>() * lanes::<S, F>();
-    let (x, rest) = x.split_at(whole);
-    let (x, last) = vectors::<S, F>(x).as_chunks::<8>();
+    let (x, rest) = x.split_at_mut(whole);
+    let (x, last) = vectors_mut::<S, F>(x).as_chunks_mut::<4>();
     let zero = F::splat(simd, F::zero());
-    let mut sums = [zero; 8];
+    let mut sums = [zero; 4];
     for x in x {
-        for v in 0..8 {
+        for v in 0..4 {
+            x[v] = F::plus(simd, x[v], zero);
             sums[v] = F::times_plus(simd, x[v], zero, sums[v]);
         }
     }
-    for (sum, &x) in sums.iter_mut().zip(last) {
-        *sum = F::times_plus(simd, x, zero, *sum);
+    for (sum, x) in sums.iter_mut().zip(last) {
+        *x = F::plus(simd, *x, zero);
+        *sum = F::times_plus(simd, *x, zero, *sum);
     }
-    let mut total = sums[0];
-    for sum in &sums[1..] {
-        total = F::plus(simd, total, *sum);
+    let [s, t, u, v] = sums;
+    let mut total = F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v)));
+    for x in rest {
+        *x = *x + F::zero();
+        total = total + *x * F::zero();
     }
-    let rest = rest.iter().fold(F::zero(), |sum, &x| sum + x * F::zero());
-    F::sum_lanes(simd, total) + rest == F::zero()
+    total == F::zero()
 }
 
 /// toᵢ += aᵢ, or aᵢ bᵢ with b.
@@ -272,6 +170,7 @@ pub(super) fn add<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b
         };
     }
     let to = vectors_mut::<S, F>(&mut to[..whole]);
+    // Four vectors at a time: fewer instructions besides the arithmetic.
     match (a, b) {
         (Src::One(a), None) => {
             let a = F::splat(simd, a);
@@ -280,19 +179,40 @@ pub(super) fn add<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b
             }
         }
         (Src::Lanes(a), None) => {
-            for (to, &a) in to.iter_mut().zip(vectors::<S, F>(&a[..whole])) {
+            let (to, to_last) = to.as_chunks_mut::<4>();
+            let (a, a_last) = vectors::<S, F>(&a[..whole]).as_chunks::<4>();
+            for (to, a) in to.iter_mut().zip(a) {
+                for v in 0..4 {
+                    to[v] = F::plus(simd, to[v], a[v]);
+                }
+            }
+            for (to, &a) in to_last.iter_mut().zip(a_last) {
                 *to = F::plus(simd, *to, a);
             }
         }
         (Src::One(a), Some(b)) => {
             let a = F::splat(simd, a);
-            for (to, &b) in to.iter_mut().zip(vectors::<S, F>(&b[..whole])) {
+            let (to, to_last) = to.as_chunks_mut::<4>();
+            let (b, b_last) = vectors::<S, F>(&b[..whole]).as_chunks::<4>();
+            for (to, b) in to.iter_mut().zip(b) {
+                for v in 0..4 {
+                    to[v] = F::times_plus(simd, a, b[v], to[v]);
+                }
+            }
+            for (to, &b) in to_last.iter_mut().zip(b_last) {
                 *to = F::times_plus(simd, a, b, *to);
             }
         }
         (Src::Lanes(a), Some(b)) => {
-            let (a, b) = (vectors::<S, F>(&a[..whole]), vectors::<S, F>(&b[..whole]));
-            for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+            let (to, to_last) = to.as_chunks_mut::<4>();
+            let (a, a_last) = vectors::<S, F>(&a[..whole]).as_chunks::<4>();
+            let (b, b_last) = vectors::<S, F>(&b[..whole]).as_chunks::<4>();
+            for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+                for v in 0..4 {
+                    to[v] = F::times_plus(simd, a[v], b[v], to[v]);
+                }
+            }
+            for ((to, &a), &b) in to_last.iter_mut().zip(a_last).zip(b_last) {
                 *to = F::times_plus(simd, a, b, *to);
             }
         }

@@ -15,6 +15,16 @@ use super::scalars::{self, Scalars};
 use super::tiles::{self, Group, Pattern, Scratch, Slots};
 use crate::number::BaseFloat;
 
+/// Copies numbers. A few are not worth a call.
+#[inline]
+pub(super) fn copy<F: Copy>(to: &mut [F], from: &[F]) {
+    if from.len() <= 8 {
+        to.iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
 /// A function that is ready to run: its instructions, which copies of the plan share, and its memory.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<F> {
@@ -79,12 +89,7 @@ impl<F: BaseFloat> Plan<F> {
         let mut memory = &mut self.memory[..];
         for x in inputs {
             let (to, rest) = memory.split_at_mut(x.len());
-            // The copy of a few numbers is not worth a call.
-            if x.len() <= 8 {
-                to.iter_mut().zip(*x).for_each(|(to, &x)| *to = x);
-            } else {
-                to.copy_from_slice(x);
-            }
+            copy(to, x);
             memory = rest;
         }
         let arch = self.compiled.arch;
@@ -106,7 +111,7 @@ impl<F: BaseFloat> Plan<F> {
         self.memory[self.compiled.outputs[k]]
     }
 
-    /// The adjoints of the active inputs after a run.
+    /// The adjoints of the active inputs after a run, none of them -0.
     pub(super) fn gradient(&self) -> &[F] {
         &self.memory[self.compiled.slots..][..self.compiled.active]
     }
@@ -172,25 +177,26 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
                     Item::Loop(k) => (&loops[*k].body[..], loops[*k].turns),
                     single => (std::slice::from_ref(single), 1),
                 };
-                for j in 0..body.len() * turns {
-                    let j = if forward { j } else { body.len() * turns - 1 - j };
-                    let (turn, item) = if turns == 1 { (0, body[j]) } else { (j / body.len(), body[j % body.len()]) };
-                    match item {
-                        Item::List(k) => good &= lists[k].run::<S, true>(arch, pass, ops, memory, turn),
-                        Item::Group(k) => {
-                            let group = &groups[k];
-                            let Some(code) = group.codes[pass] else { continue };
-                            let (values, rest) = memory.split_at_mut(slots);
-                            let slots = Slots { values, adjoints: &mut rest[..slots], turn };
-                            good &= tiles::run(arch, group, &codes[code], ops, slots, scratch);
+                for turn in 0..turns {
+                    let turn = if forward { turn } else { turns - 1 - turn };
+                    for j in 0..body.len() {
+                        match body[if forward { j } else { body.len() - 1 - j }] {
+                            Item::List(k) => good &= lists[k].run::<S, true>(arch, pass, ops, memory, turn),
+                            Item::Group(k) => {
+                                let group = &groups[k];
+                                let Some(code) = group.codes[pass] else { continue };
+                                let (values, rest) = memory.split_at_mut(slots);
+                                let slots = Slots { values, adjoints: &mut rest[..slots], turn };
+                                good &= tiles::run(arch, group, &codes[code], ops, slots, scratch);
+                            }
+                            Item::Loop(_) => unreachable!("loops do not nest"),
                         }
-                        Item::Loop(_) => unreachable!("loops do not nest"),
                     }
                 }
             }
         }
         good && outputs.iter().all(|&slot| memory[slot].is_finite_throughout())
-            && kernels::all_finite(simd, &memory[slots..slots + active])
+            && kernels::settle(simd, &mut memory[slots..slots + active])
     }
 }
 
@@ -216,9 +222,12 @@ impl<F: BaseFloat> WithSimd for RunList<'_, F> {
             }
         };
         // 0 · x is 0 only for a finite number.
-        let outputs = outputs.iter().map(|&slot| memory[slot]);
-        let zeros = outputs.chain(memory[*slots..*slots + *active].iter().copied()).map(|x| x * F::zero());
-        good && zeros.fold(F::zero(), |sum, zero| sum + zero) == F::zero()
+        let mut zeros = outputs.iter().fold(F::zero(), |sum, &slot| sum + memory[slot] * F::zero());
+        for x in &mut memory[*slots..*slots + *active] {
+            *x = *x + F::zero();
+            zeros = zeros + *x * F::zero();
+        }
+        good && zeros == F::zero()
     }
 }
 

@@ -95,39 +95,20 @@ fn part<F: BaseFloat>(
     if let Some(lanes) = program.points(data.is_some()) {
         let width = lanes.width();
         for from in (0..points).step_by(width) {
-            let count = width.min(points - from);
-            let of_points = x.columns().into_iter().chain(data.iter().flat_map(|data| data.columns()));
-            for (k, column) in of_points.enumerate() {
-                for (to, &x) in lanes.input(k).iter_mut().zip(column.slice(s![from..from + count])) {
-                    *to = x;
-                }
+            let these = from..points.min(from + width);
+            lanes.set_lanes(0, x.slice(s![these.clone(), ..]));
+            if let Some(data) = data {
+                lanes.set_lanes(n, data.slice(s![these.clone(), ..]));
             }
-            lanes.run(count);
-            let good = |lane: usize| {
-                !lanes.failed()[lane]
-                    && lanes.output(0)[lane].is_finite_throughout()
-                    && (0..n).all(|k| lanes.adjoint(k)[lane].is_finite_throughout())
-            };
-            let good: Vec<bool> = (0..count).map(good).collect();
-            for k in 0..n {
-                let adjoint = lanes.adjoint(k);
-                let to = gradients.slice_mut(s![from..from + count, k]);
-                for ((to, &d), &good) in to.into_iter().zip(adjoint).zip(&good) {
-                    if good {
-                        *to = d;
-                    }
-                }
-            }
-            for (lane, &good) in good.iter().enumerate() {
-                if good {
-                    values[from + lane] = lanes.output(0)[lane];
-                } else {
-                    left.push(from + lane);
-                }
-            }
+            lanes.run(these.len());
+            let good = lanes.results(values.slice_mut(s![these.clone()]), gradients.slice_mut(s![these, ..]));
+            left.extend(good.iter().enumerate().filter(|(_, good)| !**good).map(|(lane, _)| from + lane));
         }
     } else {
         left.extend(0..points);
+    }
+    if left.is_empty() {
+        return failures;
     }
     let (mut point, mut gradient) = (vec![F::zero(); n], vec![F::zero(); n]);
     let own = data.map(|_| program.data().to_vec());

@@ -10,7 +10,7 @@ use super::error::{PointsFailed, ProgramError};
 use super::graph::Graph;
 use super::inputs::{Inputs, RecordDataFn, RecordFn};
 use super::matrices::Entries;
-use super::plan::Goal;
+use super::plan::{Goal, copy};
 use super::points::Points;
 use super::runner::Runner;
 use super::terms::Matrix;
@@ -393,7 +393,7 @@ impl<F: BaseFloat> Program<F> {
         check("value_and_grad", "the gradient", gradient.len(), self.inputs);
         let runner = &mut self.gradient;
         runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        copy_adjoints(gradient, runner.gradient());
+        copy(gradient, runner.gradient());
         Ok(runner.output(0))
     }
 
@@ -439,7 +439,7 @@ impl<F: BaseFloat> Program<F> {
         let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
         let runner = self.more.reverse.get_or_insert_with(make);
         runner.run(&[x, &self.data, cotangent]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        copy_adjoints(products, runner.gradient());
+        copy(products, runner.gradient());
         Ok(())
     }
 
@@ -473,7 +473,7 @@ impl<F: BaseFloat> Program<F> {
         check("grad_and_hvp", "the gradient", gradient.len(), self.inputs);
         // The derivative of ∇f·v is H v with respect to x, and ∇f with respect to v.
         let first = self.second(x, v, product)?;
-        copy_adjoints(gradient, first);
+        copy(gradient, first);
         Ok(())
     }
 
@@ -503,7 +503,7 @@ impl<F: BaseFloat> Program<F> {
         let runner = self.more.second.get_or_insert_with(make);
         runner.run(&[x, v, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
         let (second, first) = runner.gradient().split_at(inputs);
-        copy_adjoints(product, second);
+        copy(product, second);
         Ok(first)
     }
 
@@ -661,15 +661,6 @@ pub(super) fn check(operation: &str, what: &str, given: usize, expected: usize) 
 #[track_caller]
 fn refuse(operation: &str, what: &str, given: usize, expected: usize) -> ! {
     panic!("{operation}: {given} numbers for {what}, where the program has {expected}");
-}
-
-/// Copies adjoints, which are sums that begin with 0: a plan that has a single term for one leaves the 0 out, and so
-/// may end with -0.
-#[inline]
-fn copy_adjoints<F: BaseFloat>(to: &mut [F], adjoints: &[F]) {
-    for (to, &d) in to.iter_mut().zip(adjoints) {
-        *to = d + F::zero();
-    }
 }
 
 /// The plans so far, each with its groups, lanes and bytes: that of the gradient, or of the values of several outputs,

@@ -43,6 +43,7 @@ impl<F: BaseFloat> Runner<F> {
         if self.active > 0 {
             self.replayed.resize(self.active, F::zero());
             self.replay.reverse(&self.graph, &mut self.replayed);
+            self.replayed.iter_mut().for_each(|d| *d = *d + F::zero());
         }
         Ok(())
     }
@@ -53,7 +54,7 @@ impl<F: BaseFloat> Runner<F> {
         if self.was_replay { self.replay.output(&self.graph, k) } else { self.plan.output(k) }
     }
 
-    /// The gradient of the first output after a run.
+    /// The gradient of the first output after a run, without -0.
     #[inline]
     pub(super) fn gradient(&self) -> &[F] {
         if self.was_replay { &self.replayed } else { self.plan.gradient() }

@@ -3,13 +3,13 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::body::Signs;
-use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of};
+use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of, pitch};
 use super::graph::NONE;
 use super::kernels::{self, Src};
 use super::memory::Memory;
 use super::ops::Ops;
 use crate::number::BaseFloat;
-use crate::slices::simd::{vectors, vectors_mut};
+use crate::slices::rows::{RowList, Rows, Source};
 
 /// Where the lanes' numbers of an operand stand among the slots.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ pub(super) struct Scratch<F> {
     rows: Memory<F>,
     loads: Memory<F>,
     uniforms: Vec<F>,
-    starts: Vec<u32>,
+    list: RowList<F>,
     /// The slots of a turn's operands.
     moved: Vec<u32>,
     sums: Vec<[F; 2]>,
@@ -96,10 +96,10 @@ pub(super) struct Scratch<F> {
 impl<F: BaseFloat> Scratch<F> {
     /// Makes room for the code.
     pub(super) fn fit(&mut self, code: &Code<F>) {
-        self.rows.reserve(code.rows * code.width);
-        self.loads.reserve(code.slices.len() * code.width);
+        self.rows.reserve(code.rows * pitch::<F>(code.width));
+        self.loads.reserve(code.slices.len() * pitch::<F>(code.width));
         self.uniforms.resize(self.uniforms.len().max(code.uniforms), F::zero());
-        self.starts.resize(self.starts.len().max(code.slices.len()), 0);
+        self.list.reserve(code.slices.len() + code.roots + code.rows);
         self.sums.resize(self.sums.len().max(code.reductions.len()), [F::zero(); 2]);
         self.failed.resize(self.failed.len().max(code.width), false);
     }
@@ -108,9 +108,6 @@ impl<F: BaseFloat> Scratch<F> {
         size_of::<F>() * (self.rows.len() + self.loads.len() + self.uniforms.len())
     }
 }
-
-/// In place of a slot: the numbers of the slice have been copied.
-const LOADED: u32 = NONE;
 
 /// The tiles after which sums over lanes begin a new block.
 const BLOCK: usize = 64;
@@ -169,11 +166,13 @@ fn run_by<S: Simd, F: BaseFloat>(
     let split = |slots: &[F]| first.min(slots.len());
     let (below, own) = memory.values.split_at_mut(split(memory.values));
     let (adjoints, cotangents) = memory.adjoints.split_at_mut(split(memory.adjoints));
-    let Scratch { rows, loads, uniforms, starts, moved, sums, failed } = scratch;
+    let Scratch { rows: own_rows, loads, uniforms, list, moved, sums, failed } = scratch;
     let width = code.width;
-    let rows = &mut rows[..code.rows * width];
-    let loads = &mut loads[..code.slices.len() * width];
-    let starts = &mut starts[..code.slices.len()];
+    let pitch = pitch::<F>(width);
+    let own_rows = &mut own_rows[..code.rows * pitch];
+    let loads = &mut loads[..code.slices.len() * pitch];
+    // The roots' values stand at equal distances.
+    let stride = if group.stride == 0 { own.len().max(1) } else { group.stride };
     let sums = &mut sums[..code.reductions.len()];
     let uniforms = &mut uniforms[..code.uniforms];
     uniforms[..code.numbers.len()].copy_from_slice(&code.numbers);
@@ -199,38 +198,30 @@ fn run_by<S: Simd, F: BaseFloat>(
             let n = width.min(end - lane);
             let padded = n.next_multiple_of(lanes_of::<F>());
             for (i, slice) in code.slices.iter().enumerate() {
-                starts[i] = match *slice {
-                    Slice::Operand(k) => match &group.operands[k as usize] {
-                        Pattern::Uniform | Pattern::Run => slots[k as usize] + (lane - from) as u32,
-                        other => {
-                            let moved = group.moved(k as usize, turn);
-                            load(other, &mut loads[i * width..][..n], below, lane, turn, moved);
-                            LOADED
-                        }
-                    },
-                    Slice::Constant(_) => (lane + turn * group.per_turn.constants) as u32,
-                    Slice::Cotangent => lane as u32,
-                };
+                if let Slice::Operand(k) = *slice
+                    && let pattern = &group.operands[k as usize]
+                    && !matches!(pattern, Pattern::Uniform | Pattern::Run)
+                {
+                    load(pattern, &mut loads[i * pitch..][..n], below, lane, turn, group.moved(k as usize, turn));
+                }
             }
-            let tile = Tile {
-                arch,
-                code,
-                ops,
-                group,
-                slots,
-                below,
-                loads,
-                starts,
-                uniforms,
-                cotangents,
-                lane,
-                first: lane - from,
-                turn,
-                n,
-                padded,
-                width,
-            };
-            let mut written = Written { rows, own, adjoints, sums, failed };
+            let mut rows = Rows::new(list, padded);
+            for (i, slice) in code.slices.iter().enumerate() {
+                rows.push(match *slice {
+                    Slice::Operand(k) => match &group.operands[k as usize] {
+                        Pattern::Uniform | Pattern::Run => &below[slots[k as usize] as usize + (lane - from)..],
+                        _ => &loads[i * pitch..],
+                    },
+                    Slice::Constant(k) => &group.constants[k as usize][lane + turn * group.per_turn.constants..],
+                    Slice::Cotangent => &cotangents[lane..],
+                });
+            }
+            if code.roots > 0 {
+                own[lane..].chunks_mut(stride).take(code.roots).for_each(|root| rows.push_writable(root));
+            }
+            own_rows.chunks_exact_mut(pitch).for_each(|row| rows.push_writable(row));
+            let tile = Tile { arch, code, ops, group, slots, uniforms, lane, first: lane - from, turn, n };
+            let mut written = Written { rows, adjoints, sums, failed };
             for inst in &code.main {
                 good &= tile.step(simd, inst, &mut written);
             }
@@ -301,9 +292,8 @@ fn load<F: BaseFloat>(pattern: &Pattern, to: &mut [F], below: &[F], lane: usize,
         }
         Pattern::Stride(first, step) => {
             let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
-            let from = &below[first + lane * step..];
-            for (to, from) in to.iter_mut().zip(from.chunks(step)) {
-                *to = from[0];
+            for (to, &from) in to.iter_mut().zip(below[first + lane * step..].iter().step_by(step)) {
+                *to = from;
             }
         }
         Pattern::Gather(slots, per_turn) => {
@@ -329,112 +319,53 @@ fn for_each_piece(pieces: &[(u32, u32)], lane: usize, n: usize, mut f: impl FnMu
     }
 }
 
-/// A tile: what its instructions read.
+/// A tile: what its instructions read, besides rows.
 struct Tile<'a, F> {
     arch: Arch,
     code: &'a Code<F>,
     ops: &'a Ops<F>,
     group: &'a Group<F>,
     slots: &'a [u32],
-    below: &'a [F],
-    loads: &'a [F],
-    starts: &'a [u32],
     uniforms: &'a [F],
-    cotangents: &'a [F],
     /// The first lane, within the group and within the segment.
     lane: usize,
     first: usize,
     turn: usize,
     n: usize,
-    padded: usize,
-    width: usize,
 }
 
 /// The memory that the instructions of a tile write.
-struct Written<'a, F> {
-    rows: &'a mut [F],
-    own: &'a mut [F],
+struct Written<'a, 'r, F> {
+    rows: Rows<'r, F>,
     adjoints: &'a mut [F],
     sums: &'a mut [[F; 2]],
     failed: &'a mut [bool],
 }
 
-/// The rows besides the one that is written.
-struct Rows<'a, F> {
-    low: &'a [F],
-    high: &'a [F],
-    out: usize,
-    own: &'a [F],
-}
-
 impl<F: BaseFloat> Tile<'_, F> {
     #[inline(always)]
-    fn slice(&self, k: u32) -> &[F] {
-        let start = self.starts[k as usize] as usize;
-        match self.code.slices[k as usize] {
-            Slice::Operand(_) if start == LOADED as usize => &self.loads[k as usize * self.width..][..self.padded],
-            Slice::Operand(_) => &self.below[start..][..self.padded],
-            Slice::Constant(k) => &self.group.constants[k as usize][start..][..self.padded],
-            Slice::Cotangent => &self.cotangents[start..][..self.padded],
-        }
+    fn source(&self, at: At) -> Source<F> {
+        at.source(self.uniforms)
     }
 
+    /// The operand's numbers for the lanes of the tile.
     #[inline(always)]
-    fn lanes<'b>(&'b self, at: At, rows: &Rows<'b, F>) -> &'b [F] {
-        match at {
-            At::Row(row) => {
-                let row = row as usize;
-                let from = if row < rows.out {
-                    &rows.low[row * self.width..]
-                } else {
-                    &rows.high[(row - rows.out - 1) * self.width..]
-                };
-                &from[..self.padded]
-            }
-            At::Slice(k) => self.slice(k),
-            At::Own(k) => &rows.own[k as usize * self.group.stride + self.lane..][..self.padded],
-            At::Uniform(_) => &[],
-        }
-    }
-
-    #[inline(always)]
-    fn src<'b>(&'b self, at: At, rows: &Rows<'b, F>) -> Src<'b, F> {
-        match at {
-            At::Uniform(place) => Src::One(if place == NONE { F::zero() } else { self.uniforms[place as usize] }),
-            _ => Src::Lanes(self.lanes(at, rows)),
+    fn src<'b>(&self, at: At, rows: &'b Rows<'_, F>) -> Src<'b, F> {
+        match self.source(at) {
+            Source::Row(k) => Src::Lanes(&rows.get(k)[..self.n]),
+            Source::Number(x) => Src::One(x),
         }
     }
 
     /// Runs an instruction. Returns false if a comparison came out otherwise.
     #[inline(always)]
-    fn step<S: Simd>(
-        &self,
-        simd: S,
-        inst: &Inst,
-        Written { rows, own, adjoints, sums, failed }: &mut Written<'_, F>,
-    ) -> bool {
-        let (out, rest) = match (inst.kind, inst.out) {
-            (Kind::Reduce(_) | Kind::Reduce8(_) | Kind::Pull(_) | Kind::Guard(..), _) => {
-                let rest = Rows { low: rows, high: &[], out: usize::MAX, own };
-                return self.effect(simd, inst, &rest, adjoints, sums, failed);
-            }
-            (_, At::Row(row)) => {
-                let (low, high) = rows.split_at_mut(row as usize * self.width);
-                let (out, high) = high.split_at_mut(self.width);
-                (out, Rows { low, high, out: row as usize, own })
-            }
-            (_, At::Own(k)) => (
-                &mut own[k as usize * self.group.stride + self.lane..],
-                Rows { low: rows, high: &[], out: usize::MAX, own: &[] },
-            ),
-            _ => unreachable!("results go to rows and roots"),
-        };
-        let out = &mut out[..self.padded];
-        // The operands that an instruction has are looked up in its arm. A closure without this attribute would not be
-        // inlined, and so be compiled without the machine's vectors.
+    fn step<S: Simd>(&self, simd: S, inst: &Inst, written: &mut Written<'_, '_, F>) -> bool {
+        let rows = &mut written.rows;
+        let out = inst.out.index();
+        // A closure without this attribute would not be inlined, and so be compiled without the machine's vectors.
         macro_rules! lanes {
             ($loop:ident, $x:expr, $f:expr) => {
-                kernels::$loop(
+                rows.$loop(
                     simd,
                     out,
                     $x,
@@ -445,19 +376,37 @@ impl<F: BaseFloat> Tile<'_, F> {
         }
         macro_rules! x {
             ($k:literal) => {
-                self.src(inst.x[$k], &rest)
+                self.source(inst.x[$k])
             };
             () => {
                 [x!(0), x!(1), x!(2)]
             };
         }
         match inst.kind {
-            Kind::Copy => match x!(0) {
-                Src::One(x) => out.fill(x),
-                Src::Lanes(x) => out.copy_from_slice(x),
-            },
-            Kind::Row(op) => kernels::row(self.arch, self.ops.get(op), out, x!()),
-            Kind::Dot(k) => self.dot(simd, k, out, &rest),
+            Kind::Copy => lanes!(map, x!(0), |a| a),
+            Kind::Row(op) => {
+                let x = x!();
+                let (out, slices) = rows.split(out, x);
+                let mut src = [Src::One(F::zero()); 3];
+                for (src, x) in src.iter_mut().zip(slices.into_iter().zip(x)) {
+                    *src = match x {
+                        (Some(lanes), _) => Src::Lanes(lanes),
+                        (_, Source::Number(x)) => Src::One(x),
+                        _ => unreachable!("rows have lanes"),
+                    };
+                }
+                kernels::row(self.arch, self.ops.get(op), out, src);
+            }
+            Kind::Dot(k) => {
+                let dot = &self.code.dots[k as usize];
+                rows.add_products(
+                    simd,
+                    out,
+                    self.source(dot.start),
+                    &dot.products,
+                    dot.by_uniform.then_some(self.uniforms),
+                );
+            }
             Kind::Neg => lanes!(map, x!(0), |a| F::negative(simd, a)),
             Kind::Square => lanes!(map, x!(0), |a| F::times(simd, a, a)),
             Kind::Add => lanes!(zip, [x!(0), x!(1)], |a, b| F::plus(simd, a, b)),
@@ -469,75 +418,21 @@ impl<F: BaseFloat> Tile<'_, F> {
             Kind::Fused(Signs::Reverse) => {
                 lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
             }
-            _ => unreachable!("an effect"),
+            _ => return self.effect(simd, inst, written),
         }
         true
     }
 
     #[inline(always)]
-    fn dot<S: Simd>(&self, simd: S, k: u32, out: &mut [F], rest: &Rows<'_, F>) {
-        let dot = &self.code.dots[k as usize];
-        let start = self.src(dot.start, rest);
-        let out = vectors_mut::<S, F>(out);
-        let mut done = 0;
-        // Some vectors of the result stay in registers while the products are added.
-        macro_rules! block {
-            ($width:literal) => {
-                while out.len() - done >= $width {
-                    let mut sums = match start {
-                        Src::One(x) => [F::splat(simd, x); $width],
-                        Src::Lanes(x) => *vectors::<S, F>(x)[done..].first_chunk::<$width>().expect("whole vectors"),
-                    };
-                    if dot.by_uniform {
-                        for &(a, b) in &dot.products {
-                            let At::Uniform(place) = a else { continue };
-                            let a = F::splat(simd, self.uniforms[place as usize]);
-                            let b = vectors::<S, F>(self.lanes(b, rest));
-                            let b = b[done..].first_chunk::<$width>().expect("whole vectors");
-                            for v in 0..$width {
-                                sums[v] = F::times_plus(simd, a, b[v], sums[v]);
-                            }
-                        }
-                    } else {
-                        for &(a, b) in &dot.products {
-                            let a = vectors::<S, F>(self.lanes(a, rest));
-                            let b = vectors::<S, F>(self.lanes(b, rest));
-                            let a = a[done..].first_chunk::<$width>().expect("whole vectors");
-                            let b = b[done..].first_chunk::<$width>().expect("whole vectors");
-                            for v in 0..$width {
-                                sums[v] = F::times_plus(simd, a[v], b[v], sums[v]);
-                            }
-                        }
-                    }
-                    out[done..done + $width].copy_from_slice(&sums);
-                    done += $width;
-                }
-            };
-        }
-        block!(8);
-        block!(4);
-        block!(1);
-    }
-
-    #[inline(always)]
-    fn effect<S: Simd>(
-        &self,
-        simd: S,
-        inst: &Inst,
-        rows: &Rows<'_, F>,
-        adjoints: &mut [F],
-        sums: &mut [[F; 2]],
-        failed: &mut [bool],
-    ) -> bool {
+    fn effect<S: Simd>(&self, simd: S, inst: &Inst, written: &mut Written<'_, '_, F>) -> bool {
+        let Written { rows, adjoints, sums, failed } = written;
         let n = self.n;
+        let lanes = |at: At| if at == ABSENT { None } else { Some(&rows.get(at.index())[..n]) };
         match inst.kind {
             Kind::Reduce(k) => {
                 sums[k as usize][0] += match self.src(inst.x[0], rows) {
                     Src::One(x) => x * F::lit(n as f64),
-                    Src::Lanes(a) => {
-                        let b = if inst.x[1] == ABSENT { None } else { Some(&self.lanes(inst.x[1], rows)[..n]) };
-                        kernels::sum(simd, &a[..n], b)
-                    }
+                    Src::Lanes(a) => kernels::sum(simd, a, lanes(inst.x[1])),
                 };
             }
             Kind::Reduce8(k) => {
@@ -545,8 +440,8 @@ impl<F: BaseFloat> Tile<'_, F> {
                 macro_rules! eight {
                     ($x:expr) => {{
                         let mut all: [&[F]; 8] = [&[]; 8];
-                        for (to, at) in all.iter_mut().zip($x) {
-                            *to = &self.lanes(at, rows)[..n];
+                        for (to, row) in all.iter_mut().zip($x) {
+                            *to = &rows.get(row)[..n];
                         }
                         all
                     }};
@@ -563,7 +458,7 @@ impl<F: BaseFloat> Tile<'_, F> {
             }
             Kind::Pull(k) => {
                 let a = self.src(inst.x[0], rows);
-                let b = if inst.x[1] == ABSENT { None } else { Some(&self.lanes(inst.x[1], rows)[..n]) };
+                let b = lanes(inst.x[1]);
                 let pattern = &self.group.operands[k as usize];
                 let moved = self.group.moved(k as usize, self.turn);
                 match pattern {
@@ -581,15 +476,23 @@ impl<F: BaseFloat> Tile<'_, F> {
                     Pattern::Stride(first, step) => {
                         let (first, step) = (first.wrapping_add(moved) as usize, *step as usize);
                         let to = &mut adjoints[first + self.lane * step..];
-                        for (i, to) in to.chunks_mut(step).take(n).enumerate() {
-                            to[0] += product(a, b, i);
-                        }
+                        each_term(
+                            a,
+                            b,
+                            n,
+                            #[inline(always)]
+                            |i, term| to[i * step] += term,
+                        );
                     }
                     Pattern::Gather(slots, per_turn) => {
-                        let slots = &slots[self.lane + self.turn * *per_turn as usize..];
-                        for (i, &slot) in slots[..n].iter().enumerate() {
-                            adjoints[slot.wrapping_add(moved) as usize] += product(a, b, i);
-                        }
+                        let slots = &slots[self.lane + self.turn * *per_turn as usize..][..n];
+                        each_term(
+                            a,
+                            b,
+                            n,
+                            #[inline(always)]
+                            |i, term| adjoints[slots[i].wrapping_add(moved) as usize] += term,
+                        );
                     }
                 }
             }
@@ -617,11 +520,25 @@ fn put<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b: Option<&[
     kernels::add(simd, to, a, b);
 }
 
-/// The term of one lane.
+/// Calls `f` with the number of each lane and its term, a or a b.
 #[inline(always)]
-fn product<F: BaseFloat>(a: Src<'_, F>, b: Option<&[F]>, i: usize) -> F {
-    match b {
-        None => a.at(i),
-        Some(b) => a.at(i) * b[i],
+fn each_term<F: BaseFloat>(a: Src<'_, F>, b: Option<&[F]>, n: usize, mut f: impl FnMut(usize, F)) {
+    match (a, b) {
+        (Src::Lanes(a), None) => a[..n].iter().enumerate().for_each(
+            #[inline(always)]
+            |(i, &a)| f(i, a),
+        ),
+        (Src::Lanes(a), Some(b)) => a[..n].iter().zip(&b[..n]).enumerate().for_each(
+            #[inline(always)]
+            |(i, (&a, &b))| f(i, a * b),
+        ),
+        (Src::One(a), None) => (0..n).for_each(
+            #[inline(always)]
+            |i| f(i, a),
+        ),
+        (Src::One(a), Some(b)) => b[..n].iter().enumerate().for_each(
+            #[inline(always)]
+            |(i, &b)| f(i, a * b),
+        ),
     }
 }

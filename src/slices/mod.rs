@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cascade` | long sums by blocks |
 //! | `gemm` | matrix products and dot products |
+//! | `rows` | loops over the rows of a program's tile |
 //! | `simd` | `f32` and `f64` in vector registers |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
 //! | `factor` | factorisations of floats, by nalgebra (feature `linalg`) |
@@ -16,6 +17,7 @@ pub(crate) mod factor;
 pub(crate) mod gemm;
 #[cfg(feature = "linalg")]
 mod jacobi;
+pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod strided;
 

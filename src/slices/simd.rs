@@ -133,6 +133,34 @@ fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     transpose(x)
 }
 
+/// Copies a matrix, whose rows begin at multiples of `from_stride`, to its transpose, whose rows begin at multiples of
+/// `to_stride`: by blocks of four by four.
+#[inline]
+pub(crate) fn copy_transposed<F: SimdFloat>(
+    from: &[F],
+    from_stride: usize,
+    [rows, columns]: [usize; 2],
+    to: &mut [F],
+    to_stride: usize,
+) {
+    let (whole_rows, whole_columns) = (rows / 4 * 4, columns / 4 * 4);
+    for i in (0..whole_rows).step_by(4) {
+        for j in (0..whole_columns).step_by(4) {
+            let row = |k: usize| *from[(i + k) * from_stride + j..].first_chunk::<4>().expect("four numbers of a row");
+            let block = F::transpose([row(0), row(1), row(2), row(3)]);
+            for (k, row) in block.iter().enumerate() {
+                to[(j + k) * to_stride + i..][..4].copy_from_slice(row);
+            }
+        }
+    }
+    for i in 0..rows {
+        let first = if i < whole_rows { whole_columns } else { 0 };
+        for j in first..columns {
+            to[j * to_stride + i] = from[i * from_stride + j];
+        }
+    }
+}
+
 /// A dot product in four vectors of partial sums.
 pub(crate) struct Dot<'a, F> {
     pub(crate) a: &'a [F],
