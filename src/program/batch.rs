@@ -144,8 +144,8 @@ impl<F: BaseFloat> Batch<F> {
         self.checks.extend(output.iter().map(|&x| x * F::zero()));
         for adjoints in self.adjoints.chunks_exact_mut(stride).take(n) {
             for (check, d) in self.checks.iter_mut().zip(adjoints) {
-                *d = *d + F::zero();
-                *check = *check + *d * F::zero();
+                *d += F::zero();
+                *check += *d * F::zero();
             }
         }
         self.good.clear();

@@ -153,8 +153,8 @@ pub(super) fn settle<S: Simd, F: BaseFloat>(simd: S, x: &mut [F]) -> bool {
     let [s, t, u, v] = sums;
     let mut total = F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v)));
     for x in rest {
-        *x = *x + F::zero();
-        total = total + *x * F::zero();
+        *x += F::zero();
+        total += *x * F::zero();
     }
     total == F::zero()
 }

@@ -224,8 +224,8 @@ impl<F: BaseFloat> WithSimd for RunList<'_, F> {
         // 0 · x is 0 only for a finite number.
         let mut zeros = outputs.iter().fold(F::zero(), |sum, &slot| sum + memory[slot] * F::zero());
         for x in &mut memory[*slots..*slots + *active] {
-            *x = *x + F::zero();
-            zeros = zeros + *x * F::zero();
+            *x += F::zero();
+            zeros += *x * F::zero();
         }
         good && zeros == F::zero()
     }

@@ -43,7 +43,7 @@ impl<F: BaseFloat> Runner<F> {
         if self.active > 0 {
             self.replayed.resize(self.active, F::zero());
             self.replay.reverse(&self.graph, &mut self.replayed);
-            self.replayed.iter_mut().for_each(|d| *d = *d + F::zero());
+            self.replayed.iter_mut().for_each(|d| *d += F::zero());
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The rows of a tile: slices of one length, which instructions name by number.
 //!
 //! Which rows an instruction reads and writes is known at run time alone, and most rows are short, so that looking up
-//! and checking slices would cost more than the arithmetic (M36 in docs/MEASUREMENTS.md). The borrows are therefore
+//! and checking slices would cost more than the arithmetic (M37 in docs/MEASUREMENTS.md). The borrows are therefore
 //! checked once, when a row joins the list.
 
 use std::marker::PhantomData;
@@ -331,8 +331,8 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
                             Source::Number(x) => [F::splat(simd, x); $width],
                             Source::Row(k) => {
                                 let start = self.start(k);
-                                let mut sums = [load::<S, F>(start, i); $width];
-                                for v in 1..$width {
+                                let mut sums = [F::splat(simd, F::zero()); $width];
+                                for v in 0..$width {
                                     sums[v] = load::<S, F>(start, i + v * lanes::<S, F>());
                                 }
                                 sums
