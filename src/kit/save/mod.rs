@@ -77,7 +77,7 @@
 //! | layer | PyTorch | here | in the file |
 //! |---|---|---|---|
 //! | [`Linear`](crate::nn::Linear) | `weight`, `bias` | the same | matrix transposed |
-//! | [`RnnCell`](crate::nn::RnnCell) and the other cells | `RNNCell`: `weight_ih`, ..; `RNN`: `weight_ih_l0`, .. | `weight_ih`, .. | matrices transposed |
+//! | [`RnnCell`](crate::nn::RnnCell), [`Rnn`](crate::nn::Rnn) and the other recurrent ones | `weight_ih`, ..; `weight_ih_l0`, .. | the same | matrices transposed |
 //! | [`MultiHeadAttention`](crate::nn::MultiHeadAttention) | `in_proj_weight`, `out_proj.weight`, .. | the same | matrices transposed |
 //! | convolutions, [`Embedding`](crate::nn::Embedding), norms | `weight`, `bias`, `running_mean`, `running_var` | the same | the same |
 //! | [`BatchNorm`](crate::nn::BatchNorm) | `num_batches_tracked` | | left out |
