@@ -1,0 +1,132 @@
+//! Programs of scalars over the whole table of rules.
+
+use ndarray::Array1;
+use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
+use wengert::trace::Recorded;
+use wengert::{Dual, Program, Real, Tape, Var};
+
+use crate::{Bytes, agree, direction, moving};
+
+/// A row of the table, or a sum of all values so far, with the numbers of its operands.
+struct Step {
+    row: usize,
+    operands: [usize; 2],
+    /// True for operands as they are, at kinks and outside of domains; false for operands inside of the row's domain.
+    raw: bool,
+}
+
+/// A number to which the rows of the table apply.
+trait Number: Real<Base = f64> {
+    fn unary(row: &UnaryRow, x: Self) -> Self;
+    fn binary(row: &BinaryRow, a: Self, b: Self) -> Self;
+}
+
+macro_rules! number {
+    ($($number:ty: $row:ident;)+) => { $(
+        impl Number for $number {
+            fn unary(row: &UnaryRow, x: Self) -> Self {
+                (row.$row)(x)
+            }
+            fn binary(row: &BinaryRow, a: Self, b: Self) -> Self {
+                (row.$row)(a, b)
+            }
+        }
+    )+ };
+}
+number! {
+    f64: on_f64;
+    Dual<f64>: on_dual;
+    Var<'_>: on_var;
+    Recorded<'_>: on_recorded;
+}
+
+/// Maps any number smoothly into an interval.
+fn inside<R: Real<Base = f64>>(x: R, (low, high): (f64, f64)) -> R {
+    R::lit(low) + R::lit(high - low) * (x / R::lit(4.0)).sigmoid()
+}
+
+fn run<R: Number>(steps: &[Step], inputs: &[R]) -> R {
+    let mut values = inputs.to_vec();
+    for step in steps {
+        let [a, b] = step.operands.map(|i| values[i % values.len()]);
+        let put = |x: R, domain: (f64, f64)| if step.raw { x } else { inside(x, domain) };
+        values.push(if let Some(row) = UNARY.get(step.row) {
+            R::unary(row, put(a, row.sample))
+        } else if let Some(row) = BINARY.get(step.row - UNARY.len()) {
+            R::binary(row, put(a, row.sample.0), put(b, row.sample.1))
+        } else {
+            values.iter().copied().sum()
+        });
+    }
+    values.iter().enumerate().map(|(i, &x)| x * R::lit(1.0 / (i + 1) as f64)).sum()
+}
+
+/// Runs the check.
+pub fn check(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let special = bytes.byte() % 4 == 0;
+    let n = 1 + bytes.below(5);
+    let at: Vec<f64> = (0..n).map(|_| bytes.number(special)).collect();
+    let other: Vec<f64> = (0..n).map(|_| bytes.number(special)).collect();
+    let mut steps = Vec::new();
+    while !bytes.is_empty() && steps.len() < 60 {
+        let row = bytes.below(UNARY.len() + BINARY.len() + 1);
+        steps.push(Step { row, operands: [bytes.below(256), bytes.below(256)], raw: special && bytes.flag() });
+    }
+
+    let mut tape = Tape::new();
+    let mut round = |at: &[f64]| {
+        tape.clear();
+        let x = tape.vars_from(at);
+        let y = run(&steps, x);
+        (y.value(), if y.is_constant() { vec![0.0; at.len()] } else { y.backward().wrt(x) })
+    };
+    let (value, gradient) = round(&at);
+    round(&other);
+    let (again, same) = round(&at);
+    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert!(again.to_bits() == value.to_bits() && bits(&same) == bits(&gradient), "a cleared tape: {value} {again}");
+
+    let plain = run(&steps, &at);
+    assert!(plain.to_bits() == value.to_bits() || plain.is_nan() && value.is_nan(), "plain {plain:e}, tape {value:e}");
+    let dual = run(&steps, &at.iter().enumerate().map(|(k, &x)| moving(x, k)).collect::<Vec<_>>());
+    let primal = dual.primal();
+    assert!(
+        primal.to_bits() == value.to_bits() || primal.is_nan() && value.is_nan(),
+        "dual {primal:e}, tape {value:e}"
+    );
+    // Infinite partials of opposite signs meet in another order.
+    let tangent = dual.tangents()[0];
+    let along: f64 = gradient.iter().enumerate().map(|(k, d)| d * direction(k)).sum();
+    let scale: f64 = gradient.iter().map(|d| d.abs()).sum();
+    if !special && scale < 1e10 && tangent.is_finite() {
+        assert!(agree(along, tangent, scale + value.abs()), "tape {along:e}, dual numbers {tangent:e}");
+    }
+
+    // Recorded at one point, run at both: the same numbers, or a branch that is refused.
+    let Ok(mut program) = Program::new(|x: &[Recorded<'_>]| run(&steps, x), &at[..]) else { return };
+    for at in [&at, &other] {
+        let (value, gradient) = round(at);
+        let mut partials = vec![0.0; n];
+        let Ok(got) = program.value_and_grad(at, &mut partials) else { continue };
+        let size = gradient.iter().fold(value.abs(), |size, d| if d.is_finite() { size.max(d.abs()) } else { size });
+        if special {
+            // Fused products move results at overflow, and conventions decide by exact numbers.
+            let exact = program.clone().exact(true).value(at).expect("the same branch");
+            assert!(
+                exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(),
+                "program {exact:e}, tape {value:e}"
+            );
+        } else if size < 1e10 {
+            assert!(agree(got, value, size), "program {got:e}, tape {value:e}");
+            let mut pairs = partials.iter().zip(&gradient);
+            assert!(pairs.all(|(&got, &want)| agree(got, want, size)), "program {partials:?}, tape {gradient:?}");
+        }
+    }
+    let points = ndarray::Array2::from_shape_fn((3, n), |(i, k)| if i == 1 { other[k] } else { at[k] });
+    let (mut values, mut gradients) = (Array1::from_elem(3, f64::NAN), ndarray::Array2::zeros((3, n)));
+    if program.batch(points.view(), values.view_mut(), gradients.view_mut()).is_ok() {
+        let (first, third) = (values[0], values[2]);
+        assert!(first.to_bits() == third.to_bits() || first.is_nan() && third.is_nan(), "a batch: {values}");
+    }
+}
