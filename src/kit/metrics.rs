@@ -49,8 +49,8 @@ pub fn accuracy(predicted: &[usize], actual: &[usize]) -> f64 {
 }
 
 /// The share of rows in which the label is one of the `k` classes with the largest scores; NaN if there are no rows. Of
-/// equal scores the first counts as the larger one, and a NaN as larger than any number, so that `k` = 1 gives the
-/// [accuracy] of [`argmax_rows`].
+/// equal scores the first counts as the larger one (scikit-learn: the last), and a NaN as larger than any number, so that
+/// `k` = 1 gives the [accuracy] of [`argmax_rows`].
 ///
 /// ```
 /// use ndarray::array;
@@ -83,8 +83,10 @@ pub fn top_k_accuracy<F: BaseFloat>(scores: &ArrayBase<impl Data<Elem = F>, Ix2>
 
 /// The mean of -ln p over the probabilities p that the rows give to their labels, summed in `f64`; NaN if there are no rows.
 ///
-/// A label with probability 0 gives ∞ (scikit-learn raises each probability to the least distance of its type from 1). From
-/// logits, [`softmax_cross_entropy`](crate::Tensor::softmax_cross_entropy) computes the same without over- or underflow.
+/// Each p is taken as it is: a label with probability 0 gives ∞, one with probability 1 gives 0. (scikit-learn clips each p to
+/// ε ≤ p ≤ 1 - ε with the machine epsilon ε of its type.) The other probabilities of a row are not looked at, so a row that
+/// does not sum to 1 is neither refused nor scaled. From logits,
+/// [`softmax_cross_entropy`](crate::Tensor::softmax_cross_entropy) computes the same without over- or underflow.
 ///
 /// ```
 /// use ndarray::array;
@@ -176,6 +178,8 @@ pub fn mse<F: BaseFloat, D: Dimension>(
 
 /// The root of the [mean squared error](mse).
 ///
+/// In a matrix all elements count alike; scikit-learn takes the mean of the roots of the columns.
+///
 /// # Panics
 ///
 /// If the shapes differ.
@@ -201,7 +205,10 @@ pub fn mae<F: BaseFloat, D: Dimension>(
 }
 
 /// The coefficient of determination, 1 - Σ (pᵢ - aᵢ)² / Σ (aᵢ - ā)²: 1 for perfect predictions, 0 for predictions as
-/// good as the mean ā, negative for worse ones. The result is -∞ or NaN if the actual values are all equal.
+/// good as the mean ā, negative for worse ones.
+///
+/// In a matrix all elements count alike, with one mean ā; scikit-learn takes the mean of the coefficients of the columns. If
+/// the actual values are all equal, the result is NaN for perfect predictions and -∞ for others; scikit-learn gives 1 and 0.
 ///
 /// ```
 /// use ndarray::array;
@@ -333,8 +340,21 @@ impl Confusion {
     }
 
     /// The number of examples of the class `actual` that were predicted as the class `predicted`.
+    ///
+    /// # Panics
+    ///
+    /// If `actual` or `predicted` is not below [`classes`](Self::classes).
+    #[track_caller]
     pub fn count(&self, actual: usize, predicted: usize) -> usize {
+        self.assert_class("count", actual);
+        self.assert_class("count", predicted);
         self.counts[actual * self.classes() + predicted]
+    }
+
+    #[track_caller]
+    fn assert_class(&self, name: &str, class: usize) {
+        let classes = self.classes();
+        assert!(class < classes, "Confusion::{name}: class {class} is not one of the {classes} classes");
     }
 
     /// The share of correct predictions; NaN if there are no predictions.
@@ -344,13 +364,25 @@ impl Confusion {
     }
 
     /// The share of correct predictions among those of one class; NaN if the class was never predicted.
+    ///
+    /// # Panics
+    ///
+    /// If `class` is not below [`classes`](Self::classes).
+    #[track_caller]
     pub fn precision(&self, class: usize) -> f64 {
+        self.assert_class("precision", class);
         let predicted: usize = (0..self.classes()).map(|actual| self.count(actual, class)).sum();
         self.count(class, class) as f64 / predicted as f64
     }
 
     /// The share of correct predictions among the examples of one class; NaN if the class has no examples.
+    ///
+    /// # Panics
+    ///
+    /// If `class` is not below [`classes`](Self::classes).
+    #[track_caller]
     pub fn recall(&self, class: usize) -> f64 {
+        self.assert_class("recall", class);
         self.count(class, class) as f64 / self.support(class) as f64
     }
 
@@ -358,13 +390,21 @@ impl Confusion {
     /// in predictions.
     ///
     /// van Rijsbergen, Information retrieval, 2nd edition, Butterworths 1979, chapter 7.
+    ///
+    /// # Panics
+    ///
+    /// If `class` is not below [`classes`](Self::classes).
+    #[track_caller]
     pub fn f1(&self, class: usize) -> f64 {
+        self.assert_class("f1", class);
         let both: usize = (0..self.classes()).map(|other| self.count(class, other) + self.count(other, class)).sum();
         2.0 * self.count(class, class) as f64 / both as f64
     }
 
-    /// Precision, recall and F₁ over all classes. A class for which one of them is NaN is left out of that one's mean, as by
-    /// scikit-learn with `zero_division=np.nan`.
+    /// Precision, recall and F₁ over all classes.
+    ///
+    /// A class whose precision is NaN, because it was never predicted, is left out of the mean of precisions, and likewise for
+    /// recall and F₁. scikit-learn does so with `zero_division=np.nan`; by default it counts the precision of such a class as 0.
     ///
     /// ```
     /// use wengert::metrics::{Average, Confusion};
@@ -395,7 +435,13 @@ impl Confusion {
     }
 
     /// The number of examples of a class.
+    ///
+    /// # Panics
+    ///
+    /// If `class` is not below [`classes`](Self::classes).
+    #[track_caller]
     pub fn support(&self, class: usize) -> usize {
+        self.assert_class("support", class);
         (0..self.classes()).map(|predicted| self.count(class, predicted)).sum()
     }
 }

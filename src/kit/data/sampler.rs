@@ -24,7 +24,7 @@ use crate::number::BaseFloat;
 /// ```
 ///
 /// A batch is `sampler.by_ref().take(32).collect::<Vec<_>>()`. A run that is resumed after `n` draws calls
-/// `sampler.nth(n - 1)`.
+/// `sampler.by_ref().take(n).for_each(drop)`.
 #[derive(Debug)]
 pub struct WeightedSampler {
     distribution: WeightedIndex<f64>,

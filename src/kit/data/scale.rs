@@ -123,15 +123,21 @@ impl<F: BaseFloat> Scaling<F> {
 ///
 /// # Panics
 ///
-/// If a label is not below `classes`.
+/// If a label is not below `classes`, or there is no memory for the rows.
 #[track_caller]
 pub fn one_hot<F: BaseFloat>(labels: &[usize], classes: usize) -> Array2<F> {
-    let mut rows = room("one_hot", &[labels.len(), classes]);
-    rows.resize(labels.len() * classes, F::zero());
-    let mut rows = Array2::from_shape_vec((labels.len(), classes), rows).expect("as many numbers as the shape has");
+    let mut rows = zeros("one_hot", [labels.len(), classes]);
     for (row, &label) in labels.iter().enumerate() {
         assert!(label < classes, "one_hot: label {label} at {row} is not one of the {classes} classes");
         rows[[row, label]] = F::one();
     }
     rows
+}
+
+/// An array of zeros. Panics at the caller's line if there is no memory for them.
+#[track_caller]
+pub(super) fn zeros<F: BaseFloat>(operation: &str, shape: [usize; 2]) -> Array2<F> {
+    let mut zeros = room(operation, &shape);
+    zeros.resize(shape[0] * shape[1], F::zero());
+    Array2::from_shape_vec(shape, zeros).expect("as many numbers as the shape has")
 }

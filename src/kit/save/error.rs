@@ -62,6 +62,12 @@ pub enum SaveError {
         /// The tensor's shape.
         found: Vec<usize>,
     },
+    /// The file was taken for one of PyTorch, by [`Reader::pytorch`](super::Reader::pytorch), and is none.
+    #[non_exhaustive]
+    NotPyTorch {
+        /// The program that wrote the file.
+        producer: String,
+    },
     /// A tensor and the parameters differ in number type.
     #[non_exhaustive]
     Dtype {
@@ -130,6 +136,11 @@ impl fmt::Display for SaveError {
             Self::Shape { tensor, expected, found } => {
                 write!(f, "tensor {tensor:?} has shape {found:?}, the parameter has {expected:?}")
             }
+            Self::NotPyTorch { producer } => write!(
+                f,
+                "the file was written by {producer}, not by PyTorch, so its matrices are not transposed; load it without \
+                 `Reader::pytorch`"
+            ),
             Self::Dtype { tensor, expected, found } => {
                 write!(f, "tensor {tensor:?} has type {found}, the parameter has {expected}")
             }

@@ -66,13 +66,14 @@
 //!
 //! The same contents give the same bytes.
 //!
-//! Weights of other programs may also be `F16` or `BF16`, in a model of `f64` `F32` as well: each such number is one of the
-//! model's type, exactly. A type with more digits than the model's is an error.
+//! Weights of other programs may also be `F16` or `BF16`, and a model of `f64` also takes `F32`: each such number is one of
+//! the model's type, exactly. A type with more digits than the model's is an error.
 //!
 //! # Files of PyTorch
 //!
 //! [`Reader::pytorch`] reads what PyTorch wrote by `safetensors.torch.save_file(model.state_dict(), file)`, and
-//! [`rename`](Reader::rename) translates names:
+//! [`rename`](Reader::rename) translates names. Without [`pytorch`](Reader::pytorch) a square matrix is loaded untransposed,
+//! with wrong results and no error, because its shape cannot show the difference.
 //!
 //! | layer | PyTorch | here | in the file |
 //! |---|---|---|---|
@@ -94,7 +95,8 @@
 //! let layer = Linear::new(&mut params, "out", 3, 2, &mut StdRng::seed_from_u64(0));
 //! // torch.nn.Sequential(torch.nn.Linear(3, 2)) with the weights 1 to 6 and the biases 7 and 8.
 //! let file = Reader::open("tests/oracle/torch/linear.safetensors")?;
-//! file.pytorch().rename(|name| name.replace("0.", "out."))?.load(&mut params)?;
+//! let name = |name: &str| name.strip_prefix("0.").map_or(name.into(), |rest| format!("out.{rest}"));
+//! file.pytorch().rename(name)?.load(&mut params)?;
 //!
 //! let (tape, x) = (Tape::new(), array![[1.0, 0.0, 10.0]]);
 //! let p = params.on(&tape);

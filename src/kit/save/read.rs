@@ -70,7 +70,8 @@ impl Reader {
     }
 
     /// Takes the file for one of PyTorch: the matrices of linear layers, recurrent cells and attention stand transposed in
-    /// it, and `num_batches_tracked` of batch norms is left out. See [`save`](crate::save) for names and an example.
+    /// it, and `num_batches_tracked` of batch norms is left out. See [`save`](crate::save) for names and an example. Weights of
+    /// a file that this crate wrote are then not loaded: their matrices stand as they are.
     #[must_use]
     pub fn pytorch(mut self) -> Self {
         self.tensors.retain(|name, _| name.rsplit('.').next() != Some("num_batches_tracked"));
@@ -123,8 +124,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If the names in the file differ from those of the parameters, or a shape or type differs; the weights
-    /// do not change then.
+    /// If the names in the file differ from those of the parameters, a shape or type differs, or the file was taken for one
+    /// of [PyTorch](Self::pytorch) and this crate wrote it; the weights do not change then.
     pub fn load<F: Stored>(&self, params: &mut Params<F>) -> Result<(), SaveError> {
         let Partial { missing, unexpected, .. } = self.compare(params);
         if !(missing.is_empty() && unexpected.is_empty()) {
@@ -138,8 +139,12 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If a shape or type differs; the weights do not change then.
+    /// If a shape or type differs, or the file was taken for one of [PyTorch](Self::pytorch) and this crate wrote it; the
+    /// weights do not change then.
     pub fn load_partial<F: Stored>(&self, params: &mut Params<F>) -> Result<Partial, SaveError> {
+        if let (true, Some(producer)) = (self.pytorch, self.own_producer()) {
+            return Err(SaveError::NotPyTorch { producer: producer.into() });
+        }
         let partial = self.compare(params);
         let numbers = params.stored().zip(params.transposed()).map(|((name, shape, _place), transposed)| {
             let load =
@@ -249,6 +254,11 @@ impl Reader {
         Ok(numbers.expect("as many numbers as the shape has").t().iter().copied().collect())
     }
 
+    /// The producer, if this crate wrote the file.
+    fn own_producer(&self) -> Option<&str> {
+        self.metadata.get(PRODUCER).map(String::as_str).filter(|producer| producer.starts_with("wengert "))
+    }
+
     fn bytes(&self, info: &TensorInfo) -> &[u8] {
         &self.data[info.data_offsets.0..info.data_offsets.1]
     }
@@ -258,7 +268,7 @@ impl Reader {
     fn is_whole(&self, header: &[u8]) -> Result<bool, SaveError> {
         let Some(text) = self.metadata.get(CHECK_SUMS) else {
             // A damaged name of the sums leaves that of the producer.
-            return Ok(!self.metadata.get(PRODUCER).is_some_and(|producer| producer.starts_with("wengert ")));
+            return Ok(self.own_producer().is_none());
         };
         let mut sums: Vec<&str> = text.split(' ').filter(|_| !text.is_empty()).collect();
         // Files of the first version have none of the header.

@@ -34,6 +34,26 @@ fn classes() {
     close(confusion.scores(Average::Macro).f1, 0.4541666666666667);
 }
 
+#[test]
+fn classes_out_of_range_are_refused() {
+    let confusion = Confusion::new(2, &[0, 1], &[0, 0]);
+    let scores: [(&str, &dyn Fn(usize) -> f64); 5] = [
+        ("count", &|class| (confusion.count(0, class) + confusion.count(class, 0)) as f64),
+        ("precision", &|class| confusion.precision(class)),
+        ("recall", &|class| confusion.recall(class)),
+        ("f1", &|class| confusion.f1(class)),
+        ("support", &|class| confusion.support(class) as f64),
+    ];
+    for (name, score) in scores {
+        score(1);
+        for class in [2, 3, usize::MAX] {
+            let expected = format!("Confusion::{name}: class {class} is not one of the 2 classes");
+            assert_eq!(message_of(|| score(class)), expected);
+        }
+    }
+    assert!(message_of(|| confusion.count(2, 0)).contains("class 2 is not one"));
+}
+
 /// `n` numbers below `base`, as the oracle makes them.
 fn digits(n: usize, seed: u64, base: u64) -> Vec<usize> {
     let mut x = seed;

@@ -7,7 +7,7 @@ use wengert::nn::{
     BatchNorm, Conv1d, Conv2d, Embedding, Gru, Layer, LayerNorm, Linear, Lstm, Mode, MultiHeadAttention, RmsNorm, Rnn,
     RnnCell,
 };
-use wengert::save::{Reader, SaveError, Stored};
+use wengert::save::{Reader, SaveError, Stored, Writer};
 use wengert::{Conv, Params, Tape};
 
 use crate::support::close::assert_close;
@@ -136,6 +136,17 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(params.values(), before);
     let error = open("layers").rename(|_| "w".into()).unwrap_err();
     assert_eq!(error.to_string(), "not a valid safetensors file: two of its tensors are renamed to \"w\"");
+
+    // A file of this crate is none of PyTorch: a square matrix would be transposed in silence.
+    let own = Reader::from_bytes(Writer::of(&params).to_bytes()).unwrap();
+    own.load(&mut params).unwrap();
+    let own = own.pytorch();
+    for error in [own.load(&mut params).unwrap_err(), own.load_partial(&mut params).unwrap_err()] {
+        assert!(matches!(error, SaveError::NotPyTorch { .. }));
+        let text = error.to_string();
+        assert!(text.starts_with("the file was written by wengert ") && text.contains("`Reader::pytorch`"), "{text}");
+    }
+    assert_eq!(params.values(), before);
 
     let file = open("layers").pytorch();
     assert!(file.names().all(|name| name != "batch_norm.num_batches_tracked"));

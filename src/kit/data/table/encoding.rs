@@ -10,8 +10,8 @@ use super::classes::{Classes, saved};
 use super::dates::{Guess, days, guess};
 use super::error::{Fault, TableError, shortened};
 use super::{Column, Table, number};
-use crate::arena::room;
 use crate::kernels::{Moments, moments};
+use crate::kit::data::scale::zeros;
 use crate::number::BaseFloat;
 
 /// A column, and how it becomes numbers: an argument of [`Table::features`] and [`Encoding::fit`]. Needs the feature `io`.
@@ -23,6 +23,9 @@ pub struct Feature {
     kind: FeatureKind,
     fill: Option<Fill>,
 }
+
+/// The greatest number of classes of a [`Feature::one_hot`].
+const ONE_HOT_CLASSES: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq)]
 enum FeatureKind {
@@ -62,7 +65,8 @@ impl Feature {
     ///
     /// Known are year-month-day, with `-`, `/` or `.` between them, also in the orders of other countries and with names of
     /// months, with or without a time of the day and a distance from UTC. Dates that two of these forms take differently,
-    /// such as 03/04/2001, are an error; then [`format`](Self::format) says which form it is.
+    /// such as 03/04/2001, are an error, as are years of two digits, such as 03/14/58, which do not tell the century; then
+    /// [`format`](Self::format) says which form it is. A column without a date, all fields filled, has the form 2001-02-03.
     pub fn dates(column: impl Into<Column>) -> Self {
         Self { column: column.into(), kind: FeatureKind::Dates(None), fill: None }
     }
@@ -73,12 +77,28 @@ impl Feature {
     }
 
     /// A column of text as a column for each of its [`Classes`], with 1 in that of the class and 0 elsewhere.
+    ///
+    /// More than 4096 classes are an error, because so many columns of zeros are rarely meant; [`codes`](Self::codes) and an
+    /// [`Embedding`](crate::nn::Embedding) take any number of them.
     pub fn one_hot(column: impl Into<Column>) -> Self {
         Self { column: column.into(), kind: FeatureKind::OneHot, fill: None }
     }
 
     /// Sets the format of [`dates`](Self::dates), in the letters of
     /// [`strftime`](https://docs.rs/chrono/latest/chrono/format/strftime/), such as `%d/%m/%Y`.
+    ///
+    /// A year of two digits, `%y`, is one of 1970 to 1999 from 70 on, and one of 2000 to 2069 below. The time of the day and
+    /// the distance from UTC count where the format has them. A format with the name of a zone, `%Z`, fits no date, because
+    /// such a name gives no distance from UTC; a name that all fields have may stand in the format as it is.
+    ///
+    /// ```
+    /// use wengert::data::{Feature, Table};
+    ///
+    /// let table = Table::read("sailed\n10/04/12 6:00 PM CET\n".as_bytes())?;
+    /// let days = table.target::<f64>(Feature::dates("sailed").format("%d/%m/%y %-I:%M %p CET"))?;
+    /// assert_eq!(days[0], 15440.75); // 18:00 on the 10th of April 2012
+    /// # Ok::<(), wengert::data::TableError>(())
+    /// ```
     ///
     /// # Panics
     ///
@@ -92,7 +112,7 @@ impl Feature {
         Self { kind: FeatureKind::Dates(Some(format.into())), ..self }
     }
 
-    /// Sets what stands for a missing field, which is an error without.
+    /// Sets what stands for a missing field. Without a fill, a missing field is an error.
     ///
     /// # Panics
     ///
@@ -162,7 +182,7 @@ impl Encoding {
     /// # Errors
     ///
     /// If a column does not exist; a field is missing and nothing fills it; a field that shall be a number or a date is none;
-    /// or the format of dates is unclear.
+    /// the format of dates is unclear; or a [one-hot](Feature::one_hot) column has too many classes.
     pub fn fit(table: &Table, features: impl IntoIterator<Item = impl Into<Feature>>) -> Result<Self, TableError> {
         let fit = |feature: Feature| -> Result<EncodedColumn, TableError> {
             let column = table.find(&feature.column)?;
@@ -179,13 +199,16 @@ impl Encoding {
     ///
     /// If a column does not exist; a field is missing and nothing fills it; a field that shall be a number or a date is none;
     /// or a class is none of those that the encoding was fitted to.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for the numbers.
+    #[track_caller]
     pub fn apply<F: BaseFloat>(&self, table: &Table) -> Result<Array2<F>, TableError> {
         let find = |column: &EncodedColumn| table.find(&Column::Name(column.name.clone()));
         let places = self.columns.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let shape = [table.len(), self.columns.iter().map(|column| column.code.width()).sum()];
-        let mut numbers = room("Encoding::apply", &shape);
-        numbers.resize(shape[0] * shape[1], F::zero());
-        let mut numbers = Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape has");
+        let mut numbers: Array2<F> = zeros("Encoding::apply", shape);
         let mut place = 0;
         for (EncodedColumn { code, .. }, column) in self.columns.iter().zip(places) {
             match code {
@@ -227,8 +250,14 @@ impl Code {
         let dates = match kind {
             FeatureKind::Codes | FeatureKind::OneHot => {
                 let fill = if let Some(Fill::Class(class)) = fill { Some(class) } else { None };
-                let classes = Classes::fit(table, column, fill.as_deref())?;
-                return Ok(Self::Classes { classes, one_hot: kind == FeatureKind::OneHot, fill });
+                let (classes, one_hot) = (Classes::fit(table, column, fill.as_deref())?, kind == FeatureKind::OneHot);
+                let found = classes.names().len();
+                if one_hot && found > ONE_HOT_CLASSES {
+                    // The fault is that of the whole column, of no row.
+                    let fault = Fault::TooManyClasses { found, limit: ONE_HOT_CLASSES };
+                    return Err(table.fault(table.len(), column, fault));
+                }
+                return Ok(Self::Classes { classes, one_hot, fill });
             }
             FeatureKind::Numbers => None,
             FeatureKind::Dates(Some(format)) => Some(format),
@@ -279,7 +308,7 @@ fn of_column<'a, F: BaseFloat>(
         };
         let fault = || match (shortened(text), dates) {
             (found, Some(format)) => Fault::Date { found, format: Some(shortened(format)) },
-            (found, None) => Fault::Number { found, date: matches!(guess([text].into_iter()), Guess::Format(_)) },
+            (found, None) => Fault::Number { found, date: !matches!(guess([text].into_iter()), Guess::None(_)) },
         };
         x.map(Some).ok_or_else(|| table.fault(row, column, fault()))
     })
@@ -288,17 +317,15 @@ fn of_column<'a, F: BaseFloat>(
 /// The format of the dates of a column.
 fn format_of(table: &Table, column: usize) -> Result<String, TableError> {
     let rows = || table.column(column).enumerate().filter_map(|(row, text)| Some((row, text?)));
-    let place = |i| rows().nth(i).map(|(row, text)| (row, shortened(text)));
+    let fault = |i, fault: &dyn Fn(String) -> Fault| {
+        let (row, text) = rows().nth(i).expect("a date that was read before");
+        Err(table.fault(row, column, fault(shortened(text))))
+    };
     match guess(rows().map(|(_, text)| text)) {
         Guess::Format(format) => Ok(format),
-        Guess::None(i) => Err(match place(i) {
-            Some((row, found)) => table.fault(row, column, Fault::Date { found, format: None }),
-            None => table.fault(0, column, Fault::Missing),
-        }),
-        Guess::Unclear(i, formats) => {
-            let (row, found) = place(i).expect("a date that was read before");
-            Err(table.fault(row, column, Fault::UnclearDate { found, formats }))
-        }
+        Guess::None(i) => fault(i, &|found| Fault::Date { found, format: None }),
+        Guess::Unclear(i, formats) => fault(i, &|found| Fault::UnclearDate { found, formats: formats.clone() }),
+        Guess::Century(format) => fault(0, &|found| Fault::UnclearCentury { found, format: format.clone() }),
     }
 }
 

@@ -84,6 +84,22 @@ pub enum Fault {
         /// Both formats.
         formats: [String; 2],
     },
+    /// The dates of a column have years of two digits, which do not tell the century.
+    #[non_exhaustive]
+    UnclearCentury {
+        /// The first date.
+        found: String,
+        /// The format that the dates fit.
+        format: String,
+    },
+    /// A column has too many classes for a column of numbers each.
+    #[non_exhaustive]
+    TooManyClasses {
+        /// The number of classes.
+        found: usize,
+        /// The greatest number that is taken.
+        limit: usize,
+    },
     /// A text is none of the classes to which a column was fitted.
     #[non_exhaustive]
     Unseen {
@@ -204,6 +220,15 @@ impl fmt::Display for Fault {
             Self::UnclearDate { found, formats: [one, two] } => {
                 write!(f, "the date {found:?} may be {one} or {two}; `Feature::format` says which")
             }
+            Self::UnclearCentury { found, format } => write!(
+                f,
+                "the date {found:?} has a year of two digits; `Feature::format({format:?})` takes 70 to 99 for 1970 to 1999, \
+                 and 00 to 69 for 2000 to 2069"
+            ),
+            Self::TooManyClasses { found, limit } => write!(
+                f,
+                "{found} classes are too many for a column each, at most {limit}; `Feature::codes` makes one column of them"
+            ),
             Self::Unseen { found, classes } => write!(f, "{found:?} is none of the known classes {}", list(classes)),
             Self::Saved { reason } => write!(f, "not a saved encoding: {reason}"),
         }

@@ -99,8 +99,8 @@ pub(super) fn delimiter(sample: &str, quote: u8) -> u8 {
     best.0
 }
 
-/// True if the first row is a header: if it has text above numbers, or no number above numbers. A first row of numbers alone
-/// is none.
+/// True if the first row is a header: if it has text above numbers, or text and no number above numbers. A first row of
+/// numbers alone is none, whatever stands below it.
 pub(super) fn is_header(records: &Records) -> Result<bool, TableError> {
     const ROWS: usize = 100;
     if records.len() == 0 {
@@ -120,8 +120,8 @@ pub(super) fn is_header(records: &Records) -> Result<bool, TableError> {
         all &= is_number(first) && (first.is_some() || numbers);
     }
     match (above, all) {
-        (true, true) => Ok(false),
+        (_, true) => Ok(false),
         (true, false) => Err(TableError::from(Fault::UnclearHeader).at_line(records.lines[0])),
-        (false, _) => Ok(true),
+        (false, false) => Ok(true),
     }
 }

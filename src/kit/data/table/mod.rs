@@ -24,7 +24,7 @@ pub use encoding::{Encoding, Feature, Fill};
 pub use error::{Fault, TableError};
 pub use options::TableOptions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -135,7 +135,7 @@ impl fmt::Display for Column {
 pub enum ColumnKind {
     /// Finite numbers.
     Numbers,
-    /// Dates of a form that [`Feature::dates`] knows, or of two such forms.
+    /// Dates of a form that [`Feature::dates`] knows, or of two such forms, or with years of two digits.
     Dates,
     /// Other text.
     Text,
@@ -182,18 +182,24 @@ impl Table {
     fn of(records: Records, header: bool) -> Result<Self, TableError> {
         let is_row = !matches!(records.first, FirstLine::Names(_));
         let (columns, header) = (0..records.width, header && records.len() > 0);
+        let given = |column: usize| records.name(column).filter(|_| header);
+        let taken: HashSet<&str> = columns.clone().filter_map(given).collect();
         // A column without a name gets its place as one.
-        let name = |column: usize| match records.name(column) {
-            Some(name) if header => name.to_owned(),
-            _ => column.to_string(),
+        let place = |column: usize| {
+            let mut place = column.to_string();
+            while taken.contains(place.as_str()) {
+                place.push('_');
+            }
+            place
         };
+        let name = |column: usize| given(column).map_or_else(|| place(column), Into::into);
         let names: Vec<String> = columns.clone().map(name).collect();
         let mut seen = HashMap::new();
         for (column, name) in names.iter().enumerate() {
             if let Some(before) = seen.insert(name, column) {
                 let fault = Fault::SameName { columns: [before + 1, column + 1] };
                 let error = TableError { column: Some(column + 1), name: Some(name.clone()), ..fault.into() };
-                return Err(error.at_line(records.lines[0]));
+                return Err(error.at_line(records.top));
             }
         }
         let rows = (u32::from(header && is_row)..records.len() as u32).collect();
@@ -211,6 +217,8 @@ impl Table {
     }
 
     /// The names of the columns: those of the header, or without one their places in the file from 0.
+    ///
+    /// A column without a name in a header has its place too, with `_` behind it if that is the name of another column.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -322,6 +330,11 @@ impl Table {
     /// # Errors
     ///
     /// Same as for [`Encoding::fit`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for the numbers.
+    #[track_caller]
     pub fn features<F: BaseFloat>(
         &self,
         features: impl IntoIterator<Item = impl Into<Feature>>,
@@ -337,7 +350,7 @@ impl Table {
     ///
     /// # Panics
     ///
-    /// If the feature has several columns or none, as that of [`Feature::one_hot`] may.
+    /// If the feature has several columns or none, as that of [`Feature::one_hot`] may, or there is no memory for the numbers.
     #[track_caller]
     pub fn target<F: BaseFloat>(&self, column: impl Into<Feature>) -> Result<Array1<F>, TableError> {
         let target = self.features([column])?;

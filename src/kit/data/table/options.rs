@@ -21,7 +21,7 @@ use super::records::{FirstLine, Records, line_ends, neat};
 /// |---|---|
 /// | [`delimiter`](Self::delimiter) | tab, `;`, `|`, `,` or spaces: the one by which most lines (for spaces, all) have the same number of fields |
 /// | [`quote`](Self::quote) | `'` if every field that begins with it ends with it, and none begins with `"`; else `"` |
-/// | [`header`](Self::header) | false if every field of the first line is a number; true if one has text above numbers, or if there are no columns of numbers; else an error |
+/// | [`header`](Self::header) | false if every field of the first line is a number, also above text; true if one is text above numbers, or if no number stands above numbers; else an error |
 ///
 /// The first line of scikit-learn's own files (the numbers of rows and of columns but one, then names of classes) is left
 /// out. A header as R writes it, between spaces and without a name for the first column, is taken as such.
@@ -53,10 +53,14 @@ impl Default for TableOptions {
 }
 
 impl TableOptions {
-    /// Options that leave everything to guesses, with the missing words `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL`, `?` and a
-    /// limit of 256 MiB.
+    /// Options that leave everything to guesses, with the missing words `NA`, `<NA>`, `N/A`, `#N/A`, `n/a`, `NaN`, `nan`,
+    /// `null`, `NULL`, `?` and a limit of 256 MiB.
+    ///
+    /// `None` is no such word, because it often is a category (no pool, no garage); [`missing`](Self::missing) sets it for
+    /// files that Python wrote.
     pub fn new() -> Self {
-        let missing = ["NA", "N/A", "NaN", "nan", "null", "NULL", "?"].map(String::from).to_vec();
+        let missing =
+            ["NA", "<NA>", "N/A", "#N/A", "n/a", "NaN", "nan", "null", "NULL", "?"].map(String::from).to_vec();
         Self { header: None, delimiter: None, quote: None, skip: 0, take: None, missing, limit: 256 << 20 }
     }
 
@@ -96,14 +100,15 @@ impl TableOptions {
         Self { skip: lines, ..self }
     }
 
-    /// Sets the number of lines that are read after those, the header included, where text follows the table.
+    /// Sets the number of lines that are read after the [skipped](Self::skip) ones, the header included, where text follows
+    /// the table.
     #[must_use]
     pub fn take(self, lines: usize) -> Self {
         Self { take: Some(lines), ..self }
     }
 
     /// Sets the words that stand for a missing field, instead of those of [`new`](Self::new). An empty field is always
-    /// missing.
+    /// missing. In a header such a word is a name like any other.
     #[must_use]
     pub fn missing(self, words: &[&str]) -> Self {
         Self { missing: words.iter().map(|&word| word.into()).collect(), ..self }
@@ -139,7 +144,8 @@ impl TableOptions {
         let bytes = self.unpacked(reader).map_err(Fault::Read)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
-            TableError::invalid("the text is not UTF-8").at_line(1 + line_ends(before))
+            let reason = "the text is not UTF-8; `TableOptions::read` takes what another decoder makes of the bytes";
+            TableError::invalid(reason).at_line(1 + line_ends(before))
         })?;
         self.parse(text.trim_start_matches('\u{feff}'))
     }

@@ -18,6 +18,10 @@ pub(super) struct Records {
     /// The line in which each row begins.
     pub(super) lines: Vec<u32>,
     pub(super) first: FirstLine,
+    /// The texts of the record that is a header if there is one, among them words for missing fields.
+    names: Vec<String>,
+    /// The line of that record.
+    pub(super) top: u32,
 }
 
 /// The first line, where that is no row of as many fields as the others.
@@ -40,7 +44,7 @@ impl Records {
         missing: &[String],
         before: u32,
     ) -> Result<Self, TableError> {
-        let mut records = Self::default();
+        let (mut records, mut heads) = (Self::default(), Vec::new());
         let mut lines = Lines { text: text.as_bytes(), place: 0, line: 1 + before };
         let whole = each(text, delimiter, quote, |record| {
             let (line, found) = (lines.at(record.position().map_or(0, csv::Position::byte)), record.len());
@@ -49,6 +53,9 @@ impl Records {
             } else if records.lines.len() == 1 {
                 records.first = records.first_line(delimiter, record);
                 records.width = if records.first == FirstLine::Row { records.width } else { found };
+            }
+            if heads.len() < 2 {
+                heads.push(record.iter().map(String::from).collect());
             }
             records.lines.push(line);
             if found != records.width {
@@ -65,7 +72,7 @@ impl Records {
         if !whole {
             return Err(TableError::from(Fault::Quote).at_line(records.lines.last().map_or(1, |&line| line)));
         }
-        records.check_first_line()
+        records.check_first_line(heads)
     }
 
     /// What the only line so far may be before a second one.
@@ -85,8 +92,9 @@ impl Records {
         }
     }
 
-    /// Takes the first line for a row after all if it is the summary of another number of rows.
-    fn check_first_line(mut self) -> Result<Self, TableError> {
+    /// Takes the first line for a row after all if it is the summary of another number of rows. `heads` are the texts of the
+    /// first two records.
+    fn check_first_line(mut self, mut heads: Vec<Vec<String>>) -> Result<Self, TableError> {
         if let FirstLine::Summary(first) = self.first
             && self.text_at(0) != (self.lines.len() - 1).to_string()
         {
@@ -95,6 +103,11 @@ impl Records {
                 let fault = Fault::Fields { expected: first, found: self.width };
                 return Err(TableError::from(fault).at_line(self.lines[1]));
             }
+        }
+        // A header would stand below a summary.
+        let place = usize::from(matches!(self.first, FirstLine::Summary(_)));
+        if place < heads.len() {
+            (self.top, self.names) = (self.lines[place], heads.swap_remove(place));
         }
         if self.first != FirstLine::Row {
             self.lines.remove(0);
@@ -118,12 +131,9 @@ impl Records {
 
     /// The name of a column in the header, if it has one there.
     pub(super) fn name(&self, column: usize) -> Option<&str> {
-        match self.first {
-            FirstLine::Names(_) => {
-                column.checked_sub(1).map(|column| self.text_at(column)).filter(|name| !name.is_empty())
-            }
-            _ => self.field(0, column),
-        }
+        // A header as R writes it has no name for the first column.
+        let place = column.checked_sub(usize::from(matches!(self.first, FirstLine::Names(_))));
+        place.map(|place| self.names[place].as_str()).filter(|name| !name.is_empty())
     }
 
     fn text_at(&self, place: usize) -> &str {

@@ -157,6 +157,19 @@ fn layouts_are_given() {
     assert!(message_of(|| TableOptions::new().quote(0xe9)).contains("0xe9"));
 }
 
+/// A first row of numbers alone is a row, whatever stands below.
+#[test]
+fn numbers_above_text_are_a_row() {
+    for text in ["12\n12a\n14\n", "7\nA\nB\n", "1960,1961\nx,y\nz,w\n"] {
+        let table = read(text);
+        assert_eq!((table.names()[0].as_str(), table.len()), ("0", 3), "{text:?}");
+    }
+    assert_eq!(read("12x\n12a\n14\n").names(), ["12x"]);
+    assert_eq!(fields(&read(",\n1,2\n")), [["-", "-"], ["1", "2"]]);
+    // Of a first row without a field nothing but the fields below can tell.
+    assert_eq!(fields(&read(",\nx,y\n")), [["x", "y"]]);
+}
+
 #[test]
 fn quotes_hide_delimiters_lines_and_spaces() {
     let table = read("a,b\n\"x, \"\"y\"\"\n z\", \"  2 \" \n1, \"\"\n");
@@ -175,8 +188,12 @@ fn lines_are_counted() {
     assert!(no_numbers("a,b\r1,2\r3,x", "b").starts_with("line 3, column 2 (b)"));
     assert!(no_numbers("a,b\r\n1,2\r\r\n3,x", "b").starts_with("line 4, column 2 (b)"));
     assert_eq!(refused("1,2\n\n\n3"), "line 4: expected 2 fields as in the first line, found 1");
-    assert_eq!(refused(b"1,2\n3,\xff"), "line 2: the text is not UTF-8");
-    assert_eq!(refused(b"\xff\xfea\0,\0b\0"), "line 1: the text is not UTF-8");
+    let text = refused(b"1,2\n3,\xff");
+    assert_eq!(
+        text,
+        "line 2: the text is not UTF-8; `TableOptions::read` takes what another decoder makes of the bytes"
+    );
+    assert!(refused(b"\xff\xfea\0,\0b\0").starts_with("line 1: the text is not UTF-8; "));
 }
 
 #[test]
@@ -195,7 +212,7 @@ fn fields_that_are_no_numbers_are_refused_with_their_place() {
             "{word}"
         );
     }
-    for word in ["", "NaN", "nan", "NA", "N/A", "null", "NULL", "?"] {
+    for word in ["", "NaN", "nan", "NA", "<NA>", "N/A", "#N/A", "n/a", "null", "NULL", "?"] {
         let text = no_numbers(&format!("a,b\n1,2\n3,\"{word}\"\n"), "b");
         assert!(
             text.starts_with("line 3, column 2 (b): the field is missing; `Table::without_missing`"),
@@ -303,7 +320,6 @@ fn dates_become_days() {
         "Feb 3 2001|",
         "3 February 2001|",
         "Feb-3-2001|",
-        "03-Feb-01|",
         "2001-02-03T00:00:00Z|",
         "2001-02-03 00:00|",
         "2001-02-03 01:30:00+01:30|",
@@ -313,7 +329,6 @@ fn dates_become_days() {
     }
     assert_eq!(days("1992-04-30|1900-01-01|").unwrap(), [8155.0, -25567.0]);
     assert_eq!(days("2010/01/01 06:00|2010/01/01 18:00|").unwrap(), [14610.25, 14610.75]);
-    assert_eq!(days("1/8/90 0:00|1/31/90 12:00|").unwrap(), [7312.0, 7335.5]);
     assert_eq!(days("31/01/2001 01:30 PM|").unwrap(), [11353.5625]);
     assert_eq!(days("2001-02|").unwrap(), [11354.0]);
     assert_eq!(days("2001-02-03T12:00:00.5|").unwrap(), [11356.5 + 0.5 / 86_400.0]);
@@ -343,6 +358,104 @@ fn dates_become_days() {
     let encoding = Encoding::fit(&train, [Feature::dates("t").fill(Fill::Mean)]).unwrap();
     assert_eq!(encoding.apply::<f64>(&read("t,n\nNA,0\n")).unwrap(), array![[11357.0]]);
     assert!(encoding.apply::<f64>(&read("t,n\n2001/02/03,0\n")).is_err());
+}
+
+/// Days by Python: `(datetime(.., tzinfo=..) - datetime(1970, 1, 1, tzinfo=utc)) / timedelta(days=1)`.
+#[test]
+fn every_letter_for_times_and_zones_is_heeded() {
+    let by = |text: &str, format: &str| {
+        let table = TableOptions::new().header(false).delimiter(b',').read(text.as_bytes()).unwrap();
+        numbers::<f64>(&table, Feature::dates(0).format(format)).map(|x| x[0])
+    };
+    for (text, format, day) in [
+        ("2001-02-03 18:00", "%Y-%m-%d %H:%M", 11356.75),
+        ("2001-02-03 6:00", "%Y-%m-%d %-H:%M", 11356.25),
+        ("2001-02-03  6:00", "%Y-%m-%d %_H:%M", 11356.25),
+        ("2001-02-03 06:00", "%Y-%m-%d %0H:%M", 11356.25),
+        ("2001-02-03  6:00", "%Y-%m-%d %k:%M", 11356.25),
+        ("2001-02-03 6:00 PM", "%Y-%m-%d %-I:%M %p", 11356.75),
+        ("2001-02-03  6:00 pm", "%Y-%m-%d %_I:%M %P", 11356.75),
+        ("2001-02-03 06:00:00 PM", "%Y-%m-%d %r", 11356.75),
+        ("2001-02-03 18:00:00", "%Y-%m-%d %X", 11356.75),
+        ("2001-02-03 18:00:00", "%F %T", 11356.75),
+        ("2001-02-03 18:00", "%F %R", 11356.75),
+        ("Sat Feb  3 18:00:00 2001", "%c", 11356.75),
+        ("2001-02-03 18:00 +0600", "%F %R %z", 11356.5),
+        ("2001-02-03 18:00 +06:00", "%F %R %:z", 11356.5),
+        ("2001-02-03 18:00 +06:00", "%F %R %::z", 11356.5),
+        ("2001-02-03 18:00 +06", "%F %R %#z", 11356.5),
+        ("2001-02-03T18:00:00-06:00", "%+", 11357.0),
+        ("981223200", "%s", 11356.75),
+        ("2001-02-03", "%F", 11356.0),
+        ("02/2001", "%m/%Y", 11354.0),
+        ("03/14/68", "%D", 35867.0),
+        ("03/14/70", "%m/%d/%y", 72.0),
+    ] {
+        assert_eq!(by(text, format), Ok(day), "{text} as {format}");
+    }
+    // A part of a time that gives none, and names of zones, which give no distance from UTC.
+    for (text, format) in [
+        ("2001-02-03 06:00", "%F %I:%M"),
+        ("2001-02-03 59", "%F %M"),
+        ("2001-02-03 PM", "%F %p"),
+        ("2001-02-03 +0600", "%F %z"),
+        ("2001-02-03 18:00 EST", "%F %R %Z"),
+        ("02/2001 18:00", "%m/%Y %R"),
+        ("0099-02-03", "%F"),
+        ("2001", "%Y"),
+    ] {
+        assert!(by(text, format).unwrap_err().contains("expected a date %"), "{text} as {format}");
+    }
+}
+
+#[test]
+fn years_of_two_digits_are_unclear() {
+    let unclear = |texts: &str| {
+        let table = read(format!("t,n\n{}\n", texts.replace('|', ",0\n")));
+        assert_eq!(table.kind("t").unwrap(), ColumnKind::Dates, "{texts}");
+        table.target::<f64>(Feature::dates("t")).unwrap_err().to_string()
+    };
+    assert_eq!(
+        unclear("03/14/58|"),
+        "line 2, column 1 (t): the date \"03/14/58\" has a year of two digits; `Feature::format(\"%m/%d/%y\")` takes 70 to \
+         99 for 1970 to 1999, and 00 to 69 for 2000 to 2069"
+    );
+    assert!(unclear("03-Feb-01|").contains("has a year of two digits"));
+    assert!(unclear("3/4/01|").contains("may be %m/%d/%y or %d/%m/%y"));
+    let table = read("t,n\n1/8/90 0:00,0\n1/31/90 12:00,0\n");
+    assert_eq!(numbers::<f64>(&table, Feature::dates("t").format("%m/%d/%y %H:%M")).unwrap(), [7312.0, 7335.5]);
+    assert!(no_numbers("t,n\n03/14/58,0\n", "t").contains("found the date \"03/14/58\""));
+}
+
+#[test]
+fn a_column_without_dates_is_filled() {
+    let train = read("t,n\nNA,1\n,2\n");
+    let fit = |feature: Feature| Encoding::fit(&train, [feature]).map_err(|error| error.to_string());
+    let encoding = fit(Feature::dates("t").fill(Fill::Number(7.0))).unwrap();
+    assert_eq!(encoding.apply::<f64>(&train).unwrap(), array![[7.0], [7.0]]);
+    assert_eq!(encoding.apply::<f64>(&read("t,n\n2001-02-03,0\n")).unwrap(), array![[11356.0]]);
+    assert!(encoding.apply::<f64>(&read("t,n\n03.02.2001,0\n")).is_err());
+    for fill in [Fill::Mean, Fill::Median] {
+        let text = fit(Feature::dates("t").fill(fill)).unwrap_err();
+        assert!(text.starts_with("line 2, column 1 (t): every field is missing"), "{text}");
+    }
+    let text = fit(Feature::dates("t")).unwrap_err();
+    assert!(text.starts_with("line 2, column 1 (t): the field is missing"), "{text}");
+}
+
+#[test]
+fn too_many_classes_are_no_columns() {
+    let fit = |n: usize| {
+        let text = (0..n).map(|i| format!("x{i}")).collect::<Vec<_>>().join("\n");
+        Encoding::fit(&TableOptions::new().header(false).read(text.as_bytes()).unwrap(), [Feature::one_hot(0)])
+    };
+    assert_eq!(fit(4096).unwrap().names().len(), 4096);
+    let error = fit(4097).unwrap_err();
+    assert!(matches!(*error.fault, Fault::TooManyClasses { .. }));
+    assert_eq!(
+        error.to_string(),
+        "column 1: 4097 classes are too many for a column each, at most 4096; `Feature::codes` makes one column of them"
+    );
 }
 
 #[test]
@@ -431,6 +544,19 @@ fn names_are_unique() {
     let text = refused("a,b,a\n1,2,3");
     assert!(text.starts_with("line 1, column 3 (a): columns 1 and 3 have the same name"), "{text}");
     assert_eq!(read("a,,\n1,2,3").names(), ["a", "1", "2"]);
+    // A place that is the name of another column.
+    let named = |text: &str| TableOptions::new().header(true).read(text.as_bytes()).unwrap().names().to_vec();
+    assert_eq!(named("a,,1\n1,2,3"), ["a", "1_", "1"]);
+    assert_eq!(named("1_,,1,\n1,2,3,4"), ["1_", "1__", "1", "3"]);
+    // Words for missing fields are names in a header.
+    assert_eq!(read("NA,EU,JP\n1,2,3\n").names(), ["NA", "EU", "JP"]);
+    assert_eq!(read("null nan\na 1 2\nb 3 4\n").names(), ["0", "null", "nan"]);
+    assert_eq!(fields(&read("1,NA\n2,3\n")), [["1", "-"], ["2", "3"]]);
+    // A header below scikit-learn's summary.
+    assert_eq!(named("2,1,no,yes\nx,NA\n0.7,1\n"), ["x", "NA"]);
+    // The line is that of the header, also of R's.
+    let text = refused("# a\n\nx x\na 1 2\nb 3 4\n");
+    assert!(text.starts_with("line 3, column 3 (x): columns 2 and 3 have the same name"), "{text}");
     assert_eq!(read("").target::<f64>("l").unwrap_err().to_string(), "expected a column named \"l\", found no column");
     let many: Vec<String> = (0..60).map(|i| format!("x{i}")).collect();
     let error = read(many.join(",")).target::<f64>("l").unwrap_err().to_string();
