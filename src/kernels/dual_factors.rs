@@ -4,7 +4,7 @@
 
 use num_traits::{Float, Zero};
 
-use crate::number::{Dual, Real, Scalar};
+use crate::number::{BaseFloat, Dual, Scalar};
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::slices::{Defect, Factor, Svd};
 
@@ -137,11 +137,17 @@ pub(super) fn eliminate<F: Scalar>(pivot: &[F], below: &mut [F], width: usize, k
     }
 }
 
+/// The relative error that factors of a matrix may have, whose longer side is `len`: roundings of sums of that length, about as
+/// many of them up as down.
+pub(crate) fn precision<B: BaseFloat>(len: usize) -> B {
+    B::lit(4.0 * (len as f64).sqrt()) * B::epsilon()
+}
+
 /// Numbers, some of eigenvalues or singular values, that are closer to each other than this count as equal: none of the digits
 /// of their gap is right.
-pub(crate) fn resolution<F: Scalar>(order: usize, values: &[F]) -> F::Base {
+pub(crate) fn resolution<F: Scalar>(len: usize, values: &[F]) -> F::Base {
     let largest = values.iter().fold(F::Base::zero(), |largest, x| Float::max(largest, Float::abs(x.to_base())));
-    F::Base::epsilon() * F::Base::lit(order as f64) * largest
+    precision::<F::Base>(len) * largest
 }
 
 /// x / gap, where x is made of some numbers: 0 if these are exactly 0, else NaN if the gap counts as 0.

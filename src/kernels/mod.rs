@@ -52,7 +52,7 @@ pub(crate) use window::Windows;
 #[cfg(feature = "linalg")]
 pub(crate) use {
     cofactors::{cofactors, parity},
-    dual_factors::{multiply, over_gap, resolution},
+    dual_factors::{multiply, over_gap, precision, resolution},
     householder::householder,
     triangular::{Triangle, transpose},
 };

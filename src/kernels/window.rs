@@ -42,7 +42,8 @@ impl Windows {
 
     /// True if the windows are the pixels themselves.
     pub(crate) fn is_identity(self) -> bool {
-        self.size == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+        // A transposed convolution with an output padding has pixels under no window.
+        self.size == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.out == self.image
     }
 
     /// The range of windows along an axis for which tap `tap` falls on the image.

@@ -48,9 +48,9 @@ impl<F: Scalar> Tape<F> {
     /// [`value_and_grad_mut`](Self::value_and_grad_mut) and `clip_norm`, and adds to one sum.
     ///
     /// A loss of one row must not depend on the others. [`Dropout`](crate::nn::Dropout) draws a mask for each row.
-    /// [`BatchNorm`](crate::nn::BatchNorm) in training takes statistics over the row alone, where it does not refuse it;
-    /// [`GroupNorm`](crate::nn::GroupNorm) and [`LayerNorm`](crate::nn::LayerNorm) compute the same for a row as for a
-    /// batch.
+    /// [`BatchNorm`](crate::nn::BatchNorm) in training takes its statistics over the row alone, and panics if the row has one
+    /// element for a channel. [`GroupNorm`](crate::nn::GroupNorm) and [`LayerNorm`](crate::nn::LayerNorm) compute the same for a
+    /// row as for a batch.
     ///
     /// # Panics
     ///

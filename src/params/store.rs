@@ -201,8 +201,8 @@ impl<F: Scalar> Params<F> {
     }
 
     /// Adds the matrix of a linear map, of shape (inputs, outputs) and used as x w: a weight of which PyTorch has the
-    /// transpose in its files, as `save::Reader::pytorch` (feature `io`) knows then. The layers of [`nn`](crate::nn) add
-    /// their matrices by this method.
+    /// transpose in its files. `save::Reader::pytorch` (feature `io`) transposes such a weight. The layers of
+    /// [`nn`](crate::nn) add their matrices by this method.
     ///
     /// ```
     /// let mut params = wengert::Params::new();

@@ -52,7 +52,8 @@ impl<const N: usize> Conv<N> {
         Self { stride: stride.at_least_one("Conv::stride"), ..self }
     }
 
-    /// Sets the number of zeros that are added at either end of the input.
+    /// Sets the number of zeros that are added at either end of the input. A transposed convolution instead removes so many
+    /// elements from either end of its result.
     pub fn padding(self, padding: impl Lengths<N>) -> Self {
         Self { padding: padding.lengths(Seal), ..self }
     }
@@ -80,8 +81,8 @@ impl<const N: usize> Conv<N> {
     }
 
     /// Lengthens the result of a transposed convolution at its end, see
-    /// [`conv_transpose1d`](Tensor::conv_transpose1d). With a stride s, inputs of s lengths have results of one length under
-    /// the convolution; this says to which of them the transposed one goes back.
+    /// [`conv_transpose1d`](Tensor::conv_transpose1d). A convolution with stride s gives results of the same length for inputs
+    /// of s different lengths; the output padding selects which of these lengths the transposed convolution gives.
     pub fn output_padding(self, output_padding: impl Lengths<N>) -> Self {
         Self { output_padding: output_padding.lengths(Seal), ..self }
     }

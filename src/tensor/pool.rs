@@ -151,7 +151,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     ///
     /// # Panics
     ///
-    /// If the signals have no elements and `len` is not 0.
+    /// If the signals have length 0 and `len` is not 0.
     #[track_caller]
     pub fn adaptive_max_pool1d(self, len: impl Lengths<1>) -> Self {
         const NAME: &str = "adaptive_max_pool1d";
@@ -174,7 +174,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     ///
     /// # Panics
     ///
-    /// If the signals have no elements and `len` is not 0.
+    /// If the signals have length 0 and `len` is not 0.
     #[track_caller]
     pub fn adaptive_avg_pool1d(self, len: impl Lengths<1>) -> Self {
         const NAME: &str = "adaptive_avg_pool1d";
@@ -220,7 +220,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     ///
     /// # Panics
     ///
-    /// If the images have no elements and the result would have some.
+    /// If the height or the width is 0 and `size` has no 0.
     #[track_caller]
     pub fn adaptive_max_pool2d(self, size: impl Lengths<2>) -> Self {
         const NAME: &str = "adaptive_max_pool2d";
@@ -238,7 +238,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     ///
     /// # Panics
     ///
-    /// If the images have no elements and the result would have some.
+    /// If the height or the width is 0 and `size` has no 0.
     #[track_caller]
     pub fn adaptive_avg_pool2d(self, size: impl Lengths<2>) -> Self {
         const NAME: &str = "adaptive_avg_pool2d";
@@ -252,8 +252,10 @@ fn average<'t, F: Scalar, D: Dimension, const N: usize>(
     pool: Pool<N>,
     operation: &'static str,
 ) -> Tensor<'t, F, D> {
-    let elements = (!pool.real_only).then(|| pool.size.iter().product());
-    mean(x, pool.on(operation, x.shape()), elements, operation)
+    let places = pool.on(operation, x.shape());
+    // In floats, because the size of a window with wide padding may be no `usize`.
+    let elements = (!pool.real_only).then(|| pool.size.iter().map(|len| *len as f64).product());
+    mean(x, places, elements, operation)
 }
 
 /// As many windows of an input of shape (samples, channels, lengths of the `N` directions) as the result is long. They cover
@@ -310,7 +312,7 @@ fn largest<'t, F: Scalar, D: Dimension, const N: usize>(
 fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     x: Tensor<'t, F, D>,
     places: [Places; N],
-    elements: Option<usize>,
+    elements: Option<f64>,
     operation: &'static str,
 ) -> Tensor<'t, F, D> {
     let (grid, shape) = (grid(places), pooled(x.dim(), places));
@@ -322,7 +324,7 @@ fn mean<'t, F: Scalar, D: Dimension, const N: usize>(
     let weights = &*tape.arena().alloc_slice_fill_with(grid.count(), |window| {
         let inside = |places: Places, i| places.pixels(i).len();
         let real = || inside(grid.rows, window / grid.columns.out) * inside(grid.columns, window % grid.columns.out);
-        F::lit(elements.unwrap_or_else(real) as f64).recip()
+        F::lit(elements.unwrap_or_else(|| real() as f64)).recip()
     });
     let weigh = move |values: &mut [F]| {
         for image in values.chunks_exact_mut(weights.len().max(1)) {

@@ -12,16 +12,16 @@ use crate::tape::OperationKind;
 
 /// The elements from which [`upsample1d`](Tensor::upsample1d) and [`upsample2d`](Tensor::upsample2d) take a result.
 ///
-/// Result i of m, along an axis of length n, stands at a place s between 0 and n - 1.
+/// Result i of m, along an axis of length n, stands at a place s from 0 to n - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interpolation {
     /// The element ⌊i n / m⌋.
     Nearest,
-    /// The straight line between the neighbours of s = (i + ½) n / m - ½, where elements and results are intervals of two
-    /// lengths that fill the same whole (PyTorch's `align_corners=False`).
+    /// The straight line between the neighbours of s = (i + ½) n / m - ½, clamped to 0 and n - 1, where elements and results
+    /// are intervals of two lengths that fill the same whole (PyTorch's `align_corners=False`).
     Linear,
     /// The straight line between the neighbours of s = i (n - 1) / (m - 1), where the first and the last of the results
-    /// are those of the input (PyTorch's `align_corners=True`).
+    /// are those of the input (PyTorch's `align_corners=True`). A single result is the first element.
     AlignedCorners,
 }
 
@@ -59,7 +59,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix3> {
     ///
     /// # Panics
     ///
-    /// If the signals have no elements and `len` is not 0.
+    /// If the signals have length 0 and `len` is not 0.
     #[doc(alias("interpolate", "resize"))]
     #[track_caller]
     pub fn upsample1d(self, len: impl Lengths<1>, interpolation: Interpolation) -> Self {
@@ -82,7 +82,7 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     ///
     /// # Panics
     ///
-    /// If the images have no elements and the result would have some.
+    /// If an axis of length 0 would become longer.
     #[doc(alias("interpolate", "resize", "bilinear"))]
     #[track_caller]
     pub fn upsample2d(self, size: impl Lengths<2>, interpolation: Interpolation) -> Self {
@@ -106,11 +106,12 @@ fn along<'t, F: Scalar, D: Dimension>(
         return x;
     }
     assert!(len > 0 || out == 0, "{operation}: axis {axis} of shape {:?} has no elements for {out} results", x.shape());
-    let places = &*tape.arena().alloc_slice_fill_with(out, |i| interpolation.place::<F>(i, out, len));
     let inner = x.shape()[axis + 1..].iter().product();
     let mut shape = x.dim();
     shape[axis] = out;
+    // Before the places, because it says which shape does not fit into memory.
     let y = tape.arena().values(operation, shape.slice(), F::zero());
+    let places = &*tape.arena().alloc_slice_fill_with(out, |i| interpolation.place::<F>(i, out, len));
     kernels::interpolate(places, len, inner, node.to_slice(tape, operation), y);
     let kind = OperationKind::unary(operation, node.source());
     Tensor::result(tape, kind, shape, y, node.is_constant(), move |cotangents| {

@@ -13,7 +13,7 @@ macro_rules! convolutions {
     ($(
         $(#[doc = $doc:literal])+
         $Name:ident $method:ident $N:literal $D:ident [$($axis:ident)+]
-        |$inputs:ident, $outputs:ident| ($first:ident, $second:ident / groups)
+        |$inputs:ident, $outputs:ident| ($first:ident, $second:ident / groups) $options:literal
     )+) => { $(
         $( #[doc = $doc] )+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ macro_rules! convolutions {
             pub weight: Param<$D>,
             /// `name.bias`, of shape (outputs).
             pub bias: Option<Param<Ix1>>,
-            /// Stride, padding, dilation and groups.
+            #[doc = $options]
             pub conv: Conv<$N>,
         }
 
@@ -119,6 +119,7 @@ convolutions! {
     /// assert_eq!(layer.forward(p, p.constant(&signals)).shape(), [4, 6, 16]);
     /// ```
     Conv1d conv1d 1 Ix3 [size] |inputs, outputs| (outputs, inputs / groups)
+        "Stride, padding, dilation and groups."
     /// A convolution of images of shape (samples, channels, height, width): [`Tensor::conv2d`].
     ///
     /// ```
@@ -133,8 +134,23 @@ convolutions! {
     /// assert_eq!(layer.forward(p, p.constant(&images)).shape(), [4, 16, 28, 28]);
     /// ```
     Conv2d conv2d 2 Ix4 [rows columns] |inputs, outputs| (outputs, inputs / groups)
+        "Stride, padding, dilation and groups."
     /// A transposed convolution of signals of shape (samples, channels, length): [`Tensor::conv_transpose1d`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::ConvTranspose1d;
+    /// use wengert::{Conv, Params, Tape};
+    ///
+    /// let (mut params, mut rng) = (Params::<f32>::new(), StdRng::seed_from_u64(0));
+    /// let double = Conv::new().stride(2).padding(1).output_padding(1);
+    /// let layer = ConvTranspose1d::new(&mut params, "up", 6, 2, 3, double, &mut rng);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// assert_eq!(layer.forward(p, p.zeros((4, 6, 10))).shape(), [4, 2, 20]);
+    /// ```
     ConvTranspose1d conv_transpose1d 1 Ix3 [size] |inputs, outputs| (inputs, outputs / groups)
+        "Stride, padding, dilation, groups and output padding."
     /// A transposed convolution of images of shape (samples, channels, height, width), which makes them larger again:
     /// [`Tensor::conv_transpose2d`].
     ///
@@ -151,4 +167,5 @@ convolutions! {
     /// assert_eq!(layer.forward(p, p.zeros((4, 16, 14, 14))).shape(), [4, 3, 28, 28]);
     /// ```
     ConvTranspose2d conv_transpose2d 2 Ix4 [rows columns] |inputs, outputs| (inputs, outputs / groups)
+        "Stride, padding, dilation, groups and output padding."
 }

@@ -197,15 +197,18 @@ impl<F: Scalar, D: Dimension + 'static> Layer<F, D> for Flatten {
     }
 }
 
-/// Defines operations on signals and images as layers; a row has the argument of the operation, and how it is kept.
+/// Defines operations on signals and images as layers; a row has the argument of the operation, how it is kept, and docs.
 macro_rules! window_layers {
-    ($($Name:ident $method:ident $D:ident ($argument:ident: $Argument:ty) -> $Kept:ty { $kept:expr })+) => { $(
+    ($(
+        $Name:ident $method:ident $D:ident ($argument:ident: $Argument:ty) -> $Kept:ty { $kept:expr }
+        $(#[doc = $doc:literal])+
+    )+) => { $(
         #[doc = concat!("[`Tensor::", stringify!($method), "`] as a [`Layer`].")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $Name($Kept);
 
         impl $Name {
-            #[doc = concat!("A layer with the argument of [`Tensor::", stringify!($method), "`].")]
+            $( #[doc = $doc] )+
             #[track_caller]
             pub fn new($argument: $Argument) -> Self {
                 Self($kept)
@@ -223,19 +226,44 @@ macro_rules! window_layers {
 }
 window_layers! {
     MaxPool1d max_pool1d Ix3 (pool: impl Into<Pool<1>>) -> Pool<1> { pool.into() }
+        /// A layer with these windows: their size, or a [`Pool`] with stride and padding.
+        ///
+        /// # Panics
+        ///
+        /// If the size is 0.
     MaxPool2d max_pool2d Ix4 (pool: impl Into<Pool<2>>) -> Pool<2> { pool.into() }
+        /// A layer with these windows: their size `[rows, columns]`, one number for both, or a [`Pool`] with stride and padding.
+        ///
+        /// # Panics
+        ///
+        /// If a size is 0.
     AvgPool1d avg_pool1d Ix3 (pool: impl Into<Pool<1>>) -> Pool<1> { pool.into() }
+        /// A layer with these windows: their size, or a [`Pool`] with stride and padding.
+        ///
+        /// # Panics
+        ///
+        /// If the size is 0.
     AvgPool2d avg_pool2d Ix4 (pool: impl Into<Pool<2>>) -> Pool<2> { pool.into() }
+        /// A layer with these windows: their size `[rows, columns]`, one number for both, or a [`Pool`] with stride and padding.
+        ///
+        /// # Panics
+        ///
+        /// If a size is 0.
     AdaptiveMaxPool1d adaptive_max_pool1d Ix3 (size: impl Lengths<1>) -> [usize; 1] { size.lengths(Seal) }
+        /// A layer whose result has this length, from signals of any length.
     AdaptiveMaxPool2d adaptive_max_pool2d Ix4 (size: impl Lengths<2>) -> [usize; 2] { size.lengths(Seal) }
+        /// A layer whose result has this size, from images of any size: `[rows, columns]`, or one number for both.
     AdaptiveAvgPool1d adaptive_avg_pool1d Ix3 (size: impl Lengths<1>) -> [usize; 1] { size.lengths(Seal) }
+        /// A layer whose result has this length, from signals of any length.
     AdaptiveAvgPool2d adaptive_avg_pool2d Ix4 (size: impl Lengths<2>) -> [usize; 2] { size.lengths(Seal) }
+        /// A layer whose result has this size, from images of any size: `[rows, columns]`, or one number for both.
 }
 
 /// Defines upsampling by whole factors as layers.
 macro_rules! upsamplings {
-    ($($Name:ident $method:ident $N:literal $D:ident [$($axis:literal)+])+) => { $(
+    ($($Name:ident $method:ident $N:literal $D:ident [$($axis:literal)+] $(#[doc = $doc:literal])*)+) => { $(
         #[doc = concat!("[`Tensor::", stringify!($method), "`] to a multiple of the size, as a [`Layer`].")]
+        $( #[doc = $doc] )*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $Name {
             factor: [usize; $N],
@@ -258,12 +286,23 @@ macro_rules! upsamplings {
             type Out = $D;
             #[track_caller]
             fn forward<'t>(&self, _: ParamsOn<'t, '_, F>, x: Tensor<'t, F, $D>, _: &mut Mode<F>) -> Tensor<'t, F, $D> {
-                x.$method([$(x.shape()[2 + $axis] * self.factor[$axis]),+], self.interpolation)
+                x.$method([$(x.shape()[2 + $axis].saturating_mul(self.factor[$axis])),+], self.interpolation)
             }
         }
     )+ };
 }
 upsamplings! {
     Upsample1d upsample1d 1 Ix3 [0]
+    ///
+    /// ```
+    /// use wengert::nn::{Layer, Mode, Upsample1d};
+    /// use wengert::{Interpolation, Params, Tape, ndarray::array};
+    ///
+    /// let (params, tape) = (Params::<f64>::new(), Tape::new());
+    /// let p = params.on(&tape);
+    /// let double = Upsample1d::new(2, Interpolation::Linear);
+    /// let y = double.forward(p, p.constant(array![[[0.0, 4.0]]]), &mut Mode::eval());
+    /// assert_eq!(y.value(), array![[[0.0, 1.0, 3.0, 4.0]]]);
+    /// ```
     Upsample2d upsample2d 2 Ix4 [0 1]
 }

@@ -153,7 +153,8 @@ impl GroupNorm {
     ///
     /// # Panics
     ///
-    /// If axis 1 is missing or its length is not the number of channels.
+    /// If axis 1 is missing or its length is not the number of channels, or if a group has only one element in a sample,
+    /// because its normalised value would always be 0.
     #[track_caller]
     pub fn forward<'t, F: Scalar, D: Dimension>(
         &self,
@@ -162,7 +163,15 @@ impl GroupNorm {
     ) -> Tensor<'t, F, D> {
         let (gain, bias) = by_channels(p, self.weight, self.bias, x);
         let rows = x.shape()[0] * self.groups;
-        let grouped = x.reshape((rows, x.len() / rows.max(1)));
+        let n = x.len() / rows.max(1);
+        assert!(
+            n != 1,
+            "{}: it takes more than one element for each of {} groups in a sample, and shape {:?} has one; give fewer groups",
+            p.params().name(self.weight),
+            self.groups,
+            x.shape()
+        );
+        let grouped = x.reshape((rows, n));
         grouped.layer_norm(F::Base::round_from(self.epsilon)).reshape(x.dim()) * gain + bias
     }
 }

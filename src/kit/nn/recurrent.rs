@@ -42,6 +42,22 @@ impl CellWeights {
         }
     }
 
+    /// Panics unless each part of a state has a row of `hidden` numbers for each sample of the input: one row would broadcast.
+    #[track_caller]
+    fn assert_state<'t, F: Scalar>(self, p: ParamsOn<'t, '_, F>, x: Matrix<'t, F>, state: &[Matrix<'t, F>]) {
+        let want = [x.shape()[0], self.hidden];
+        for part in state {
+            assert!(
+                part.shape() == want,
+                "{}: the state has shape {:?}; for an input of shape {:?} it must be {want:?}: (samples, hidden); see \
+                 `Tensor::broadcast`",
+                p.params().name(self.weight_ih),
+                part.shape(),
+                x.shape()
+            );
+        }
+    }
+
     /// The contribution of the input to all gates.
     #[track_caller]
     fn of_input<'t, F: Scalar, D: ndarray::Dimension>(
@@ -301,6 +317,19 @@ cells! {
     /// ```
     RnnCell 1
     /// Layers of [`RnnCell`]s that run over sequences (PyTorch's `RNN`); see [`Lstm`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::Rnn;
+    /// use wengert::{Params, Tape};
+    ///
+    /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
+    /// let rnn = Rnn::new(&mut params, "rnn", 3, 5, 2, &mut rng);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// let (outputs, h) = rnn.forward(p, p.ones((7, 4, 3)), None, None);
+    /// assert_eq!((outputs.shape(), h.shape()), (&[7, 4, 5][..], &[2, 4, 5][..]));
+    /// ```
     Rnn
     /// The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), in the form of PyTorch and
     /// cuDNN: with the gates r, z, n side by side in the weights
@@ -310,6 +339,19 @@ cells! {
     /// h' = (1 - z) n + z h.
     GruCell 3
     /// Layers of [`GruCell`]s that run over sequences (PyTorch's `GRU`); see [`Lstm`].
+    ///
+    /// ```
+    /// use rand::{SeedableRng, rngs::StdRng};
+    /// use wengert::nn::Gru;
+    /// use wengert::{Params, Tape};
+    ///
+    /// let (mut params, mut rng) = (Params::<f64>::new(), StdRng::seed_from_u64(0));
+    /// let gru = Gru::bidirectional(&mut params, "gru", 3, 5, 1, &mut rng);
+    /// let tape = Tape::new();
+    /// let p = params.on(&tape);
+    /// let (outputs, h) = gru.forward(p, p.ones((7, 4, 3)), Some(&[7, 2, 5, 1]), None);
+    /// assert_eq!((outputs.shape(), h.shape()), (&[7, 4, 10][..], &[2, 4, 5][..]));
+    /// ```
     Gru
     /// The long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers,
     /// Schmidhuber and Cummins 2000): with the gates i, f, g, o side by side in the weights
@@ -363,15 +405,18 @@ macro_rules! methods {
                 x: Matrix<'t, F>,
                 $parts: state!(Matrix $parts),
             ) -> state!(Matrix $parts) {
-                let [$($part),+] = self.step(p, self.0.of_input(p, x), [$($part),+]);
+                let input = self.0.of_input(p, x);
+                self.0.assert_state(p, x, &[$($part),+]);
+                let [$($part),+] = self.step(p, input, [$($part),+]);
                 $parts
             }
         }
 
         impl $Stack {
             /// The hidden states of the last layer for sequences of shape (steps, samples, inputs), of shape (steps, samples,
-            /// hidden), and the last state of each cell, of shape (layers, samples, hidden). With two directions the former
-            /// have 2 · hidden numbers, and the cells are two for each layer, the backward one second.
+            /// hidden), and the last state of each cell, of shape (layers, samples, hidden). With two directions a hidden state
+            /// has 2 · hidden numbers, those of the forward cell first, and there are 2 · layers last states: of each layer
+            /// that of the forward cell, then that of the backward cell.
             ///
             /// `lengths` has the number of steps of each sequence; without it all have all steps. The run starts from
             /// `state`, which is as the returned one, or from zeros.

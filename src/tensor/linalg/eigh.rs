@@ -33,7 +33,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// Lehmann 2010, "Algorithmic differentiation of linear algebra functions with application in optimum experimental design",
     /// arXiv:1001.1654; for the symmetric form Seeger et al. 2017, "Auto-differentiating linear algebra", arXiv:1710.08717).
     ///
-    /// **Equal eigenvalues.** Two eigenvalues count as equal if they differ by at most nε max |λ|. Their vectors are any basis of
+    /// **Equal eigenvalues.** Two eigenvalues count as equal if they differ by at most 4ε √n max |λ|. Their vectors are any basis of
     /// their space and have no derivative.
     ///
     /// - A loss of eigenvalues alone has a finite gradient. It is exact where the loss treats equal eigenvalues alike, such as
@@ -64,7 +64,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     ///
     /// # Errors
     ///
-    /// [`NotFinite`](LinalgError::NotFinite).
+    /// [`NotFinite`](LinalgError::NotFinite) or [`NotConverged`](LinalgError::NotConverged).
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
 }
 
 impl<F: Scalar, D: Matrices> Eigh<'_, F, D> {
-    /// The same, if the eigenvectors have a derivative.
+    /// These eigenvalues and eigenvectors, unless the eigenvectors have no derivative.
     ///
     /// ```
     /// use wengert::LinalgError;

@@ -81,7 +81,7 @@ pub enum LinalgError {
         /// zero, or of the first column that depends on others.
         index: usize,
     },
-    /// An iteration came to no end. No matrix of finite numbers is known for which this happens.
+    /// The iteration did not converge within its limit of sweeps. No matrix of finite numbers is known for which this happens.
     #[non_exhaustive]
     NotConverged {
         /// The name of the method.

@@ -239,7 +239,7 @@ impl<'t, F: Scalar, D: Matrices> Lu<'t, F, D> {
         let solver = move |i, x: &mut [F], columns, transposed, arena: &Arena| {
             self.factors(i).solve(x, columns, transposed, arena);
         };
-        solve_systems("solve", self.matrix, systems, transposed, solver, |_, _| true)
+        solve_systems(operation, self.matrix, systems, transposed, solver, |_, _| true)
     }
 
     /// An estimate of the reciprocal condition number 1/(‖A‖₁ ‖A⁻¹‖₁). If this number is near the machine epsilon, no

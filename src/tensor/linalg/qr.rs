@@ -1,13 +1,13 @@
 //! QR factors.
 
 use ndarray::{Dimension, Ix1, Ix2};
-use num_traits::{Float, Zero};
+use num_traits::Zero;
 
 use super::batch::{Matrices, dimension, part, part_mut};
 use super::factors::{each_cotangent, piece};
 use crate::arena::Arena;
-use crate::kernels::{Triangle, householder, multiply};
-use crate::number::{Real, Scalar};
+use crate::kernels::{Triangle, householder, multiply, precision};
+use crate::number::{Length, Scalar};
 use crate::slices::gemm::{Mat, MatMut, Store, matmul};
 use crate::tape::OperationKind;
 use crate::tensor::LinalgError;
@@ -34,7 +34,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// columns and R = (T, W): with Q' + QWW'ᵀ in place of Q', and QW' for the other columns (Roberts and Roberts 2020, "QR and
     /// LQ decomposition matrix backpropagation algorithms for square, wide, and deep matrices", arXiv:2009.10071).
     ///
-    /// **Dependent columns.** If one of the first k columns is a combination of those before it, up to max(m, n)ε of its length,
+    /// **Dependent columns.** If one of the first k columns is a combination of those before it, up to 4ε √max(m, n) of its length,
     /// the factors are right but have no derivative: gradients and second derivatives by that matrix are NaN.
     /// [`Qr::differentiable`] is an error in advance. In general the relative error of the gradient is about the condition number
     /// of the first k columns times the machine epsilon.
@@ -99,7 +99,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
 }
 
 impl<F: Scalar, D: Matrices> Qr<'_, F, D> {
-    /// The same, if the factors have a derivative.
+    /// These factors, unless they have no derivative.
     ///
     /// # Errors
     ///
@@ -119,10 +119,10 @@ impl<F: Scalar, D: Matrices> Qr<'_, F, D> {
 
 /// The first column that is a combination of those before it, up to rounding.
 fn dependent<F: Scalar>([m, n]: [usize; 2], r: &[F]) -> Option<usize> {
-    let precision = F::Base::epsilon() * F::Base::lit(m.max(n) as f64);
+    let precision = precision::<F::Base>(m.max(n));
     (0..m.min(n)).find(|&j| {
-        let size = (0..=j).fold(F::Base::zero(), |size, i| Float::max(size, Float::abs(r[i * n + j].to_base())));
-        r[j * n + j].to_base() <= precision * size
+        let length = Length::of((0..=j).map(|i| r[i * n + j].to_base())).value;
+        r[j * n + j].to_base() <= precision * length
     })
 }
 

@@ -35,7 +35,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// Q = `VᵀV'` (Townsend 2016, "Differentiating the singular value decomposition"; Giles 2008, section 3.2; Seeger et al.
     /// 2017, arXiv:1710.08717). The second term is 0 unless m > n, the third unless m < n.
     ///
-    /// **Equal singular values, and zero.** Two singular values count as equal if they differ by at most ε max(m, n) s₁, one
+    /// **Equal singular values, and zero.** Two singular values count as equal if they differ by at most 4ε √max(m, n) s₁, one
     /// counts as zero if it is at most that. The vectors of equal ones have no derivative, and neither have the left vector of
     /// zero if m > n and the right one if m < n.
     ///
@@ -47,7 +47,8 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     /// - Second derivatives (on tapes of dual numbers) are NaN where they need the derivative of such a vector.
     ///
     /// Singular values come from one-sided Jacobi rotations and are accurate to some roundings of s₁; of a matrix whose columns
-    /// (or rows, if m < n) differ in size alone, small ones are accurate to roundings of themselves.
+    /// (or rows, if m < n) differ in size alone, small ones are accurate to roundings of themselves. A
+    /// column that is shorter than about 1e-146 times the greatest element of the matrix (3e-16 times in `f32`) counts as 0.
     ///
     /// Needs the feature `linalg`.
     ///
@@ -67,7 +68,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
     ///
     /// # Errors
     ///
-    /// [`NotFinite`](LinalgError::NotFinite).
+    /// [`NotFinite`](LinalgError::NotFinite) or [`NotConverged`](LinalgError::NotConverged).
     ///
     /// # Panics
     ///
@@ -110,7 +111,7 @@ impl<'t, F: Scalar, D: Matrices> Tensor<'t, F, D> {
 }
 
 impl<F: Scalar, D: Matrices> Svd<'_, F, D> {
-    /// The same, if the singular values and vectors have a derivative.
+    /// These singular values and vectors, unless some of them have no derivative.
     ///
     /// ```
     /// use wengert::LinalgError;

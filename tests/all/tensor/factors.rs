@@ -271,6 +271,57 @@ fn simple_matrices() {
     check::<f32>();
 }
 
+/// The factors of a matrix in other units, a power of two, have the same bits up to the ends of the range of floats.
+#[test]
+fn qr_at_the_ends_of_the_range() {
+    fn check<F: BaseFloat>() {
+        let a = array![[1.25, 0.5], [0.25, -1.0], [0.0, 0.375]].mapv(F::lit);
+        let tape = Tape::<F>::new();
+        let one = tape.constant(&a).qr().unwrap();
+        let size = F::lit(2.0).powi(F::max_value().log2().to_i32().unwrap() - 1);
+        for size in [size, F::min_positive_value()] {
+            let other = tape.constant(a.mapv(|x| x * size)).qr().unwrap();
+            assert_eq!(other.q.value(), one.q.value(), "Q at {size:?}");
+            assert_eq!(other.r.value(), one.r.value().mapv(|x| x * size), "R at {size:?}");
+            // Tangents are those of the other units too.
+            let tangents = |size: F| {
+                let a = a.mapv(|x| Dual::new(x * size, [x * x * size]));
+                let tape = Tape::<Dual<F>>::new();
+                tape.constant(a).qr().unwrap().q.value().mapv(|x| x.tangents()[0])
+            };
+            assert_eq!(tangents(size), tangents(F::one()), "tangents of Q at {size:?}");
+        }
+        for size in [F::max_value(), F::min_positive_value() * F::epsilon()] {
+            for sign in [F::one(), -F::one()] {
+                let qr = tape.constant(array![[sign * size]]).qr().unwrap();
+                assert_eq!((qr.q.value(), qr.r.value()), (array![[sign]].view(), array![[size]].view()));
+            }
+        }
+        // A length that is greater than every float.
+        let qr = tape.constant(array![[F::max_value()], [F::max_value()]]).qr().unwrap();
+        assert_eq!(qr.r.value(), array![[F::infinity()]]);
+        assert!(qr.q.value().iter().all(|q| (*q - F::lit(0.5).sqrt()).abs() < F::lit(4.0) * F::epsilon()));
+    }
+    check::<f64>();
+    check::<f32>();
+}
+
+/// Many rows do not hide a difference that is far greater than the roundings, nor a dependence under the roundings of sums.
+#[test]
+fn dependence_in_tall_matrices() {
+    const ROWS: usize = 100_000;
+    let tape = Tape::<f32>::new();
+    let apart = Array2::from_shape_fn((ROWS, 2), |(i, j)| if (i + j) % 2 == 0 { 1.0_f32 } else { 1.002 });
+    let x = tape.constant(apart);
+    assert!(x.qr().unwrap().differentiable().is_ok());
+    assert!(x.svd().unwrap().differentiable().is_ok());
+    let equal = Array2::from_shape_fn((ROWS, 2), |(_, j)| if j == 0 { 0.1_f32 } else { 0.3 });
+    let x = tape.constant(equal);
+    for error in [x.qr().unwrap().differentiable().unwrap_err(), x.svd().unwrap().differentiable().unwrap_err()] {
+        assert!(matches!(error, LinalgError::Degenerate { index: 1, .. }), "{error}");
+    }
+}
+
 #[test]
 fn functions_of_equal_eigenvalues() {
     let v = orthonormal((4, 4), 1.0);

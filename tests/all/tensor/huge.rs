@@ -5,7 +5,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::data::one_hot;
 use wengert::metrics::Confusion;
-use wengert::{Activation, Conv, Params, Pool, Tape, init};
+use wengert::nn::{Layer, Mode, Upsample1d, Upsample2d};
+use wengert::{Activation, Conv, Interpolation, Params, Pool, Tape, init};
 
 use crate::support::panics::panic_of;
 
@@ -58,6 +59,9 @@ fn results_that_do_not_fit() {
     });
     refused(&["max_pool1d: an array of shape", size], || m.broadcast((HUGE, 2, 2)).max_pool1d(Pool::new(2)));
     refused(&["avg_pool1d: an array of shape", size], || m.broadcast((HUGE, 2, 2)).avg_pool1d(Pool::new(2)));
+    refused(&["upsample1d: an array of shape [1, 1, 70368744177664]", parts], || {
+        tape.ones((1, 1, 1)).upsample1d(HUGE, Interpolation::Nearest)
+    });
     refused(&["pad: an array of shape [70368744177666]", parts], || v.pad(&[(0, HUGE)], 0.0));
     refused(&["stack: an array of shape", size], || tape.stack(Axis(0), &[huge, huge]));
     refused(&["concatenate: an array of shape [140737488355328]"], || tape.concatenate(Axis(0), &[huge, huge]));
@@ -105,6 +109,18 @@ fn shapes_without_an_address() {
     refused(&["init", too_large], || init::he_normal::<f64, _>((2, LONG, LONG), &mut StdRng::seed_from_u64(0)));
     refused(&["one_hot", too_large], || one_hot::<f64>(&[0, 1], usize::MAX));
     refused(&["Confusion::new", too_large], || Confusion::new(LONG, &[], &[]));
+    let params = Params::<f64>::new();
+    let p = params.on(&tape);
+    refused(&["upsample1d", "[1, 1, 18446744073709551615]", too_large], || {
+        Upsample1d::new(usize::MAX, Interpolation::Linear).forward(p, p.ones((1, 1, 2)), &mut Mode::eval())
+    });
+    refused(&["upsample2d", too_large], || {
+        Upsample2d::new(usize::MAX, Interpolation::Linear).forward(p, p.ones((1, 1, 2, 2)), &mut Mode::eval())
+    });
+    let images = tape.ones((1, 1, 4, 4));
+    refused(&["avg_pool2d: a window of 8589934592 x 8589934592"], || images.avg_pool2d(LONG));
+    let mean = images.avg_pool2d(Pool::new(LONG).padding(LONG / 2));
+    assert_eq!(mean.value().as_slice(), Some(&[2.0_f64.powi(4 - 66)][..]));
     // Long axes without elements, or with few, are right.
     let view: ArrayView2<'_, f64> = tall.view();
     assert_eq!(tape.constant(view).t().dot(x).shape(), [0, 0]);

@@ -586,3 +586,17 @@ fn infinite_and_nan_elements() {
     let x = tape.constant(&a).solve(tape.constant(&b)).unwrap();
     assert!(x.value()[[1, 0]].is_nan() && x.value().column(1).iter().all(|x| x.is_finite()));
 }
+
+#[test]
+fn operations_have_the_names_of_their_methods() {
+    let tape = Tape::<f64>::new();
+    let a = array![[2.0, 1.0], [1.0, 3.0]];
+    let b = array![1.0, 2.0];
+    let (x, b) = (tape.tensor(&a), tape.constant(&b));
+    let lu = x.factorize().unwrap();
+    let _ = (lu.solve(b), lu.solve_t(b), lu.inv(), x.inv().unwrap());
+    let operations = tape.summary().operations;
+    let mut names: Vec<_> = operations.iter().map(|operation| (operation.name, operation.count)).collect();
+    names.sort();
+    assert_eq!(names, [("inv", 2), ("solve", 1), ("solve_t", 1)]);
+}

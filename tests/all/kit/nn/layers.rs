@@ -232,6 +232,14 @@ fn group_norm_as_pytorch() {
     assert!(norm.forward(p, p.ones((1, 4))).value().iter().all(|y| *y == 0.0));
     let message = message_of(|| norm.forward(p, p.zeros((2, 3, 4))));
     assert!(["norm.weight", "axis 1", "length 4", "[2, 3, 4]"].iter().all(|part| message.contains(part)), "{message}");
+    let single = GroupNorm::new(&mut params, "single", 4, 4);
+    let p = params.on(&tape);
+    let message = message_of(|| single.forward(p, p.ones((3, 4))));
+    assert!(
+        ["single.weight", "more than one element", "[3, 4]"].iter().all(|part| message.contains(part)),
+        "{message}"
+    );
+    assert!(single.forward(p, p.ones((0, 4))).is_empty());
     for groups in [0, 3] {
         let message = message_of(|| _ = GroupNorm::new(&mut Params::<f64>::new(), "norm", groups, 4));
         assert!(message.contains(&format!("norm: 4 channels do not split into {groups} groups")), "{message}");

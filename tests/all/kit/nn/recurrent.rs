@@ -120,6 +120,30 @@ fn cells_as_pytorch() {
     assert!(message.contains("[1, 2, 4]") && message.contains("[1, 3, 4]"), "{message}");
 }
 
+/// A state of one row would broadcast over the samples, and an input of one row over the state's.
+#[test]
+fn states_that_do_not_fit() {
+    let mut params = Params::<f64>::new();
+    let rnn = RnnCell::new(&mut params, "rnn", 2, 4, &mut rng());
+    let gru = GruCell::new(&mut params, "gru", 2, 4, &mut rng());
+    let lstm = LstmCell::new(&mut params, "lstm", 2, 4, &mut rng());
+    let tape = Tape::new();
+    let p = params.on(&tape);
+    for (x, h) in [((3, 2), (1, 4)), ((1, 2), (3, 4)), ((3, 2), (3, 1)), ((3, 2), (0, 4))] {
+        let (input, state, whole) = (p.ones(x), p.ones(h), p.ones((x.0, 4)));
+        for (name, message) in [
+            ("rnn", message_of(|| rnn.forward(p, input, state))),
+            ("gru", message_of(|| gru.forward(p, input, state))),
+            ("lstm", message_of(|| lstm.forward(p, input, (state, whole)))),
+            ("lstm", message_of(|| lstm.forward(p, input, (whole, state)))),
+        ] {
+            let parts = [format!("{name}.weight_ih"), format!("{:?}", [h.0, h.1]), format!("{:?}", [x.0, x.1])];
+            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+            assert!(message.contains(&format!("must be {:?}", [x.0, 4])), "{message}");
+        }
+    }
+}
+
 /// Each sequence of a batch is what it is alone, whatever the others are; one of no steps keeps the state it starts from.
 #[test]
 fn sequences_do_not_mix() {

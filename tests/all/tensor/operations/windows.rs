@@ -207,6 +207,15 @@ operations! {
             of::<F, Ix3>(x).conv_transpose1d(of::<F, Ix3>(w), moved)
         },
         value |x, w| signal(transposed(&image(x), &image(w), ([1, 3], [0, 1], [1, 2], 2), [0, 2]));
+    conv_transpose1d_of_one_tap: &[&[&[1, 1, 3], &[1, 2, 1]], &[&[2, 2, 4], &[2, 3, 1]]];
+        |x, w| of::<F, Ix3>(x).conv_transpose1d(of::<F, Ix3>(w), Conv::new().dilation(3).output_padding(2)),
+        value |x, w| signal(transposed(&image(x), &image(w), ([1, 1], [0, 0], [1, 3], 1), [0, 2]));
+    conv_transpose2d_of_one_tap: &[&[&[1, 2, 3, 2], &[2, 2, 1, 1]], &[&[2, 1, 2, 4], &[1, 3, 1, 1]]];
+        |x, w| {
+            let longer = Conv::new().dilation(3).output_padding([2, 1]);
+            of::<F, Ix4>(x).conv_transpose2d(of::<F, Ix4>(w), longer)
+        },
+        value |x, w| transposed(&image(x), &image(w), ([1, 1], [0, 0], [3, 3], 1), [2, 1]);
     conv_transpose2d: &[&[&[1, 2, 3, 2], &[2, 2, 2, 3]], &[&[2, 1, 2, 4], &[1, 3, 3, 1]]];
         |x, w| {
             let moved = Conv::new().stride([2, 1]).padding([1, 0]).dilation([1, 2]).output_padding([1, 1]);
