@@ -597,6 +597,6 @@ fn operations_have_the_names_of_their_methods() {
     let _ = (lu.solve(b), lu.solve_t(b), lu.inv(), x.inv().unwrap());
     let operations = tape.summary().operations;
     let mut names: Vec<_> = operations.iter().map(|operation| (operation.name, operation.count)).collect();
-    names.sort();
+    names.sort_unstable();
     assert_eq!(names, [("inv", 2), ("solve", 1), ("solve_t", 1)]);
 }
