@@ -2,7 +2,7 @@
 
 use ndarray::array;
 use wengert::Params;
-use wengert::data::TableOptions;
+use wengert::data::{ColumnKind, Encoding, Feature, Fill, Table, TableError, TableOptions};
 use wengert::save::{Reader, Writer};
 
 use crate::Bytes;
@@ -13,13 +13,13 @@ pub fn check(data: &[u8]) {
     let kind = bytes.byte() % 4;
     let data = bytes.0;
     match kind {
-        0 => drop(TableOptions::new().limit(1 << 20).read(data)),
+        0 => table(TableOptions::new().limit(1 << 20).read(data)),
         1 => safetensors(data.to_vec()),
         2 => {
             // Text that is more like a table.
             const MENU: &[u8] = b"0123456789.-+e,;\t \n\"'abNA?#\r";
             let text: Vec<u8> = data.iter().map(|&byte| MENU[usize::from(byte) % MENU.len()]).collect();
-            drop(TableOptions::new().read(&text[..]));
+            table(TableOptions::new().read(&text[..]));
         }
         _ => {
             // A real file, of which some bytes are changed, or the end is missing.
@@ -34,6 +34,30 @@ pub fn check(data: &[u8]) {
             }
             safetensors(file);
         }
+    }
+}
+
+/// Everything that can be asked of a table.
+fn table(read: Result<Table, TableError>) {
+    let table = match read {
+        Ok(table) => table,
+        Err(error) => return drop(error.to_string()),
+    };
+    assert!(!table.to_string().is_empty());
+    for name in table.names() {
+        let column = table.kind(name).expect("a column of the table");
+        let feature = match column {
+            ColumnKind::Numbers => Feature::numbers(name).fill(Fill::Median),
+            ColumnKind::Text => Feature::codes(name).fill(Fill::Class("other".into())),
+            ColumnKind::Dates => Feature::dates(name),
+            ColumnKind::Empty => Feature::numbers(name).fill(Fill::Number(0.5)),
+        };
+        let Ok(encoding) = Encoding::fit(&table, [feature]) else { continue };
+        let Ok(x) = encoding.apply::<f64>(&table) else { continue };
+        // What is kept with a model encodes alike.
+        let again: Encoding = encoding.to_string().parse().expect("an encoding of our own");
+        let y = again.apply::<f64>(&table).expect("the same table");
+        assert!(x.iter().map(|x| x.to_bits()).eq(y.iter().map(|y| y.to_bits())), "{name}: {x} {y}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Programs of scalars over the whole table of rules.
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
 use wengert::trace::Recorded;
 use wengert::{Dual, Program, Real, Tape, Var};
@@ -123,10 +123,24 @@ pub fn check(data: &[u8]) {
             assert!(pairs.all(|(&got, &want)| agree(got, want, size)), "program {partials:?}, tape {gradient:?}");
         }
     }
-    let points = ndarray::Array2::from_shape_fn((3, n), |(i, k)| if i == 1 { other[k] } else { at[k] });
-    let (mut values, mut gradients) = (Array1::from_elem(3, f64::NAN), ndarray::Array2::zeros((3, n)));
-    if program.batch(points.view(), values.view_mut(), gradients.view_mut()).is_ok() {
-        let (first, third) = (values[0], values[2]);
-        assert!(first.to_bits() == third.to_bits() || first.is_nan() && third.is_nan(), "a batch: {values}");
+    // More points than a block of the transposition; a few of them at the other point.
+    const POINTS: usize = 11;
+    let point = |i: usize| if i % 4 == 1 { &other } else { &at };
+    let points = Array2::from_shape_fn((POINTS, n), |(i, k)| point(i)[k]);
+    let (mut values, mut gradients) = (Array1::zeros(POINTS), Array2::zeros((POINTS, n)));
+    if !special && program.batch(points.view(), values.view_mut(), gradients.view_mut()).is_ok() {
+        for i in 0..POINTS {
+            let (value, gradient) = round(point(i));
+            let size = gradient.iter().fold(value.abs(), |size, d| size.max(d.abs()));
+            if size < 1e10 {
+                assert!(agree(values[i], value, size), "point {i}: {:e}, tape {value:e}", values[i]);
+                let mut pairs = gradients.row(i).into_iter().zip(&gradient);
+                assert!(
+                    pairs.all(|(&got, &want)| agree(got, want, size)),
+                    "point {i}: {}, tape {gradient:?}",
+                    gradients.row(i)
+                );
+            }
+        }
     }
 }

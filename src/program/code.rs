@@ -355,7 +355,10 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
     fn reduction(&mut self, operand: u32, mut v: V) -> Placed {
         let body = self.body;
         let uniform = |v: V| body.uniform[v as usize];
-        let place = |emitter: &Self, v: V| emitter.at[v as usize].index();
+        let place = |emitter: &Self, v: V| {
+            debug_assert!(emitter.at[v as usize].is_uniform(), "a factor of all lanes");
+            emitter.at[v as usize].index()
+        };
         let mut factors = SmallVec::new();
         while self.may_absorb(v) {
             let (factor, rest) = match body.values[v as usize] {
@@ -532,6 +535,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
 
     fn eight(&mut self, insts: &[Inst], a: [At; 8], b: Option<[At; 8]>, shared: bool) {
         let sums = std::array::from_fn(|i| if let Kind::Reduce(k) = insts[i].kind { k } else { NONE });
+        debug_assert!(a.iter().chain(b.iter().flatten()).all(|at| !at.is_uniform()), "sums over rows");
         let (a, b) = (a.map(At::index), b.map(|b| b.map(At::index)));
         self.code.eights.push(Eight { sums, a, b, shared });
         let kind = Kind::Reduce8(self.code.eights.len() as u32 - 1);
@@ -577,6 +581,10 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
             X::Dot(k) => {
                 let dot = &self.body.dots[k as usize];
                 let by_uniform = at(dot.products[0].0).is_uniform();
+                debug_assert!(
+                    dot.products.iter().all(|&(a, b)| at(a).is_uniform() == by_uniform && !at(b).is_uniform()),
+                    "products of one kind"
+                );
                 let products = dot.products.iter().map(|&(a, b)| (at(a).index(), at(b).index())).collect();
                 self.code.dots.push(TileDot { start: dot.start.map_or(ABSENT, at), products, by_uniform });
                 Inst { kind: Kind::Dot(self.code.dots.len() as u32 - 1), out, x: [ABSENT; 3] }

@@ -26,7 +26,7 @@ impl<F> Default for RowList<F> {
     }
 }
 
-/// A list of its own, of which nothing is known.
+/// An empty list with the same room: pointers are never shared.
 impl<F> Clone for RowList<F> {
     fn clone(&self) -> Self {
         Self(Vec::with_capacity(self.0.capacity()))
@@ -99,7 +99,8 @@ unsafe fn fill<S: Simd, F: SimdFloat>(row: *mut F, len: usize, value: impl Fn(us
     let n = lanes::<S, F>();
     let (blocks, whole) = (len / (4 * n) * (4 * n), len / n * n);
     let mut i = 0;
-    // SAFETY: i and the vectors stored there are below `len`.
+    // SAFETY: `blocks` and `whole` are multiples of what a turn writes and at most `len`, so that each vector, of n numbers
+    // as `lanes` asserts, ends there at the latest.
     unsafe {
         while i != blocks {
             let (a, b, c, d) = (value(i), value(i + n), value(i + 2 * n), value(i + 3 * n));
@@ -117,8 +118,10 @@ unsafe fn fill<S: Simd, F: SimdFloat>(row: *mut F, len: usize, value: impl Fn(us
 }
 
 impl<'a, F: SimdFloat> Rows<'a, F> {
+    /// No rows yet, for rows of `len` numbers. Loops write whole vectors, so `len` is a multiple of every vector's lanes.
     #[inline(always)]
     pub(crate) fn new(list: &'a mut RowList<F>, len: usize) -> Self {
+        debug_assert!(len.is_multiple_of(64 / size_of::<F>()), "rows of {len} numbers end within a vector");
         list.0.clear();
         Self { starts: &mut list.0, first_writable: 0, len, borrowed: PhantomData }
     }
@@ -149,6 +152,10 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
     }
 
     /// The numbers of a row.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
     #[inline(always)]
     pub(crate) fn get(&self, k: u32) -> &[F] {
         // SAFETY: the invariant; what writes rows borrows all of them mutably.
@@ -159,7 +166,7 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
     ///
     /// # Panics
     ///
-    /// If the row is among the others.
+    /// If the row is among the others or read only, or there is no such row.
     #[inline(always)]
     pub(crate) fn split<const N: usize>(&mut self, out: u32, others: [Source<F>; N]) -> (&mut [F], [Option<&[F]>; N]) {
         let mut slices = [None; N];
@@ -182,7 +189,7 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
         match a {
             Source::Row(a) => {
                 let a = self.start(a);
-                // SAFETY: all rows have `len` numbers.
+                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
                 unsafe {
                     fill::<S, F>(
                         to,
@@ -194,7 +201,7 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
             }
             Source::Number(a) => {
                 let y = f(F::splat(simd, a));
-                // SAFETY: all rows have `len` numbers.
+                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
                 unsafe {
                     fill::<S, F>(
                         to,
@@ -220,7 +227,7 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
             (Source::Row(a), Source::Row(b)) => {
                 let (len, to) = (self.len, self.start_writable(out));
                 let (a, b) = (self.start(a), self.start(b));
-                // SAFETY: all rows have `len` numbers.
+                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
                 unsafe {
                     fill::<S, F>(
                         to,
@@ -266,7 +273,7 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
             (Source::Row(a), Source::Row(b), Source::Row(c)) => {
                 let (len, to) = (self.len, self.start_writable(out));
                 let (a, b, c) = (self.start(a), self.start(b), self.start(c));
-                // SAFETY: all rows have `len` numbers.
+                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
                 unsafe {
                     fill::<S, F>(
                         to,

@@ -29,6 +29,8 @@ pub trait SimdFloat: Pod + Zero + Add<Output = Self> + Mul<Output = Self> {
 
 /// The number of lanes of a vector.
 pub(crate) const fn lanes<S: Simd, F: SimdFloat>() -> usize {
+    // Loops over rows read and write whole vectors at steps of as many numbers.
+    const { assert!(size_of::<F::Vector<S>>().is_multiple_of(size_of::<F>())) };
     size_of::<F::Vector<S>>() / size_of::<F>()
 }
 
