@@ -54,7 +54,7 @@ fn table(read: Result<Table, TableError>) {
         };
         let Ok(encoding) = Encoding::fit(&table, [feature]) else { continue };
         let Ok(x) = encoding.apply::<f64>(&table) else { continue };
-        // What is kept with a model encodes alike.
+        // The encoding that a model's file keeps gives the same numbers.
         let again: Encoding = encoding.to_string().parse().expect("an encoding of our own");
         let y = again.apply::<f64>(&table).expect("the same table");
         assert!(x.iter().map(|x| x.to_bits()).eq(y.iter().map(|y| y.to_bits())), "{name}: {x} {y}");

@@ -35,7 +35,7 @@ enum FeatureKind {
     OneHot,
 }
 
-/// What stands for a missing field. Needs the feature `io`.
+/// The substitute for a missing field. Needs the feature `io`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fill {
     /// The mean of the column to which the encoding is fitted.
@@ -130,7 +130,7 @@ impl Feature {
     }
 }
 
-/// How the columns of a table become the columns of an array. Needs the feature `io`.
+/// The rules by which columns of a table become columns of an array. Needs the feature `io`.
 ///
 /// An encoding is fitted to the training data: it keeps the classes, the formats of dates and what fills missing fields, so
 /// that new rows become numbers in the same way. It is saved with the model as a [note](crate::save::Writer::note).

@@ -20,11 +20,11 @@ pub struct TableError {
     pub column: Option<usize>,
     /// The column's name, if there is a header.
     pub name: Option<String>,
-    /// What is wrong there.
+    /// The cause.
     pub fault: Box<Fault>,
 }
 
-/// What is wrong with a table: the cause of a [`TableError`]. Texts from the table are shortened. Needs the feature `io`.
+/// The cause of a [`TableError`]. Texts from the table are shortened. Needs the feature `io`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fault {

@@ -11,7 +11,7 @@ use super::error::{Fault, TableError};
 use super::guess;
 use super::records::{FirstLine, Records, line_ends, neat};
 
-/// How a table is read; what is not set is guessed from the text. Needs the feature `io`.
+/// The layout of a table's text; an option that is not set is guessed from the text. Needs the feature `io`.
 ///
 /// Input that begins like a gzip file is unpacked, whatever the name of the file. Lines end in `\n`, `\r\n` or `\r`; spaces
 /// around fields and empty lines are dropped, as are lines at the beginning that begin with `#`. A quoted field may have
