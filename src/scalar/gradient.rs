@@ -169,11 +169,8 @@ impl<'t, F: Scalar> Wrt<'t, F> for &[Var<'_, F>] {
     type Output = Vec<F>;
     #[track_caller]
     fn read(self, gradient: &Gradient<'t, F>, _: Seal) -> Vec<F> {
-        let mut adjoints = vec![F::zero(); self.len()];
-        for (adjoint, var) in adjoints.iter_mut().zip(self) {
-            *adjoint = gradient.adjoints[gradient.slot_of(var)];
-        }
-        adjoints
+        // Collected: memory that is not cleared comes faster from the system's allocator.
+        self.iter().map(|var| gradient.adjoints[gradient.slot_of(var)]).collect()
     }
 }
 

@@ -485,6 +485,7 @@ impl<F: Scalar> Tape<F> {
     /// let x = tape.var(0.5);
     /// assert_eq!(x.sin().backward()[x], 0.5_f64.cos());
     /// ```
+    #[inline]
     #[track_caller]
     pub fn var(&self, x: F) -> Var<'_, F> {
         Var::on(self, self.input_slots(1), x)
@@ -497,6 +498,7 @@ impl<F: Scalar> Tape<F> {
     /// let [x, y] = tape.vars([3.0, 4.0]);
     /// assert_eq!(x.hypot(y).backward().wrt([x, y]), [0.6, 0.8]);
     /// ```
+    #[inline]
     #[track_caller]
     pub fn vars<const N: usize>(&self, values: [F; N]) -> [Var<'_, F>; N] {
         let first = self.input_slots(N);

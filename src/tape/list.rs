@@ -158,11 +158,10 @@ impl<F: Scalar> Tape<F> {
     ///
     /// Same as for [`forget`](Self::forget).
     unsafe fn run_drops(&self) {
-        for (place, drop) in self.drops.borrow_mut().drain(..) {
-            // SAFETY: `alloc` pushed the pair, so `place` holds a value of the type that `drop` drops. The value is
-            // alive: `drain` takes the pair off the list, also if a destructor panics, so no value is dropped twice.
-            // Nobody uses the value afterwards, by the caller's promise.
-            unsafe { drop(place) };
+        let mut drops = self.drops.borrow_mut();
+        if !drops.is_empty() {
+            // SAFETY: `alloc` pushed the pairs; nobody uses the values afterwards, by the caller's promise.
+            unsafe { drop_all(&mut drops) };
         }
     }
 
@@ -221,9 +220,19 @@ impl<F: Scalar> Tape<F> {
 
     /// Takes `len` slots for inputs and returns the first. Small inputs next to each other share an operation; a large
     /// one has its own, so that a sweep can write the adjoints of a whole matrix instead of adding to them.
+    #[inline]
     #[track_caller]
     pub(crate) fn input_slots(&self, len: usize) -> u32 {
-        self.input_runs(1, len, std::iter::once(len))
+        #[cold]
+        #[inline(never)]
+        #[track_caller]
+        fn apart<F: Scalar>(tape: &Tape<F>, len: usize) -> u32 {
+            tape.input_runs(1, len, std::iter::once(len))
+        }
+        self.records.check_slots(len, None);
+        // Few inputs at the start of a tape need no operation of their own, hence no memory.
+        let first = self.slots() as u32;
+        if self.join_inputs(&mut self.ops.borrow_mut(), len) { first } else { apart(self, len) }
     }
 
     /// Takes slots for inputs in a row, at most `most` and of these lengths, and returns the first.
@@ -236,22 +245,28 @@ impl<F: Scalar> Tape<F> {
         self.records.check_slots(total, None);
         let first = self.slots() as u32;
         for len in lens {
-            self.push_inputs(&mut ops, len);
+            if !self.join_inputs(&mut ops, len) {
+                let records = self.records.len();
+                let first = self.records.take_slots(len) as usize;
+                ops.push(Op { records, first, len, pullback: None, info: None });
+            }
         }
         first
     }
 
-    /// Lists `len` inputs, for which there must be room.
-    #[inline]
-    fn push_inputs(&self, ops: &mut Vec<Op<F>>, len: usize) {
+    /// Takes slots for `len` inputs, for which there must be room, if the last operation can own these too.
+    #[inline(always)]
+    fn join_inputs(&self, ops: &mut [Op<F>], len: usize) -> bool {
         const SMALL: usize = 64;
-        let records = self.records.len();
-        let first = self.records.take_slots(len);
         match ops.last_mut() {
-            Some(last) if last.pullback.is_none() && last.records == records && last.len.max(len) < SMALL => {
+            Some(last)
+                if last.pullback.is_none() && last.records == self.records.len() && last.len.max(len) < SMALL =>
+            {
+                self.records.take_slots(len);
                 last.len += len;
+                true
             }
-            _ => ops.push(Op { records, first: first as usize, len, pullback: None, info: None }),
+            _ => false,
         }
     }
 
@@ -391,9 +406,25 @@ impl<F: Scalar> Tape<F> {
     }
 
     /// Lets `f` read the records and operations. Recording meanwhile panics.
+    #[inline(always)]
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
         let ops = self.ops.borrow();
         self.records.read(|records| f(records, &ops))
+    }
+}
+
+/// Drops the values at these places, and takes them off the list.
+///
+/// # Safety
+///
+/// Each place holds a live value of the type that its function drops. Nobody uses the value afterwards.
+#[cold]
+#[inline(never)]
+unsafe fn drop_all(drops: &mut Vec<(NonNull<()>, DropPlace)>) {
+    for (place, drop) in drops.drain(..) {
+        // SAFETY: the caller's promise. `drain` takes the pair off the list, also if a destructor panics, so no value is
+        // dropped twice.
+        unsafe { drop(place) };
     }
 }
 

@@ -417,6 +417,7 @@ impl<F> Records<F> {
     }
 
     /// Lets `f` read the records. Recording meanwhile panics.
+    #[inline(always)]
     pub(crate) fn read<T>(&self, f: impl FnOnce(&[Record<F>]) -> T) -> T {
         let _lock = self.lock();
         f(&self.vector())

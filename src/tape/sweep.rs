@@ -101,7 +101,7 @@ precompiled! {
             let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
                 let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
                 slots[output] = seed;
-                run(tape, records, ops, output, &mut Adjoints::new(slots));
+                run_all(tape, records, ops, output, &mut Adjoints::new(slots));
                 return slots;
             };
             let ops = &ops[..ops.partition_point(|op| op.first < len)];
@@ -110,7 +110,7 @@ precompiled! {
             let records = &records[..records.len().min(last.records + live)];
             let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
             *adjoints.at(output) = seed;
-            run(tape, records, ops, output, &mut adjoints);
+            run_all(tape, records, ops, output, &mut adjoints);
             adjoints.finish();
             slots
         })
@@ -150,7 +150,17 @@ pub(crate) fn backward_from<F: Scalar>(tape: &Tape<F>, adjoints: &mut [F]) {
 
 /// The number of adjoints of a sweep from `output`: all slots up to `output`, the rest of the operation that owns it,
 /// and, if that holds inputs, the inputs next to them.
+#[inline(always)]
 fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
+    // A tape of scalars alone: the search below costs as much as two records.
+    if let [inputs] = ops {
+        return inputs.len.max(output + 1);
+    }
+    covered_by_search(ops, output)
+}
+
+#[inline(never)]
+fn covered_by_search<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
     let next = ops.partition_point(|op| op.first <= output);
     let Some(own) = next.checked_sub(1).map(|index| &ops[index]) else { return output + 1 };
     let mut end = own.first + own.len;
@@ -165,16 +175,30 @@ fn covered<F: Scalar>(ops: &[Op<F>], output: usize) -> usize {
 precompiled! {
     /// Sweeps backward from the seeds that stand in `adjoints` at or below `output`. The buffer covers whole operations.
     fn run<F>(tape: &Tape<F>, records: &[Record<F>], ops: &[Op<F>], output: usize, adjoints: &mut Adjoints<'_, F>) {
-        if ops.len() == 1 {
-            // Scalar records alone: no pullback needs memory.
-            return sections(records, ops).for_each(|section| run_section(tape.arena(), &section, output, adjoints));
-        }
-        tape.with_scratch(|arena| {
-            for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
-                run_section(arena, &section, output, adjoints);
-            }
-        });
+        run_all(tape, records, ops, output, adjoints);
     }
+}
+
+/// Same as [`run`], compiled into the caller.
+#[inline(always)]
+fn run_all<F: Scalar>(
+    tape: &Tape<F>,
+    records: &[Record<F>],
+    ops: &[Op<F>],
+    output: usize,
+    adjoints: &mut Adjoints<'_, F>,
+) {
+    if let [inputs] = ops {
+        // Scalar records alone: no pullback needs memory.
+        let first = inputs.first + inputs.len;
+        let section = Section { index: 0, op: inputs, first, records };
+        return sweep_records(section.up_to(output), adjoints.slots(), first);
+    }
+    tape.with_scratch(|arena| {
+        for section in sections(records, ops).rev().filter(|section| section.op.first <= output) {
+            run_section(arena, &section, output, adjoints);
+        }
+    });
 }
 
 /// Sweeps one section: its records at or below `output`, then its operation.
