@@ -453,7 +453,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         if node.is_constant() {
             return Seed::of_constant();
         }
-        Seed::new(tape, self.shape(), node.place(), tape.arena().alloc_slice_fill_iter(cotangent.iter().copied()))
+        let arena = tape.arena();
+        let cotangents = match cotangent.as_slice() {
+            Some(cotangents) => arena.alloc_slice_copy(cotangents),
+            None => arena.alloc_slice_fill_iter(cotangent.iter().copied()),
+        };
+        Seed::new(tape, self.shape(), node.place(), cotangents)
     }
 
     /// Sweeps backward from all elements with these cotangents. The gradient is the vector-Jacobian product.

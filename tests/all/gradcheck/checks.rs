@@ -11,8 +11,8 @@ use super::{Outcome, hash, sequence};
 use crate::support::panics::panic_of;
 
 #[test]
-fn one_wrong_entry_of_100_000_is_found() {
-    let n = 100_000;
+fn one_wrong_entry_of_many_is_found() {
+    let n = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
     let x = sequence(n, 11);
     let evaluations = Cell::new(0);
     let f = |x: &[f64]| {
@@ -25,7 +25,7 @@ fn one_wrong_entry_of_100_000_is_found() {
     assert_eq!(report.evaluations, evaluations.get());
     assert_eq!(report.covered, n);
     assert!(report.evaluations < n / 100, "{}", report.evaluations);
-    for (wrong, change) in [(0, 0.0), (77_777, 0.0), (n - 1, -1.0), (50_000, 1.01)] {
+    for (wrong, change) in [(0, 0.0), (7 * n / 9, 0.0), (n - 1, -1.0), (n / 2, 1.01)] {
         let gradient = |x: &[f64]| {
             let mut g = cosines(x);
             g[wrong] *= change;

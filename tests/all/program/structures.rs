@@ -9,13 +9,17 @@ use crate::support::programs::from_menu;
 use crate::support::structures::Access::{Ring, Segments};
 use crate::support::structures::{ACCESSES, Structure, USES, Use, expression, point};
 
-/// Every access with every use, few terms and many, recorded at one point and run at another.
+/// Every access with every use, few terms and many, recorded at one point and run at another. A debug build takes the most
+/// terms with every third use only.
 #[test]
 fn every_access_with_every_use() {
     let mut count = 0;
-    for access in ACCESSES {
-        for of in USES {
+    for (i, access) in ACCESSES.into_iter().enumerate() {
+        for (j, of) in USES.into_iter().enumerate() {
             for (terms, n) in [(1, 3), (5, 4), (9, 9), (100, 49), (340, 100)] {
+                if cfg!(debug_assertions) && terms == 340 && (i + j) % 3 > 0 {
+                    continue;
+                }
                 let f = Structure { access, of, expression: expression(), terms };
                 let mut double = program(&f, &point(n, 0.0));
                 let single: Vec<f32> = point(n, 0.3).iter().map(|&x| x as f32).collect();
@@ -51,7 +55,7 @@ fn every_access_with_every_use() {
             }
         }
     }
-    assert_eq!(count, 9 * 10 * 5 * 2);
+    assert_eq!(count, 9 * 10 * 4 * 2 + if cfg!(debug_assertions) { 9 * 10 / 3 * 2 } else { 9 * 10 * 2 });
 }
 
 /// The terms as outputs.
