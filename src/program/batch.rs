@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::body::{Body, Facts, Pass};
 use super::code::{Code, lanes_of};
@@ -139,19 +139,22 @@ impl<F: BaseFloat> Batch<F> {
         let (lanes, n) = gradients.dim();
         let stride = self.group.stride;
         let output = &self.values[self.group.first..][..lanes];
-        // 0 · x is 0 only for a finite number. No adjoint is -0, as of a single point.
         self.checks.clear();
-        self.checks.extend(output.iter().map(|&x| x * F::zero()));
-        for adjoints in self.adjoints.chunks_exact_mut(stride).take(n) {
-            for (check, d) in self.checks.iter_mut().zip(adjoints) {
-                *d += F::zero();
-                *check += *d * F::zero();
-            }
-        }
+        self.checks.resize(lanes, F::zero());
+        let failed = &self.scratch.failed[..lanes];
+        let all = self.arch.dispatch(Settle {
+            output,
+            adjoints: &mut self.adjoints[..n * stride],
+            stride,
+            checks: &mut self.checks,
+            failed,
+        });
         self.good.clear();
-        let passed = |(&check, &failed): (&F, &bool)| !failed && check == F::zero();
-        self.good.extend(self.checks.iter().zip(&self.scratch.failed).map(passed));
-        let all = !self.good.contains(&false);
+        if all {
+            self.good.resize(lanes, true);
+        } else {
+            self.good.extend(self.checks.iter().zip(failed).map(|(&check, &failed)| !failed && check == F::zero()));
+        }
         match gradients.as_slice_mut() {
             Some(rows) if all => copy_transposed(&self.adjoints, stride, [n, lanes], rows, n),
             _ => {
@@ -229,5 +232,37 @@ impl<F: BaseFloat> Batch<F> {
     /// The adjoints of input `k`, lane by lane; their sum comes first if the input is uniform.
     pub(super) fn adjoint(&self, k: usize) -> &[F] {
         &self.adjoints[k * self.group.stride..][..self.width()]
+    }
+}
+
+/// Makes 0 of each adjoint that is -0, as for a single point, and sets `checks` to 0 for the lanes whose results are finite,
+/// to NaN for the others. Returns true if all lanes are good.
+struct Settle<'a, F> {
+    output: &'a [F],
+    /// The adjoints of an input begin at each multiple of `stride`.
+    adjoints: &'a mut [F],
+    stride: usize,
+    checks: &'a mut [F],
+    failed: &'a [bool],
+}
+
+impl<F: BaseFloat> WithSimd for Settle<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let Self { output, adjoints, stride, checks, failed } = self;
+        // 0 · x is 0 only for a finite number.
+        for (check, &x) in checks.iter_mut().zip(output) {
+            *check = x * F::zero();
+        }
+        for adjoints in adjoints.chunks_exact_mut(stride) {
+            for (check, d) in checks.iter_mut().zip(adjoints) {
+                *d += F::zero();
+                *check += *d * F::zero();
+            }
+        }
+        // Without a branch, so that the loop is one of vectors.
+        checks.iter().zip(failed).fold(true, |all, (&check, &failed)| all & (check == F::zero()) & !failed)
     }
 }

@@ -108,7 +108,7 @@ simd_float!(
 );
 simd_float!(
     f64: f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, reduce_sum_f64s,
-    select_f64s, mask_between_m64s, transpose
+    select_f64s, mask_between_m64s, transpose_f64
 );
 
 /// The transpose of a matrix of four by four.
@@ -135,6 +135,22 @@ fn transpose_f32(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     transpose(x)
 }
 
+/// [`transpose`] by shuffles, as [`transpose_f32`].
+#[inline(always)]
+fn transpose_f64(x: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse2::try_new() {
+        let [[a, e], [b, f], [c, g], [d, h]] = x.map(bytemuck::cast);
+        return bytemuck::cast([
+            [sse._mm_unpacklo_pd(a, b), sse._mm_unpacklo_pd(c, d)],
+            [sse._mm_unpackhi_pd(a, b), sse._mm_unpackhi_pd(c, d)],
+            [sse._mm_unpacklo_pd(e, f), sse._mm_unpacklo_pd(g, h)],
+            [sse._mm_unpackhi_pd(e, f), sse._mm_unpackhi_pd(g, h)],
+        ]);
+    }
+    transpose(x)
+}
+
 /// Copies a matrix, whose rows begin at multiples of `from_stride`, to its transpose, whose rows begin at multiples of
 /// `to_stride`: by blocks of four by four.
 #[inline]
@@ -148,10 +164,14 @@ pub(crate) fn copy_transposed<F: SimdFloat>(
     let (whole_rows, whole_columns) = (rows / 4 * 4, columns / 4 * 4);
     for i in (0..whole_rows).step_by(4) {
         for j in (0..whole_columns).step_by(4) {
-            let row = |k: usize| *from[(i + k) * from_stride + j..].first_chunk::<4>().expect("four numbers of a row");
+            // One check of bounds for each of the four rows of a block.
+            let (first, place) = (i * from_stride + j, j * to_stride + i);
+            let from = &from[first..first + 3 * from_stride + 4];
+            let to = &mut to[place..place + 3 * to_stride + 4];
+            let row = |k: usize| *from[k * from_stride..].first_chunk::<4>().expect("four numbers of a row");
             let block = F::transpose([row(0), row(1), row(2), row(3)]);
-            for (k, row) in block.iter().enumerate() {
-                to[(j + k) * to_stride + i..][..4].copy_from_slice(row);
+            for (k, row) in block.into_iter().enumerate() {
+                *to[k * to_stride..].first_chunk_mut::<4>().expect("four numbers of a row") = row;
             }
         }
     }
