@@ -134,45 +134,87 @@ fn main() {
         let pool = Pool { planes: 512, side: 16, size, stride };
         let (x, windows) = (numbers([32, 16, 16, 16]), wengert::Pool::<2>::new(size).stride(stride));
         let mut at = vec![0; 512 * pool.result() * pool.result()];
-        row(&format!("max_pool2d {size}, stride {stride}, 32x16x16x16"), false, &x, |x| x.max_pool2d(windows), |x, dy, y, dx| {
-            pool.max_forward(x, y, &mut at);
-            Pool::max_backward(&at, dy, dx);
-        });
-        row(&format!("avg_pool2d {size}, stride {stride}, 32x16x16x16"), false, &x, |x| x.avg_pool2d(windows), |x, dy, y, dx| {
-            pool.mean_forward(x, y);
-            pool.mean_backward(dy, dx);
-        });
+        row(
+            &format!("max_pool2d {size}, stride {stride}, 32x16x16x16"),
+            false,
+            &x,
+            |x| x.max_pool2d(windows),
+            |x, dy, y, dx| {
+                pool.max_forward(x, y, &mut at);
+                Pool::max_backward(&at, dy, dx);
+            },
+        );
+        row(
+            &format!("avg_pool2d {size}, stride {stride}, 32x16x16x16"),
+            false,
+            &x,
+            |x| x.avg_pool2d(windows),
+            |x, dy, y, dx| {
+                pool.mean_forward(x, y);
+                pool.mean_backward(dy, dx);
+            },
+        );
     }
 
     for shape in [[64, 256], [8, 16]] {
-        row(&format!("gelu {shape:?}"), false, &(numbers(shape) * 3.0), |x| x.gelu(), |x, dy, y, dx| {
-            hand::gelu_forward(x, y);
-            hand::gelu_backward(x, dy, dx);
-        });
+        row(
+            &format!("gelu {shape:?}"),
+            false,
+            &(numbers(shape) * 3.0),
+            |x| x.gelu(),
+            |x, dy, y, dx| {
+                hand::gelu_forward(x, y);
+                hand::gelu_backward(x, dy, dx);
+            },
+        );
     }
     for shape in [[64, 256], [256, 32], [1024, 8]] {
         let (x, mut scales) = (numbers(shape), vec![0.0; shape[0]]);
-        row(&format!("layer_norm {shape:?}"), false, &x, |x| x.layer_norm(1e-5), |x, dy, y, dx| {
-            hand::layer_norm_forward(shape[1], x, y, &mut scales);
-            hand::layer_norm_backward(shape[1], y, &scales, dy, dx);
-        });
+        row(
+            &format!("layer_norm {shape:?}"),
+            false,
+            &x,
+            |x| x.layer_norm(1e-5),
+            |x, dy, y, dx| {
+                hand::layer_norm_forward(shape[1], x, y, &mut scales);
+                hand::layer_norm_backward(shape[1], y, &scales, dy, dx);
+            },
+        );
     }
     for shape in [[1024, 8], [256, 16], [256, 64], [64, 10]] {
-        row(&format!("softmax {shape:?}"), false, &numbers(shape), |x| x.softmax(Axis(1)), |x, dy, y, dx| {
-            hand::softmax_forward(shape[1], x, y);
-            hand::softmax_backward(shape[1], y, dy, dx);
-        });
+        row(
+            &format!("softmax {shape:?}"),
+            false,
+            &numbers(shape),
+            |x| x.softmax(Axis(1)),
+            |x, dy, y, dx| {
+                hand::softmax_forward(shape[1], x, y);
+                hand::softmax_backward(shape[1], y, dy, dx);
+            },
+        );
     }
     let table: Array2<f32> = numbers([1000, 64]);
     let indices: Vec<usize> = (0..256).map(|i| (i * i * 7 + 3) % 1000).collect();
-    row("embedding, 256 rows of 1000x64", false, &table, |x| x.select(Axis(0), &indices), |x, dy, y, dx| {
-        hand::embedding_forward(64, x, &indices, y);
-        hand::embedding_backward(64, &indices, dy, dx);
-    });
+    row(
+        "embedding, 256 rows of 1000x64",
+        false,
+        &table,
+        |x| x.select(Axis(0), &indices),
+        |x, dy, y, dx| {
+            hand::embedding_forward(64, x, &indices, y);
+            hand::embedding_backward(64, &indices, dy, dx);
+        },
+    );
     let (dropout, mut random, mut mask) = (Dropout::new(0.1), ChaCha12Rng::seed_from_u64(1), vec![0.0; 64 * 256]);
     let mode = std::cell::RefCell::new(Mode::train(1));
-    row("dropout [64, 256]", true, &numbers([64, 256]), |x| dropout.forward(x, &mut mode.borrow_mut()), |x, dy, y, dx| {
-        hand::dropout_forward(&mut random, 0.1, x, y, &mut mask);
-        hand::dropout_backward(&mask, dy, dx);
-    });
+    row(
+        "dropout [64, 256]",
+        true,
+        &numbers([64, 256]),
+        |x| dropout.forward(x, &mut mode.borrow_mut()),
+        |x, dy, y, dx| {
+            hand::dropout_forward(&mut random, 0.1, x, y, &mut mask);
+            hand::dropout_backward(&mask, dy, dx);
+        },
+    );
 }

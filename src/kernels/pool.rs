@@ -78,6 +78,10 @@ impl Grid {
 trait Tally<F: Scalar>: Copy {
     /// The result for the pixels of `a` and those of `b` together.
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L;
+    /// The same, where neither is NaN.
+    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L;
+    /// True if [`join_numbers`](Self::join_numbers) will do for all of these.
+    fn are_numbers(self, pixels: &[F]) -> bool;
 }
 
 /// The largest pixel of a window; NaN if one is NaN.
@@ -95,6 +99,15 @@ impl<F: Scalar> Tally<F> for Greatest {
         let greater = a.max(b);
         if a.is_nan() || b.is_nan() { a + b } else { greater }
     }
+    #[inline(always)]
+    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L {
+        if a < b { b } else { a }
+    }
+    #[inline(always)]
+    fn are_numbers(self, pixels: &[F]) -> bool {
+        // Without a way out of the loop, which is one of vectors.
+        !F::CARRIES_DERIVATIVES && pixels.iter().fold(true, |all, x| all & !x.is_nan())
+    }
 }
 
 /// The sum of a window's pixels.
@@ -105,6 +118,14 @@ impl<F: Scalar> Tally<F> for Total {
     #[inline(always)]
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
         a + b
+    }
+    #[inline(always)]
+    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L {
+        a + b
+    }
+    #[inline(always)]
+    fn are_numbers(self, _: &[F]) -> bool {
+        true
     }
 }
 
@@ -120,48 +141,69 @@ fn pool<F: Scalar>(tally: impl Tally<F>, grid: Grid, x: &[F], line: &mut [F], ou
     impl<F: Scalar, T: Tally<F>> Kernel<F> for Run<'_, T, F> {
         #[inline(always)]
         fn run<L: Wrap<F>>(self) {
+            /// Joins the rows of pixels under a row of windows, and then their columns.
+            #[inline(always)]
+            fn row<F: Copy>(columns: Places, x: &[F], line: &mut [F], out: &mut [F], join: impl Fn(F, F) -> F) {
+                let width = line.len();
+                let (first, rest) = x.split_at(width);
+                if columns.are_pairs() && rest.len() == width {
+                    let rows = first.as_chunks().0.iter().zip(rest.as_chunks().0);
+                    for (out, (&[a, b], &[c, d])) in out.iter_mut().zip(rows) {
+                        *out = join(join(a, c), join(b, d));
+                    }
+                    return;
+                }
+                let line = if rest.is_empty() {
+                    first
+                } else {
+                    for ((line, &a), &b) in line.iter_mut().zip(first).zip(rest) {
+                        *line = join(a, b);
+                    }
+                    for row in rest.chunks_exact(width).skip(1) {
+                        for (line, &x) in line.iter_mut().zip(row) {
+                            *line = join(*line, x);
+                        }
+                    }
+                    &*line
+                };
+                if columns.are_pairs() {
+                    for (out, &[a, b]) in out.iter_mut().zip(line.as_chunks().0) {
+                        *out = join(a, b);
+                    }
+                } else {
+                    for (j, out) in out.iter_mut().enumerate() {
+                        *out = match line[columns.pixels(j)] {
+                            [a, b, c] => join(join(a, b), c),
+                            [a, ref rest @ ..] => rest.iter().fold(a, |a, &b| join(a, b)),
+                            [] => unreachable!("a window has a pixel"),
+                        };
+                    }
+                }
+            }
             let Self { tally, grid, x, line, out } = self;
-            let join = |a: F, b: F| tally.join(L::wrap(a), L::wrap(b)).unwrap();
-            let width = line.len();
-            let pairs = grid.columns.are_pairs();
             grid.each_row(
                 out.len(),
                 #[inline(always)]
                 |pixels, windows| {
-                    let (out, x) = (&mut out[windows], &x[pixels]);
-                    let (first, rest) = x.split_at(width);
-                    if pairs && rest.len() == width {
-                        let rows = first.as_chunks().0.iter().zip(rest.as_chunks().0);
-                        for (out, (&[a, b], &[c, d])) in out.iter_mut().zip(rows) {
-                            *out = join(join(a, c), join(b, d));
-                        }
-                        return;
-                    }
-                    let line = if rest.is_empty() {
-                        first
+                    let (x, out) = (&x[pixels], &mut out[windows]);
+                    if tally.are_numbers(x) {
+                        row(
+                            grid.columns,
+                            x,
+                            line,
+                            out,
+                            #[inline(always)]
+                            |a, b| tally.join_numbers(L::wrap(a), L::wrap(b)).unwrap(),
+                        );
                     } else {
-                        for ((line, &a), &b) in line.iter_mut().zip(first).zip(rest) {
-                            *line = join(a, b);
-                        }
-                        for row in rest.chunks_exact(width).skip(1) {
-                            for (line, &x) in line.iter_mut().zip(row) {
-                                *line = join(*line, x);
-                            }
-                        }
-                        &*line
-                    };
-                    if pairs {
-                        for (out, &[a, b]) in out.iter_mut().zip(line.as_chunks().0) {
-                            *out = join(a, b);
-                        }
-                    } else {
-                        for (j, out) in out.iter_mut().enumerate() {
-                            *out = match line[grid.columns.pixels(j)] {
-                                [a, b, c] => join(join(a, b), c),
-                                [a, ref rest @ ..] => rest.iter().fold(a, |a, &b| join(a, b)),
-                                [] => unreachable!("a window has a pixel"),
-                            };
-                        }
+                        row(
+                            grid.columns,
+                            x,
+                            line,
+                            out,
+                            #[inline(always)]
+                            |a, b| tally.join(L::wrap(a), L::wrap(b)).unwrap(),
+                        );
                     }
                 },
             );
