@@ -2,6 +2,8 @@
 //!
 //! Each row records the layer on a cleared tape and sweeps from a cotangent of its result; the loop keeps its buffers. Both
 //! agree before anything is timed. The times are the least of many turns, one beside the other.
+//!
+//! The last rows are gradient and Hessian-vector product of a net, as multiples of the gradient.
 
 #[allow(unreachable_pub)]
 mod hand;
@@ -15,7 +17,7 @@ use ndarray::{Array, Array2, Axis, Dimension, IntoDimension};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use wengert::nn::{Dropout, Mode};
-use wengert::{Tape, Tensor};
+use wengert::{Activation, Dual, Params, Tape, Tensor};
 
 /// Numbers between -1 and 1.
 fn numbers<D: Dimension>(shape: impl IntoDimension<Dim = D>) -> Array<f32, D> {
@@ -112,7 +114,50 @@ fn convolution(name: &str, conv: Conv) {
     print_row(name, &times);
 }
 
+/// Gradient and Hessian-vector product of a net of dense layers, relu and cross-entropy, beside the gradient.
+fn second_order(sizes: &[usize], batch: usize) {
+    let name = format!("gradient and Hv, {sizes:?}, batch {batch}");
+    if !timer::is_wanted(&name) {
+        return;
+    }
+    let mut params = Params::<f32>::new();
+    let layers: Vec<_> = sizes
+        .windows(2)
+        .enumerate()
+        .map(|(i, n)| {
+            (
+                params.add(format!("w{i}"), numbers([n[0], n[1]]) * 0.1),
+                params.add(format!("b{i}"), numbers([n[1]]) * 0.1),
+            )
+        })
+        .collect();
+    let x = numbers([batch, sizes[0]]);
+    let labels: Vec<usize> = (0..batch).map(|i| i % sizes[sizes.len() - 1]).collect();
+    let direction = numbers([params.values().len()]);
+    let dual = params.with_tangents(direction.as_slice().unwrap());
+    let (mut tape, mut dual_tape) = (Tape::<f32>::new(), Tape::<Dual<f32>>::new());
+    // On both kinds of numbers.
+    macro_rules! loss {
+        ($p:ident) => {{
+            let mut h = $p.constant(&x);
+            for (i, &(w, b)) in layers.iter().enumerate() {
+                let activation = if i + 1 == layers.len() { Activation::Identity } else { Activation::Relu };
+                h = h.dense($p.get(w), $p.get(b), activation);
+            }
+            h.softmax_cross_entropy(&labels)
+        }};
+    }
+    let times = timer::race_for_the_least(&mut [
+        &mut || _ = black_box(dual_tape.value_and_grad(&dual, |p| loss!(p))),
+        &mut || _ = black_box(tape.value_and_grad(&params, |p| loss!(p))),
+    ]);
+    println!("{name:44} {:9.1} us   gradient {:8.1} us   {:5.2}", times[0] / 1e3, times[1] / 1e3, times[0] / times[1]);
+}
+
 fn main() {
+    second_order(&[784, 128, 10], 64);
+    second_order(&[64, 32, 10], 32);
+    second_order(&[2, 16, 16, 10], 32);
     let conv = |count, channels, out, side, k, pad| Conv {
         count,
         channels,

@@ -18,6 +18,7 @@ use super::real::{Dispatch, Kernel, Real, Scalar, Wrap};
 use crate::number::rules::{BinaryRule, UnaryRule};
 use crate::number::table::for_each_rule;
 use crate::slices::GemmScalar;
+use crate::slices::gemm::{Mat, MatMut, Store, planes};
 
 /// A number a + b₁ε₁ + b₂ε₂ + ... in which all products of the ε are zero: a primal and its N tangents.
 ///
@@ -308,7 +309,33 @@ field_traits! { [F: Real, const N: usize, B: Mark] Dual<F, N, B> }
 #[cfg(feature = "nalgebra")]
 real_field! { [F: Real + Send + Sync + 'static, const N: usize] Dual<F, N> }
 
-impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {}
+impl<F: Scalar, const N: usize> GemmScalar for Dual<F, N> {
+    const LONGEST: usize = usize::MAX; // that of its parts
+    fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Store) {
+        planes::product(c, a, b, update);
+    }
+}
+
+impl<F: Scalar, const N: usize> planes::Parts for Dual<F, N> {
+    type Part = F;
+    const PARTS: usize = N + 1;
+    #[inline(always)]
+    fn part(self, index: usize) -> F {
+        if index == 0 { self.primal } else { self.tangents[index - 1] }
+    }
+    #[inline(always)]
+    fn from_parts(part: impl Fn(usize) -> F) -> Self {
+        Self::with_parts(part(0), std::array::from_fn(|i| part(i + 1)))
+    }
+    #[inline(always)]
+    fn is_finite_part(part: F) -> bool {
+        part.is_finite_throughout()
+    }
+    #[inline(always)]
+    fn is_zero_part(part: F) -> bool {
+        part.is_exact_zero()
+    }
+}
 
 /// A dual number beside an array of dual numbers, as in `array * x`.
 impl<F: Scalar, const N: usize> ndarray::ScalarOperand for Dual<F, N> {}

@@ -7,6 +7,7 @@
 //! | `loops` | plain loops: right for every number type, fastest for a few dozen multiplications |
 //! | `tiles` | register tiles for the sizes of small nets |
 //! | `narrow` | results of fewer columns than a vector has lanes: tiles of the transpose, or sums along rows |
+//! | `planes` | products of numbers with tangents, by products of their parts |
 //! | `large` | the kernels of the `gemm` crate, which block for the caches; the only unsafe code of the room |
 //! | `simd` | `f32` and `f64` in vector registers, and the dot product |
 //!
@@ -19,6 +20,7 @@ mod large;
 mod loops;
 mod mat;
 mod narrow;
+pub(crate) mod planes;
 mod product;
 mod tiles;
 

@@ -46,7 +46,7 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
 
 /// A product of long sums, by products of up to `terms` terms that are added up.
 #[cold]
-fn in_parts<F: GemmScalar>(
+pub(super) fn in_parts<F: GemmScalar>(
     c: MatMut<'_, F>,
     a: Mat<'_, F>,
     b: Mat<'_, F>,
@@ -105,6 +105,11 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
 
     /// The longest sums that [`product`](Self::product) takes; the plain loops do not cut sums into blocks.
     const LONGEST: usize = 1 << 12;
+
+    /// Calls `work` with `len` zeros, in memory that a thread keeps if the number is a float.
+    fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [Self]) -> T) -> T {
+        work(&mut vec![Self::zero(); len])
+    }
 
     /// [`dot`] for equal lengths.
     fn inner(a: &[Self], b: &[Self]) -> Self {
@@ -178,6 +183,15 @@ macro_rules! gemm_scalar {
                 } else {
                     large(c, a, b, update, $gemm::gemm::$f::get_gemm_fn());
                 }
+            }
+
+            fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [$f]) -> T) -> T {
+                thread_local!(static SCRATCH: RefCell<Vec<$f>> = const { RefCell::new(vec![]) });
+                SCRATCH.with_borrow_mut(|scratch| {
+                    scratch.clear();
+                    scratch.resize(len, 0.0);
+                    work(scratch)
+                })
             }
 
             fn inner(a: &[$f], b: &[$f]) -> $f {

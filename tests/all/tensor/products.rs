@@ -1,7 +1,7 @@
 //! Products of vectors, matrices and batches of matrices against their definition: values and gradients
 //! by loops, in every layout, at sizes for each way of the kernels.
 
-use ndarray::{Array3, ArrayD, Axis, Dimension, Ix1, Ix2, Ix3, IxDyn};
+use ndarray::{Array2, Array3, ArrayD, Axis, Dimension, Ix1, Ix2, Ix3, IxDyn};
 use wengert::{Dual, Gradient, Scalar, Tape, Tensor};
 
 use super::operations::Number;
@@ -395,6 +395,117 @@ fn products_of_a_tensor_with_itself() {
             check_itself::<f32>(kind, n, batches, &LAYOUTS);
             check_itself::<f64>(kind, n, batches, &LAYOUTS);
             check_itself::<Dual<f64>>(kind, n, batches, &LAYOUTS);
+        }
+    }
+}
+
+/// Matrices of dual numbers, large enough for products of their parts, against sums of products of dual numbers: tangents
+/// that are zero, numbers that are not finite, sums that overflow, either order in memory.
+#[test]
+fn products_of_dual_numbers_are_sums_of_products() {
+    fn check<const N: usize>(case: &str, shape: [usize; 3], change: impl Fn(&mut Array2<Dual<f64, N>>, bool)) {
+        let [m, k, n] = shape;
+        let number = |i: usize, j: usize| {
+            let x = |s: f64| (s * (i * 31 + j * 17 + 5) as f64).sin();
+            Dual::new(x(0.37), std::array::from_fn(|t| x(0.11 * (t + 2) as f64)))
+        };
+        let mut a = Array2::from_shape_fn((m, k), |(i, j)| number(i, j));
+        let mut b = Array2::from_shape_fn((k, n), |(i, j)| number(i + 3, j + 7));
+        change(&mut a, false);
+        change(&mut b, true);
+        for reversed in [false, true] {
+            let turned = |x: &Array2<Dual<f64, N>>| if reversed { x.t().to_owned() } else { x.clone() };
+            let (x, y) = (turned(&a), turned(&b));
+            let tape = Tape::<Dual<f64, N>>::new();
+            let (x, y) = (tape.constant(&x), tape.constant(&y));
+            let product = if reversed { x.t().dot(y.t()) } else { x.dot(y) };
+            for ((i, j), got) in product.value().indexed_iter() {
+                let terms = || (0..k).map(|p| (a[[i, p]], b[[p, j]]));
+                let want = terms().fold(Dual::constant(0.0), |sum, (x, y)| sum + x * y);
+                // The sum of the absolute terms bounds the roundings.
+                let size = |part: &dyn Fn(Dual<f64, N>, Dual<f64, N>) -> f64| {
+                    terms().map(|(x, y)| part(x, y)).filter(|size| size.is_finite()).sum::<f64>()
+                };
+                let close = |got: f64, want: f64, size: f64| {
+                    got == want || got.is_nan() && want.is_nan() || (got - want).abs() <= 1e-14 * size
+                };
+                let scale = size(&|x, y| (x.primal() * y.primal()).abs());
+                assert!(
+                    close(got.primal(), want.primal(), scale),
+                    "{case} {shape:?} [{i}, {j}]: {got:?}, should be {want:?}"
+                );
+                for t in 0..N {
+                    let scale =
+                        size(&|x, y| (x.tangents()[t] * y.primal()).abs() + (x.primal() * y.tangents()[t]).abs());
+                    assert!(
+                        close(got.tangents()[t], want.tangents()[t], scale),
+                        "{case} {shape:?} [{i}, {j}]: {got:?}, should be {want:?}"
+                    );
+                }
+            }
+        }
+    }
+    fn all_cases<const N: usize>() {
+        let constant = |x: &mut Array2<Dual<f64, N>>| x.mapv_inplace(|x| Dual::constant(x.primal()));
+        for shape in [[8, 8, 8], [1, 300, 2], [16, 3, 9], [5, 70, 33], [2, 5000, 3], [64, 1, 64]] {
+            check::<N>("smooth", shape, |_, _| {});
+            check::<N>("left constant", shape, |x, right| {
+                if !right {
+                    constant(x)
+                }
+            });
+            check::<N>("right constant", shape, |x, right| {
+                if right {
+                    constant(x)
+                }
+            });
+            check::<N>("both constant", shape, |x, _| constant(x));
+            check::<N>("infinite, without tangents", shape, |x, right| {
+                constant(x);
+                if !right {
+                    x[[0, 0]] = Dual::constant(f64::INFINITY);
+                }
+            });
+            check::<N>("infinite beside zero tangents", shape, |x, right| {
+                if right { constant(x) } else { x[[0, 0]] = Dual::constant(f64::NEG_INFINITY) }
+            });
+            check::<N>("a tangent that is NaN", shape, |x, right| {
+                if right {
+                    x[[0, 1]] = Dual::new(0.5, [f64::NAN; N])
+                }
+            });
+            check::<N>("NaN", shape, |x, right| {
+                if !right {
+                    x[[0, 0]] = Dual::constant(f64::NAN)
+                }
+            });
+        }
+    }
+    all_cases::<1>();
+    all_cases::<3>();
+    check::<1>("overflow", [8, 8, 8], |x, _| x.mapv_inplace(|x| Dual::new(1e200 * x.primal().abs(), x.tangents())));
+}
+
+/// Products of dual numbers whose parts are dual numbers themselves.
+#[test]
+fn products_of_nested_dual_numbers() {
+    type Second = Dual<Dual<f64, 1>, 1>;
+    let number = |i: usize, s: f64| {
+        let x = |t: f64| (s * t * (i + 1) as f64).cos();
+        Second::new(Dual::new(x(1.0), [x(2.0)]), [Dual::new(x(3.0), [x(4.0)])])
+    };
+    let a = Array2::from_shape_fn((9, 8), |(i, j)| number(8 * i + j, 0.3));
+    let b = Array2::from_shape_fn((8, 7), |(i, j)| number(7 * i + j, 0.7));
+    let tape = Tape::<Second>::new();
+    let product = tape.constant(&a).dot(tape.constant(&b));
+    for ((i, j), got) in product.value().indexed_iter() {
+        let want = (0..8).fold(Second::constant(Dual::constant(0.0)), |sum, p| sum + a[[i, p]] * b[[p, j]]);
+        let parts = |x: Second| {
+            let ([t], p) = (x.tangents(), x.primal());
+            [p.primal(), p.tangents()[0], t.primal(), t.tangents()[0]]
+        };
+        for (got, want) in parts(*got).into_iter().zip(parts(want)) {
+            assert!((got - want).abs() < 1e-13, "[{i}, {j}]: {got}, should be {want}");
         }
     }
 }
