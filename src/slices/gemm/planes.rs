@@ -4,6 +4,7 @@
 
 use std::ops::Add;
 
+use num_traits::Zero;
 use smallvec::SmallVec;
 
 use super::loops::loops;
@@ -57,15 +58,25 @@ fn by_planes<D: Parts>(c: &mut MatMut<'_, D>, a: Mat<'_, D>, b: Mat<'_, D>, upda
                 matmul(MatMut::new(sums, 0, [m, n], [n as isize, 1]), a, b, update);
                 update = Store::Add;
             }
+            if update == Store::Set {
+                sums.fill(D::Part::zero());
+            }
         }
-        if !of_c.iter().all(|&part| D::is_finite_part(part)) {
+        if !of_c.iter().fold(true, |all, &part| all & D::is_finite_part(part)) {
             return false;
         }
+        let write = |c: &mut D, product: D| *c = if update == Store::Set { product } else { *c + product };
         for i in 0..m {
-            for j in 0..n {
-                let product = D::from_parts(|part| of_c[(part * m + i) * n + j]);
-                let c = &mut c.data[c.layout.at(i, j)];
-                *c = if update == Store::Set { product } else { *c + product };
+            let row = |part: usize| &of_c[(part * m + i) * n..][..n];
+            if D::PARTS == 2 && c.layout.strides[1] == 1 {
+                // A loop of vectors.
+                let products =
+                    row(0).iter().zip(row(1)).map(|(&p, &t)| D::from_parts(|part| if part == 0 { p } else { t }));
+                c.data[c.layout.at(i, 0)..][..n].iter_mut().zip(products).for_each(|(c, product)| write(c, product));
+            } else {
+                for j in 0..n {
+                    write(&mut c.data[c.layout.at(i, j)], D::from_parts(|part| row(part)[j]));
+                }
             }
         }
         true
@@ -88,15 +99,25 @@ impl<'a, F: GemmScalar> Planes<'a, F> {
         let lines = if by_columns { x.t() } else { x };
         let [count, len] = lines.layout.shape;
         let mut is_zero = SmallVec::with_capacity(D::PARTS);
-        for (part, plane) in planes.chunks_exact_mut(count * len).enumerate() {
-            for (i, line) in plane.chunks_exact_mut(len).enumerate() {
-                if lines.layout.strides[1] == 1 {
-                    let from = &lines.from(i, 0)[..len];
-                    line.iter_mut().zip(from).for_each(|(to, x)| *to = x.part(part));
-                } else {
-                    line.iter_mut().enumerate().for_each(|(j, to)| *to = lines.data[lines.layout.at(i, j)].part(part));
+        let line = |i: usize| &lines.from(i, 0)[..len];
+        if D::PARTS == 2 && lines.layout.strides[1] == 1 {
+            // A loop of vectors.
+            let (primals, tangents) = planes.split_at_mut(count * len);
+            for (i, (p, t)) in primals.chunks_exact_mut(len).zip(tangents.chunks_exact_mut(len)).enumerate() {
+                for ((p, t), x) in p.iter_mut().zip(t).zip(line(i)) {
+                    (*p, *t) = (x.part(0), x.part(1));
                 }
             }
+        } else {
+            for (part, plane) in planes.chunks_exact_mut(count * len).enumerate() {
+                for (i, to) in plane.chunks_exact_mut(len).enumerate() {
+                    for (j, to) in to.iter_mut().enumerate() {
+                        *to = lines.data[lines.layout.at(i, j)].part(part);
+                    }
+                }
+            }
+        }
+        for plane in planes.chunks_exact(count * len) {
             // Without a way out of the loops, which are loops of vectors.
             if !plane.iter().fold(true, |all, &x| all & D::is_finite_part(x)) {
                 return None;

@@ -106,7 +106,7 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
     /// The longest sums that [`product`](Self::product) takes; the plain loops do not cut sums into blocks.
     const LONGEST: usize = 1 << 12;
 
-    /// Calls `work` with `len` zeros, in memory that a thread keeps if the number is a float.
+    /// Calls `work` with `len` arbitrary numbers, in memory that a thread keeps if the number is a float.
     fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [Self]) -> T) -> T {
         work(&mut vec![Self::zero(); len])
     }
@@ -188,9 +188,10 @@ macro_rules! gemm_scalar {
             fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [$f]) -> T) -> T {
                 thread_local!(static SCRATCH: RefCell<Vec<$f>> = const { RefCell::new(vec![]) });
                 SCRATCH.with_borrow_mut(|scratch| {
-                    scratch.clear();
-                    scratch.resize(len, 0.0);
-                    work(scratch)
+                    if scratch.len() < len {
+                        scratch.resize(len, 0.0);
+                    }
+                    work(&mut scratch[..len])
                 })
             }
 
