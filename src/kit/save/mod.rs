@@ -110,6 +110,10 @@
 //! crate as its producer must have check sums. The sum of the header is that of its bytes and of the eight bytes of its
 //! length, with eight zeros (`00000000`) in place of the sum itself. Version 0.1.0 wrote files without a sum of the header
 //! before it was published; they are read, their header unchecked. Files of other programs need no check sums.
+//!
+//! A file that was made to do harm is an error too: no size in it is trusted. Reading takes the memory of the file and, for a
+//! moment, up to 64 times that of its header, which the format limits to 100 MB; of ordinary files the header is small. A file
+//! holds numbers and text alone: nothing in it can be run, as PyTorch's own files can.
 
 mod atomic;
 mod error;

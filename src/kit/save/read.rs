@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use ndarray::ArrayD;
-use safetensors::tensor::{Metadata, SafeTensorError, SafeTensors, TensorInfo};
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::{CHECK_SUMS, NO_SUM, OPTIMIZER, PRODUCER, STATE, STEPS, SaveError, Stored};
 use super::{place_of_sum, state_name, sum_text};
@@ -16,7 +16,9 @@ use crate::params::Params;
 /// A safetensors file, read into memory and checked to be whole. Needs the feature `io`.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    data: Vec<u8>,
+    bytes: Vec<u8>,
+    /// The place in `bytes` where the numbers of the tensors begin.
+    data: usize,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
     /// True if the matrices of linear maps stand transposed.
@@ -53,17 +55,16 @@ impl Reader {
     /// # Errors
     ///
     /// Same as for [`open`](Self::open), except that nothing is read.
-    pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, SaveError> {
-        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| explain(&error, &bytes))?;
-        let tensors = metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-        let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let data = bytes.split_off(8 + header);
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SaveError> {
+        let (data, metadata) = header(&bytes)?;
         let format = |reason| Err(SaveError::Format { file: None, reason });
-        if let Some(name) = duplicate_name(&bytes[8..]) {
+        if let Some(name) = duplicate_name(&bytes[8..data]) {
             return format(format!("the name {name:?} occurs twice in its header"));
         }
-        let saved = Self { data, tensors, metadata, pytorch: false };
-        if !saved.is_whole(&bytes)? {
+        let tensors = metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
+        let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let saved = Self { bytes, data, tensors, metadata, pytorch: false };
+        if !saved.is_whole()? {
             return format("its header is damaged: its check sum is another".into());
         }
         Ok(saved)
@@ -227,8 +228,8 @@ impl Reader {
     fn compare<F: Stored>(&self, params: &Params<F>) -> Partial {
         let (loaded, missing) =
             params.names().map(Into::into).partition(|name: &String| self.tensors.contains_key(name));
-        let is_param = |name: &str| params.names().any(|own| own == name);
-        let unexpected = self.names().filter(|name| !is_param(name)).map(Into::into).collect();
+        let own: HashSet<&str> = params.names().collect();
+        let unexpected = self.names().filter(|name| !own.contains(name)).map(Into::into).collect();
         Partial { loaded, missing, unexpected }
     }
 
@@ -260,12 +261,13 @@ impl Reader {
     }
 
     fn bytes(&self, info: &TensorInfo) -> &[u8] {
-        &self.data[info.data_offsets.0..info.data_offsets.1]
+        &self.bytes[self.data..][info.data_offsets.0..info.data_offsets.1]
     }
 
-    /// Compares the check sums with the contents: fails for a tensor, returns false for the header, which stands in
-    /// `header` with its length. A file of another program may have no sums.
-    fn is_whole(&self, header: &[u8]) -> Result<bool, SaveError> {
+    /// Compares the check sums with the contents: fails for a tensor, returns false for the header. A file of another program
+    /// may have no sums.
+    fn is_whole(&self) -> Result<bool, SaveError> {
+        let header = &self.bytes[..self.data];
         let Some(text) = self.metadata.get(CHECK_SUMS) else {
             // A damaged name of the sums leaves that of the producer.
             return Ok(self.own_producer().is_none());
@@ -320,37 +322,35 @@ fn duplicate_name(json: &[u8]) -> Option<String> {
     None
 }
 
-/// The reason why the bytes are not a file: the place where they end too early, else the message of the
-/// crate `safetensors`.
-fn explain(error: &SafeTensorError, bytes: &[u8]) -> SaveError {
+/// The header of a file, and the place where the data begin; they are as long as the header says.
+///
+/// The reader of the crate `safetensors` adds lengths up without a look at overflow.
+fn header(bytes: &[u8]) -> Result<(usize, Metadata), SaveError> {
+    /// The greatest length that the crate `safetensors` takes.
+    const LIMIT: u64 = 100_000_000;
+
     let found = bytes.len() as u64;
     let truncated = |tensor, expected| SaveError::Truncated { file: None, tensor, expected, found };
-    let format = || SaveError::Format { file: None, reason: error.to_string() };
-    let Some((length, rest)) = bytes.split_first_chunk() else {
-        return truncated(None, 8);
-    };
+    let format = |reason| SaveError::Format { file: None, reason };
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(|| truncated(None, 8))?;
     let length = u64::from_le_bytes(*length);
-    match error {
-        SafeTensorError::InvalidHeaderLength => truncated(None, length.saturating_add(8)),
-        SafeTensorError::MetadataIncompleteBuffer => {
-            let (header, data) = rest.split_at(length as usize);
-            let Ok(metadata) = serde_json::from_slice::<Metadata>(header) else {
-                return format();
-            };
-            // The names in the order of their data.
-            let names = metadata.offset_keys();
-            let end = |name: &String| metadata.info(name).map_or(0, |info| info.data_offsets.1);
-            match names.iter().find(|name| end(name) > data.len()) {
-                Some(cut) => {
-                    let whole = names.last().map_or(0, end) as u64;
-                    truncated(Some(cut.clone()), 8 + length + whole)
-                }
-                None => SaveError::Format {
-                    file: None,
-                    reason: format!("{} bytes follow the last tensor", data.len() - names.last().map_or(0, end)),
-                },
-            }
-        }
-        _ => format(),
+    if length > LIMIT {
+        return Err(format(format!("its header would have {length} bytes, more than {LIMIT}")));
     }
+    let start = 8 + length as usize;
+    let Some((header, data)) = rest.split_at_checked(length as usize) else {
+        return Err(truncated(None, start as u64));
+    };
+    let metadata: Metadata = serde_json::from_slice(header).map_err(|error| format(format!("its header: {error}")))?;
+    let whole = metadata.data_len();
+    if whole < data.len() {
+        return Err(format(format!("{} bytes follow the last tensor", data.len() - whole)));
+    }
+    if whole > data.len() {
+        let is_cut = |name: &String| metadata.info(name).is_some_and(|info| info.data_offsets.1 > data.len());
+        // The names in the order of their data.
+        let cut = metadata.offset_keys().into_iter().find(is_cut);
+        return Err(truncated(cut, (start as u64).saturating_add(whole as u64)));
+    }
+    Ok((start, metadata))
 }

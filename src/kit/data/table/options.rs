@@ -115,7 +115,7 @@ impl TableOptions {
     }
 
     /// Sets the greatest size of the text in bytes, unpacked: a gzip file of 1 MB may hold a thousand times as much. Reading
-    /// takes up to some sixteen times the memory of the text, where fields and lines are short.
+    /// takes up to sixteen times the memory of the text, where fields and lines are short, and up to 128 bytes for each column.
     #[must_use]
     pub fn limit(self, bytes: u64) -> Self {
         Self { limit: bytes, ..self }

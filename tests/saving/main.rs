@@ -1,12 +1,15 @@
-//! Files of weights and training state, and damaged files. The process starts itself as a child and is killed.
+//! Files of weights and training state, damaged files, and saves that are interrupted. The process starts itself as a child
+//! and is killed, and allocations are counted.
 
-#[path = "all/support/panics.rs"]
+#[path = "../all/support/allocator.rs"]
+mod allocator;
+mod crashes;
+mod damaged;
+#[path = "../all/support/panics.rs"]
 mod panics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use ndarray::{Array0, Array1, Array2, Array3, Ix1, Ix2, array};
 use panics::message_of;
@@ -403,44 +406,6 @@ fn files_of_other_programs_are_read() {
     saved.load(&mut params).unwrap();
     assert_eq!(params.values(), [1.5, -2.0]);
     assert_eq!(saved.names().collect::<Vec<_>>(), ["w"]);
-}
-
-const CHILD: &str = "WENGERT_TEST_SAVES_FOREVER";
-
-/// A child process, which runs this test again, saves two models in turn until it is killed. The file then holds
-/// one of the two.
-#[test]
-fn a_process_killed_while_saving_leaves_a_whole_file() {
-    let filled = |value: f32| {
-        let mut params = Params::new();
-        params.add("w", Array2::from_elem((500, 400), value));
-        params
-    };
-    if let Some(file) = std::env::var_os(CHILD) {
-        let models = [filled(1.0), filled(2.0)];
-        for model in models.iter().cycle() {
-            model.save(&file).unwrap();
-        }
-    }
-    let folder = Folder::new("kill");
-    let file = folder.file("model.safetensors");
-    filled(1.0).save(&file).unwrap();
-    for round in 0..6 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["a_process_killed_while_saving_leaves_a_whole_file", "--exact"])
-            .env(CHILD, &file)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(40 + 7 * round));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let mut params = filled(0.0);
-        params.load(&file).unwrap();
-        let first = params.values()[0];
-        assert!(first == 1.0 || first == 2.0);
-        assert!(params.values().iter().all(|&x| x == first));
-    }
 }
 
 #[test]
