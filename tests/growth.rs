@@ -2,13 +2,19 @@
 
 #[path = "all/support/allocator.rs"]
 mod allocator;
+#[path = "all/support/panics.rs"]
+mod panics;
 
 use std::cell::Cell;
 
 use allocator::{allocations, peak_of};
 use ndarray::{Array1, Array2};
+use panics::message_of;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wengert::data::{Batches, k_fold, one_hot, train_test_split};
 use wengert::optim::{Optimizer, Sgd};
-use wengert::{Activation, BaseFloat, Param, Params, Real, Rule, Scalar, Tape, Var, apply, fuse};
+use wengert::{Activation, BaseFloat, Param, Params, Real, Rule, Scalar, Tape, Var, apply, fuse, init};
 
 /// Bytes of a record: two parents of 4 bytes and two partials.
 const fn record<F>() -> usize {
@@ -219,4 +225,38 @@ fn evaluations_in_a_loop() {
     let before = tape.memory();
     let y = p.constant(&x).dot(p.get(w)).tanh();
     assert!(tape.memory() >= before + y.len() * size_of::<f64>());
+}
+
+/// What cannot fit in any memory is refused by a message that says what was asked for, before anything has changed.
+#[test]
+fn huge_requests() {
+    const HUGE: usize = 1 << 46;
+    let (one, mut rng) = (Array1::from_elem(1, 0.5_f64), StdRng::seed_from_u64(0));
+    let huge = one.broadcast(HUGE).unwrap();
+    let tape = Tape::<f64>::new();
+    let x = tape.tensor(&one);
+    let (len, mut params) = (tape.len(), Params::<f64>::new());
+    let wide = x.broadcast((1 << 40, 1 << 20));
+    let messages = [
+        message_of(|| Tape::<f64>::with_capacity(HUGE)),
+        message_of(|| Tape::<f64>::with_capacity(usize::MAX)),
+        message_of(|| tape.zeros(HUGE)),
+        message_of(|| tape.tensor(&huge)),
+        message_of(|| tape.constant(&huge)),
+        message_of(|| wide.exp()),
+        message_of(|| x.pad(&[(HUGE, 0)], 0.0)),
+        message_of(|| params.add("w", huge)),
+        message_of(|| init::normal::<f64, _>(HUGE, 0.0, 1.0, &mut rng)),
+        message_of(|| Batches::new(HUGE, 7, 1)),
+        message_of(|| Batches::new(usize::MAX, 7, 1)),
+        message_of(|| train_test_split(HUGE, 7, 1)),
+        message_of(|| k_fold(HUGE, 7, 1)),
+        message_of(|| one_hot::<f64>(&[1], HUGE)),
+    ];
+    for message in messages {
+        let known = ["does not fit in memory", "too large for memory", "the tape is full"];
+        assert!(known.iter().any(|text| message.contains(text)), "{message}");
+    }
+    assert_eq!((tape.len(), params.len()), (len, 0));
+    assert_eq!((x * 2.0).sum().backward()[x.at([0])], 2.0);
 }

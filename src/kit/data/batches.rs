@@ -9,6 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
+use super::rows::indices;
+
 /// Mini-batches of the indices 0..len, in an order that [`shuffle`](Self::shuffle) draws anew.
 ///
 /// Every index occurs once in an epoch. The last batch is smaller if `size` does not divide `len`, unless
@@ -35,12 +37,12 @@ impl Batches {
     ///
     /// # Panics
     ///
-    /// If `size` is 0.
+    /// If `size` is 0, or there is no memory for the indices of all examples.
     #[track_caller]
     pub fn new(len: usize, size: usize, seed: u64) -> Self {
         assert!(size > 0, "Batches: a batch of {len} examples needs a size of at least 1");
-        let shard = Shard { rank: 0, ranks: 1 };
-        Self { order: (0..len).collect(), size, used: len, shard, rng: ChaCha12Rng::seed_from_u64(seed) }
+        let (order, shard) = (indices("Batches", len), Shard { rank: 0, ranks: 1 });
+        Self { order, size, used: len, shard, rng: ChaCha12Rng::seed_from_u64(seed) }
     }
 
     /// Sets whether a last batch that is smaller than the others is left out, as a [`BatchNorm`](crate::nn::BatchNorm) needs

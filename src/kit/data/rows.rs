@@ -2,6 +2,7 @@
 
 use ndarray::{Array, ArrayBase, Axis, Data, RemoveAxis};
 
+use crate::arena::room;
 use crate::sealed::Seal;
 
 /// The examples with these indices: of an array along its first axis, of a slice, or of each in a tuple of both.
@@ -80,4 +81,12 @@ fn assert_in_range(rows: &[usize], len: usize) {
     if let Some(row) = rows.iter().find(|row| **row >= len) {
         panic!("select: index {row} is out of range for {len} examples");
     }
+}
+
+/// The indices of all examples, for an operation, which the message names if there is no memory for them.
+#[track_caller]
+pub(super) fn indices(operation: &str, len: usize) -> Vec<usize> {
+    let mut indices = room(operation, &[len]);
+    indices.extend(0..len);
+    indices
 }

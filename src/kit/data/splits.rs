@@ -7,6 +7,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
 use super::batches::part;
+use super::rows::indices;
 
 /// Splits the indices 0..len at random into those of a training set and those of a set of `test` test examples.
 ///
@@ -21,7 +22,7 @@ use super::batches::part;
 #[track_caller]
 pub fn train_test_split(len: usize, test: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     assert!(test <= len, "train_test_split: {test} test examples were asked for, there are {len} in all");
-    let mut train: Vec<usize> = (0..len).collect();
+    let mut train = indices("train_test_split", len);
     train.shuffle(&mut ChaCha12Rng::seed_from_u64(seed));
     let test = train.split_off(len - test);
     (train, test)
@@ -82,7 +83,7 @@ pub fn stratified_split(labels: &[usize], test: usize, seed: u64) -> (Vec<usize>
 #[track_caller]
 pub fn k_fold(len: usize, folds: usize, seed: u64) -> Folds {
     assert_folds("k_fold", len, folds);
-    let mut order: Vec<usize> = (0..len).collect();
+    let mut order = indices("k_fold", len);
     order.shuffle(&mut ChaCha12Rng::seed_from_u64(seed));
     Folds { order, parts: folds, next: 0 }
 }
