@@ -63,14 +63,15 @@ impl<'a, F: Scalar> ParamsGradient<'a, F> {
     /// Makes this a gradient of `len` numbers, and returns these for writing. With another gradient it becomes one of
     /// the same model as that.
     pub(crate) fn reset(&mut self, like: Option<&ParamsGradient<'_, F>>, len: usize) -> &mut [F] {
+        // Memory may run out at each of these, so the model is changed last.
+        self.numbers.owned().resize(len, F::zero());
         if let Some(like) = like {
             let places = self.places.to_mut();
+            places.reserve(like.places.len().saturating_sub(places.len()));
             places.clear();
             places.extend_from_slice(&like.places);
         }
-        let numbers = self.numbers.owned();
-        numbers.resize(len, F::zero());
-        numbers
+        self.numbers.owned()
     }
 
     /// The stamp of the model's weights, if it is known.

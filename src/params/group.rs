@@ -52,6 +52,7 @@ impl<F: Scalar> Group<'_, F> {
     }
 
     fn set(self, change: impl Fn(&mut WeightTraining)) -> Self {
+        self.params.reserve_entries(0);
         for &index in &self.members {
             change(&mut self.params.entries[index].training);
         }

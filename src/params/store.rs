@@ -268,29 +268,31 @@ impl<F: Scalar> Params<F> {
                 );
             }
         }
+        let mut hasher = DefaultHasher::new();
+        (self.signature, &name, array.shape(), buffer).hash(&mut hasher);
+        let entry = ParamEntry {
+            name,
+            shape: array.shape().into(),
+            buffer,
+            transposed: false,
+            start: if buffer { len - self.weights } else { self.weights },
+            len: array.len(),
+            stamp: identity::fresh(),
+            training: WeightTraining::default(),
+        };
+        self.reserve_entries(1);
+        // Nothing fails from here on.
         match array.as_slice() {
             Some(values) => self.state.extend_from_slice(values),
             None => self.state.extend(array.iter()),
         }
-        let start = if buffer { len - self.weights } else { self.weights };
         if !buffer {
             // Buffers stay behind the weights.
             self.state[self.weights..].rotate_right(array.len());
             self.weights += array.len();
         }
-        let mut hasher = DefaultHasher::new();
-        (self.signature, &name, array.shape(), buffer).hash(&mut hasher);
         self.signature = hasher.finish();
-        self.entries.push(ParamEntry {
-            name,
-            shape: array.shape().into(),
-            buffer,
-            transposed: false,
-            start,
-            len: array.len(),
-            stamp: identity::fresh(),
-            training: WeightTraining::default(),
-        });
+        self.entries.push(entry);
         self.join_spans();
         self.id(self.entries.len() - 1)
     }
@@ -625,7 +627,15 @@ impl<F: Scalar> Params<F> {
         (&mut self.state[..self.weights], &self.spans)
     }
 
+    /// Makes room for more entries, and for a trained range of each, so that memory does not run out between two changes.
+    pub(super) fn reserve_entries(&mut self, more: usize) {
+        self.entries.reserve(more);
+        self.spans.reserve(self.entries.len() + more - self.spans.len());
+    }
+
     /// Derives the trained ranges from the entries: as few as possible, so that an optimiser's loops are long.
+    ///
+    /// There is [room](Self::reserve_entries) for them.
     pub(super) fn join_spans(&mut self) {
         self.spans.clear();
         for entry in self.entries.iter().filter(|entry| !entry.buffer && !entry.training.frozen && entry.len > 0) {

@@ -112,6 +112,8 @@ fn part<F: BaseFloat>(
     }
     let (mut point, mut gradient) = (vec![F::zero(); n], vec![F::zero(); n]);
     let own = data.map(|_| program.data().to_vec());
+    let own = OwnData { program, own };
+    let program = &mut *own.program;
     for i in left {
         let row = x.index_axis(Axis(0), i);
         let at = row.as_slice().unwrap_or_else(|| {
@@ -132,10 +134,21 @@ fn part<F: BaseFloat>(
             Err(error) => failures.push((i, error)),
         }
     }
-    if let Some(own) = own {
-        program.data_mut().copy_from_slice(&own);
-    }
     failures
+}
+
+/// Gives a program its own data back on drop, also when a run panics.
+struct OwnData<'a, F: BaseFloat> {
+    program: &'a mut Program<F>,
+    own: Option<Vec<F>>,
+}
+
+impl<F: BaseFloat> Drop for OwnData<'_, F> {
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            self.program.data_mut().copy_from_slice(own);
+        }
+    }
 }
 
 fn copy<F: Copy>(to: &mut [F], from: ArrayView1<'_, F>) {

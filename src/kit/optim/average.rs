@@ -79,12 +79,12 @@ impl<F: Scalar> Accumulator<F> {
             "Accumulator: the gradient and the one before are those of two models; make an accumulator for each"
         );
         let (before, added) = (if self.seen == 0 { 0.0 } else { self.rows }, rows as f64);
-        self.rows = before + added;
-        let [keep, share] = [before, added].map(|rows| F::lit(rows / self.rows));
+        let all = before + added;
+        let [keep, share] = [before, added].map(|rows| F::lit(rows / all));
         // Plain numbers among the parts leave the model as it is known from the others.
         let like = (self.seen == 0 || grad.of().is_some()).then_some(&grad);
         mix(self.mean.reset(like, grad.len()), keep, &grad, share);
-        self.seen = (self.seen + 1) % self.parts;
+        (self.rows, self.seen) = (all, (self.seen + 1) % self.parts);
         (self.seen == 0).then_some(&self.mean)
     }
 

@@ -151,17 +151,24 @@ impl<F: Scalar> State<F> {
     /// Looks for the vectors of a rule by their names; those not used before begin at the rule's initial state.
     #[track_caller]
     pub(super) fn check_vectors<R: UpdateRule>(&mut self, rule: &R, theta: &[F]) {
-        let mut vectors = self.vectors.iter_mut();
-        for (k, name) in R::STATE.as_ref().iter().enumerate() {
-            let Some((_, vector)) = vectors.find(|(own, _)| own == name) else {
-                panic!(
-                    "step: the optimizer has no state vector {name:?} for the rule {}, or not in this order",
-                    R::NAME
-                );
-            };
+        let mut vectors = self.vectors.iter();
+        for name in R::STATE.as_ref() {
+            assert!(
+                vectors.any(|(own, _)| own == name),
+                "step: the optimizer has no state vector {name:?} for the rule {}, or not in this order",
+                R::NAME
+            );
+        }
+        // All are computed before the first is kept, because a rule may panic and memory may run out.
+        let mut vectors = self.vectors_of(rule);
+        let mut initial = R::State::from_fn(|k| {
+            let unused = vectors.as_mut()[k].is_empty();
+            let begin = || theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]).collect::<Vec<_>>();
+            if unused { begin() } else { Vec::new() }
+        });
+        for (vector, initial) in vectors.as_mut().iter_mut().zip(initial.as_mut()) {
             if vector.is_empty() {
-                // Collected first, because a rule may panic.
-                *vector = theta.iter().map(|&weight| rule.initial(weight).as_ref()[k]).collect();
+                **vector = std::mem::take(initial);
             }
         }
     }

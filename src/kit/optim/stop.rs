@@ -66,11 +66,12 @@ impl<F: Scalar> EarlyStopping<F> {
     /// new best loss.
     pub fn observe(&mut self, loss: f64, params: &Params<F>) -> bool {
         if loss < self.best - self.min_delta {
-            self.best = loss;
-            self.waited = 0;
+            // The copy first, for which memory may run out: a best loss has its weights.
+            self.state.reserve(params.state().len().saturating_sub(self.state.len()));
             self.state.clear();
             self.state.extend_from_slice(params.state());
             self.model = Some(params.signature());
+            (self.best, self.waited) = (loss, 0);
         } else {
             self.waited += 1;
         }

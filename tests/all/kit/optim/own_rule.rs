@@ -1,5 +1,6 @@
 //! Update rules of a user's own: as fast and as safe to resume as the built-in ones.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use ndarray::{Array1, Array2, array};
@@ -237,6 +238,43 @@ fn state_begins_where_the_rule_says() {
             assert_eq!(largest[i], gradients.into_iter().map(f64::abs).fold(0.0, f64::max));
         }
     }
+}
+
+/// The weights as two state vectors; the fourth call of `initial` panics, which is within the second vector.
+#[derive(Clone, Copy)]
+struct Interrupted;
+
+thread_local! {
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+impl UpdateRule for Interrupted {
+    const NAME: &'static str = "Interrupted";
+    type State<T> = [T; 2];
+    const STATE: [&'static str; 2] = ["first", "second"];
+
+    fn update<N: Real>(&self, _: Step<N>, weight: N, _: N, state: [N; 2]) -> (N, [N; 2]) {
+        (weight, state)
+    }
+
+    fn initial<N: Real>(&self, weight: N) -> [N; 2] {
+        CALLS.set(CALLS.get() + 1);
+        assert!(CALLS.get() != 4, "the fourth call");
+        [weight, weight]
+    }
+}
+
+/// All state vectors begin at the weights of one step.
+#[test]
+fn state_begins_whole_or_not_at_all() {
+    let mut params = Params::<f64>::new();
+    params.add("w", array![1.0, 2.0]);
+    let mut optimizer = Optim::with_rule(0.1, Interrupted);
+    assert_eq!(message_of(|| optimizer.step(&mut params, &[0.0; 2])), "the fourth call");
+    assert!(optimizer.state().vectors().all(|(_, vector)| vector.is_empty()));
+    params.values_mut().fill(5.0);
+    optimizer.step(&mut params, &[0.0; 2]);
+    assert!(optimizer.state().vectors().all(|(_, vector)| vector == [5.0; 2]));
 }
 
 /// Long vectors, which the feature `parallel` shares out among threads.
