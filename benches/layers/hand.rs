@@ -99,9 +99,10 @@ impl Pool {
         self.windows(|to, from| {
             let (mut best, mut place) = (f32::NEG_INFINITY, from);
             for k in 0..self.size {
-                for l in from + k * self.side..from + k * self.side + self.size {
-                    if x[l] > best {
-                        (best, place) = (x[l], l);
+                let row = from + k * self.side;
+                for (l, &x) in x[row..][..self.size].iter().enumerate() {
+                    if x > best {
+                        (best, place) = (x, row + l);
                     }
                 }
             }

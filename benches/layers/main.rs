@@ -158,6 +158,12 @@ fn main() {
     second_order(&[784, 128, 10], 64);
     second_order(&[64, 32, 10], 32);
     second_order(&[2, 16, 16, 10], 32);
+    windows();
+    others();
+}
+
+/// Convolutions and pools.
+fn windows() {
     let conv = |count, channels, out, side, k, pad| Conv {
         count,
         channels,
@@ -200,7 +206,10 @@ fn main() {
             },
         );
     }
+}
 
+/// Activations, normalisation, rows of a table, dropout.
+fn others() {
     for shape in [[64, 256], [8, 16]] {
         row(
             &format!("gelu {shape:?}"),

@@ -250,6 +250,7 @@ impl<F: BaseFloat> WithSimd for Settle<'_, F> {
     type Output = bool;
 
     #[inline(always)]
+    #[allow(clippy::needless_bitwise_bool)] // `&&` is a branch
     fn with_simd<S: Simd>(self, _: S) -> bool {
         let Self { output, adjoints, stride, checks, failed } = self;
         // 0 · x is 0 only for a finite number.

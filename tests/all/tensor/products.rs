@@ -451,12 +451,12 @@ fn products_of_dual_numbers_are_sums_of_products() {
             check::<N>("smooth", shape, |_, _| {});
             check::<N>("left constant", shape, |x, right| {
                 if !right {
-                    constant(x)
+                    constant(x);
                 }
             });
             check::<N>("right constant", shape, |x, right| {
                 if right {
-                    constant(x)
+                    constant(x);
                 }
             });
             check::<N>("both constant", shape, |x, _| constant(x));
@@ -471,12 +471,12 @@ fn products_of_dual_numbers_are_sums_of_products() {
             });
             check::<N>("a tangent that is NaN", shape, |x, right| {
                 if right {
-                    x[[0, 1]] = Dual::new(0.5, [f64::NAN; N])
+                    x[[0, 1]] = Dual::new(0.5, [f64::NAN; N]);
                 }
             });
             check::<N>("NaN", shape, |x, right| {
                 if !right {
-                    x[[0, 0]] = Dual::constant(f64::NAN)
+                    x[[0, 0]] = Dual::constant(f64::NAN);
                 }
             });
         }
