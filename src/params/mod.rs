@@ -3,6 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
+//! | `attempt.rs` | `Attempt`: weights and buffers that a layer adds together, or not at all |
 //! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |
 //! | `on.rs` | [`ParamsOn`]: parameters on a tape; `Tape::value_and_grad`, the gradient of a closure |
 //! | `samples.rs` | `Tape::per_sample_grad`: the gradient of each row of a batch |
@@ -10,6 +11,7 @@
 //! | `identity.rs` | `Owner`: which model an optimiser's state belongs to |
 //! | `checkpoint.rs` | `Tensor::checkpoint`, `ParamsOn::checkpoint`: parts of a network that the sweep computes again |
 
+mod attempt;
 mod checkpoint;
 mod gradient;
 mod group;

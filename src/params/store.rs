@@ -62,7 +62,7 @@ pub struct Params<F: Scalar = f64> {
     pub(super) weights: usize,
     pub(super) entries: Vec<ParamEntry>,
     /// A hash of the names, shapes and kinds of all entries, in their order.
-    signature: u64,
+    pub(super) signature: u64,
     identity: Identity,
     /// The number of mutable borrows of `values` so far.
     pub(super) version: u64,

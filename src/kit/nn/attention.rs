@@ -250,12 +250,14 @@ impl MultiHeadAttention {
             heads > 0 && size.is_multiple_of(heads),
             "{name}: {heads} heads do not divide tokens of {size} numbers evenly"
         );
+        let mut params = params.attempt();
         let in_weight =
             params.add_linear(format!("{name}.in_proj_weight"), init::glorot_uniform((size, 3 * size), rng));
         let in_bias = params.add(format!("{name}.in_proj_bias"), Array1::zeros(3 * size));
         let out = format!("{name}.out_proj");
-        let mut out_proj = Linear::without_bias(params, &out, size, size, rng);
+        let mut out_proj = Linear::without_bias(&mut params, &out, size, size, rng);
         out_proj.bias = Some(params.add(format!("{out}.bias"), Array1::zeros(size)));
+        params.keep();
         Self { in_weight, in_bias, out: out_proj, heads, causal: false }
     }
 

@@ -46,9 +46,12 @@ macro_rules! convolutions {
                 conv: Conv<$N>,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
-                let layer = Self::without_bias(params, name, $inputs, $outputs, size, conv, rng);
+                let mut params = params.attempt();
+                let layer = Self::without_bias(&mut params, name, $inputs, $outputs, size, conv, rng);
                 let fan_in = params.view(layer.weight).len() / $first.max(1);
-                Self { bias: Some(add_uniform(params, name, "bias", Ix1($outputs), fan_in, rng)), ..layer }
+                let bias = add_uniform(&mut params, name, "bias", Ix1($outputs), fan_in, rng);
+                params.keep();
+                Self { bias: Some(bias), ..layer }
             }
 
             /// Same as [`new`](Self::new), but without a bias, which a norm after the layer makes superfluous.

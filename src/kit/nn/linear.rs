@@ -45,8 +45,11 @@ impl Linear {
         outputs: usize,
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
-        let layer = Self::without_bias(params, name, inputs, outputs, rng);
-        Self { bias: Some(add_uniform(params, name, "bias", Ix1(outputs), inputs, rng)), ..layer }
+        let mut params = params.attempt();
+        let layer = Self::without_bias(&mut params, name, inputs, outputs, rng);
+        let bias = add_uniform(&mut params, name, "bias", Ix1(outputs), inputs, rng);
+        params.keep();
+        Self { bias: Some(bias), ..layer }
     }
 
     /// Same as [`new`](Self::new), but without a bias.

@@ -76,6 +76,7 @@ use crate::tensor::Tensor;
 /// Adds `name.part`, uniform on ±1/√`fan_in`: PyTorch's default for weights and biases of linear layers and
 /// convolutions. (For weights PyTorch calls `kaiming_uniform_(a=√5)`, which has the same bound: He et al. 2015 with the
 /// gain √(2/(1 + a²)) = 1/√3.)
+#[track_caller]
 fn add_uniform<F: Scalar, D: Dimension>(
     params: &mut Params<F>,
     name: &str,
@@ -88,6 +89,7 @@ fn add_uniform<F: Scalar, D: Dimension>(
 }
 
 /// Same as [`add_uniform`], for the matrix (inputs, outputs) of a linear map.
+#[track_caller]
 fn add_matrix<F: Scalar>(
     params: &mut Params<F>,
     name: &str,
@@ -99,6 +101,7 @@ fn add_matrix<F: Scalar>(
     params.add_linear(format!("{name}.{part}"), uniform(shape, fan_in, rng))
 }
 
+#[track_caller]
 fn uniform<F: Scalar, D: Dimension>(shape: D, fan_in: usize, rng: &mut (impl Rng + ?Sized)) -> Array<F, D> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     init::uniform(shape, -bound, bound, rng)

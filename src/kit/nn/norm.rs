@@ -210,9 +210,11 @@ impl BatchNorm {
     /// If there is a parameter of the same name.
     #[track_caller]
     pub fn new<F: Scalar>(params: &mut Params<F>, name: &str, channels: usize) -> Self {
-        let (weight, bias) = gain_and_bias(params, name, channels);
+        let mut params = params.attempt();
+        let (weight, bias) = gain_and_bias(&mut params, name, channels);
         let running_mean = params.add_buffer(format!("{name}.running_mean"), Array1::from_elem(channels, F::zero()));
         let running_var = params.add_buffer(format!("{name}.running_var"), Array1::from_elem(channels, F::one()));
+        params.keep();
         Self { weight, bias, running_mean, running_var, epsilon: EPSILON, momentum: 0.1 }
     }
 
@@ -333,10 +335,11 @@ as_layers! {
 
 #[track_caller]
 fn gain_and_bias<F: Scalar>(params: &mut Params<F>, name: &str, size: usize) -> (Param<Ix1>, Param<Ix1>) {
-    (
-        params.add(format!("{name}.weight"), Array1::from_elem(size, F::one())),
-        params.add(format!("{name}.bias"), Array1::from_elem(size, F::zero())),
-    )
+    let mut params = params.attempt();
+    let gain = params.add(format!("{name}.weight"), Array1::from_elem(size, F::one()));
+    let bias = params.add(format!("{name}.bias"), Array1::from_elem(size, F::zero()));
+    params.keep();
+    (gain, bias)
 }
 
 /// One number for each element of a row as a tensor that broadcasts over the other axes of `like`. Panics if the rows

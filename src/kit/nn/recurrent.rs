@@ -33,13 +33,16 @@ impl CellWeights {
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
         let units = gates * hidden;
-        Self {
-            weight_ih: add_matrix(params, name, &format!("weight_ih{suffix}"), Ix2(inputs, units), hidden, rng),
-            weight_hh: add_matrix(params, name, &format!("weight_hh{suffix}"), Ix2(hidden, units), hidden, rng),
-            bias_ih: add_uniform(params, name, &format!("bias_ih{suffix}"), Ix1(units), hidden, rng),
-            bias_hh: add_uniform(params, name, &format!("bias_hh{suffix}"), Ix1(units), hidden, rng),
+        let mut params = params.attempt();
+        let weights = Self {
+            weight_ih: add_matrix(&mut params, name, &format!("weight_ih{suffix}"), Ix2(inputs, units), hidden, rng),
+            weight_hh: add_matrix(&mut params, name, &format!("weight_hh{suffix}"), Ix2(hidden, units), hidden, rng),
+            bias_ih: add_uniform(&mut params, name, &format!("bias_ih{suffix}"), Ix1(units), hidden, rng),
+            bias_hh: add_uniform(&mut params, name, &format!("bias_hh{suffix}"), Ix1(units), hidden, rng),
             hidden,
-        }
+        };
+        params.keep();
+        weights
     }
 
     /// Panics unless each part of a state has a row of `hidden` numbers for each sample of the input: one row would broadcast.
@@ -286,14 +289,15 @@ macro_rules! cells {
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
                 assert!(layers > 0, "{name}: at least 1 layer");
-                let mut cells = Vec::new();
+                let (mut params, mut cells) = (params.attempt(), Vec::new());
                 for layer in 0..layers {
                     let inputs = if layer == 0 { inputs } else { directions * hidden };
                     for reverse in ["", "_reverse"].into_iter().take(directions) {
                         let suffix = format!("_l{layer}{reverse}");
-                        cells.push($Name(CellWeights::new(params, name, &suffix, [inputs, hidden, $gates], rng)));
+                        cells.push($Name(CellWeights::new(&mut params, name, &suffix, [inputs, hidden, $gates], rng)));
                     }
                 }
+                params.keep();
                 Self { cells, directions }
             }
         }
