@@ -370,7 +370,7 @@ impl<F: Scalar> Tape<F> {
     /// The result of a model, for the weights as constants: nothing is recorded, and nothing stays on the tape.
     ///
     /// The closure returns what outlives the tape's values: a number, or an owned array. The tape is cleared before and
-    /// after, and keeps its memory, so that a loop of evaluations takes no more memory than one.
+    /// after, by a panic too, and keeps its memory, so that a loop of evaluations takes no more memory than one.
     ///
     /// ```
     /// use ndarray::{Array1, array};
@@ -395,10 +395,16 @@ impl<F: Scalar> Tape<F> {
     /// ```
     #[doc(alias("no_grad", "inference_mode", "eval"))]
     pub fn evaluate<'env, T>(&mut self, params: &Params<F>, f: impl for<'t> FnOnce(ParamsOn<'t, 'env, F>) -> T) -> T {
+        struct Cleared<'a, F: Scalar>(&'a mut Tape<F>);
+        impl<F: Scalar> Drop for Cleared<'_, F> {
+            fn drop(&mut self) {
+                self.0.clear();
+            }
+        }
+
         self.clear();
-        let result = f(params.constants_on(self));
-        self.clear();
-        result
+        let tape = Cleared(self);
+        f(params.constants_on(tape.0))
     }
 
     /// Same as [`value_and_grad`](Self::value_and_grad), but at other values than the parameters' own, as a line search
