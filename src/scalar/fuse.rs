@@ -93,6 +93,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
 
     /// Turns the progression into terms: its nodes, or their sum, if that takes fewer instructions than their cells
     /// (see M5 in docs/MEASUREMENTS.md).
+    #[track_caller]
     fn end_run(&mut self) {
         let run = self.run();
         match self.tape {
@@ -103,6 +104,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
 
     /// Records the node.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn record(self, value: F) -> Var<'t, F> {
         match self.tape {
             Some(tape) => Var::on(tape, self.push(tape), value),
@@ -112,6 +114,7 @@ impl<'t, F: Scalar> Terms<'t, F> {
 
     /// Appends the record and returns its slot.
     #[inline(never)]
+    #[track_caller]
     fn push(mut self, tape: &Tape<F>) -> u32 {
         let run = self.run();
         let slot = if self.others.is_empty() && run.len > 2 {
@@ -285,6 +288,7 @@ impl<'t, F: Scalar> CellWriter<'t, F> {
 
     /// Records the head, which is the node.
     #[inline(always)]
+    #[track_caller]
     fn record(self, value: F) -> Var<'t, F> {
         match self.tape {
             Some(tape) => Var::on(tape, tape.records().push_head(self.count, None), value),
@@ -355,6 +359,7 @@ fn dot_apart<'t, F: Scalar>(
 /// Appends the cells of leading pairs, up to the first with an operand that is not on this tape or has a weight that
 /// needs care. Returns the number of cells and their part of the dot product.
 #[inline(always)]
+#[track_caller]
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, LongSum<F>) {
     let (mut done, mut value) = (0, LongSum::new());
     // Block by block, so that the sum of a block stays in a register.
