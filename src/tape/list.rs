@@ -152,17 +152,47 @@ impl<F: Scalar> Tape<F> {
         unsafe { self.run_drops() };
     }
 
-    /// Drops every value in the arena that has a destructor.
+    /// Drops every value in the arena that has a destructor, the last one first. If a destructor panics, the others run
+    /// nevertheless.
     ///
     /// # Safety
     ///
     /// Same as for [`forget`](Self::forget).
     unsafe fn run_drops(&self) {
-        let mut drops = self.drops.borrow_mut();
-        if !drops.is_empty() {
-            // SAFETY: `alloc` pushed the pairs; nobody uses the values afterwards, by the caller's promise.
-            unsafe { drop_all(&mut drops) };
+        if !self.drops.borrow().is_empty() {
+            // SAFETY: the caller's promise.
+            unsafe { self.drop_each() };
         }
+    }
+
+    /// [`run_drops`](Self::run_drops) where there are such values.
+    ///
+    /// # Safety
+    ///
+    /// Same as for [`forget`](Self::forget).
+    #[cold]
+    #[inline(never)]
+    unsafe fn drop_each(&self) {
+        /// Drops the rest on unwinding.
+        struct Rest<'a, F: Scalar>(&'a Tape<F>);
+        impl<F: Scalar> Drop for Rest<'_, F> {
+            fn drop(&mut self) {
+                // SAFETY: the promise of the caller of `drop_each`, which unwinds.
+                unsafe { self.0.run_drops() };
+            }
+        }
+
+        let rest = Rest(self);
+        loop {
+            // A statement of its own, so that the list is not borrowed while a destructor runs.
+            let last = self.drops.borrow_mut().pop();
+            let Some((place, drop)) = last else { break };
+            // SAFETY: `alloc` pushed the pair, so `place` holds a value of the type that `drop` drops. The value is
+            // alive: the pair has left the list, so no value is dropped twice. Nobody uses the value afterwards, by the
+            // caller's promise.
+            unsafe { drop(place) };
+        }
+        std::mem::forget(rest);
     }
 
     pub(crate) fn set_check(&mut self, check: Option<FiniteCheck<F>>) {
@@ -410,21 +440,6 @@ impl<F: Scalar> Tape<F> {
     pub(crate) fn with_records<T>(&self, f: impl FnOnce(&[Record<F>], &[Op<F>]) -> T) -> T {
         let ops = self.ops.borrow();
         self.records.read(|records| f(records, &ops))
-    }
-}
-
-/// Drops the values at these places, and takes them off the list.
-///
-/// # Safety
-///
-/// Each place holds a live value of the type that its function drops. Nobody uses the value afterwards.
-#[cold]
-#[inline(never)]
-unsafe fn drop_all(drops: &mut Vec<(NonNull<()>, DropPlace)>) {
-    for (place, drop) in drops.drain(..) {
-        // SAFETY: the caller's promise. `drain` takes the pair off the list, also if a destructor panics, so no value is
-        // dropped twice.
-        unsafe { drop(place) };
     }
 }
 
