@@ -192,9 +192,8 @@ pub mod accuracy {}
 /// | `Matrices` (feature `linalg`) | the dimension of a matrix or a batch of matrices | `Tensor::solve`, `eigh`, .. |
 /// | `Columns` (feature `linalg`) | the dimension of right-hand sides of these | `Tensor::solve` |
 ///
-/// ```compile_fail
-/// struct Own;
-/// impl wengert::args::Lengths<2> for Own {} // the missing method takes a type that cannot be named
+/// ```compile_fail,E0603
+/// use wengert::sealed::Seal; // a required method of each trait takes it, or its supertrait is private
 /// ```
 pub mod args {
     pub use crate::derivatives::Point;
@@ -245,3 +244,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/ARCHITECTURE.md")]
 struct Architecture;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/PROMISES.md")]
+struct Promises;

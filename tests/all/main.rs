@@ -3,6 +3,7 @@
 
 mod density;
 mod derivatives;
+mod exploits;
 mod floors;
 mod gradcheck;
 mod guide;

@@ -13,3 +13,4 @@ pub(crate) mod program;
 #[allow(dead_code)] // tests/properties uses the rest
 pub(crate) mod programs;
 pub(crate) mod structures;
+pub(crate) mod ticks;

@@ -2,7 +2,6 @@
 //! and give the gradients of a new tape.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::{Array1, Array2, Axis, array};
 use wengert::optim::{Optim, Optimizer, Step, UpdateRule};
@@ -12,33 +11,7 @@ use wengert::{
 };
 
 use crate::support::panics::{message_of, panic_of};
-
-thread_local! {
-    /// The number of calls until one panics.
-    static CALLS: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-/// Stands in every callback.
-fn tick() {
-    match CALLS.get() {
-        Some(0) => {
-            CALLS.set(None);
-            panic!("a user's panic");
-        }
-        Some(left) => CALLS.set(Some(left - 1)),
-        None => {}
-    }
-}
-
-/// Runs work whose call number `calls` of [`tick`] panics; `None` if it did.
-fn with_panic<T>(calls: usize, work: impl FnOnce() -> T) -> Option<T> {
-    CALLS.set(Some(calls));
-    let mut result = None;
-    let caught = catch_unwind(AssertUnwindSafe(|| result = Some(work())));
-    let panicked = CALLS.take().is_none();
-    assert_eq!(caught.is_err(), panicked, "a callback's panic was swallowed, or another one came");
-    result
-}
+use crate::support::ticks::{tick, with_panic};
 
 #[derive(Clone, Copy)]
 struct Square;
