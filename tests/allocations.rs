@@ -56,6 +56,22 @@ fn static_handles() {
     });
 }
 
+/// A file that was saved leaves nothing in memory, not even its name.
+#[cfg(feature = "io")]
+#[test]
+fn saved_files() {
+    let mut params = Params::<f64>::new();
+    params.add("w", array![1.0, 2.0]);
+    let path = std::env::temp_dir().join(format!("wengert-saved-files-{}.safetensors", std::process::id()));
+    params.save(&path).expect("it is saved");
+    let before = held();
+    for _ in 0..10 {
+        params.save(&path).expect("it is saved");
+    }
+    assert_eq!(held(), before);
+    std::fs::remove_file(path).expect("it is there");
+}
+
 #[test]
 fn scalar_gradient() {
     let mut tape = Tape::new();

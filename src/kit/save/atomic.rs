@@ -21,16 +21,16 @@ pub(super) fn write(path: &Path, contents: impl FnOnce(&mut File) -> io::Result<
         Err(error) => return Err(error),
     };
     let path = &target(path)?;
-    let (mut file, temporary) = create_beside(path)?;
+    let (mut file, mut temporary) = create_beside(path)?;
     if let Some(old) = old {
         keep_owner(&file, &old);
         file.set_permissions(old.permissions())?;
     }
     let written = contents(&mut file).and_then(|()| file.sync_all());
     drop(file);
-    let renamed = written.and_then(|()| fs::rename(&temporary.0, path));
+    let renamed = written.and_then(|()| fs::rename(&temporary.path, path));
     if renamed.is_ok() {
-        std::mem::forget(temporary);
+        temporary.kept = true;
         // The file is in place and whole. A folder that cannot be opened is flushed later, by the system.
         let _ = sync_folder(path);
     }
@@ -66,13 +66,18 @@ fn keep_owner(file: &File, old: &fs::Metadata) {
     let _ = (file, old);
 }
 
-/// A file that is removed on drop, also when writing panics; `mem::forget` keeps it.
-struct Temporary(PathBuf);
+/// A file that is removed on drop, also when writing panics, unless it is kept.
+struct Temporary {
+    path: PathBuf,
+    kept: bool,
+}
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // A file that stays is never read, and the next save picks another name.
-        let _ = fs::remove_file(&self.0);
+        if !self.kept {
+            // A file that stays is never read, and the next save picks another name.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -94,7 +99,7 @@ fn create_beside(path: &Path) -> io::Result<(File, Temporary)> {
             Err(error) => {
                 return Err(io::Error::new(error.kind(), format!("no new file can be made in its folder: {error}")));
             }
-            Ok(file) => return Ok((file, Temporary(temporary))),
+            Ok(file) => return Ok((file, Temporary { path: temporary, kept: false })),
         }
     }
 }
