@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`scalars`] | a program over the table of rules, inputs, special values | dual numbers; recordings and programs against the tape |
 //! | [`tensors`] | a program over arrays in every layout | the same operations by plain loops over dual numbers |
+//! | `programs` | a program over nearly every operation on arrays, with the feature `outside` | the tape after `clear` and after a panic; dual numbers on the tape; PyTorch and JAX by `tests/oracle/programs.py` |
 //! | [`files`] | a file, or a real one with changes | no panic, bounded memory under libFuzzer's limit, what was read can be written and read |
 //!
 //! `fuzz/run MINUTES` lets libFuzzer look for bytes that break them; `cargo test` here runs the kept cases in `cases/` and
@@ -12,6 +13,8 @@
 use wengert::Dual;
 
 pub mod files;
+#[cfg(feature = "outside")]
+pub mod programs;
 pub mod scalars;
 pub mod tensors;
 
@@ -85,11 +88,19 @@ pub fn moving(x: f64, k: usize) -> Dual<f64> {
     Dual::new(x, [direction(k)])
 }
 
+/// The next number of the generator splitmix64.
+pub fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ *state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    /// Runs a check on the kept cases and on pseudo-random bytes (splitmix64).
+    /// Runs a check on the kept cases and on pseudo-random bytes.
     fn all(target: &str, rounds: u64, check: fn(&[u8])) {
         let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/");
         for entry in fs::read_dir(cases.to_owned() + target).into_iter().flatten() {
@@ -98,15 +109,9 @@ mod tests {
         let number = |name| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
         let first = number("FIRST").unwrap_or(0);
         for round in first..first + number("ROUNDS").unwrap_or(rounds) {
-            let mut state = round.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let mut next = || {
-                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let z = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-                z ^ z >> 31
-            };
-            let len = next() % 200;
-            let bytes: Vec<u8> = (0..len).map(|_| next() as u8).collect();
+            let mut state = crate::splitmix(&mut round.clone());
+            let len = crate::splitmix(&mut state) % 200;
+            let bytes: Vec<u8> = (0..len).map(|_| crate::splitmix(&mut state) as u8).collect();
             let result = std::panic::catch_unwind(|| check(&bytes));
             if let Err(panic) = result {
                 eprintln!("round {round} of {target}: {bytes:?}");
@@ -123,6 +128,28 @@ mod tests {
     #[test]
     fn tensors() {
         all("tensors", 3_000, crate::tensors::check);
+    }
+
+    #[test]
+    #[cfg(feature = "outside")]
+    fn programs() {
+        all("programs", 500, crate::programs::check);
+    }
+
+    /// The sample that `tests/oracle/programs.py` compares with PyTorch and JAX.
+    #[test]
+    #[cfg(feature = "outside")]
+    fn sample() {
+        for (seed, committed) in include_str!("../../tests/oracle/programs.json").lines().enumerate() {
+            let line = crate::programs::line(seed as u64);
+            let words = |line| str::split(line, [' ', ',', ':', '[', ']', '{', '}', '"']);
+            let close = |a: &str, b: &str| match (a.parse(), b.parse()) {
+                (Ok(a), Ok(b)) => crate::agree(a, b, 1e3 * f64::abs(b)),
+                _ => a == b,
+            };
+            let mut pairs = words(&*line).zip(words(committed));
+            assert!(pairs.all(|(a, b)| close(a, b)), "program {seed} is not that of the sample any more:\n{line}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ number! {
     f64: on_f64;
     Dual<f64>: on_dual;
     Var<'_>: on_var;
+    Var<'_, Dual<f64>>: on_var_dual;
     Recorded<'_>: on_recorded;
 }
 
@@ -55,10 +56,52 @@ fn run<R: Number>(steps: &[Step], inputs: &[R]) -> R {
         } else if let Some(row) = BINARY.get(step.row - UNARY.len()) {
             R::binary(row, put(a, row.sample.0), put(b, row.sample.1))
         } else {
-            values.iter().copied().sum()
+            values.iter().copied().sum::<R>() + R::zero()
         });
     }
-    values.iter().enumerate().map(|(i, &x)| x * R::lit(1.0 / (i + 1) as f64)).sum()
+    // Plus 0, because floats sum zeros of sign -, or none, to -0, and numbers on a tape to 0.
+    values.iter().enumerate().map(|(i, &x)| x * R::lit(1.0 / (i + 1) as f64)).sum::<R>() + R::zero()
+}
+
+/// A checkpoint, which computes the program again in the sweep, has the same value and gradient.
+fn checkpointed(steps: &[Step], at: &[f64], value: f64, gradient: &[f64], special: bool) {
+    let tape = Tape::new();
+    let x = tape.vars_from(at);
+    let y = tape.checkpoint(x, |x| vec![run(steps, x)])[0];
+    let same = y.value().to_bits() == value.to_bits() || y.value().is_nan() && value.is_nan();
+    assert!(same, "a checkpoint {:e}, tape {value:e}", y.value());
+    let scale = gradient.iter().fold(value.abs(), |scale, d| scale.max(d.abs()));
+    if special || y.is_constant() || !(scale < 1e10) {
+        return;
+    }
+    let again = y.backward().wrt(x);
+    let mut pairs = again.iter().zip(gradient);
+    assert!(pairs.all(|(&a, &b)| agree(a, b, scale)), "a checkpoint {again:?}, tape {gradient:?}");
+}
+
+/// A tape of dual numbers has the same gradient, and a symmetric Hessian.
+fn second_order(steps: &[Step], at: &[f64], gradient: &[f64], special: bool) {
+    let mut tape = Tape::new();
+    let mut along = |direction: &dyn Fn(usize) -> f64| {
+        tape.clear();
+        let x: Vec<_> = at.iter().enumerate().map(|(k, &x)| tape.var(Dual::new(x, [direction(k)]))).collect();
+        let y = run(steps, &x);
+        if y.is_constant() { vec![Dual::from(0.0); at.len()] } else { y.backward().wrt(&x[..]) }
+    };
+    let (v, w) = (|k| direction(k), |k| direction(k + 100));
+    let (of_v, of_w) = (along(&v), along(&w));
+    let scale = gradient.iter().fold(1.0, |scale: f64, d| scale.max(d.abs()));
+    let product = |of: &[Dual<f64>], along: &dyn Fn(usize) -> f64| -> (f64, f64) {
+        let terms = of.iter().enumerate().map(|(k, d)| d.tangents()[0] * along(k));
+        terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+    };
+    let ((one, size), (other, _)) = (product(&of_v, &w), product(&of_w, &v));
+    if special || scale > 1e10 || size > 1e10 || !size.is_finite() {
+        return;
+    }
+    let mut pairs = of_v.iter().zip(gradient);
+    assert!(pairs.all(|(d, &want)| agree(d.primal(), want, scale)), "dual tape {of_v:?}, tape {gradient:?}");
+    assert!(agree(one, other, size.max(scale)), "second derivatives in two orders: {one:e}, {other:e}");
 }
 
 /// Runs the check.
@@ -86,6 +129,9 @@ pub fn check(data: &[u8]) {
     let (again, same) = round(&at);
     let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert!(again.to_bits() == value.to_bits() && bits(&same) == bits(&gradient), "a cleared tape: {value} {again}");
+
+    checkpointed(&steps, &at, value, &gradient, special);
+    second_order(&steps, &at, &gradient, special);
 
     let plain = run(&steps, &at);
     assert!(plain.to_bits() == value.to_bits() || plain.is_nan() && value.is_nan(), "plain {plain:e}, tape {value:e}");

@@ -20,8 +20,9 @@ OUTPUTS = {
     "densities": "densities.txt",
     "factors": "factors.txt",
     "grid": "grid.txt",
-    # It compares by itself, and prints the points that differ.
+    # They compare by themselves, and print what differs.
     "edges": None,
+    "programs": None,
 }
 NUMBER = re.compile(r"[-+]?(?:\d+\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+\.(?!\w))")
 
