@@ -974,7 +974,7 @@ def flat(x):
 def equal(a, b, eps):
     # Subnormal numbers have no relative accuracy.
     tiny = 1e-37 if eps > 1e-10 else 1e-300
-    return a == b or (a != a and b != b) or abs(a - b) <= 32 * eps * abs(b) + tiny
+    return a == b or (a != a and b != b) or abs(a - b) <= 32 * eps * abs(b) + tiny < math.inf
 
 
 class Comparison:
