@@ -125,6 +125,44 @@ fn lion() {
     assert_eq!(stepped(Lion::new(0.1), &[0.0, 2.0, -3.0]), [0.0, -0.1, 0.1]);
 }
 
+/// Gradients whose sign and size change, so that each constant decides some step: Lion (Chen et al. 2023, algorithm 2) and
+/// RMSProp without momentum, by their formulas.
+#[test]
+fn constants_decide_steps() {
+    const RATE: f64 = 0.01;
+    let gradients = |x: f64, t: u32| f64::from(t * t % 7) - 3.0 + (f64::from(t) * 1.3).sin() * 2.0 + 0.1 * x;
+    let compare = |name: &str, mut optimizer: Box<dyn Optimizer<f64>>, step: &mut dyn FnMut(f64, f64) -> f64| {
+        let mut params = Params::new();
+        params.add("x", array![0.7]);
+        let mut x = 0.7;
+        for t in 0..60 {
+            let gradient = gradients(x, t);
+            optimizer.step(&mut params, &[gradient]);
+            x = step(x, gradient);
+            let got = params.values()[0];
+            assert!((got - x).abs() < 1e-13, "{name}, step {t}: {got}, should be {x}");
+        }
+    };
+    for (first, second, decay) in [(0.9, 0.99, 0.0), (0.6, 0.5, 0.2), (0.3, 0.8, 0.0)] {
+        let mut m = 0.0;
+        let optimizer = Lion::new(RATE).betas(first, second).weight_decay(decay);
+        compare("Lion", Box::new(optimizer), &mut |x, g| {
+            let direction: f64 = first * m + (1.0 - first) * g;
+            m = second * m + (1.0 - second) * g;
+            x - RATE * (direction.signum() + decay * x)
+        });
+    }
+    for (alpha, decay) in [(0.99, 0.3), (0.5, 0.0), (0.8, 2.0)] {
+        let mut v = 0.0;
+        let optimizer = RmsProp::new(RATE).alpha(alpha).epsilon(1e-3).weight_decay(decay);
+        compare("RMSProp", Box::new(optimizer), &mut |x, g| {
+            let g = g + decay * x;
+            v = alpha * v + (1.0 - alpha) * g * g;
+            x - RATE * g / (f64::sqrt(v) + 1e-3)
+        });
+    }
+}
+
 #[test]
 fn clipping() {
     check!(Sgd::new(0.05).clip_norm(1.5), [0.34205430789591747745, -2.0230327973949340992, 2.8294653697212414294]);
