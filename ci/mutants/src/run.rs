@@ -1,0 +1,264 @@
+//! The tests, once to see which sites each of them reaches, then for every mutant.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::switch::Mutant;
+
+/// A test that passes without a mutant.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    pub(crate) binary: usize,
+    pub(crate) name: String,
+    pub(crate) seconds: f64,
+    pub(crate) sites: Vec<u32>,
+}
+
+/// How a process of tests ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    Passed,
+    /// The test that failed, or that ran when the process died.
+    Failed(String),
+    TimedOut(String),
+}
+
+/// The sites that each test reaches, and its time, from `file` or from a run of all of them.
+pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usize) -> Vec<Test> {
+    if let Ok(text) = fs::read_to_string(file) {
+        return text.lines().map(read).collect();
+    }
+    let mut names = Vec::new();
+    for (binary, path) in binaries.iter().enumerate() {
+        let output = Command::new(path)
+            .args(["--list", "--format", "terse"])
+            .current_dir(copy)
+            .output()
+            .expect("tests are listed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        names.extend(text.lines().filter_map(|line| line.strip_suffix(": test")).map(|name| (binary, name.to_owned())));
+    }
+    let (queue, tests) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let (queue, tests) = (&queue, &tests);
+            let reached = file.with_extension(format!("reached-{worker}"));
+            scope.spawn(move || {
+                while let Some((binary, name)) = next(queue) {
+                    let _ = fs::remove_file(&reached);
+                    let start = Instant::now();
+                    let environment = [("MUTANT_WATCH", reached.display().to_string())];
+                    let limit = Duration::from_secs(300);
+                    let outcome = process(copy, &binaries[binary], &[name.as_str()], &environment, limit);
+                    let seconds = start.elapsed().as_secs_f64();
+                    if outcome == Outcome::Passed {
+                        let bytes = fs::read(&reached).unwrap_or_default();
+                        let sites =
+                            bytes.chunks_exact(4).map(|site| u32::from_le_bytes([site[0], site[1], site[2], site[3]]));
+                        tests.lock().unwrap().push(Test { binary, name, seconds, sites: sites.collect() });
+                    } else {
+                        println!("left out, because it does not pass without a mutant: {name} {outcome:?}");
+                    }
+                }
+            });
+        }
+    });
+    let mut tests = tests.into_inner().unwrap();
+    tests.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let lines: Vec<String> = tests.iter().map(line).collect();
+    fs::write(file, lines.join("\n") + "\n").expect("the sites of the tests are kept");
+    tests
+}
+
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    queue.lock().unwrap().next()
+}
+
+fn line(test: &Test) -> String {
+    let sites: Vec<String> = test.sites.iter().map(ToString::to_string).collect();
+    format!("{}\t{}\t{}\t{}", test.binary, test.name, test.seconds, sites.join(","))
+}
+
+fn read(line: &str) -> Test {
+    let parts: Vec<&str> = line.split('\t').collect();
+    let sites = parts[3].split(',').filter(|site| !site.is_empty()).map(|site| site.parse().expect("a site"));
+    Test {
+        binary: parts[0].parse().expect("a number"),
+        name: parts[1].to_owned(),
+        seconds: parts[2].parse().expect("a time"),
+        sites: sites.collect(),
+    }
+}
+
+/// Runs the tests that reach each mutant, quickest first, until one fails. Appends a line per mutant to `file`.
+pub(crate) fn run(
+    copy: &Path,
+    binaries: &[PathBuf],
+    tests: &[Test],
+    mutants: &[(Mutant, &str)],
+    file: &Path,
+    workers: usize,
+) {
+    let mut by_site: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (index, test) in tests.iter().enumerate() {
+        test.sites.iter().for_each(|&site| by_site.entry(site).or_default().push(index));
+    }
+    let results = OpenOptions::new().create(true).append(true).open(file).expect("the results are kept");
+    let (results, queue) = (Mutex::new(results), Mutex::new(mutants.iter()));
+    // The tests that failed last for mutants of the same file.
+    let killers: Mutex<HashMap<&str, Vec<usize>>> = Mutex::default();
+    let index: HashMap<(usize, &str), usize> =
+        tests.iter().enumerate().map(|(i, test)| ((test.binary, test.name.as_str()), i)).collect();
+    let none = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(&(mutant, source)) = next(&queue) {
+                    let reaching = by_site.get(&(mutant.site as u32)).unwrap_or(&none);
+                    let first: Vec<usize> = {
+                        let killers = killers.lock().unwrap();
+                        let known = killers.get(source).into_iter().flatten();
+                        known.copied().filter(|test| reaching.binary_search(test).is_ok()).take(6).collect()
+                    };
+                    let start = Instant::now();
+                    let (outcome, killer) = try_all(copy, binaries, tests, &index, reaching, &first, mutant);
+                    if let Some(killer) = killer {
+                        let mut killers = killers.lock().unwrap();
+                        let list = killers.entry(source).or_default();
+                        list.retain(|&test| test != killer);
+                        list.insert(0, killer);
+                        list.truncate(40);
+                    }
+                    let (word, test) = match outcome {
+                        Outcome::Passed if reaching.is_empty() => ("unreached", String::new()),
+                        Outcome::Passed => ("missed", String::new()),
+                        Outcome::Failed(test) => ("caught", test),
+                        Outcome::TimedOut(test) => ("timeout", test),
+                    };
+                    let seconds = start.elapsed().as_secs_f64();
+                    let line = format!("{}\t{}\t{word}\t{test}\t{seconds:.2}\n", mutant.site, mutant.variant);
+                    results.lock().unwrap().write_all(line.as_bytes()).expect("the results are kept");
+                }
+            });
+        }
+    });
+}
+
+fn try_all(
+    copy: &Path,
+    binaries: &[PathBuf],
+    tests: &[Test],
+    index: &HashMap<(usize, &str), usize>,
+    reaching: &[usize],
+    first: &[usize],
+    mutant: Mutant,
+) -> (Outcome, Option<usize>) {
+    let environment = [("MUTANT_SITE", mutant.site.to_string()), ("MUTANT_VARIANT", mutant.variant.to_string())];
+    // Groups of growing duration, each a process.
+    let rest = reaching.iter().copied().filter(|test| !first.contains(test));
+    let mut groups: Vec<Vec<usize>> = vec![first.to_vec()];
+    let (mut group, mut seconds, mut most) = (Vec::new(), 0.0, 0.3);
+    for test in rest {
+        group.push(test);
+        seconds += tests[test].seconds;
+        if seconds > most || group.len() == 400 {
+            groups.push(std::mem::take(&mut group));
+            (seconds, most) = (0.0, most * 2.5);
+        }
+    }
+    groups.push(group);
+    for group in groups {
+        for (binary, path) in binaries.iter().enumerate() {
+            let of_binary: Vec<usize> = group.iter().copied().filter(|&test| tests[test].binary == binary).collect();
+            if of_binary.is_empty() {
+                continue;
+            }
+            let names: Vec<&str> = of_binary.iter().map(|&test| tests[test].name.as_str()).collect();
+            let expected: f64 = of_binary.iter().map(|&test| tests[test].seconds).sum();
+            let limit = Duration::from_secs_f64(6.0 + 6.0 * expected);
+            let outcome = process(copy, path, &names, &environment, limit);
+            match &outcome {
+                Outcome::Passed => {}
+                Outcome::Failed(name) | Outcome::TimedOut(name) => {
+                    let killer = index.get(&(binary, name.as_str())).copied();
+                    return (outcome, killer);
+                }
+            }
+        }
+    }
+    (Outcome::Passed, None)
+}
+
+/// Runs tests by name in a process with little memory, up to the first failure.
+fn process(copy: &Path, binary: &Path, names: &[&str], environment: &[(&str, String)], limit: Duration) -> Outcome {
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -v 8000000; ulimit -c 0; exec \"$0\" \"$@\""])
+        .arg(binary)
+        .args(["--test-threads=1", "--exact"])
+        .args(names)
+        .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
+        .env("RUST_BACKTRACE", "0")
+        .current_dir(copy)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(File::create("/dev/null").expect("/dev/null is there")))
+        .spawn()
+        .expect("a test starts");
+    let out = child.stdout.take().expect("the output is piped");
+    let (send, receive) = channel();
+    let current = Arc::new(Mutex::new(String::new()));
+    let shown = Arc::clone(&current);
+    std::thread::spawn(move || {
+        // `test name ... ` stands before the test runs, `ok` or `FAILED` after it.
+        let (mut out, mut word, mut is_name) = (BufReader::new(out), Vec::new(), false);
+        while out.read_until(b' ', &mut word).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&word).into_owned();
+            if text.contains("FAILED") {
+                let _ = send.send(());
+                return;
+            }
+            let text = text.trim();
+            if is_name {
+                *shown.lock().unwrap() = text.to_owned();
+            }
+            is_name = text.ends_with("test");
+            word.clear();
+        }
+    });
+    let failed = receive.recv_timeout(limit);
+    let name = || current.lock().unwrap().clone();
+    match failed {
+        Ok(()) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Outcome::Failed(name())
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Outcome::TimedOut(name())
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            // The output is closed: the process has ended, or is about to.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            loop {
+                match child.try_wait() {
+                    Ok(Some(status)) if status.success() => return Outcome::Passed,
+                    Ok(Some(_)) => return Outcome::Failed(name()),
+                    _ if Instant::now() > deadline => {
+                        let _ = child.kill();
+                        let _ = child.wait();
+                        return Outcome::TimedOut(name());
+                    }
+                    _ => std::thread::sleep(Duration::from_millis(2)),
+                }
+            }
+        }
+    }
+}
