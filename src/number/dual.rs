@@ -394,7 +394,7 @@ impl<F: fmt::Debug, const N: usize, B> fmt::Debug for Dual<F, N, B> {
 }
 
 impl<F: Real, const N: usize, B: Mark> fmt::Display for Dual<F, N, B> {
-    /// The primal, then the tangents: `0.5 + [1.0, 0.0]ε`.
+    /// The primal, then the tangents: `0.5 + [1, 0]ε`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.primal, f)?;
         f.write_str(" + [")?;

@@ -166,11 +166,12 @@ fn high_order(n: u32, x: f64) -> f64 {
         let size = ((order + 1.0) * ratio.abs().ln()).exp();
         if ratio < 0.0 && n.is_multiple_of(2) { -size } else { size }
     };
+    // Half-way between two poles, the terms of both sides cancel if n is even, and the reflection formula has no other.
+    let x = if n.is_multiple_of(2) && x < 0.0 && x - x.floor() == 0.5 { 1.0 - x } else { x };
     let (mut z, mut sum) = (x, 1.0);
     if x <= -0.5 {
+        // The nearest term overflows, and the others leave more than a rounding of it.
         z = x - x.round();
-        // Half-way between two poles, the nearest two terms cancel if n is even.
-        sum = (sum + power(z / (z - 1.0))) + power(z / (z + 1.0));
     } else if x < 2.0 * order {
         // A term is below e^(-j/3), so this ends.
         for j in 1.. {

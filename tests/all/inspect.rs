@@ -57,6 +57,23 @@ fn a_trace_has_a_row_an_operation() {
     assert_eq!(rows[4][..4], ["scalars", "1", "operations", "24"], "{text}");
 }
 
+/// Runs of scalar operations with inputs and an operation on arrays between them.
+#[test]
+fn a_listing_of_scalars_between_operations() {
+    let tape = Tape::<f64>::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let _ = (x * y, x / y);
+    let z = tape.var(4.0);
+    let _ = z * x;
+    let data = array![1.0, 2.0];
+    let v = tape.tensor(&data) * 2.0;
+    let _ = (v.at(0) * x, v.at(1) * x, v.at(0) * v.at(1));
+    let text = tape.listing().to_string();
+    let rows = text.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let scalars: Vec<&str> = rows.filter(|row| row[0] == "scalars").map(|row| row[1]).collect();
+    assert_eq!(scalars, ["2", "1", "3"], "{text}");
+}
+
 #[test]
 fn every_operation_knows_its_caller() {
     let tape = Tape::<f64>::new();

@@ -25,6 +25,9 @@ fn main() {
     let number = number.first().map_or(usize::MAX, |number| number.parse().expect("a number of mutants"));
     let workers = std::env::var("MUTANTS_WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
 
+    // A test binary takes minutes for a mutant that every test reaches and none sees.
+    let budget = std::env::var("MUTANTS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY);
+
     // The originals stay beside the mutated copy.
     let originals = state.join("original");
     let mut all: Vec<String> = comma(files).iter().flat_map(|path| sources(&originals, path)).collect();
@@ -69,7 +72,7 @@ fn main() {
     let open: Vec<(Mutant, &str)> =
         mutants.iter().filter(|mutant| !done.contains_key(mutant)).map(|m| (*m, file(m))).collect();
     println!("{} mutants to try, {} of them tried before", mutants.len(), mutants.len() - open.len());
-    run::run(&copy, &binaries, &tests, &open, &results, workers);
+    run::run(&copy, &binaries, &tests, &open, &results, workers, budget);
 
     let reasons = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("equivalent.txt")).unwrap_or_default();
     print!("{}", report::table(&switches, &mutants, &report::results(&results), &reasons));
@@ -91,7 +94,12 @@ fn sources(root: &Path, path: &str) -> Vec<String> {
         entries.map(|entry| entry.expect("a folder is read").file_name().into_string().expect("names are UTF-8"));
     let inside = names.map(|name| format!("{path}/{name}"));
     // Modules of unit tests have no tests of their own.
-    let inside = inside.filter(|path| !path.ends_with("/tests.rs"));
+    let face = fs::read_to_string(root.join(path).join("mod.rs")).unwrap_or_default();
+    let is_tests = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        face.contains(&format!("#[cfg(test)]\nmod {name};"))
+    };
+    let inside = inside.filter(|path| !is_tests(path));
     inside
         .filter(|path| path.ends_with(".rs") || root.join(path).is_dir())
         .flat_map(|path| sources(root, &path))

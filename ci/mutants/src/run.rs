@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -54,7 +55,7 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
                     let _ = fs::remove_file(&reached);
                     let start = Instant::now();
                     let environment = [("MUTANT_WATCH", reached.display().to_string())];
-                    let limit = Duration::from_secs(300);
+                    let limit = 60;
                     let outcome = process(copy, &binaries[binary], &[name.as_str()], &environment, limit);
                     let seconds = start.elapsed().as_secs_f64();
                     if outcome == Outcome::Passed {
@@ -96,7 +97,8 @@ fn read(line: &str) -> Test {
     }
 }
 
-/// Runs the tests that reach each mutant, quickest first, until one fails. Appends a line per mutant to `file`.
+/// Runs the tests that reach each mutant until one fails, for at most `budget` seconds: first those that failed for its
+/// neighbours, then those of its room, quickest first. Appends a line per mutant to `file`.
 pub(crate) fn run(
     copy: &Path,
     binaries: &[PathBuf],
@@ -104,6 +106,7 @@ pub(crate) fn run(
     mutants: &[(Mutant, &str)],
     file: &Path,
     workers: usize,
+    budget: f64,
 ) {
     let mut by_site: HashMap<u32, Vec<usize>> = HashMap::new();
     for (index, test) in tests.iter().enumerate() {
@@ -126,8 +129,19 @@ pub(crate) fn run(
                         let known = killers.get(source).into_iter().flatten();
                         known.copied().filter(|test| reaching.binary_search(test).is_ok()).take(6).collect()
                     };
+                    let rooms: Vec<&str> = source.trim_end_matches(".rs").split('/').skip(1).collect();
+                    let is_near = |test: usize| tests[test].name.split("::").any(|part| rooms.contains(&part));
+                    let cost = |test: usize| tests[test].seconds * if is_near(test) { 0.1 } else { 1.0 };
+                    let mut rest: Vec<usize> = reaching.iter().copied().filter(|test| !first.contains(test)).collect();
+                    rest.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+                    let mut left = budget;
+                    rest.retain(|&test| {
+                        let fits = tests[test].seconds < left;
+                        left -= if fits { tests[test].seconds } else { 0.0 };
+                        fits
+                    });
                     let start = Instant::now();
-                    let (outcome, killer) = try_all(copy, binaries, tests, &index, reaching, &first, mutant);
+                    let (outcome, killer) = try_all(copy, binaries, tests, &index, &rest, &first, mutant);
                     if let Some(killer) = killer {
                         let mut killers = killers.lock().unwrap();
                         let list = killers.entry(source).or_default();
@@ -155,16 +169,15 @@ fn try_all(
     binaries: &[PathBuf],
     tests: &[Test],
     index: &HashMap<(usize, &str), usize>,
-    reaching: &[usize],
+    rest: &[usize],
     first: &[usize],
     mutant: Mutant,
 ) -> (Outcome, Option<usize>) {
     let environment = [("MUTANT_SITE", mutant.site.to_string()), ("MUTANT_VARIANT", mutant.variant.to_string())];
     // Groups of growing duration, each a process.
-    let rest = reaching.iter().copied().filter(|test| !first.contains(test));
     let mut groups: Vec<Vec<usize>> = vec![first.to_vec()];
     let (mut group, mut seconds, mut most) = (Vec::new(), 0.0, 0.3);
-    for test in rest {
+    for &test in rest {
         group.push(test);
         seconds += tests[test].seconds;
         if seconds > most || group.len() == 400 {
@@ -181,7 +194,7 @@ fn try_all(
             }
             let names: Vec<&str> = of_binary.iter().map(|&test| tests[test].name.as_str()).collect();
             let expected: f64 = of_binary.iter().map(|&test| tests[test].seconds).sum();
-            let limit = Duration::from_secs_f64(6.0 + 6.0 * expected);
+            let limit = (5.0 + 3.0 * expected) as u64;
             let outcome = process(copy, path, &names, &environment, limit);
             match &outcome {
                 Outcome::Passed => {}
@@ -195,10 +208,14 @@ fn try_all(
     (Outcome::Passed, None)
 }
 
-/// Runs tests by name in a process with little memory, up to the first failure.
-fn process(copy: &Path, binary: &Path, names: &[&str], environment: &[(&str, String)], limit: Duration) -> Outcome {
+/// The signals that end a process that has used up its time.
+const XCPU: i32 = 24;
+const KILL: i32 = 9;
+
+/// Runs tests by name in a process with little memory and `limit` seconds of processor time, up to the first failure.
+fn process(copy: &Path, binary: &Path, names: &[&str], environment: &[(&str, String)], limit: u64) -> Outcome {
     let mut child = Command::new("sh")
-        .args(["-c", "ulimit -v 8000000; ulimit -c 0; exec \"$0\" \"$@\""])
+        .args(["-c", &format!("ulimit -v 8000000; ulimit -c 0; ulimit -t {limit}; exec \"$0\" \"$@\"")])
         .arg(binary)
         .args(["--test-threads=1", "--exact"])
         .args(names)
@@ -231,7 +248,8 @@ fn process(copy: &Path, binary: &Path, names: &[&str], environment: &[(&str, Str
             word.clear();
         }
     });
-    let failed = receive.recv_timeout(limit);
+    // A mutant that waits instead of running takes no processor time; a busy machine needs patience with the others.
+    let failed = receive.recv_timeout(Duration::from_secs(60 + 20 * limit));
     let name = || current.lock().unwrap().clone();
     match failed {
         Ok(()) => {
@@ -250,6 +268,9 @@ fn process(copy: &Path, binary: &Path, names: &[&str], environment: &[(&str, Str
             loop {
                 match child.try_wait() {
                     Ok(Some(status)) if status.success() => return Outcome::Passed,
+                    Ok(Some(status)) if matches!(status.signal(), Some(XCPU | KILL)) => {
+                        return Outcome::TimedOut(name());
+                    }
                     Ok(Some(_)) => return Outcome::Failed(name()),
                     _ if Instant::now() > deadline => {
                         let _ = child.kill();

@@ -83,6 +83,20 @@ fn functions() -> Vec<Function> {
 }
 
 #[test]
+fn properties_of_a_field() {
+    fn check<T: RealField + Copy>() {
+        let (two, infinite) = (num::<T>(2.0), num::<T>(1.0) / T::zero());
+        assert!(two.is_finite() && !infinite.is_finite());
+        assert!(two.is_sign_positive() && !two.is_sign_negative());
+        assert!((-two).is_sign_negative() && !(-two).is_sign_positive());
+        assert!(T::max_value() == Some(num(f64::MAX)) && T::min_value() == Some(num(f64::MIN)));
+    }
+    check::<f64>();
+    check::<Dual<f64>>();
+    check::<StaticVar>();
+}
+
+#[test]
 fn functions_of_a_field_have_the_values_of_floats_and_derivatives() {
     for Function { name, points, on_f64, on_dual, on_handle, on_f32 } in functions() {
         for &x in points {

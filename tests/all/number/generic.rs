@@ -1,8 +1,11 @@
 //! One generic function on every kind of number.
 
+use std::iter::Product;
+
+use num_traits::{Float, Signed};
 use wengert::{
-    Dual, LeftOf, Real, Real32, Real64, Tape, Taylor, Var, derivative, dot, grad, hessian, log_sum_exp, norm, record,
-    second_derivative, taylor,
+    Dual, LeftOf, Real, Real32, Real64, StaticVar, Tape, Taylor, Var, derivative, dot, grad, hessian, log_sum_exp,
+    norm, record, second_derivative, taylor,
 };
 
 /// (a x - y)² / 2 + 1, clipped at 100, with literals and data beside the numbers.
@@ -107,4 +110,29 @@ fn sums_begin_with_a_constant() {
     let slope = grad(|[x]| derivative(|t| 3.0 * t * t * x + 1.0, Var::constant(2.0)), [5.0]);
     assert_eq!(slope, [12.0]);
     assert_eq!(Dual::new(0.0, [1.0]).sin_cos().0.tangents(), [1.0]);
+}
+
+/// What a number owes to the traits of std and num-traits, beside its functions.
+#[test]
+fn traits_of_every_number() {
+    fn check<T: Real<Base = f64> + Signed + Default + From<f64> + Product>() {
+        let [two, minus] = [2.0, -3.0].map(<T as From<f64>>::from);
+        assert_eq!((T::default().to_base(), two.to_base()), (0.0, 2.0));
+        assert!(Signed::is_positive(&two) && !Signed::is_negative(&two));
+        assert!(Signed::is_negative(&minus) && !Signed::is_positive(&minus));
+        assert_eq!([two, minus, two].into_iter().product::<T>().to_base(), -12.0);
+        assert_eq!(Float::mul_add(two, minus, T::one()).to_base(), -5.0);
+    }
+    check::<f64>();
+    check::<Dual<f64>>();
+    check::<Taylor<f64, 2>>();
+    check::<Var<'_>>();
+    check::<StaticVar>();
+    // The series of x² + x, x², sin x and cos x at 2.
+    let x = Taylor::<_, 3>::variable(2.0);
+    assert_eq!(Float::mul_add(x, x, x).coefficients(), [6.0, 5.0, 1.0]);
+    assert_eq!([x, x].into_iter().product::<Taylor<_, 3>>().coefficients(), [4.0, 4.0, 1.0]);
+    let (sin, cos) = x.sin_cos();
+    assert_eq!((sin.coefficients()[1], cos.coefficients()[1]), (2_f64.cos(), -2_f64.sin()));
+    assert_eq!(Dual::new(0.5, [1.5, -2.5]).to_string(), "0.5 + [1.5, -2.5]ε");
 }

@@ -654,6 +654,10 @@ fn polygamma_of_high_order() {
         (10_000_000, 3678794.0, -0.0070643995635941881001),
         (u32::MAX, 1580030166.0, 0.063413463255612023776),
         (u32::MAX, 1580030169.0, 0.00001822120418177629247),
+        // Half-way between two poles, where the largest terms cancel.
+        (172, -0.5, -7.3370036562215110071e280),
+        (172, -1.5, -3.0597437184476073286e242),
+        (190, -40.5, -8.7767289654442531144e42),
     ];
     for (n, x, want) in points {
         let (got, allowed) = (Real::polygamma(x, n), 16.0 * f64::from(n) * f64::EPSILON);

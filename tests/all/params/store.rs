@@ -1,7 +1,7 @@
 //! The store of parameters: names, shapes, views, ids.
 
 use ndarray::{Array, Array1, Array2, Ix1, Ix2, IxDyn, array, s};
-use wengert::{Params, Tape};
+use wengert::{Params, ParamsGradient, Tape};
 
 use super::model;
 use crate::support::panics::message_of;
@@ -10,6 +10,7 @@ use crate::support::panics::message_of;
 fn every_weight_is_a_view_of_one_vector() {
     let (mut params, w, b) = model();
     assert_eq!(params.len(), 9);
+    assert!(!params.is_empty() && Params::<f64>::default().is_empty());
     assert_eq!(params.names().collect::<Vec<_>>(), ["w", "b"]);
     params.values_mut()[4] = 50.0;
     assert_eq!(params.view(w), array![[1.0, 2.0, 3.0], [4.0, 50.0, 6.0]]);
@@ -127,4 +128,24 @@ fn the_state_is_weights_then_buffers() {
     let (loss, grad) =
         tape.value_and_grad(&params, |p| (p.get(m) * p.get(v).sum() + p.get(w).sum() * p.get(n).into_var()).sum());
     assert_eq!((loss, &grad[..]), (63.0 + 60.0, &[21.0, 21.0, 10.0][..]));
+}
+
+/// A gradient beside plain numbers: equal and unequal ones on either side, and as a slice.
+#[test]
+fn a_gradient_is_compared_and_read_as_numbers() {
+    let numbers = [1.0, 2.0];
+    let mut gradient = ParamsGradient::from(&numbers);
+    for (other, equal) in [([1.0, 2.0], true), ([1.0, 3.0], false)] {
+        let vector = other.to_vec();
+        assert_eq!([gradient == other, gradient == vector, gradient == other[..]], [equal; 3]);
+        assert_eq!([other == gradient, vector == gradient, other[..] == gradient], [equal; 3]);
+        assert_eq!([&gradient == other, &gradient == vector, other == &gradient, vector == &gradient], [equal; 4]);
+        assert_eq!([&mut gradient == other, &mut gradient == vector], [equal; 2]);
+        assert_eq!(gradient == ParamsGradient::from(&other), equal);
+    }
+    assert_eq!(AsRef::<[f64]>::as_ref(&gradient), numbers);
+    assert_eq!((&gradient).into_iter().sum::<f64>(), 3.0);
+    (&mut gradient).into_iter().for_each(|x| *x *= 2.0);
+    assert_eq!(gradient, [2.0, 4.0]);
+    assert_eq!(ParamsGradient::from(&gradient), [2.0, 4.0]);
 }

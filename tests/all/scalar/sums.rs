@@ -154,6 +154,10 @@ fn means_and_norms() {
     assert_rounded(mean(x).value(), 19.0 / 3.0);
     assert_eq!(mean(x).backward().wrt(x), [1.0 / 3.0; 3]);
     assert!(mean::<f64>(&[]).is_nan());
+    // The sum overflows, the mean does not.
+    let large = tape.vars([1.5e308, 1e308, 0.5e308]);
+    assert_rounded(mean(&large).value(), 1e308);
+    assert_eq!(mean(&tape.vars([INF, 1.0])).value(), INF);
     assert_rounded(norm(x).value(), 13.0);
     assert_all_rounded(&norm(x).backward().wrt(x), &[3.0 / 13.0, 4.0 / 13.0, 12.0 / 13.0]);
     let origin = tape.vars([0.0; 3]);

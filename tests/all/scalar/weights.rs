@@ -79,6 +79,30 @@ fn weights_that_underflow_inside_wide_records() {
     }
 }
 
+/// The weights of both operands of a product: one of them, or both, leave the range of floats or come near its end.
+#[test]
+fn weights_of_pairs_that_leave_the_range_of_floats() {
+    let gradient = |at: [f64; 2], z: fn([Var<'_>; 2]) -> Var<'_>| {
+        let tape: Tape = Tape::new();
+        let x = tape.vars(at);
+        z(x).backward().wrt(x)
+    };
+    // The weight of one operand overflows, that of the other is safe.
+    let large = [1e-200, 0.5e200];
+    assert_all_rounded(&gradient(large, |[x, y]| (x * 1e200) * (2.0 * y) * 1e-300), &[1e100, 2e-300]);
+    assert_all_rounded(&gradient(large, |[x, y]| (2.0 * y) * (x * 1e200) * 1e-300), &[1e100, 2e-300]);
+    // Both weights are subnormal: of two variables, where their sum is 0, and of one.
+    let tiny = 1e-310; // its multiples by powers of two are exact
+    assert_eq!(gradient([-tiny, tiny], |[x, y]| (2.0 * x) * (2.0 * y)), [4.0 * tiny, -4.0 * tiny]);
+    assert_eq!(gradient([tiny, 1.0], |[x, _]| (2.0 * x) * (2.0 * x)), [8.0 * tiny, 0.0]);
+    assert_eq!(gradient([tiny, 1.0], |[x, _]| (2.0 * x) * (4.0 * x)), [16.0 * tiny, 0.0]);
+    // Two equal weights of two variables, which overflow.
+    assert_all_rounded(
+        &gradient([1e-300, 2e-300], |[x, y]| (x * 1e200 * 1e200 - y * 1e200 * 1e200) * 1e-300),
+        &[1e100, -1e100],
+    );
+}
+
 #[test]
 fn weights_of_single_precision() {
     let tape = Tape::<f32>::default();

@@ -133,6 +133,7 @@ fn clear_keeps_nothing_but_memory() {
         (y.backward().wrt(x), tape.len())
     };
     let first = run(&tape);
+    assert!(!tape.is_empty());
     tape.clear();
     assert!(tape.is_empty());
     assert_eq!(run(&tape), first);
@@ -140,6 +141,26 @@ fn clear_keeps_nothing_but_memory() {
 
 /// The nodes of a long recording: ten million, or a tenth of these in a debug build, which takes a minute for all.
 const NODES: usize = if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 };
+
+#[test]
+fn memory_counts_records_adjoints_and_operations() {
+    let tape: Tape = Tape::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let mut last = tape.memory();
+    let mut more = || {
+        let memory = tape.memory();
+        memory - std::mem::replace(&mut last, memory)
+    };
+    let z = x * y;
+    assert_eq!(more(), 24, "a record has two slots and two partials");
+    _ = z.backward();
+    assert_eq!(more(), 4 * 8, "the adjoints of the sink, the inputs and the product");
+    let between = || _ = tape.var(1.0) * x;
+    between();
+    let first = more();
+    between();
+    assert_eq!((first > 24 + 16, more()), (true, first), "a record, and an entry in the list of operations");
+}
 
 #[test]
 fn millions_of_nodes_in_a_chain() {
