@@ -132,7 +132,7 @@ fn the_state_is_weights_then_buffers() {
 
 /// A gradient beside plain numbers: equal and unequal ones on either side, and as a slice.
 #[test]
-#[allow(clippy::op_ref)] // comparisons of references are what is tested
+#[allow(clippy::op_ref, clippy::cmp_owned)] // comparisons of references and of gradients are what is tested
 fn a_gradient_is_compared_and_read_as_numbers() {
     let numbers = [1.0, 2.0];
     let mut gradient = ParamsGradient::from(&numbers);
