@@ -158,6 +158,9 @@ def torch_library():
     def labels(x):
         return t.tensor(x, dtype=t.long)
 
+    def normal_cdf(x):
+        return t.erfc(-x / math.sqrt(2)) / 2
+
     def regular(x):
         n = x.shape[0]
         return t.tanh(x) * 0.25 + t.diag(t.arange(n, dtype=x.dtype) + 2)
@@ -240,7 +243,8 @@ def torch_library():
         sigmoid=lambda x: Sigmoid.apply(x),
         softplus=lambda x: t.logaddexp(x, t.zeros_like(x)),
         relu=t.relu,
-        gelu=f.gelu,
+        # 1 + erf in PyTorch's own cancels in the tail.
+        gelu=lambda x: x * normal_cdf(x),
         # (1 + tanh u)/2 is sigmoid(2u), without the cancellation of PyTorch's own.
         gelu_tanh=lambda x: x * t.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)),
         silu=f.silu,
@@ -249,7 +253,7 @@ def torch_library():
         erf=t.erf,
         erfc=t.erfc,
         erfinv=t.erfinv,
-        normal_cdf=t.special.ndtr,
+        normal_cdf=lambda x: normal_cdf(x),
         log_normal_cdf=t.special.log_ndtr,
         ln_gamma=lambda x: LnGamma.apply(x),
         digamma=lambda x: Polygamma.apply(x, 0),
@@ -269,8 +273,9 @@ def torch_library():
         hypot=t.hypot,
         powf=t.pow,
         log=lambda a, b: t.log(a) / t.log(b),
-        max=t.fmax,
-        min=t.fmin,
+        # Ties share, as in t.maximum; t.fmax gives all to one.
+        max=lambda a, b: t.where(t.isnan(a), b, t.where(t.isnan(b), a, t.maximum(a, b))),
+        min=lambda a, b: t.where(t.isnan(a), b, t.where(t.isnan(b), a, t.minimum(a, b))),
         copysign=t.copysign,
         xlogy=t.xlogy,
         log_add_exp=t.logaddexp,
@@ -485,7 +490,7 @@ def torch_library():
     lib.limits = {
         "softsign": at_infinity(f.softsign, t.sign),
         "sinc": at_infinity(lib.elementwise["sinc"], zero),
-        "gelu": at_infinity(f.gelu, plus),
+        "gelu": at_infinity(lib.elementwise["gelu"], plus),
         "gelu_tanh": at_infinity(lib.elementwise["gelu_tanh"], plus),
         "silu": at_infinity(f.silu, plus),
         # The squares in PyTorch's partials underflow.
