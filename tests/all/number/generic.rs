@@ -2,7 +2,7 @@
 
 use std::iter::Product;
 
-use num_traits::{Float, Signed};
+use num_traits::{Float, FromPrimitive, Signed};
 use wengert::{
     Dual, LeftOf, Real, Real32, Real64, StaticVar, Tape, Taylor, Var, derivative, dot, grad, hessian, log_sum_exp,
     norm, record, second_derivative, taylor,
@@ -115,9 +115,10 @@ fn sums_begin_with_a_constant() {
 /// What a number owes to the traits of std and num-traits, beside its functions.
 #[test]
 fn traits_of_every_number() {
-    fn check<T: Real<Base = f64> + Signed + Default + From<f64> + Product>() {
+    fn check<T: Real<Base = f64> + Signed + Default + From<f64> + FromPrimitive + Product>() {
         let [two, minus] = [2.0, -3.0].map(<T as From<f64>>::from);
         assert_eq!((T::default().to_base(), two.to_base()), (0.0, 2.0));
+        assert_eq!(T::from_f64(2.5).map(T::to_base), Some(2.5));
         assert!(Signed::is_positive(&two) && !Signed::is_negative(&two));
         assert!(Signed::is_negative(&minus) && !Signed::is_positive(&minus));
         assert_eq!([two, minus, two].into_iter().product::<T>().to_base(), -12.0);
@@ -135,4 +136,19 @@ fn traits_of_every_number() {
     let (sin, cos) = x.sin_cos();
     assert_eq!((sin.coefficients()[1], cos.coefficients()[1]), (2_f64.cos(), -2_f64.sin()));
     assert_eq!(Dual::new(0.5, [1.5, -2.5]).to_string(), "0.5 + [1.5, -2.5]ε");
+}
+
+/// An exact zero wins over an infinite tangent, whatever its place.
+#[test]
+fn an_infinite_tangent_at_any_place() {
+    fn check<const N: usize>() {
+        for place in 0..N {
+            let tangents = std::array::from_fn(|i| if i == place { f64::INFINITY } else { 1.0 });
+            let (x, zero) = (Dual::<_, N>::new(2.0, tangents), Dual::constant(0.0));
+            for y in [x * zero, zero * x, x * 0.0] {
+                assert_eq!((y.primal(), y.tangents()), (0.0, [0.0; N]), "{N} tangents, infinite at {place}");
+            }
+        }
+    }
+    (check::<1>(), check::<2>(), check::<3>(), check::<4>(), check::<5>(), check::<8>());
 }

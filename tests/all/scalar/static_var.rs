@@ -251,6 +251,7 @@ fn an_outer_handle_is_refused_in_an_inner_scope() {
             let inner = statics::grad(
                 |y| {
                     assert_panics_here!(outer * y[0], "innermost scope", "`.value()` to an inner call");
+                    assert_panics_here!(y[0] * outer, "innermost scope", "`.value()` to an inner call");
                     assert_panics_here!(outer.exp(), "innermost scope");
                     y[0].powi(3) * value
                 },

@@ -242,6 +242,18 @@ fn fused_expressions() {
 }
 
 #[test]
+fn fused_expressions_of_any_number_of_operands() {
+    fn check<const N: usize>() {
+        let tape: Tape = Tape::new();
+        let factors: [f64; N] = std::array::from_fn(|i| i as f64 + 2.0);
+        let x = tape.vars([3.0; N]);
+        let z = fuse(x, |x| (0..N).map(|i| x[i] * factors[i]).sum());
+        assert_eq!(z.backward().wrt(x), factors);
+    }
+    (check::<1>(), check::<2>(), check::<3>(), check::<4>(), check::<5>(), check::<6>(), check::<9>());
+}
+
+#[test]
 fn given_partials_are_a_node() {
     let tape = Tape::new();
     let x = tape.vars_from(&[1.0, 2.0, 3.0]);

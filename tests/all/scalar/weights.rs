@@ -3,7 +3,7 @@
 
 use std::f64::consts::LN_2;
 
-use wengert::{Dual, Tape, Var, dot, fuse, norm, sum, with_partials};
+use wengert::{Dual, Tape, Var, dot, fuse, jacobian_reverse, norm, sum, with_partials};
 
 use crate::support::close::{assert_all_rounded, assert_rounded};
 
@@ -171,6 +171,10 @@ fn infinite_cotangents() {
     assert_eq!(wide.sqrt().backward().wrt([zero, x, y]), [INF, 0.0, 0.0]);
     let parts = sum(&[zero, zero, 0.0 * x, 0.0 * y]).retain();
     assert_eq!(parts.sqrt().backward().wrt([zero, x, y]), [INF, 0.0, 0.0]);
+    // An infinite partial and a negative cotangent, for two outputs at once.
+    let of_both =
+        jacobian_reverse(|x| vec![x[1] - (x[0].sqrt() + x[1]), x[1] - (x[0].sqrt() + x[2])], &[0.0, 1.0, 2.0]);
+    assert_eq!(of_both, ndarray::array![[-INF, 0.0, 0.0], [-INF, 1.0, -1.0]]);
     let negative = (-(zero + zero * x)).retain();
     assert_eq!((negative.recip()).backward()[zero], INF);
 }

@@ -94,3 +94,18 @@ fn outputs_among_the_inputs() {
     let gradient = (last * last + x.at([2])).backward();
     assert_eq!((gradient[last], gradient.wrt(x).sum(), gradient[vars[0]]), (8.0, 1.0, 0.0));
 }
+
+/// Sums of gradients of an early and a late output: the shorter one has no numbers for late inputs.
+#[test]
+fn gradients_of_any_length_add_up() {
+    let tape: Tape = Tape::new();
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let early = x * y;
+    let first = early.backward();
+    let z = tape.var(5.0);
+    let late = z * x;
+    for (mut sum, other) in [(first, late.backward()), (late.backward(), early.backward())] {
+        sum += &other;
+        assert_eq!(sum.wrt([x, y, z]), [3.0 + 5.0, 2.0, 2.0]);
+    }
+}
