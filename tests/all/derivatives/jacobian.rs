@@ -23,6 +23,13 @@ fn jacobians_of_fourteen_systems_agree() {
     }
 }
 
+/// The output is an operation of one number, the last on the tape.
+#[test]
+fn an_operation_as_output() {
+    let clipped = jacobian_reverse(|x| vec![(x[0] * x[1]).clip_cotangent(10.0)], &[2.0, 3.0]);
+    assert_eq!(clipped, array![[3.0, 2.0]]);
+}
+
 /// Both shapes of a Jacobian that takes more than one pass of sweeps, of which the last is not full.
 #[test]
 fn tall_and_wide_jacobians_agree() {

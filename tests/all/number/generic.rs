@@ -150,5 +150,10 @@ fn an_infinite_tangent_at_any_place() {
             }
         }
     }
-    (check::<1>(), check::<2>(), check::<3>(), check::<4>(), check::<5>(), check::<8>());
+    check::<1>();
+    check::<2>();
+    check::<3>();
+    check::<4>();
+    check::<5>();
+    check::<8>();
 }

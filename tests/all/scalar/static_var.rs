@@ -251,11 +251,11 @@ fn an_outer_handle_is_refused_in_an_inner_scope() {
             let inner = statics::grad(
                 |y| {
                     assert_panics_here!(outer * y[0], "innermost scope", "`.value()` to an inner call");
-                    assert_panics_here!(y[0] * outer, "innermost scope", "`.value()` to an inner call");
+                    assert_panics_here!(y[1] * outer, "innermost scope", "`.value()` to an inner call");
                     assert_panics_here!(outer.exp(), "innermost scope");
                     y[0].powi(3) * value
                 },
-                &[2.0],
+                &[2.0, 1.0],
             );
             // The outer scope is open again.
             outer * outer * inner[0]

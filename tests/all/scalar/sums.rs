@@ -141,6 +141,16 @@ fn dot_products() {
     assert!(dot::<f64>(&[], &[]) == 0.0);
     // One pair makes a record of two terms, here with the same slot twice.
     assert_eq!(dot(&x[2..], &x[2..]).backward()[x[2]], 6.0);
+    // Many pairs, one of which has an operand without a slot.
+    let many = tape.vars_from(&[2.0; 1000]);
+    for place in [0, 3, 127, 128, 500, 999] {
+        let mut factors = vec![Var::constant(3.0); 1000];
+        factors[..place].copy_from_slice(&many[..place]);
+        let gradient = dot(many, &factors).backward();
+        for (i, &x) in many.iter().enumerate() {
+            assert_eq!(gradient[x], if i < place { 4.0 } else { 3.0 }, "{i} of {place}");
+        }
+    }
     // Zero times infinity in one pair does not reach another.
     let y = tape.vars([0.0, 1.0]);
     let d = dot(&[y[0].sqrt(), y[1]], &[Var::constant(0.0), y[1]]);
@@ -250,7 +260,13 @@ fn fused_expressions_of_any_number_of_operands() {
         let z = fuse(x, |x| (0..N).map(|i| x[i] * factors[i]).sum());
         assert_eq!(z.backward().wrt(x), factors);
     }
-    (check::<1>(), check::<2>(), check::<3>(), check::<4>(), check::<5>(), check::<6>(), check::<9>());
+    check::<1>();
+    check::<2>();
+    check::<3>();
+    check::<4>();
+    check::<5>();
+    check::<6>();
+    check::<9>();
 }
 
 #[test]

@@ -120,6 +120,10 @@ fn overflowing_weights_that_cancel() {
     let y = x * 1e200 * 1e200;
     assert_eq!((y - y).backward()[x], 0.0);
     assert_rounded(((y - 0.5 * y) * 1e-200 * 1e-200).backward()[x], 0.5);
+    // The partials ±1/y overflow once they are multiplied with the weight.
+    let x = tape.var(1e-310);
+    let y = x * 1e100;
+    assert_eq!((y / y).backward()[x], 0.0);
 }
 
 #[test]
