@@ -53,6 +53,17 @@ const BLOCK: usize = 4096;
 /// }
 /// assert!((params.values()[0] - 3.0).abs() < 1e-6 && (params.values()[1] + 1.0).abs() < 1e-6);
 /// ```
+///
+/// The threads share what the closure captures, so that it must be `Sync`:
+///
+/// ```compile_fail,E0277
+/// let params = wengert::Params::<f64>::new();
+/// let calls = std::cell::Cell::new(0);
+/// wengert::Parallel::new(2).value_and_grad(&params, 4, |p, rows| {
+///     calls.set(rows.len());
+///     p.flat().sum()
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Parallel<F: Scalar = f64> {
     tapes: Vec<Tape<F>>,
