@@ -9,11 +9,12 @@ use super::body::{Body, Facts, Pass};
 use super::code::{Code, lanes_of};
 use super::cones::Shape;
 use super::graph::Graph;
+use super::kernels;
 use super::memory::Memory;
 use super::ops::Ops;
 use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
 use crate::number::BaseFloat;
-use crate::slices::simd::copy_transposed;
+use crate::slices::simd::CopyTransposed;
 use crate::sparse::Coloring;
 
 /// A graph whose inputs are lanes, or numbers for all lanes.
@@ -23,13 +24,15 @@ pub(super) struct Batch<F> {
     ops: Ops<F>,
     group: Group<F>,
     code: Code<F>,
+    /// The inputs, then the outputs, then the adjoints of the active inputs: each a row of lanes.
     values: Memory<F>,
-    adjoints: Memory<F>,
     scratch: Scratch<F>,
-    active: usize,
-    /// For each lane 0, or NaN where a result is not finite.
-    checks: Vec<F>,
-    good: Vec<bool>,
+    /// The place of the first adjoint.
+    adjoints: usize,
+    /// False if a comparison of the last run came out otherwise than recorded.
+    same_branches: bool,
+    /// The lanes whose results are not written.
+    bad: Vec<usize>,
 }
 
 impl<F: BaseFloat> Batch<F> {
@@ -63,6 +66,9 @@ impl<F: BaseFloat> Batch<F> {
         let mut ops = graph.ops.clone();
         let pass = if active > 0 { Pass::Both } else { Pass::Forward };
         let mut body = Body::new(&mut ops, &shape, &facts, pass);
+        // There is nothing else that adds to an adjoint. One that no operation takes part in stays 0.
+        let outputs = graph.outputs.len();
+        body.store_pulls(outputs as u32);
         body.contract();
         let uniform = if spread {
             body.spread();
@@ -94,18 +100,17 @@ impl<F: BaseFloat> Batch<F> {
         };
         let mut scratch = Scratch::default();
         scratch.fit(&code);
-        let size = first + graph.outputs.len() * stride;
+        let adjoints = first + outputs * stride;
         Self {
             arch: Arch::new(),
             ops,
             group,
             code,
-            values: Memory::zeros(size),
-            adjoints: Memory::zeros(size),
+            values: Memory::zeros(adjoints + active * stride),
             scratch,
-            active,
-            checks: Vec::with_capacity(lanes),
-            good: Vec::with_capacity(lanes),
+            adjoints,
+            same_branches: true,
+            bad: Vec::with_capacity(lanes),
         }
     }
 
@@ -125,7 +130,8 @@ impl<F: BaseFloat> Batch<F> {
         let stride = self.group.stride;
         let to = &mut self.values[first * stride..];
         if let Some(rows) = x.as_slice() {
-            copy_transposed(rows, x.ncols(), [x.nrows(), x.ncols()], to, stride);
+            let (n, size) = (x.ncols(), [x.nrows(), x.ncols()]);
+            self.arch.dispatch(CopyTransposed { from: rows, from_stride: n, size, to, to_stride: stride });
         } else {
             for ((lane, k), &x) in x.indexed_iter() {
                 to[k * stride + lane] = x;
@@ -134,42 +140,44 @@ impl<F: BaseFloat> Batch<F> {
     }
 
     /// Writes the value of the first output and the adjoints of the inputs for each lane that is good: no comparison came
-    /// out otherwise than recorded, and all results are finite. Returns which ones are.
-    pub(super) fn results(&mut self, mut values: ArrayViewMut1<'_, F>, mut gradients: ArrayViewMut2<'_, F>) -> &[bool] {
+    /// out otherwise than recorded, and all results are finite. Returns the lanes that are not.
+    pub(super) fn results(
+        &mut self,
+        mut values: ArrayViewMut1<'_, F>,
+        mut gradients: ArrayViewMut2<'_, F>,
+    ) -> &[usize] {
         let (lanes, n) = gradients.dim();
         let stride = self.group.stride;
-        let output = &self.values[self.group.first..][..lanes];
-        self.checks.clear();
-        self.checks.resize(lanes, F::zero());
+        let (below, adjoints) = self.values.split_at_mut(self.adjoints);
+        let adjoints = &mut adjoints[..n * stride];
+        let output = &below[self.group.first..][..lanes];
         let failed = &self.scratch.failed[..lanes];
-        let all = self.arch.dispatch(Settle {
-            output,
-            adjoints: &mut self.adjoints[..n * stride],
-            stride,
-            checks: &mut self.checks,
-            failed,
-        });
-        self.good.clear();
-        if all {
-            self.good.resize(lanes, true);
-        } else {
-            self.good.extend(self.checks.iter().zip(failed).map(|(&check, &failed)| !failed && check == F::zero()));
+        self.bad.clear();
+        let finite = self.arch.dispatch(Settle { output, adjoints: &mut *adjoints, stride });
+        if !finite || !self.same_branches {
+            let is_finite = |lane: usize| {
+                let mut adjoints = adjoints[lane..].iter().step_by(stride);
+                output[lane].is_finite_throughout() && adjoints.all(|d| d.is_finite_throughout())
+            };
+            self.bad.extend((0..lanes).filter(|&lane| failed[lane] || !is_finite(lane)));
         }
         match gradients.as_slice_mut() {
-            Some(rows) if all => copy_transposed(&self.adjoints, stride, [n, lanes], rows, n),
+            Some(to) if self.bad.is_empty() => {
+                let (from, size) = (&*adjoints, [n, lanes]);
+                self.arch.dispatch(CopyTransposed { from, from_stride: stride, size, to, to_stride: n });
+                values.assign(&ArrayView1::from(output));
+            }
             _ => {
-                for (lane, mut row) in gradients.outer_iter_mut().enumerate().filter(|&(lane, _)| self.good[lane]) {
-                    row.iter_mut().zip(self.adjoints[lane..].iter().step_by(stride)).for_each(|(to, &d)| *to = d);
+                let mut bad = self.bad.iter().peekable();
+                for (lane, mut row) in gradients.outer_iter_mut().enumerate() {
+                    if bad.next_if_eq(&&lane).is_none() {
+                        row.iter_mut().zip(adjoints[lane..].iter().step_by(stride)).for_each(|(to, &d)| *to = d);
+                        values[lane] = output[lane];
+                    }
                 }
             }
         }
-        if all {
-            values.assign(&ArrayView1::from(output));
-        } else {
-            let good = values.iter_mut().zip(output).zip(&self.good).filter(|(_, good)| **good);
-            good.for_each(|((to, &value), _)| *to = value);
-        }
-        &self.good
+        &self.bad
     }
 
     /// Sets inputs that are uniform, from number `first` on.
@@ -199,7 +207,7 @@ impl<F: BaseFloat> Batch<F> {
                 }
             }
             self.run(colors.len());
-            if self.failed()[..colors.len()].contains(&true) {
+            if !self.same_branches {
                 return false;
             }
             f(self, colors);
@@ -210,18 +218,13 @@ impl<F: BaseFloat> Batch<F> {
     /// Runs the first `lanes` lanes.
     pub(super) fn run(&mut self, lanes: usize) {
         self.group.bounds[1] = lanes as u32;
-        let stride = self.group.stride;
-        for adjoints in self.adjoints[..self.active * stride].chunks_exact_mut(stride) {
-            adjoints[..lanes].fill(F::zero());
+        if !self.same_branches {
+            self.scratch.failed.fill(false);
         }
-        self.scratch.failed[..lanes].fill(false);
-        let Self { arch, ops, group, code, values, adjoints, scratch, .. } = self;
-        tiles::run(*arch, group, code, ops, Slots { values, adjoints, turn: 0 }, scratch);
-    }
-
-    /// For each lane, true if a comparison came out otherwise.
-    pub(super) fn failed(&self) -> &[bool] {
-        &self.scratch.failed
+        let Self { arch, ops, group, code, values, scratch, .. } = self;
+        self.same_branches = false;
+        let slots = Slots { values, adjoints: &mut [], turn: 0 };
+        self.same_branches = tiles::run(*arch, group, code, ops, slots, scratch);
     }
 
     /// The values of output `k`, lane by lane.
@@ -229,41 +232,30 @@ impl<F: BaseFloat> Batch<F> {
         &self.values[self.group.first + k * self.group.stride..][..self.width()]
     }
 
-    /// The adjoints of input `k`, lane by lane; their sum comes first if the input is uniform.
+    /// The adjoints of input `k`, lane by lane. A zero may have either sign.
     pub(super) fn adjoint(&self, k: usize) -> &[F] {
-        &self.adjoints[k * self.group.stride..][..self.width()]
+        &self.values[self.adjoints + k * self.group.stride..][..self.width()]
     }
 }
 
-/// Makes 0 of each adjoint that is -0, as for a single point, and sets `checks` to 0 for the lanes whose results are finite,
-/// to NaN for the others. Returns true if all lanes are good.
+/// Makes 0 of each adjoint that is -0. Returns true if all results are finite.
 struct Settle<'a, F> {
     output: &'a [F],
     /// The adjoints of an input begin at each multiple of `stride`.
     adjoints: &'a mut [F],
     stride: usize,
-    checks: &'a mut [F],
-    failed: &'a [bool],
 }
 
 impl<F: BaseFloat> WithSimd for Settle<'_, F> {
     type Output = bool;
 
     #[inline(always)]
-    #[allow(clippy::needless_bitwise_bool)] // `&&` is a branch
-    fn with_simd<S: Simd>(self, _: S) -> bool {
-        let Self { output, adjoints, stride, checks, failed } = self;
-        // 0 · x is 0 only for a finite number.
-        for (check, &x) in checks.iter_mut().zip(output) {
-            *check = x * F::zero();
-        }
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let Self { output, adjoints, stride } = self;
+        let mut good = kernels::are_finite(simd, output);
         for adjoints in adjoints.chunks_exact_mut(stride) {
-            for (check, d) in checks.iter_mut().zip(adjoints) {
-                *d += F::zero();
-                *check += *d * F::zero();
-            }
+            good &= kernels::settle(simd, &mut adjoints[..output.len()]);
         }
-        // Without a branch, so that the loop is one of vectors.
-        checks.iter().zip(failed).fold(true, |all, (&check, &failed)| all & (check == F::zero()) & !failed)
+        good
     }
 }

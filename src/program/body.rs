@@ -203,6 +203,51 @@ impl<'o, F: BaseFloat> Body<'o, F> {
         }
     }
 
+    /// Splits a root that is summed up over lanes into its terms, if none of them is negative: their sums lose no digits,
+    /// and a sum of squares needs no operation of the lanes' own.
+    pub(super) fn split_total(&mut self) {
+        let uses = self.uses();
+        let [Effect::Store(root, total)] = self.stores()[..] else { return };
+        let (mut terms, mut rest) = (Vec::new(), total);
+        while let X::Apply(ADD, [a, b, _]) = self.values[rest as usize]
+            && uses[rest as usize] == 1
+            && !self.uniform[rest as usize]
+            && [a, b].iter().all(|&v| self.is_nonnegative(v, 8))
+        {
+            terms.push(a);
+            rest = b;
+        }
+        if !terms.is_empty() {
+            terms.push(rest);
+            self.effects.retain(|effect| !matches!(effect, Effect::Store(..)));
+            self.effects.extend(terms.into_iter().map(|v| Effect::Store(root, v)));
+        }
+    }
+
+    fn stores(&self) -> SmallVec<[Effect; 2]> {
+        self.effects.iter().copied().filter(|effect| matches!(effect, Effect::Store(..))).collect()
+    }
+
+    /// True if a value is a square, or a sum or product of such ones and of positive numbers, as far as operations down to
+    /// this depth show.
+    fn is_nonnegative(&self, v: V, depth: u32) -> bool {
+        match self.values[v as usize] {
+            X::Number(c) => c >= F::zero(),
+            X::Apply(SQUARE, _) => true,
+            X::Apply(ADD | MUL, [a, b, _]) if depth > 0 => [a, b].iter().all(|&v| self.is_nonnegative(v, depth - 1)),
+            _ => false,
+        }
+    }
+
+    /// Makes roots of the contributions to adjoints, from number `first` on.
+    pub(super) fn store_pulls(&mut self, first: u32) {
+        for effect in &mut self.effects {
+            if let Effect::Pull(k, v) = *effect {
+                *effect = Effect::Store(first + k, v);
+            }
+        }
+    }
+
     /// Takes the contributions to adjoints out of the effects, which are then none: for each operand, the derivative
     /// with respect to it.
     pub(super) fn take_pulls(&mut self) -> Vec<(u32, V)> {

@@ -79,17 +79,39 @@ pub(super) enum Slice {
     Cotangent,
 }
 
-/// An operation of arithmetic on tiles.
+/// What an instruction does. All kinds stand side by side: one jump for each instruction (see M38 in docs/MEASUREMENTS.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Copy,
-    Neg,
-    Square,
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Fused(Signs),
+    // Arithmetic. The letters stand for the operands: R for a row, N for one number of all lanes.
+    CopyR,
+    CopyN,
+    NegR,
+    SquareR,
+    AddRR,
+    AddRN,
+    SubRR,
+    SubRN,
+    SubNR,
+    MulRR,
+    MulRN,
+    DivRR,
+    DivRN,
+    DivNR,
+    /// a b + c.
+    PlusRRR,
+    PlusRRN,
+    PlusNRR,
+    PlusNRN,
+    /// a b - c.
+    MinusRRR,
+    MinusRRN,
+    MinusNRR,
+    MinusNRN,
+    /// c - a b.
+    ReverseRRR,
+    ReverseRRN,
+    ReverseNRR,
+    ReverseNRN,
     /// A row of the table.
     Row(OpId),
     /// The sum of products with this number.
@@ -101,6 +123,52 @@ pub(super) enum Kind {
     /// To the adjoints of an operand: a, or a b where b is given.
     Pull(u32),
     Guard(Test, bool),
+}
+
+impl Kind {
+    /// An operation of the graph, and its operands in the order in which the kind has them.
+    fn apply(op: OpId, mut x: [At; 3]) -> (Self, [At; 3]) {
+        use Kind::{AddRN, AddRR, DivNR, DivRN, DivRR, MulRN, MulRR, NegR, Row, SquareR, SubNR, SubRN, SubRR};
+        if matches!(op, ADD | MUL) && x[0].is_uniform() {
+            x.swap(0, 1);
+        }
+        let rows = x.map(|x| !x.is_uniform());
+        let kind = match (op, rows) {
+            (NEG, [true, ..]) => NegR,
+            (SQUARE, [true, ..]) => SquareR,
+            (ADD, [true, true, _]) => AddRR,
+            (ADD, [true, false, _]) => AddRN,
+            (SUB, [true, true, _]) => SubRR,
+            (SUB, [true, false, _]) => SubRN,
+            (SUB, [false, true, _]) => SubNR,
+            (MUL, [true, true, _]) => MulRR,
+            (MUL, [true, false, _]) => MulRN,
+            (DIV, [true, true, _]) => DivRR,
+            (DIV, [true, false, _]) => DivRN,
+            (DIV, [false, true, _]) => DivNR,
+            (NEG | SQUARE | ADD | SUB | MUL | DIV, _) => unreachable!("no operand differs from lane to lane"),
+            _ => Row(op),
+        };
+        (kind, x)
+    }
+
+    /// A product with a third operand, and the operands in the order in which the kind has them.
+    fn fused(signs: Signs, mut x: [At; 3]) -> (Self, [At; 3]) {
+        use Kind::{
+            MinusNRN, MinusNRR, MinusRRN, MinusRRR, PlusNRN, PlusNRR, PlusRRN, PlusRRR, ReverseNRN, ReverseNRR,
+            ReverseRRN, ReverseRRR,
+        };
+        if x[1].is_uniform() {
+            x.swap(0, 1);
+        }
+        debug_assert!(!x[1].is_uniform(), "products of uniform numbers are uniform");
+        let kinds = match signs {
+            Signs::Plus => [PlusRRR, PlusRRN, PlusNRR, PlusNRN],
+            Signs::Minus => [MinusRRR, MinusRRN, MinusNRR, MinusNRN],
+            Signs::Reverse => [ReverseRRR, ReverseRRN, ReverseNRR, ReverseNRN],
+        };
+        (kinds[2 * usize::from(x[0].is_uniform()) + usize::from(x[2].is_uniform())], x)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -327,7 +395,7 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
                     placed.push(Placed { kind: Kind::Guard(test, outcome), root: NONE, x: pair.into() });
                 }
                 Effect::Store(k, v) if !total => {
-                    placed.push(Placed { kind: Kind::Copy, root: k, x: [v].into_iter().collect() });
+                    placed.push(Placed { kind: Kind::CopyR, root: k, x: [v].into_iter().collect() });
                 }
                 Effect::Store(_, v) => placed.push(self.reduction(NONE, v)),
                 Effect::Pull(k, v) if uniform[k as usize] => placed.push(self.reduction(k, v)),
@@ -390,12 +458,12 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         let computed =
             |emitter: &Self, v: V| !emitter.is_leaf(v) && !body.uniform[v as usize] && !emitter.absorbed[v as usize];
         self.code.roots =
-            effects.iter().filter(|e| e.kind == Kind::Copy).map(|e| e.root + 1).max().unwrap_or(0) as usize;
+            effects.iter().filter(|e| e.kind == Kind::CopyR).map(|e| e.root + 1).max().unwrap_or(0) as usize;
         // A value that is stored is computed in the root's slots, unless other roots would be computed from there.
-        let roots = effects.iter().filter(|e| e.kind == Kind::Copy).count();
+        let roots = effects.iter().filter(|e| e.kind == Kind::CopyR).count();
         let mut stored = vec![NONE; n];
         let mut direct = vec![false; effects.len()];
-        for (i, effect) in effects.iter().enumerate().filter(|(_, e)| e.kind == Kind::Copy) {
+        for (i, effect) in effects.iter().enumerate().filter(|(_, e)| e.kind == Kind::CopyR) {
             let v = effect.x[0];
             if computed(self, v) && (roots == 1 || self.uses[v as usize] == 1) {
                 stored[v as usize] = effect.root;
@@ -555,28 +623,12 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         let at = |v: V| if v == NONE { ABSENT } else { self.at[v as usize] };
         let inst = match self.body.values[v as usize] {
             X::Apply(op, x) => {
-                let kind = match op {
-                    NEG => Kind::Neg,
-                    SQUARE => Kind::Square,
-                    ADD => Kind::Add,
-                    SUB => Kind::Sub,
-                    MUL => Kind::Mul,
-                    DIV => Kind::Div,
-                    _ => Kind::Row(op),
-                };
-                let mut x = x.map(at);
-                // A uniform number comes second where the order does not matter.
-                if matches!(kind, Kind::Add | Kind::Mul) && x[0].is_uniform() {
-                    x.swap(0, 1);
-                }
+                let (kind, x) = Kind::apply(op, x.map(at));
                 Inst { kind, out, x }
             }
             X::Fused(signs, x) => {
-                let mut x = x.map(at);
-                if x[1].is_uniform() {
-                    x.swap(0, 1);
-                }
-                Inst { kind: Kind::Fused(signs), out, x }
+                let (kind, x) = Kind::fused(signs, x.map(at));
+                Inst { kind, out, x }
             }
             X::Dot(k) => {
                 let dot = &self.body.dots[k as usize];
@@ -599,8 +651,11 @@ impl<F: BaseFloat> Emitter<'_, '_, F> {
         for (to, &v) in x.iter_mut().zip(&effect.x) {
             *to = self.at[v as usize];
         }
-        let out = if effect.kind == Kind::Copy { self.root(effect.root) } else { ABSENT };
-        let inst = Inst { kind: effect.kind, out, x };
+        let (kind, out) = match effect.kind {
+            Kind::CopyR => (if x[0].is_uniform() { Kind::CopyN } else { Kind::CopyR }, self.root(effect.root)),
+            kind => (kind, ABSENT),
+        };
+        let inst = Inst { kind, out, x };
         let uniform = inst.x.iter().any(|&x| x.is_uniform() && x != ABSENT);
         if matches!(inst.kind, Kind::Reduce(_)) && !uniform {
             self.waiting.push(inst);

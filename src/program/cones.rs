@@ -200,7 +200,7 @@ impl Cones {
 
 /// The sums that are taken over lanes: very long ones, and those whose terms are more than a product. Sums of which
 /// there are many alike stay within cones.
-fn long_sums<F: BaseFloat>(graph: &Graph<F>) -> Vec<bool> {
+pub(super) fn long_sums<F: BaseFloat>(graph: &Graph<F>) -> Vec<bool> {
     let n = graph.nodes.len();
     let mut long = vec![false; n];
     if !graph.nodes.iter().any(|node| node.op == SUM) {

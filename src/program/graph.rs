@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use super::cones::long_sums;
 use super::ops::{
     ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution, op_of,
 };
@@ -108,6 +109,7 @@ impl<F: BaseFloat> Graph<F> {
         let mut tangent: Vec<u32> = Vec::with_capacity(self.nodes.len());
         let mut x = Vec::new();
         let mut terms = Vec::new();
+        let long = long_sums(self);
         for (i, node) in self.nodes.iter().enumerate() {
             let (value, t) = match node.op {
                 INPUT if i < n => (i as u32, (n + i) as u32),
@@ -118,14 +120,22 @@ impl<F: BaseFloat> Graph<F> {
                     x.extend(self.operands(i).map(|a| y[a as usize]));
                     let value = b.apply(op, &x);
                     terms.clear();
+                    // The terms of a long sum are alike.
+                    let mut in_common = None;
                     for (k, a) in self.operands(i).enumerate().take(self.differentiable(i)) {
                         let t = tangent[a as usize];
                         if t == NONE {
                             continue;
                         }
                         match b.graph.nodes[t as usize] {
-                            // The tangent of a product in a sum is two products in that sum.
-                            Node { op: ADD, a: p, b: q, .. } if op == SUM => terms.extend([p, q]),
+                            // The tangent of a product in a sum is two products in that sum, or in a long sum two lanes,
+                            // unless they would have operations in common.
+                            Node { op: ADD, a: p, b: q, .. }
+                                if op == SUM
+                                    && !(long[i] && *in_common.get_or_insert_with(|| b.graph.have_in_common(p, q))) =>
+                            {
+                                terms.extend([p, q]);
+                            }
                             _ => terms.push(contribution(&mut b, op, k, &x, value, t)),
                         }
                     }
@@ -144,6 +154,26 @@ impl<F: BaseFloat> Graph<F> {
             b.guard(Guard { a: y[g.a as usize], b: y[g.b as usize], ..*g });
         }
         b.finish(outputs)
+    }
+
+    /// True if two nodes depend on an operation that is the same, as far as some hundred nodes show.
+    fn have_in_common(&self, p: u32, q: u32) -> bool {
+        const MOST: usize = 256;
+        let mut of = [vec![p], vec![q]];
+        for nodes in &mut of {
+            let mut next = 0;
+            while let Some(&node) = nodes.get(next)
+                && nodes.len() < MOST
+            {
+                next += 1;
+                for a in self.operands(node as usize) {
+                    if !self.is_leaf(a) && !nodes.contains(&a) {
+                        nodes.push(a);
+                    }
+                }
+            }
+        }
+        of[0].iter().any(|node| of[1].contains(node))
     }
 
     /// The graph of Σ wₖ·yₖ over all outputs, where the weights w are inputs behind those of this graph.

@@ -167,6 +167,9 @@ impl<F: BaseFloat> Planner<'_, F> {
             return code;
         }
         let mut body = Body::new(&mut self.plan.ops, shape, facts, pass);
+        if into {
+            body.split_total();
+        }
         body.contract();
         body.contract_chains();
         self.plan.codes.push(Code::new(&body, facts.uniform, into, lanes));

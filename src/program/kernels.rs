@@ -33,11 +33,10 @@ impl<F: Copy> Src<'_, F> {
 pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F {
     let whole = a.len() / lanes::<S, F>() * lanes::<S, F>();
     let mut sums = [F::splat(simd, F::zero()); 4];
-    let rest;
+    let (a, a_rest) = a.split_at(whole);
+    let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
     match b {
         None => {
-            let (a, a_rest) = a.split_at(whole);
-            let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
             for a in a {
                 for v in 0..4 {
                     sums[v] = F::plus(simd, sums[v], a[v]);
@@ -46,11 +45,12 @@ pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F
             for (sum, &a) in sums.iter_mut().zip(a_last) {
                 *sum = F::plus(simd, *sum, a);
             }
-            rest = a_rest.iter().fold(F::zero(), |sum, &x| sum + x);
+            if !a_rest.is_empty() {
+                sums[3] = F::plus(simd, sums[3], F::load_some(simd, a_rest));
+            }
         }
         Some(b) => {
-            let ((a, a_rest), (b, b_rest)) = (a.split_at(whole), b.split_at(whole));
-            let (a, a_last) = vectors::<S, F>(a).as_chunks::<4>();
+            let (b, b_rest) = b.split_at(whole);
             let (b, b_last) = vectors::<S, F>(b).as_chunks::<4>();
             for (a, b) in a.iter().zip(b) {
                 for v in 0..4 {
@@ -60,11 +60,14 @@ pub(super) fn sum<S: Simd, F: BaseFloat>(simd: S, a: &[F], b: Option<&[F]>) -> F
             for (sum, (&a, &b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
                 *sum = F::times_plus(simd, a, b, *sum);
             }
-            rest = a_rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
+            if !a_rest.is_empty() {
+                let (a, b) = (F::load_some(simd, a_rest), F::load_some(simd, &b_rest[..a_rest.len()]));
+                sums[3] = F::times_plus(simd, a, b, sums[3]);
+            }
         }
     }
     let [s, t, u, v] = sums;
-    F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v))) + rest
+    F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v)))
 }
 
 /// Eight of [`sum`]s at once, whose lanes are added up side by side. All second factors may be one slice.
@@ -113,63 +116,115 @@ pub(super) fn eight_sums<S: Simd, F: BaseFloat>(simd: S, a: [&[F]; 8], b: Option
             }
         }
     }
+    if whole * each < n {
+        for k in 0..8 {
+            let a_rest = F::load_some(simd, &a[k][whole * each..n]);
+            sums[k] = match b {
+                None => F::plus(simd, sums[k], a_rest),
+                Some(b) => F::times_plus(simd, a_rest, F::load_some(simd, &b[k][whole * each..n]), sums[k]),
+            };
+        }
+    }
     let parts: &[F] = pulp::bytemuck::cast_slice(&sums);
     for lane in 0..each {
         for k in 0..8 {
             totals[k] += parts[k * each + lane];
         }
     }
-    for i in whole * each..n {
-        for k in 0..8 {
-            let term = match b {
-                None => a[k][i],
-                Some(b) => a[k][i] * b[k][i],
-            };
-            totals[k] += term;
-        }
-    }
     totals
+}
+
+/// x with 0 for -0. The sum stays 0 if x is finite: 0·x is NaN for the others.
+#[inline(always)]
+fn settled<S: Simd, F: BaseFloat>(simd: S, x: F::Vector<S>, sum: &mut F::Vector<S>) -> F::Vector<S> {
+    let zero = F::splat(simd, F::zero());
+    let x = F::plus(simd, x, zero);
+    *sum = F::times_plus(simd, x, zero, *sum);
+    x
+}
+
+/// True if no sum of [`settled`] met a number that is not finite.
+#[inline(always)]
+fn stayed_zero<S: Simd, F: BaseFloat>(simd: S, [s, t, u, v]: [F::Vector<S>; 4]) -> bool {
+    F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v))) == F::zero()
 }
 
 /// Makes 0 of each -0. Returns true if all numbers are finite.
 #[inline(always)]
 pub(super) fn settle<S: Simd, F: BaseFloat>(simd: S, x: &mut [F]) -> bool {
-    // 0·x is NaN for the others. One vector of sums after the other would wait for each addition.
     let whole = x.len() / lanes::<S, F>() * lanes::<S, F>();
     let (x, rest) = x.split_at_mut(whole);
     let (x, last) = vectors_mut::<S, F>(x).as_chunks_mut::<4>();
-    let zero = F::splat(simd, F::zero());
-    let mut sums = [zero; 4];
+    // One vector of sums after the other would wait for each addition.
+    let mut sums = [F::splat(simd, F::zero()); 4];
     for x in x {
         for v in 0..4 {
-            x[v] = F::plus(simd, x[v], zero);
-            sums[v] = F::times_plus(simd, x[v], zero, sums[v]);
+            x[v] = settled::<S, F>(simd, x[v], &mut sums[v]);
         }
     }
     for (sum, x) in sums.iter_mut().zip(last) {
-        *x = F::plus(simd, *x, zero);
-        *sum = F::times_plus(simd, *x, zero, *sum);
+        *x = settled::<S, F>(simd, *x, sum);
     }
-    let [s, t, u, v] = sums;
-    let mut total = F::sum_lanes(simd, F::plus(simd, F::plus(simd, s, t), F::plus(simd, u, v)));
-    for x in rest {
-        *x += F::zero();
-        total += *x * F::zero();
+    if !rest.is_empty() {
+        let x = settled::<S, F>(simd, F::load_some(simd, rest), &mut sums[3]);
+        F::store_some(simd, rest, x);
     }
-    total == F::zero()
+    stayed_zero::<S, F>(simd, sums)
+}
+
+/// [`settle`], with the numbers from one slice to another one of the same length.
+#[inline(always)]
+pub(super) fn settle_to<S: Simd, F: BaseFloat>(simd: S, x: &[F], to: &mut [F]) -> bool {
+    let whole = x.len() / lanes::<S, F>() * lanes::<S, F>();
+    let ((x, x_rest), (to, to_rest)) = (x.split_at(whole), to.split_at_mut(whole));
+    let (x, x_last) = vectors::<S, F>(x).as_chunks::<4>();
+    let (to, to_last) = vectors_mut::<S, F>(to).as_chunks_mut::<4>();
+    let mut sums = [F::splat(simd, F::zero()); 4];
+    for (to, x) in to.iter_mut().zip(x) {
+        for v in 0..4 {
+            to[v] = settled::<S, F>(simd, x[v], &mut sums[v]);
+        }
+    }
+    for (sum, (to, &x)) in sums.iter_mut().zip(to_last.iter_mut().zip(x_last)) {
+        *to = settled::<S, F>(simd, x, sum);
+    }
+    if !x_rest.is_empty() {
+        let x = settled::<S, F>(simd, F::load_some(simd, x_rest), &mut sums[3]);
+        F::store_some(simd, to_rest, x);
+    }
+    stayed_zero::<S, F>(simd, sums)
+}
+
+/// True if all numbers are finite.
+#[inline(always)]
+pub(super) fn are_finite<S: Simd, F: BaseFloat>(simd: S, x: &[F]) -> bool {
+    let (whole, rest) = x.split_at(x.len() / lanes::<S, F>() * lanes::<S, F>());
+    let zero = F::splat(simd, F::zero());
+    let mut sum = if rest.is_empty() { zero } else { F::times(simd, F::load_some(simd, rest), zero) };
+    for &x in vectors::<S, F>(whole) {
+        sum = F::times_plus(simd, x, zero, sum);
+    }
+    F::sum_lanes(simd, sum) == F::zero()
 }
 
 /// toᵢ += aᵢ, or aᵢ bᵢ with b.
 #[inline(always)]
 pub(super) fn add<S: Simd, F: BaseFloat>(simd: S, to: &mut [F], a: Src<'_, F>, b: Option<&[F]>) {
     let whole = to.len() / lanes::<S, F>() * lanes::<S, F>();
-    for i in whole..to.len() {
-        to[i] = match b {
-            None => to[i] + a.at(i),
-            Some(b) => F::times_plus_one::<S>(a.at(i), b[i], to[i]),
+    let (to, rest) = to.split_at_mut(whole);
+    if !rest.is_empty() {
+        let (n, old) = (rest.len(), F::load_some(simd, rest));
+        let a = match a {
+            Src::One(a) => F::splat(simd, a),
+            Src::Lanes(a) => F::load_some(simd, &a[whole..][..n]),
         };
+        let new = match b {
+            None => F::plus(simd, old, a),
+            Some(b) => F::times_plus(simd, a, F::load_some(simd, &b[whole..][..n]), old),
+        };
+        F::store_some(simd, rest, new);
     }
-    let to = vectors_mut::<S, F>(&mut to[..whole]);
+    let to = vectors_mut::<S, F>(to);
     // Four vectors at a time: fewer instructions besides the arithmetic.
     match (a, b) {
         (Src::One(a), None) => {

@@ -81,7 +81,8 @@ impl<F: BaseFloat> Entries<F> {
                     for (value, &(color, place)) in values.iter_mut().zip(&seeding.reads) {
                         if colors.contains(&color) {
                             let lane = color - colors.start;
-                            *value = if by_output { batch.output(place)[lane] } else { batch.adjoint(place)[lane] };
+                            let number = if by_output { batch.output(place)[lane] } else { batch.adjoint(place)[lane] };
+                            *value = number + F::zero();
                         }
                     }
                 });

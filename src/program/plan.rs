@@ -86,6 +86,12 @@ impl<F: BaseFloat> Plan<F> {
     /// than recorded, or if a result is not finite; the results are then void.
     #[inline]
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> bool {
+        self.run_into(inputs, None)
+    }
+
+    /// [`run`](Self::run), with the gradient in a slice instead of the plan's memory.
+    #[inline]
+    pub(super) fn run_into(&mut self, inputs: &[&[F]], gradient: Option<&mut [F]>) -> bool {
         let mut memory = &mut self.memory[..];
         for x in inputs {
             let (to, rest) = memory.split_at_mut(x.len());
@@ -95,8 +101,8 @@ impl<F: BaseFloat> Plan<F> {
         let arch = self.compiled.arch;
         // A list alone has a small function of its own: the other one needs much of the stack.
         match self.compiled.items[..] {
-            [Item::List(k)] => arch.dispatch(RunList { plan: self, list: k }),
-            _ => arch.dispatch(Run(self)),
+            [Item::List(k)] => arch.dispatch(RunList { plan: self, list: k, gradient }),
+            _ => arch.dispatch(Run { plan: self, gradient }),
         }
     }
 
@@ -145,14 +151,17 @@ impl<F: BaseFloat> Plan<F> {
 }
 
 /// The run of groups and lists.
-struct Run<'a, F>(&'a mut Plan<F>);
+struct Run<'a, F> {
+    plan: &'a mut Plan<F>,
+    gradient: Option<&'a mut [F]>,
+}
 
 impl<F: BaseFloat> WithSimd for Run<'_, F> {
     type Output = bool;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> bool {
-        let Plan { compiled, memory, scratch } = self.0;
+        let Plan { compiled, memory, scratch } = self.plan;
         let Compiled { arch, ops, items, groups, codes, lists, loops, sums, outputs, active, slots, .. } = &**compiled;
         let (arch, slots) = (*arch, *slots);
         let memory = &mut memory[..];
@@ -195,8 +204,14 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
                 }
             }
         }
-        good && outputs.iter().all(|&slot| memory[slot].is_finite_throughout())
-            && kernels::settle(simd, &mut memory[slots..slots + active])
+        if !good || !outputs.iter().all(|&slot| memory[slot].is_finite_throughout()) {
+            return false;
+        }
+        let adjoints = &mut memory[slots..slots + active];
+        match self.gradient {
+            Some(gradient) => kernels::settle_to(simd, adjoints, gradient),
+            None => kernels::settle(simd, adjoints),
+        }
     }
 }
 
@@ -204,6 +219,7 @@ impl<F: BaseFloat> WithSimd for Run<'_, F> {
 struct RunList<'a, F> {
     plan: &'a mut Plan<F>,
     list: usize,
+    gradient: Option<&'a mut [F]>,
 }
 
 impl<F: BaseFloat> WithSimd for RunList<'_, F> {
@@ -223,9 +239,20 @@ impl<F: BaseFloat> WithSimd for RunList<'_, F> {
         };
         // 0 · x is 0 only for a finite number.
         let mut zeros = outputs.iter().fold(F::zero(), |sum, &slot| sum + memory[slot] * F::zero());
-        for x in &mut memory[*slots..*slots + *active] {
-            *x += F::zero();
-            zeros += *x * F::zero();
+        let adjoints = &mut memory[*slots..*slots + *active];
+        match self.gradient {
+            Some(gradient) => {
+                for (to, &x) in gradient.iter_mut().zip(&*adjoints) {
+                    *to = x + F::zero();
+                    zeros += *to * F::zero();
+                }
+            }
+            None => {
+                for x in adjoints {
+                    *x += F::zero();
+                    zeros += *x * F::zero();
+                }
+            }
         }
         good && zeros == F::zero()
     }

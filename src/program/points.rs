@@ -101,8 +101,8 @@ fn part<F: BaseFloat>(
                 lanes.set_lanes(n, data.slice(s![these.clone(), ..]));
             }
             lanes.run(these.len());
-            let good = lanes.results(values.slice_mut(s![these.clone()]), gradients.slice_mut(s![these, ..]));
-            left.extend(good.iter().enumerate().filter(|(_, good)| !**good).map(|(lane, _)| from + lane));
+            let bad = lanes.results(values.slice_mut(s![these.clone()]), gradients.slice_mut(s![these, ..]));
+            left.extend(bad.iter().map(|lane| from + lane));
         }
     } else {
         left.extend(0..points);

@@ -392,8 +392,7 @@ impl<F: BaseFloat> Program<F> {
         check("value_and_grad", "the inputs", x.len(), self.inputs);
         check("value_and_grad", "the gradient", gradient.len(), self.inputs);
         let runner = &mut self.gradient;
-        runner.run(&[x, &self.data]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        copy(gradient, runner.gradient());
+        runner.run_into(&[x, &self.data], gradient).map_err(|guard| Self::changed(&runner.graph, guard))?;
         Ok(runner.output(0))
     }
 
@@ -438,8 +437,8 @@ impl<F: BaseFloat> Program<F> {
         let (graph, inputs, exact) = (&self.gradient.graph, self.inputs, self.exact);
         let make = || Runner::new(Arc::new(graph.weighted()), Goal::Gradient(inputs), exact);
         let runner = self.more.reverse.get_or_insert_with(make);
-        runner.run(&[x, &self.data, cotangent]).map_err(|guard| Self::changed(&runner.graph, guard))?;
-        copy(products, runner.gradient());
+        let inputs = [x, &self.data, cotangent];
+        runner.run_into(&inputs, products).map_err(|guard| Self::changed(&runner.graph, guard))?;
         Ok(())
     }
 

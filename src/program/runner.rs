@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::graph::Graph;
-use super::plan::{Goal, Plan};
+use super::plan::{Goal, Plan, copy};
 use super::replay::Replay;
 use crate::number::BaseFloat;
 
@@ -35,6 +35,24 @@ impl<F: BaseFloat> Runner<F> {
     pub(super) fn run(&mut self, inputs: &[&[F]]) -> Result<(), usize> {
         self.was_replay = self.exact || !self.plan.run(inputs);
         if self.was_replay { self.replay(inputs) } else { Ok(()) }
+    }
+
+    /// [`run`](Self::run), with the gradient of the first output in a slice. Where that is an error, the slice stays as it
+    /// was.
+    #[inline]
+    pub(super) fn run_into(&mut self, inputs: &[&[F]], gradient: &mut [F]) -> Result<(), usize> {
+        // Without comparisons nothing can fail: the numbers need not wait for the end of the run.
+        let at_once = !self.exact && self.graph.guards.is_empty();
+        if at_once && self.plan.run_into(inputs, Some(&mut *gradient)) {
+            self.was_replay = false;
+            return Ok(());
+        }
+        self.was_replay = at_once || self.exact || !self.plan.run(inputs);
+        if self.was_replay {
+            self.replay(inputs)?;
+        }
+        copy(gradient, self.gradient());
+        Ok(())
     }
 
     #[cold]

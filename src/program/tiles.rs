@@ -2,7 +2,6 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::body::Signs;
 use super::code::{ABSENT, At, Code, Factor, Inst, Kind, Slice, lanes_of, pitch};
 use super::graph::NONE;
 use super::kernels::{self, Src};
@@ -360,8 +359,11 @@ impl<F: BaseFloat> Tile<'_, F> {
     /// Runs an instruction. Returns false if a comparison came out otherwise.
     #[inline(always)]
     fn step<S: Simd>(&self, simd: S, inst: &Inst, written: &mut Written<'_, '_, F>) -> bool {
-        let rows = &mut written.rows;
+        let Written { rows, adjoints, sums, failed } = written;
+        let n = self.n;
         let out = inst.out.index();
+        let [a, b, c] = inst.x.map(At::index);
+        let lanes = |at: At| if at == ABSENT { None } else { Some(&rows.get(at.index())[..n]) };
         // A closure without this attribute would not be inlined, and so be compiled without the machine's vectors.
         macro_rules! lanes {
             ($loop:ident, $x:expr, $f:expr) => {
@@ -374,18 +376,91 @@ impl<F: BaseFloat> Tile<'_, F> {
                 )
             };
         }
-        macro_rules! x {
-            ($k:literal) => {
-                self.source(inst.x[$k])
+        macro_rules! number {
+            ($place:expr) => {
+                F::splat(simd, self.uniforms[$place as usize])
             };
-            () => {
-                [x!(0), x!(1), x!(2)]
+        }
+        // A product with a third operand: a b + c, a b - c, c - a b.
+        macro_rules! fused {
+            (RRR, |$x:ident, $y:ident, $z:ident| $f:expr) => {
+                lanes!(zip3, [a, b, c], |$x, $y, $z| $f)
+            };
+            (RRN, |$x:ident, $y:ident, $z:ident| $f:expr) => {{
+                let $z = number!(c);
+                lanes!(zip, [a, b], |$x, $y| $f)
+            }};
+            (NRR, |$x:ident, $y:ident, $z:ident| $f:expr) => {{
+                let $x = number!(a);
+                lanes!(zip, [b, c], |$y, $z| $f)
+            }};
+            (NRN, |$x:ident, $y:ident, $z:ident| $f:expr) => {{
+                let ($x, $z) = (number!(a), number!(c));
+                lanes!(map, b, |$y| $f)
+            }};
+        }
+        macro_rules! plus {
+            ($kind:ident) => {
+                fused!($kind, |a, b, c| F::times_plus(simd, a, b, c))
+            };
+        }
+        macro_rules! minus {
+            ($kind:ident) => {
+                fused!($kind, |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c)))
+            };
+        }
+        macro_rules! reverse {
+            ($kind:ident) => {
+                fused!($kind, |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c))
             };
         }
         match inst.kind {
-            Kind::Copy => lanes!(map, x!(0), |a| a),
+            Kind::CopyR => lanes!(map, a, |a| a),
+            Kind::CopyN => rows.set(simd, out, self.uniforms[a as usize]),
+            Kind::NegR => lanes!(map, a, |a| F::negative(simd, a)),
+            Kind::SquareR => lanes!(map, a, |a| F::times(simd, a, a)),
+            Kind::AddRR => lanes!(zip, [a, b], |a, b| F::plus(simd, a, b)),
+            Kind::AddRN => {
+                let b = number!(b);
+                lanes!(map, a, |a| F::plus(simd, a, b));
+            }
+            Kind::SubRR => lanes!(zip, [a, b], |a, b| F::minus(simd, a, b)),
+            Kind::SubRN => {
+                let b = number!(b);
+                lanes!(map, a, |a| F::minus(simd, a, b));
+            }
+            Kind::SubNR => {
+                let a = number!(a);
+                lanes!(map, b, |b| F::minus(simd, a, b));
+            }
+            Kind::MulRR => lanes!(zip, [a, b], |a, b| F::times(simd, a, b)),
+            Kind::MulRN => {
+                let b = number!(b);
+                lanes!(map, a, |a| F::times(simd, a, b));
+            }
+            Kind::DivRR => lanes!(zip, [a, b], |a, b| F::over(simd, a, b)),
+            Kind::DivRN => {
+                let b = number!(b);
+                lanes!(map, a, |a| F::over(simd, a, b));
+            }
+            Kind::DivNR => {
+                let a = number!(a);
+                lanes!(map, b, |b| F::over(simd, a, b));
+            }
+            Kind::PlusRRR => plus!(RRR),
+            Kind::PlusRRN => plus!(RRN),
+            Kind::PlusNRR => plus!(NRR),
+            Kind::PlusNRN => plus!(NRN),
+            Kind::MinusRRR => minus!(RRR),
+            Kind::MinusRRN => minus!(RRN),
+            Kind::MinusNRR => minus!(NRR),
+            Kind::MinusNRN => minus!(NRN),
+            Kind::ReverseRRR => reverse!(RRR),
+            Kind::ReverseRRN => reverse!(RRN),
+            Kind::ReverseNRR => reverse!(NRR),
+            Kind::ReverseNRN => reverse!(NRN),
             Kind::Row(op) => {
-                let x = x!();
+                let x = inst.x.map(|at| self.source(at));
                 let (out, slices) = rows.split(out, x);
                 let mut src = [Src::One(F::zero()); 3];
                 for (src, x) in src.iter_mut().zip(slices.into_iter().zip(x)) {
@@ -407,28 +482,6 @@ impl<F: BaseFloat> Tile<'_, F> {
                     dot.by_uniform.then_some(self.uniforms),
                 );
             }
-            Kind::Neg => lanes!(map, x!(0), |a| F::negative(simd, a)),
-            Kind::Square => lanes!(map, x!(0), |a| F::times(simd, a, a)),
-            Kind::Add => lanes!(zip, [x!(0), x!(1)], |a, b| F::plus(simd, a, b)),
-            Kind::Sub => lanes!(zip, [x!(0), x!(1)], |a, b| F::minus(simd, a, b)),
-            Kind::Mul => lanes!(zip, [x!(0), x!(1)], |a, b| F::times(simd, a, b)),
-            Kind::Div => lanes!(zip, [x!(0), x!(1)], |a, b| F::over(simd, a, b)),
-            Kind::Fused(Signs::Plus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, c)),
-            Kind::Fused(Signs::Minus) => lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, a, b, F::negative(simd, c))),
-            Kind::Fused(Signs::Reverse) => {
-                lanes!(zip3, x!(), |a, b, c| F::times_plus(simd, F::negative(simd, a), b, c));
-            }
-            _ => return self.effect(simd, inst, written),
-        }
-        true
-    }
-
-    #[inline(always)]
-    fn effect<S: Simd>(&self, simd: S, inst: &Inst, written: &mut Written<'_, '_, F>) -> bool {
-        let Written { rows, adjoints, sums, failed } = written;
-        let n = self.n;
-        let lanes = |at: At| if at == ABSENT { None } else { Some(&rows.get(at.index())[..n]) };
-        match inst.kind {
             Kind::Reduce(k) => {
                 sums[k as usize][0] += match self.src(inst.x[0], rows) {
                     Src::One(x) => x * F::lit(n as f64),
@@ -500,7 +553,6 @@ impl<F: BaseFloat> Tile<'_, F> {
                 let pair = [self.src(inst.x[0], rows), self.src(inst.x[1], rows)];
                 return !kernels::differs(test, outcome, pair, &mut failed[..n]);
             }
-            _ => unreachable!("no effect"),
         }
         true
     }

@@ -182,35 +182,34 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
         (unsafe { slice::from_raw_parts_mut(self.start_writable(out), len) }, slices)
     }
 
+    /// outᵢ = x.
+    #[inline(always)]
+    pub(crate) fn set<S: Simd>(&mut self, simd: S, out: u32, x: F) {
+        let (len, to, x) = (self.len, self.start_writable(out), F::splat(simd, x));
+        // SAFETY: all rows have `len` numbers.
+        unsafe {
+            fill::<S, F>(
+                to,
+                len,
+                #[inline(always)]
+                |_| x,
+            );
+        }
+    }
+
     /// outᵢ = f(aᵢ).
     #[inline(always)]
-    pub(crate) fn map<S: Simd>(&mut self, simd: S, out: u32, a: Source<F>, f: impl Fn(F::Vector<S>) -> F::Vector<S>) {
+    pub(crate) fn map<S: Simd>(&mut self, _: S, out: u32, a: u32, f: impl Fn(F::Vector<S>) -> F::Vector<S>) {
         let (len, to) = (self.len, self.start_writable(out));
-        match a {
-            Source::Row(a) => {
-                let a = self.start(a);
-                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
-                unsafe {
-                    fill::<S, F>(
-                        to,
-                        len,
-                        #[inline(always)]
-                        |i| f(load::<S, F>(a, i)),
-                    );
-                }
-            }
-            Source::Number(a) => {
-                let y = f(F::splat(simd, a));
-                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
-                unsafe {
-                    fill::<S, F>(
-                        to,
-                        len,
-                        #[inline(always)]
-                        |_| y,
-                    );
-                }
-            }
+        let a = self.start(a);
+        // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
+        unsafe {
+            fill::<S, F>(
+                to,
+                len,
+                #[inline(always)]
+                |i| f(load::<S, F>(a, i)),
+            );
         }
     }
 
@@ -218,45 +217,21 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
     #[inline(always)]
     pub(crate) fn zip<S: Simd>(
         &mut self,
-        simd: S,
+        _: S,
         out: u32,
-        [a, b]: [Source<F>; 2],
+        [a, b]: [u32; 2],
         f: impl Fn(F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
     ) {
-        match (a, b) {
-            (Source::Row(a), Source::Row(b)) => {
-                let (len, to) = (self.len, self.start_writable(out));
-                let (a, b) = (self.start(a), self.start(b));
-                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
-                unsafe {
-                    fill::<S, F>(
-                        to,
-                        len,
-                        #[inline(always)]
-                        |i| f(load::<S, F>(a, i), load::<S, F>(b, i)),
-                    );
-                }
-            }
-            (a, Source::Number(b)) => {
-                let b = F::splat(simd, b);
-                self.map(
-                    simd,
-                    out,
-                    a,
-                    #[inline(always)]
-                    |a| f(a, b),
-                );
-            }
-            (Source::Number(a), b) => {
-                let a = F::splat(simd, a);
-                self.map(
-                    simd,
-                    out,
-                    b,
-                    #[inline(always)]
-                    |b| f(a, b),
-                );
-            }
+        let (len, to) = (self.len, self.start_writable(out));
+        let (a, b) = (self.start(a), self.start(b));
+        // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
+        unsafe {
+            fill::<S, F>(
+                to,
+                len,
+                #[inline(always)]
+                |i| f(load::<S, F>(a, i), load::<S, F>(b, i)),
+            );
         }
     }
 
@@ -264,55 +239,21 @@ impl<'a, F: SimdFloat> Rows<'a, F> {
     #[inline(always)]
     pub(crate) fn zip3<S: Simd>(
         &mut self,
-        simd: S,
+        _: S,
         out: u32,
-        [a, b, c]: [Source<F>; 3],
+        [a, b, c]: [u32; 3],
         f: impl Fn(F::Vector<S>, F::Vector<S>, F::Vector<S>) -> F::Vector<S>,
     ) {
-        match (a, b, c) {
-            (Source::Row(a), Source::Row(b), Source::Row(c)) => {
-                let (len, to) = (self.len, self.start_writable(out));
-                let (a, b, c) = (self.start(a), self.start(b), self.start(c));
-                // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
-                unsafe {
-                    fill::<S, F>(
-                        to,
-                        len,
-                        #[inline(always)]
-                        |i| f(load::<S, F>(a, i), load::<S, F>(b, i), load::<S, F>(c, i)),
-                    );
-                }
-            }
-            (a, b, Source::Number(c)) => {
-                let c = F::splat(simd, c);
-                self.zip(
-                    simd,
-                    out,
-                    [a, b],
-                    #[inline(always)]
-                    |a, b| f(a, b, c),
-                );
-            }
-            (Source::Number(a), b, c) => {
-                let a = F::splat(simd, a);
-                self.zip(
-                    simd,
-                    out,
-                    [b, c],
-                    #[inline(always)]
-                    |b, c| f(a, b, c),
-                );
-            }
-            (a, Source::Number(b), c) => {
-                let b = F::splat(simd, b);
-                self.zip(
-                    simd,
-                    out,
-                    [a, c],
-                    #[inline(always)]
-                    |a, c| f(a, b, c),
-                );
-            }
+        let (len, to) = (self.len, self.start_writable(out));
+        let (a, b, c) = (self.start(a), self.start(b), self.start(c));
+        // SAFETY: all rows have `len` numbers, and `fill` asks for vectors that end below that.
+        unsafe {
+            fill::<S, F>(
+                to,
+                len,
+                #[inline(always)]
+                |i| f(load::<S, F>(a, i), load::<S, F>(b, i), load::<S, F>(c, i)),
+            );
         }
     }
 
