@@ -14,10 +14,10 @@
 //! | `cones` | the parts of a graph that are alike, as lanes of groups |
 //! | `periods`, `loops` | groups that come again and again; where the operands of their turns stand |
 //! | `body` | what one lane computes, values and adjoints, in static single assignment form |
-//! | `code` | a body as instructions on tiles of lanes |
+//! | `code`, `emitter` | instructions on tiles of lanes; the way from a body to them |
 //! | `kernels` | the loops over lanes |
 //! | `memory` | memory that begins at a cache line |
-//! | `tiles` | the run of a group |
+//! | `tiles`, `steps` | the run of a group, tile by tile; the instructions of a tile |
 //! | `scalars` | operations without lanes |
 //! | `planner`, `groups`, `lists`, `places` | the way from a graph to a plan; where lanes find their operands |
 //! | `plan` | groups and single operations with their memory: what a program runs |
@@ -33,6 +33,7 @@ mod batch;
 mod body;
 mod code;
 mod cones;
+mod emitter;
 mod error;
 mod graph;
 mod groups;
@@ -54,6 +55,7 @@ mod program;
 mod replay;
 mod runner;
 mod scalars;
+mod steps;
 mod terms;
 #[cfg(test)]
 mod tests;

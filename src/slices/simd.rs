@@ -114,8 +114,8 @@ macro_rules! simd_float {
                 $transpose(x)
             }
             #[inline(always)]
-            fn transpose_in<S: Simd>(_: S, x: [[$f; 4]; 4]) -> [[$f; 4]; 4] {
-                $transpose_in::<S>(x)
+            fn transpose_in<S: Simd>(simd: S, x: [[$f; 4]; 4]) -> [[$f; 4]; 4] {
+                $transpose_in(simd, x)
             }
         }
     };
@@ -171,13 +171,13 @@ fn transpose_f64(x: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
 
 /// [`transpose_f32`], which has the longest vectors that four numbers fill.
 #[inline(always)]
-fn transpose_f32_in<S: Simd>(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+fn transpose_f32_in<S: Simd>(_: S, x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     transpose_f32(x)
 }
 
 /// [`transpose_f64`] by vectors of four numbers in code that has them.
 #[inline(always)]
-fn transpose_f64_in<S: Simd>(x: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
+fn transpose_f64_in<S: Simd>(_: S, x: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
     #[cfg(target_arch = "x86_64")]
     if lanes::<S, f64>() >= 4
         && let Some(avx) = pulp::core_arch::x86::Avx::try_new()
