@@ -9,7 +9,7 @@ use wengert::{LeftOf, Real64, Tape, Var};
 pub type State = Tape;
 
 fn read(loss: Var<'_, f64>, vars: &[Var<'_, f64>], g: &mut [f64]) -> f64 {
-    g.copy_from_slice(&loss.backward().wrt(vars));
+    loss.backward().wrt_into(vars, g);
     loss.value()
 }
 

@@ -62,6 +62,35 @@ impl<'t, F: Scalar> Gradient<'t, F> {
         of.read(self, Seal)
     }
 
+    /// Writes the derivatives with respect to a slice of variables to `to`, without an allocation.
+    ///
+    /// ```
+    /// let tape = wengert::Tape::new();
+    /// let x = tape.vars([2.0, 3.0]);
+    /// let mut derivatives = [0.0; 2];
+    /// (x[0] * x[1]).backward().wrt_into(&x, &mut derivatives);
+    /// assert_eq!(derivatives, [3.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Same as for [`wrt`](Self::wrt), and if the slices have different lengths; `to` is then unchanged.
+    #[track_caller]
+    pub fn wrt_into(&self, of: &[Var<'_, F>], to: &mut [F]) {
+        assert!(
+            of.len() == to.len(),
+            "gradient: {} variables, but {} numbers to write; the slices have one length",
+            of.len(),
+            to.len()
+        );
+        for var in of {
+            self.slot_of(var);
+        }
+        for (to, var) in to.iter_mut().zip(of) {
+            *to = self.adjoints[var.slot() as usize];
+        }
+    }
+
     /// True if every adjoint is finite.
     pub fn is_finite(&self) -> bool {
         self.adjoints[1..].iter().all(|a| a.is_finite())

@@ -104,6 +104,11 @@ fn gradients_that_do_not_exist() {
     assert_panics_here!(gradient.wrt([x, unretained]), "retain");
     assert_panics_here!(gradient.wrt(&[x, unretained][..]), "retain");
     assert_panics_here!(gradient.wrt(&vec![x, unretained]), "retain");
+    // Into a slice, of which nothing is written.
+    let mut to = [7.0; 2];
+    assert_panics_here!(gradient.wrt_into(&[x, unretained], &mut to), "retain");
+    assert_panics_here!(gradient.wrt_into(&[x], &mut to), "1 variables, but 2 numbers");
+    assert_eq!(to, [7.0; 2]);
     assert_panics_here!(gradient[-x], "retain");
     assert_panics_here!(gradient[x * 1.0], "retain");
     assert_panics_here!(gradient[constant], "constant", "Tape::var");
