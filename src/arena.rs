@@ -125,8 +125,15 @@ impl Arena {
 #[inline]
 fn fill_copy<T: Copy + 'static>(bump: &Bump, len: usize, value: T) -> Result<&mut [T], AllocErr> {
     type Fill<T> = fn(&Bump, usize, T) -> Result<&mut [T], AllocErr>;
-    static F32: Fill<f32> = Bump::try_alloc_slice_fill_copy;
-    static F64: Fill<f64> = Bump::try_alloc_slice_fill_copy;
+    // For zeros the compiler makes a call of memset, which has wider stores than a loop for any processor.
+    static F32: Fill<f32> = |bump, len, x| match x.to_bits() {
+        0 => bump.try_alloc_slice_fill_with(len, |_| 0.0),
+        _ => bump.try_alloc_slice_fill_copy(len, x),
+    };
+    static F64: Fill<f64> = |bump, len, x| match x.to_bits() {
+        0 => bump.try_alloc_slice_fill_with(len, |_| 0.0),
+        _ => bump.try_alloc_slice_fill_copy(len, x),
+    };
     let compiled = [&F32 as &dyn Any, &F64].into_iter().find_map(<dyn Any>::downcast_ref::<Fill<T>>);
     match compiled {
         Some(fill) => fill(bump, len, value),

@@ -358,7 +358,7 @@ fn run_update<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     if out.is_empty() {
         return;
     }
-    if inner == 1 && n < SHORT && K > 0 {
+    if inner == 1 && n < SHORT && K > 0 && out.len() > n {
         update_short::<F, L, M, K>(update, n, out, x, given);
     } else if inner == 1 {
         for (i, out) in out.chunks_exact_mut(n).enumerate() {

@@ -137,6 +137,15 @@ impl<T: Inner, const FMA: bool> Real for Lane<T, FMA> {
         Self(self.0.vexp_times::<FMA>(factor.0))
     }
     #[inline(always)]
+    fn tanh_and_slope(self) -> (Self, Self) {
+        let (y, slope) = self.0.vtanh_slope::<FMA>();
+        (Self(y), Self(slope))
+    }
+    #[inline(always)]
+    fn tanh_slope_is_near(self) -> bool {
+        !(self.0.abs() > T::SLOPE_REACH)
+    }
+    #[inline(always)]
     fn apply_rule<const N: usize>(rule: impl crate::number::Rule<T, N>, operands: [Self; N]) -> Self {
         Self(rule.primal(operands.map(Self::value)))
     }

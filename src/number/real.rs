@@ -78,6 +78,21 @@ macro_rules! real_trait {
                 Float::exp(self) * factor
             }
 
+            /// tanh self and its derivative; of a `Lane`, the latter is right where `tanh_slope_is_near` is true.
+            #[doc(hidden)]
+            #[inline(always)]
+            fn tanh_and_slope(self) -> (Self, Self) {
+                let y = Float::tanh(self);
+                (y, crate::number::rules::tanh_slope(self, y))
+            }
+
+            /// True where the derivative that [`tanh_and_slope`](Self::tanh_and_slope) returns is right.
+            #[doc(hidden)]
+            #[inline(always)]
+            fn tanh_slope_is_near(self) -> bool {
+                true
+            }
+
             /// The value of a user's [`Rule`](crate::Rule). Call it through [`apply`](crate::apply).
             fn apply_rule<const N: usize>(rule: impl Rule<Self::Base, N>, operands: [Self; N]) -> Self;
 

@@ -322,7 +322,7 @@ fn one_minus_square<R: Real>(x: R) -> R {
 /// The partial 1 - y² of y = tanh x; in the tails, where y rounds to ±1, as e^(-2|x|) (1 + |y|)² (see M28 in
 /// docs/MEASUREMENTS.md).
 #[inline(always)]
-fn tanh_slope<R: Real>(x: R, y: R) -> R {
+pub(super) fn tanh_slope<R: Real>(x: R, y: R) -> R {
     if beyond(x, 0.5) {
         let a = R::one() + y.abs();
         (R::lit(-2.0) * x.abs()).decay(a * a)

@@ -34,6 +34,10 @@ pub trait VectorMath: Copy {
     fn vln_1p<const FMA: bool>(self) -> Self;
     /// `tanh x`
     fn vtanh<const FMA: bool>(self) -> Self;
+    /// `tanh x`, the same as [`vtanh`](Self::vtanh), and its derivative, which is right up to [`SLOPE_REACH`](Self::SLOPE_REACH)
+    fn vtanh_slope<const FMA: bool>(self) -> (Self, Self);
+    /// The greatest |x| for which [`vtanh_slope`](Self::vtanh_slope) has the derivative
+    const SLOPE_REACH: Self;
     /// `erf x = 2/sqrt(pi) * integral of e^(-t^2) over [0, x]`
     fn verf<const FMA: bool>(self) -> Self;
     /// `erfc x = 1 - erf x`, accurate to 2 ulp also where it is small
@@ -213,14 +217,23 @@ macro_rules! vector_math {
             /// `n = 0` and so `sum = 2a`, and 1/4 if `n = 1` and so the result is between 0.17 and 0.48.
             #[inline(always)]
             fn vtanh<const FMA: bool>(self) -> F {
-                let a = self.abs().clamp(0.0, 25.0); // tanh rounds to 1 from 20 on
+                self.vtanh_slope::<FMA>().0
+            }
+
+            const SLOPE_REACH: F = 25.0;
+
+            /// The derivative is `q (2 - q)` with `q = 2 / (e^(2a) + 1)`, in which nothing cancels.
+            #[inline(always)]
+            fn vtanh_slope<const FMA: bool>(self) -> (F, F) {
+                let a = self.abs().clamp(0.0, Self::SLOPE_REACH); // tanh rounds to 1 from 20 on
                 let (n, r, c) = exp_parts::<FMA>(a + a);
                 let (sum, low) = exp_m1_parts::<FMA>(n, r, c);
                 let e = sum + low;
                 let far = if n == 1.0 { 0.25 } else { 0.0 };
                 let b = if n == 0.0 { a } else { far };
                 let numerator = fma::<FMA>(-b, e, (sum - 2.0 * b) + low);
-                (b + numerator / (e + 2.0)).copysign(self)
+                let q = 2.0 / (e + 2.0);
+                ((b + numerator / (e + 2.0)).copysign(self), q * (2.0 - q))
             }
 
             #[inline(always)]

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{ArrayView, Dimension, IntoDimension, Ix1};
+use ndarray::{Dimension, IntoDimension, Ix1};
 
 use super::gradient::ParamsGradient;
 use super::store::{Param, Params};
 use crate::arena::Arena;
 use crate::number::{Dual, Scalar};
 use crate::scalar::Var;
+use crate::slices::row_major;
 use crate::tape::{SINK, Scope, Tape};
 use crate::tensor::{IntoConstant, Tensor};
 
@@ -80,8 +81,7 @@ impl<'t, 'env, F: Scalar> ParamsOn<'t, 'env, F> {
 
     /// A tensor over some numbers of the weights; `slot` belongs to the first of them.
     fn weights<D: Dimension>(self, slot: u32, shape: D, numbers: &'t [F]) -> Tensor<'t, F, D> {
-        let view = ArrayView::from_shape(shape, numbers).expect("as many numbers as the shape has");
-        Tensor::over(self.tape, view, numbers, slot)
+        Tensor::over(self.tape, row_major(shape, numbers), numbers, slot)
     }
 
     /// The tape.

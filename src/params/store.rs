@@ -599,16 +599,22 @@ impl<F: Scalar> Params<F> {
     /// its own, so that a large one gets a section of its own (see [`Tape::input_slots`]).
     #[track_caller]
     pub(super) fn input_slots(&self, tape: &Tape<F>) -> u32 {
+        const FEW: usize = 64;
+        if self.weights < FEW {
+            return tape.input_slots(self.weights); // which the sink's operation owns, as each of its parts
+        }
         let weights = self.entries.iter().filter(|entry| !entry.buffer);
         tape.input_runs(self.entries.len(), self.len(), weights.map(|entry| entry.len))
     }
 
     /// The places of all weights in [`values`](Self::values).
     pub(super) fn places(&self) -> impl ExactSizeIterator<Item = Place> {
-        let weights = self.entries.iter().filter(|entry| !entry.buffer);
-        let count = weights.clone().count();
-        let mut places = weights.map(|entry| Place { stamp: entry.stamp, start: entry.start, len: entry.len });
-        (0..count).map(move |_| places.next().expect("counted above"))
+        let count = self.entries.iter().filter(|entry| !entry.buffer).count();
+        let mut entries = self.entries.iter();
+        (0..count).map(move |_| {
+            let weight = entries.find(|entry| !entry.buffer).expect("counted above");
+            Place { stamp: weight.stamp, start: weight.start, len: weight.len }
+        })
     }
 
     /// The number of trained elements: all but the [frozen](crate::Group::freeze) ones.

@@ -7,6 +7,7 @@
 //! | `rows` | loops over the rows of a program's tile |
 //! | `simd` | `f32` and `f64` in vector registers |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
+//! | `view` | views of slices |
 //! | `factor` | factorisations of floats, by nalgebra (feature `linalg`) |
 //! | `jacobi` | singular values of floats (feature `linalg`) |
 //!
@@ -20,6 +21,7 @@ mod jacobi;
 pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod strided;
+mod view;
 
 // These supertraits seal the public `Scalar`, because other crates cannot name them.
 #[allow(unreachable_pub)]
@@ -29,3 +31,4 @@ pub(crate) use cascade::{BLOCK, Cascade, LongSum};
 #[cfg(feature = "linalg")]
 pub(crate) use factor::{Defect, Svd};
 pub(crate) use strided::{Layout, Walk, for_each_run, gather, place, scatter_add};
+pub(crate) use view::row_major;

@@ -209,7 +209,10 @@ pub(crate) fn run_section<F: Scalar>(
     output: usize,
     adjoints: &mut Adjoints<'_, F>,
 ) {
-    sweep_records(section.up_to(output), adjoints.slots(), section.first);
+    let records = section.up_to(output);
+    if !records.is_empty() {
+        sweep_records(records, adjoints.slots(), section.first);
+    }
     if section.op.pullback.is_none() {
         return;
     }

@@ -1,18 +1,22 @@
 //! Elementwise functions and operators, with broadcasting as ndarray's.
 
+use std::ops::Range;
+
 use ndarray::{Array, ArrayBase, ArrayView, Data, DimMax, Dimension};
 
 use super::constant::Embed;
 use super::handle::{Node, Tensor};
 use crate::arena::count;
-use crate::kernels::{BinaryLoops, UnaryLoops, Zipped};
+use crate::kernels;
+use crate::kernels::{BinaryLoops, Fibers, Sum, UnaryLoops, Zipped};
 use crate::number::macros::{for_each_dual, operators};
 use crate::number::rules::BinaryRule;
 use crate::number::table::{for_each_rule, parameter};
 use crate::number::{Dual, Real, Scalar, leave_origin, pull_length, rules};
 use crate::scalar::Var;
 use crate::sealed::Seal;
-use crate::tape::{OperationKind, SINK, Tape};
+use crate::slices::gemm::Store;
+use crate::tape::{Cotangents, OperationKind, SINK, Tape};
 
 impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     /// yᵢ = rule(xᵢ).
@@ -21,7 +25,15 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let (tape, node) = (self.tape, self.node);
         let x = node.to_slice(tape, R::NAME);
         let y = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
-        rule.map(x, y);
+        // A function that gives its slope at little cost keeps it for the pullback.
+        let slope = (R::SLOPE && !node.is_constant()).then(|| {
+            let slope = tape.arena().filled(R::NAME, node.shape(), x.len(), F::zero());
+            rule.map_and_slope(x, y, slope);
+            &*slope
+        });
+        if slope.is_none() {
+            rule.map(x, y);
+        }
         let mut at_origin = false;
         if R::LENGTH && F::CARRIES_DERIVATIVES {
             for (y, &x) in y.iter_mut().zip(x) {
@@ -30,6 +42,11 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         }
         let y = &*y;
         let kind = OperationKind::unary(R::NAME, node.source());
+        if let Some(slope) = slope {
+            return Self::result(tape, kind, self.dim(), y, false, move |cotangents| {
+                node.accumulate_with(cotangents, |dy, dx| kernels::pull_by(slope, dy, dx));
+            });
+        }
         Self::result(tape, kind, self.dim(), y, node.is_constant(), move |cotangents| {
             node.accumulate_with(cotangents, |dy, dx| {
                 if !at_origin {
@@ -81,6 +98,11 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryLoops<F> + 't>(
     a: &'t Node<'t, F, D>,
     b: &'t Node<'t, F, D>,
 ) -> Tensor<'t, F, D> {
+    if R::SUM
+        && let Some(terms) = terms(a, b)
+    {
+        return sum(tape, R::NAME, [a, b], terms);
+    }
     let z = tape.arena().filled(R::NAME, a.shape(), a.len(), F::zero());
     rule.zip(a.shape(), a.operand(), b.operand(), z);
     let mut at_origin = None;
@@ -121,6 +143,69 @@ fn zip<'t, F: Scalar, D: Dimension, R: BinaryLoops<F> + 't>(
         });
         rule.zip_pullback(zipped, cotangents.of_operands.slots(), shifts, cotangents.arena);
     })
+}
+
+/// The elements of two operands of a sum, if the first stands in row-major order, as does the second, or the row of which the
+/// second consists, such as a bias.
+fn terms<'t, F: Scalar, D: Dimension>(a: &Node<'t, F, D>, b: &Node<'t, F, D>) -> Option<[&'t [F]; 2]> {
+    let x = a.as_slice().filter(|x| !x.is_empty())?;
+    if let Some(y) = b.as_slice() {
+        return Some([x, y]);
+    }
+    let (&n, _) = b.shape().split_last()?;
+    let (&last, outer) = b.values.strides().split_last()?;
+    // Runs of a few elements are better taken together.
+    let row = last == 1 && n >= 8 || n == 1;
+    (row && outer.iter().zip(b.shape()).all(|(&step, &len)| step == 0 || len == 1))
+        .then(|| [x, &b.storage[b.offset()..b.offset() + n]])
+}
+
+/// z = a + b, of terms in row-major order: the cotangent passes through as it is.
+#[track_caller]
+fn sum<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    name: &'static str,
+    [a, b]: [&'t Node<'t, F, D>; 2],
+    [x, y]: [&'t [F]; 2],
+) -> Tensor<'t, F, D> {
+    let z = tape.arena().filled(name, a.shape(), x.len(), F::zero());
+    kernels::add_rows(x, y, z);
+    let constant = a.is_constant() && b.is_constant();
+    let kind = OperationKind::binary(name, a.source(), b.source());
+    let operands = [(a.first_slot(), x.len()), (b.first_slot(), y.len())];
+    Tensor::result(tape, kind, a.values.raw_dim(), z, constant, move |cotangents| {
+        let dz = cotangents.of_result;
+        for (first, len) in operands {
+            if let Some(first) = first {
+                pull_term(cotangents, first..first + len, dz);
+            }
+        }
+    })
+}
+
+/// Adds the cotangent of a sum to the adjoints of a term, whose elements may be repeated.
+pub(super) fn pull_term<F: Scalar>(cotangents: &mut Cotangents<'_, F>, slots: Range<usize>, dz: &[F]) {
+    /// Up to here a loop takes less than a kernel's set-up.
+    const FEW: usize = 64;
+    let n = slots.len();
+    if n == dz.len() {
+        let (adjoints, update) = cotangents.of_operands.write(slots.clone());
+        match update {
+            Store::Set => adjoints[slots].copy_from_slice(dz),
+            Store::Add => kernels::add_to(dz, &mut adjoints[slots]),
+        }
+    } else if dz.len() <= FEW {
+        let own = cotangents.of_operands.run(slots);
+        for row in dz.chunks_exact(n) {
+            for (sum, &dz) in own.iter_mut().zip(row) {
+                *sum += dz;
+            }
+        }
+    } else {
+        let sums = cotangents.arena.alloc_slice_fill_copy(n, F::zero());
+        kernels::fold(Sum, Fibers::along(0, &[dz.len() / n, n]), [dz], None, sums);
+        kernels::add_to(sums, cotangents.of_operands.run(slots));
+    }
 }
 
 /// Two operands of one shape.

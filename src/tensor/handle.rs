@@ -12,7 +12,7 @@ use crate::number::Scalar;
 use crate::number::precompiled::precompiled;
 use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
 use crate::sealed::Seal;
-use crate::slices::{BLOCK, Layout};
+use crate::slices::{BLOCK, Layout, row_major};
 use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 
 /// An array on a [`Tape`], of any ndarray dimension: a `Copy` handle of two words.
@@ -67,6 +67,9 @@ impl<F: Scalar, D> Clone for Tensor<'_, F, D> {
 
 impl<F: Scalar, D> Copy for Tensor<'_, F, D> {}
 
+/// The number of elements from which on a loop in a function of its own takes fewer instructions than one in the caller.
+const FEW: usize = 64;
+
 impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     pub(crate) fn is_constant(&self) -> bool {
         self.slot == SINK
@@ -117,6 +120,11 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         self.slot as usize
     }
 
+    /// The slot of the first element, unless the node is a constant.
+    pub(crate) fn first_slot(&self) -> Option<usize> {
+        (!self.is_constant()).then(|| self.slot() + self.offset())
+    }
+
     /// The elements as a slice, if they are contiguous in row-major order.
     pub(crate) fn as_slice(&self) -> Option<&'t [F]> {
         self.values.to_slice()
@@ -145,6 +153,11 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
     pub(crate) fn accumulate(&self, adjoints: &mut Adjoints<'_, F>, cotangent: &[F]) {
         if self.is_constant() {
             return;
+        }
+        if cotangent.len() < FEW
+            && let Some(own) = self.adjoints(adjoints)
+        {
+            return own.iter_mut().zip(cotangent).for_each(|(d, &c)| *d += c);
         }
         scatter_add(self.shape(), cotangent, adjoints.of(self.reach()), self.place());
     }
@@ -235,7 +248,7 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         constant: bool,
         pullback: impl Fn(&mut Cotangents<'_, F>) + 't,
     ) -> Self {
-        let view = ArrayView::from_shape(shape, values).expect("an operation computes every element of its result");
+        let view = row_major(shape, values);
         if constant {
             return Self::over(tape, view, values, SINK);
         }

@@ -3,6 +3,7 @@
 use ndarray::{Dimension, Ix1, Ix2, Ix3};
 
 use super::handle::{Node, Tensor, accumulate_at};
+use crate::kernels::{SMALL, SmallProduct, pull_small_product, small_product};
 use crate::number::Scalar;
 use crate::number::precompiled::precompiled;
 use crate::scalar::Var;
@@ -49,6 +50,11 @@ impl<'t, F: Scalar> Matrix<'t, F> {
         if rows * columns == 0 {
             return;
         }
+        if self.strides == [columns as isize, 1] {
+            let first = self.slot as usize + self.offset;
+            let (adjoints, update) = cotangents.of_operands.write(first..first + rows * columns);
+            return matmul(MatMut::new(adjoints, first, self.shape, self.strides), a, b, update);
+        }
         let place = Layout { offset: self.slot as usize + self.offset, strides: &self.strides };
         let repeats = |axis: usize| self.strides[axis] == 0 && self.shape[axis] > 1;
         if repeats(0) || repeats(1) {
@@ -56,7 +62,7 @@ impl<'t, F: Scalar> Matrix<'t, F> {
             let product = cotangents.arena.alloc_slice_fill_copy(rows * columns, F::zero());
             matmul(MatMut::new(product, 0, self.shape, [columns as isize, 1]), a, b, Store::Set);
             accumulate_at(cotangents, &self.shape, place, product);
-        } else if rows * columns > 0 {
+        } else {
             let reach = place.reach(&self.shape);
             let gapless = reach.len() == rows * columns;
             let (adjoints, update) = if gapless {
@@ -66,6 +72,48 @@ impl<'t, F: Scalar> Matrix<'t, F> {
             };
             matmul(MatMut::new(adjoints, place.offset, self.shape, self.strides), a, b, update);
         }
+    }
+}
+
+/// A product of [`kernels::SmallProduct`]: its operands, and the slots of their first elements, if they have some.
+#[derive(Clone, Copy)]
+pub(super) struct Small<'t, F> {
+    product: SmallProduct<'t, F>,
+    slots: [Option<usize>; 2],
+}
+
+impl<'t, F: Scalar> Small<'t, F> {
+    /// The product of two nodes seen as matrices of shapes [m, k] and [k, n] that fit, if it is small and the elements of both
+    /// stand in row-major order.
+    #[inline]
+    pub(super) fn new<D: Dimension, E: Dimension>(
+        x: &Node<'t, F, D>,
+        w: &Node<'t, F, E>,
+        [m, k, n]: [usize; 3],
+    ) -> Option<Self> {
+        let count = m.checked_mul(k)?.checked_mul(n)?;
+        if !F::IS_FLOAT || count == 0 || count > SMALL {
+            return None;
+        }
+        let product = SmallProduct { x: x.as_slice()?, w: w.as_slice()?, shape: [m, k, n] };
+        Some(Self { product, slots: [x.first_slot(), w.first_slot()] })
+    }
+
+    /// y += x w
+    pub(super) fn add_to(self, y: &mut [F]) {
+        small_product(self.product, y);
+    }
+
+    /// Adds the cotangents of the bias, whose first slot is `bias`, of x and of w.
+    pub(super) fn pull(self, cotangents: &mut Cotangents<'_, F>, dz: &[F], bias: Option<usize>) {
+        let [m, k, n] = self.product.shape;
+        let [x, w] = self.slots;
+        for (slot, len) in [(bias, n), (x, m * k), (w, k * n)] {
+            if let Some(first) = slot {
+                cotangents.of_operands.of(first..first + len);
+            }
+        }
+        pull_small_product(self.product, dz, cotangents.of_operands.slots(), [bias, x, w]);
     }
 }
 
@@ -92,6 +140,22 @@ fn product<'t, F: Scalar, D: Dimension>(
         for (batch, &pair) in pairs.iter().enumerate() {
             pull_product(cotangents, pair, &dc[batch * m * n..][..m * n]);
         }
+    })
+}
+
+/// c = a·b of a small product.
+#[track_caller]
+fn product_of_small<'t, F: Scalar, D: Dimension>(
+    tape: &'t Tape<F>,
+    kind: OperationKind<'t>,
+    shape: D,
+    small: Small<'t, F>,
+) -> Tensor<'t, F, D> {
+    let values = tape.arena().values(kind.name, shape.slice(), F::zero());
+    small.add_to(values);
+    Tensor::result(tape, kind, shape, values, small.slots == [None; 2], move |cotangents| {
+        let dc = cotangents.of_result;
+        small.pull(cotangents, dc, None);
     })
 }
 
@@ -140,19 +204,26 @@ macro_rules! dot {
             #[track_caller]
             fn dot(self, rhs: Tensor<'t, F, $E>, _: Seal) -> $Out {
                 self.assert_same_tape(rhs);
-                let (a, b) = (Matrix::new(self.node, $a), Matrix::new(rhs.node, $b));
+                let of = |shape: &[usize], axis: Option<usize>| axis.map_or(1, |axis| shape[axis]);
+                let [m, k] = $a.map(|axis| of(self.shape(), axis));
+                let [l, n] = $b.map(|axis| of(rhs.shape(), axis));
                 assert!(
-                    a.shape[1] == b.shape[0],
+                    k == l,
                     "dot: shapes {:?} and {:?} do not multiply: the last axis of the left operand has length {}, \
                      the first of the right one {}; see `t` and `reshape`",
                     self.shape(),
                     rhs.shape(),
-                    a.shape[1],
-                    b.shape[0]
+                    k,
+                    l
                 );
                 let kind = OperationKind::binary("dot", self.node.source(), rhs.node.source());
+                if let Some(small) = Small::new(self.node, rhs.node, [m, k, n]) {
+                    #[allow(clippy::redundant_closure_call)]
+                    return $finish(product_of_small(self.tape, kind, $shape(m, n), small));
+                }
+                let (a, b) = (Matrix::new(self.node, $a), Matrix::new(rhs.node, $b));
                 #[allow(clippy::redundant_closure_call)]
-                $finish(product(self.tape, kind, $shape(a.shape[0], b.shape[1]), || self.tape.alloc([(a, b)])))
+                $finish(product(self.tape, kind, $shape(m, n), || self.tape.alloc([(a, b)])))
             }
         }
     };

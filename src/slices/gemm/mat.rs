@@ -14,9 +14,26 @@ impl MatLayout {
     /// # Panics
     ///
     /// If an element lies outside of `0..len`.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(super) fn new(len: usize, offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
+        if !Self::is_row_major(len, offset, shape, strides) {
+            Self::check(len, offset, shape, strides);
+        }
+        Self { offset, shape, strides }
+    }
+
+    /// True if these are rows one after the other, without gaps, within a slice of length `len`: the common case.
+    #[inline(always)]
+    fn is_row_major(len: usize, offset: usize, [m, n]: [usize; 2], strides: [isize; 2]) -> bool {
+        strides == [n as isize, 1]
+            && len.checked_sub(offset).is_some_and(|room| m.checked_mul(n).is_some_and(|count| count <= room))
+    }
+
+    /// Panics if an element lies outside of `0..len`.
+    #[inline(never)]
+    #[track_caller]
+    fn check(len: usize, offset: usize, shape: [usize; 2], strides: [isize; 2]) {
         // A linear map over a box takes its extremes at corners.
         let last = || {
             let (mut first, mut last) = (offset, offset);
@@ -34,7 +51,6 @@ impl MatLayout {
             shape.contains(&0) || last().is_some_and(|last| last < len),
             "a {shape:?} matrix with strides {strides:?} from {offset} exceeds its {len} elements"
         );
-        Self { offset, shape, strides }
     }
 
     /// The transpose, of the same elements.
@@ -82,7 +98,7 @@ impl<'a, F> Mat<'a, F> {
     /// # Panics
     ///
     /// If an element lies outside of `data`.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn new(data: &'a [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
         Self { data, layout: MatLayout::new(data.len(), offset, shape, strides) }
@@ -143,10 +159,20 @@ impl<'a, F> MatMut<'a, F> {
     ///
     /// If an element lies outside of `data`, or if neither stride is longer than the whole extent along the other
     /// axis, because two elements might then share a place.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn new(data: &'a mut [F], offset: usize, shape: [usize; 2], strides: [isize; 2]) -> Self {
-        let layout = MatLayout::new(data.len(), offset, shape, strides);
+        if !MatLayout::is_row_major(data.len(), offset, shape, strides) {
+            Self::check(data.len(), offset, shape, strides);
+        }
+        Self { data, layout: MatLayout { offset, shape, strides } }
+    }
+
+    /// The panics of [`new`](Self::new).
+    #[inline(never)]
+    #[track_caller]
+    fn check(len: usize, offset: usize, shape: [usize; 2], strides: [isize; 2]) {
+        MatLayout::check(len, offset, shape, strides);
         let ([m, n], [row, col]) = (shape, strides.map(isize::unsigned_abs));
         // The products do not overflow: both extents are below `data.len()`.
         let distinct = match (m, n) {
@@ -156,7 +182,16 @@ impl<'a, F> MatMut<'a, F> {
             _ => row.min(col) > 0 && (row > (n - 1) * col || col > (m - 1) * row),
         };
         assert!(distinct, "elements of a {shape:?} matrix with strides {strides:?} may overlap");
-        Self { data, layout }
+    }
+
+    /// The slice from element `(i, j)` on to `width` numbers after `(i + rows - 1, j)`, and the distance between its rows;
+    /// `None` if it does not reach so far, or rows do not stand in ascending order.
+    #[inline(always)]
+    pub(super) fn rows_mut(&mut self, i: usize, j: usize, rows: usize, width: usize) -> Option<(&mut [F], usize)> {
+        let step = usize::try_from(self.layout.strides[0]).ok()?;
+        let first = self.layout.at(i, j);
+        let len = (rows - 1).checked_mul(step)?.checked_add(width)?;
+        Some((self.data.get_mut(first..first.checked_add(len)?)?, step))
     }
 
     /// The transpose, of the same elements.

@@ -34,6 +34,39 @@ pub(super) fn flipped<F: SimdFloat>(
     }
 }
 
+/// The product with a single column, by sums along rows of `a`.
+///
+/// It needs contiguous rows of `a` in ascending order, and a column `b` of k > 0 contiguous numbers.
+pub(super) struct Column<'a, F> {
+    pub(super) c: MatMut<'a, F>,
+    pub(super) a: Mat<'a, F>,
+    pub(super) b: &'a [F],
+    pub(super) update: Store,
+}
+
+impl<F: SimdFloat> WithSimd for Column<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { c: MatMut { data, layout }, a, b, update } = self;
+        let ([m, k], step) = (a.layout.shape, a.layout.strides[0] as usize);
+        let (b, b_rest) = b[..k].split_at(k / lanes::<S, F>() * lanes::<S, F>());
+        let mut place = layout.at(0, 0);
+        for row in a.from(0, 0).chunks(step.max(1)).take(m) {
+            let (row, rest) = row[..k].split_at(b.len());
+            let mut sum = F::splat(simd, F::zero());
+            for (&x, &y) in vectors::<S, F>(row).iter().zip(vectors::<S, F>(b)) {
+                sum = F::times_plus(simd, x, y, sum);
+            }
+            let rest = rest.iter().zip(b_rest).fold(F::zero(), |sum, (&x, &y)| sum + x * y);
+            let (sum, c) = (F::sum_lanes(simd, sum) + rest, &mut data[place]);
+            *c = if update == Store::Add { *c + sum } else { sum };
+            place = place.wrapping_add_signed(layout.strides[0]);
+        }
+    }
+}
+
 /// The product by dot products, with vectors along the sums.
 ///
 /// It needs contiguous rows of `a`, and contiguous rows of `c` unless `c` has one column.

@@ -10,7 +10,7 @@ use pulp::Arch;
 use super::large::large;
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
-use super::narrow::{Dots, flipped};
+use super::narrow::{Column, Dots, flipped};
 use super::tiles::Tiles;
 use crate::slices::simd::{Dot, SimdFloat};
 use crate::slices::{Cascade, LongSum};
@@ -37,7 +37,7 @@ pub(crate) fn matmul<F: GemmScalar>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, 
     }
     // cᵀ = bᵀ·aᵀ turns the contiguous or only dimension of c into its rows. A single column is better left alone
     // where `Dots` can sum along rows of a.
-    if n == 1 && (a.layout.strides[1] != 1 || k < 64 || m < 4) || (row == 1 && col != 1 && m > 1) {
+    if n == 1 && (a.layout.strides[1] != 1 || k < F::ALONG || m < 4) || (row == 1 && col != 1 && m > 1) {
         F::product(c.t(), b.t(), a.t(), update);
     } else {
         F::product(c, a, b, update);
@@ -106,6 +106,9 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
     /// The longest sums that [`product`](Self::product) takes; the plain loops do not cut sums into blocks.
     const LONGEST: usize = 1 << 12;
 
+    /// The number of terms from which on the product with a single column sums along rows of the left matrix.
+    const ALONG: usize = 64;
+
     /// Calls `work` with `len` arbitrary numbers, in memory that a thread keeps if the number is a float.
     fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [Self]) -> T) -> T {
         work(&mut vec![Self::zero(); len])
@@ -121,6 +124,7 @@ macro_rules! gemm_scalar {
     ($f:ident, $gemm:ident, columns up to $columns:expr) => {
         impl GemmScalar for $f {
             const LONGEST: usize = 1 << 16;
+            const ALONG: usize = 64 / size_of::<$f>();
 
             /// [`matmul`] for shapes that fit, by the first way of this table that applies.
             ///
@@ -128,10 +132,11 @@ macro_rules! gemm_scalar {
             ///
             /// | way | shape | contiguous |
             /// |---|---|---|
-            /// | `loops` | w ≤ 64, or w ≤ 256 where `Tiles` does not apply | |
-            /// | `Dots` | n below 64 bytes, k from 256 bytes, m ≥ 4 | rows of a, rows of c unless n = 1 |
+            /// | `loops` | w ≤ 16, or w ≤ 256 where `Tiles` does not apply | |
+            /// | `Column` | n = 1, k from 64 to 256 bytes, m ≥ 4, w > 256 | rows of a, b |
+            /// | `Dots` | n below 64 bytes, k from 256 bytes, or from 64 if n = 1, m ≥ 4 | rows of a, rows of c unless n = 1 |
             /// | `flipped` | 1 < n below 64 bytes, m from 128 bytes, w ≥ 2¹² | columns of a, rows of c, either of b |
-            /// | `Tiles` | n up to 128 bytes, k > 2, w ≤ 2²¹ | rows of c, either of a, rows of b |
+            /// | `Tiles` | n up to 128 bytes, w ≤ 2²¹ | rows of c, either of a, rows of b |
             /// | `Tiles` | n above 128 bytes, k > 2, w up to 2¹⁶ bytes | rows of c, either of a, rows of b |
             /// | `Tiles` | m, n ≥ 8, w ≤ 2¹⁶ (`f32`) or 2¹³ (`f64`) | rows of c, either of a, columns of b |
             /// | `large` | all others | |
@@ -144,16 +149,22 @@ macro_rules! gemm_scalar {
                 let ([m, n], k) = (c.layout.shape, a.layout.shape[1]);
                 let work = m * n * k;
                 let size = size_of::<$f>();
+                if (17..=1 << 12).contains(&work) && k <= 64 && n * size >= 32 && n * size <= 128 {
+                    // The layers of small nets, in the order of rows.
+                    if c.layout.strides[1] == 1 && b.layout.strides[1] == 1 && a.layout.strides.contains(&1) {
+                        return SCRATCH.with_borrow_mut(|[scratch, _]| in_tiles(Tiles { c, a, b, update, scratch }));
+                    }
+                }
                 let tiles = c.layout.strides[1] == 1
                     && a.layout.strides.contains(&1)
                     && match b.layout.strides {
-                        [_, 1] if n * size <= 128 => k > 2 && work <= 1 << 21,
+                        [_, 1] if n * size <= 128 => k > 0 && work <= 1 << 21,
                         [_, 1] => k > 2 && work * size <= 1 << 16,
                         [1, _] => m.min(n) >= 8 && work <= $columns,
                         _ => false,
                     };
                 let narrow = n * size < 64 && (n == 1 || c.layout.strides[1] == 1);
-                let sums = narrow && a.layout.strides[1] == 1 && k * size >= 256;
+                let sums = narrow && a.layout.strides[1] == 1 && k * size >= if n == 1 { 64 } else { 256 };
                 let rows = narrow && n > 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1);
                 // Longer sums are computed in parts, which join one after the other. `Dots` has a sum in each lane.
                 let terms = if sums && m >= 4 { 2048 } else { 1024 };
@@ -168,8 +179,10 @@ macro_rules! gemm_scalar {
                         let c = MatMut { data: &mut *data, layout };
                         Self::product(c, a.part(1, first, len), b.part(0, first, len), update);
                     }
-                } else if work <= 64 || work <= 256 && !tiles {
+                } else if work <= 16 || work <= 256 && !tiles {
                     loops(c, a, b, update);
+                } else if sums && n == 1 && k * size <= 256 && m >= 4 && b.layout.strides[0] == 1 && in_rows(a) {
+                    arch().dispatch(Column { c, a, b: b.from(0, 0), update });
                 } else if sums && m >= 4 {
                     SCRATCH.with_borrow_mut(|[scratch, _]| {
                         arch().dispatch(Dots { c, a, b, update, scratch });
@@ -201,6 +214,12 @@ macro_rules! gemm_scalar {
         }
     };
 }
+/// True if the rows are contiguous and stand one after the other.
+#[inline(always)]
+fn in_rows<F>(a: Mat<'_, F>) -> bool {
+    matches!(a.layout.strides, [step, 1] if step >= a.layout.shape[1] as isize)
+}
+
 /// The product by [`Tiles`]. A function of its own, because the code of the tiles is much of what the crate has to
 /// compile (see M26 in docs/MEASUREMENTS.md).
 #[inline(never)]

@@ -1,7 +1,5 @@
 //! Products in tiles that fit into registers, for the sizes of small nets.
 
-use std::array;
-
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::mat::{Mat, MatMut, Store};
@@ -101,28 +99,64 @@ impl<F: SimdFloat> Tiles<'_, F> {
         let Self { c, a, update, .. } = self;
         let k = a.layout.shape[1];
         let full = V * lanes::<S, F>();
-        let sums = if a.layout.strides[1] == 1 {
-            let mut rows = [&[][..]; R];
-            for (r, row) in rows.iter_mut().enumerate() {
-                *row = &a.from(i + r, 0)[..k];
+        let sums = match a.layout.strides {
+            [step, 1] if step >= 0 => {
+                let step = step as usize;
+                let rows = &a.from(i, 0)[..(R - 1) * step + k];
+                sums::<S, F, R, V>(
+                    simd,
+                    k,
+                    #[inline(always)]
+                    |r, p| {
+                        debug_assert!(r < R && p < k);
+                        // SAFETY: `sums` passes r < R and p < k, and the slice goes on to the place of the last of both.
+                        unsafe { *rows.get_unchecked(r * step + p) }
+                    },
+                    b,
+                )
             }
-            sums::<S, F, R, V>(
-                simd,
-                k,
-                #[inline(always)]
-                |r, p| rows[r][p],
-                b,
-            )
-        } else {
-            let a = *a;
-            sums::<S, F, R, V>(
-                simd,
-                k,
-                #[inline(always)]
-                |r, p| a.from(i, p)[..R][r],
-                b,
-            )
+            [1, step] if step > 0 => {
+                let step = step as usize;
+                let columns = &a.from(i, 0)[..(k - 1) * step + R];
+                sums::<S, F, R, V>(
+                    simd,
+                    k,
+                    #[inline(always)]
+                    |r, p| {
+                        debug_assert!(r < R && p < k);
+                        // SAFETY: `sums` passes r < R and p < k, and the slice goes on to the place of the last of both.
+                        unsafe { *columns.get_unchecked(p * step + r) }
+                    },
+                    b,
+                )
+            }
+            _ => {
+                let a = *a;
+                sums::<S, F, R, V>(
+                    simd,
+                    k,
+                    #[inline(always)]
+                    |r, p| a.data[a.layout.at(i + r, p)],
+                    b,
+                )
+            }
         };
+        if width == full
+            && let Some(rows) = c.rows_mut(i, j, R, full)
+        {
+            for (r, sums) in sums.iter().enumerate() {
+                // SAFETY: `rows_mut` gives a slice in which each of R rows has `full` numbers from its start on.
+                let row = unsafe { rows.0.get_unchecked_mut(r * rows.1..r * rows.1 + full) };
+                let row: &mut [_; V] = bytemuck::cast_slice_mut(row).try_into().unwrap();
+                for (c, &sum) in row.iter_mut().zip(sums) {
+                    *c = match update {
+                        Store::Set => sum,
+                        Store::Add => F::plus(simd, *c, sum),
+                    };
+                }
+            }
+            return R;
+        }
         for r in 0..R {
             let start = c.layout.at(i + r, j);
             if let Some(row) = c.data.get_mut(start..start + full) {
@@ -156,7 +190,8 @@ fn last<F: SimdFloat>(row: &mut [F], sums: &[F], update: Store) {
     }
 }
 
-/// `Σₚ a(r, p)·b(p, ·)` for `R` rows `r`.
+/// `Σₚ a(r, p)·b(p, ·)` for `R` rows `r` and `k` terms `p`: `a` gets no other arguments. Checks inside of the loop would be
+/// half of its instructions (see M40 in docs/MEASUREMENTS.md).
 // With `map` instead of loops over arrays, LLVM unrolls too late to keep the sums in registers.
 #[inline(always)]
 fn sums<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
@@ -166,18 +201,24 @@ fn sums<S: Simd, F: SimdFloat, const R: usize, const V: usize>(
     b: Panel<'_, F>,
 ) -> [[F::Vector<S>; V]; R] {
     let full = V * lanes::<S, F>();
+    assert!(b.whole <= k && (b.whole == 0 || (b.whole - 1) * b.stride + full <= b.data.len()));
+    assert!((k - b.whole) * full <= b.rest.len());
     let mut sums = [[F::splat(simd, F::zero()); V]; R];
     for p in 0..b.whole {
+        // SAFETY: the first assertion says that the last of these rows ends within the slice; the others end before.
+        let row = unsafe { b.data.get_unchecked(p * b.stride..p * b.stride + full) };
         rank_one(
             simd,
             &mut sums,
             #[inline(always)]
             |r| a(r, p),
-            &b.data[p * b.stride..][..full],
+            row,
         );
     }
     for p in b.whole..k {
-        let row = &b.rest[(p - b.whole) * full..][..full];
+        let first = (p - b.whole) * full;
+        // SAFETY: the second assertion says that all k - whole rows end within the slice.
+        let row = unsafe { b.rest.get_unchecked(first..first + full) };
         rank_one(
             simd,
             &mut sums,
@@ -217,9 +258,13 @@ pub(super) fn pack<F: SimdFloat>(out: &mut [F], full: usize, b: Mat<'_, F>, top:
     if b.layout.strides[0] == 1 {
         (quads, done) = (width / 4 * 4, k / 4 * 4);
         for q in (0..quads).step_by(4) {
-            let cols: [&[[F; 4]]; 4] = array::from_fn(|r| b.from(top, j + q + r)[..k].as_chunks().0);
-            for (p, rows) in out.chunks_exact_mut(4 * full).enumerate() {
-                let block = F::transpose(array::from_fn(|r| cols[r][p]));
+            // Loops instead of `from_fn`, which is not always inlined.
+            let mut cols: [&[[F; 4]]; 4] = [&[]; 4];
+            for (r, col) in cols.iter_mut().enumerate() {
+                *col = &b.from(top, j + q + r)[..k].as_chunks().0[..k / 4];
+            }
+            for (p, rows) in out.chunks_exact_mut(4 * full).enumerate().take(k / 4) {
+                let block = F::transpose([cols[0][p], cols[1][p], cols[2][p], cols[3][p]]);
                 for (row, block) in rows.chunks_exact_mut(full).zip(&block) {
                     row[q..][..4].copy_from_slice(block);
                 }
