@@ -39,6 +39,14 @@ impl Places {
         }
     }
 
+    /// Size and stride of windows without padding, which all have that size.
+    fn unpadded(self) -> Option<[usize; 2]> {
+        match self.spacing {
+            Spacing::Strided { size, stride, padding: 0 } => Some([size, stride]),
+            _ => None,
+        }
+    }
+
     /// True for windows of two pixels side by side.
     fn are_pairs(self) -> bool {
         matches!(self.spacing, Spacing::Strided { size: 2, stride: 2, padding: 0 })
@@ -170,6 +178,11 @@ fn pool<F: Scalar>(tally: impl Tally<F>, grid: Grid, x: &[F], line: &mut [F], ou
                     for (out, &[a, b]) in out.iter_mut().zip(line.as_chunks().0) {
                         *out = join(a, b);
                     }
+                } else if let Some([3, stride]) = columns.unpadded() {
+                    for (j, out) in out.iter_mut().enumerate() {
+                        let window = &line[j * stride..][..3];
+                        *out = join(join(window[0], window[1]), window[2]);
+                    }
                 } else {
                     for (j, out) in out.iter_mut().enumerate() {
                         *out = match line[columns.pixels(j)] {
@@ -279,11 +292,56 @@ precompiled! {
                 }
             }
         }
+        /// The pullback of a row of windows of `S` by `S` pixels without padding. The pixels that are not less than the
+        /// greatest are bits of one number, which is a power of two where there is one.
+        #[inline(always)]
+        fn squares<F: Scalar, const S: usize>(
+            x: &[F],
+            dx: &mut [F],
+            [width, stride]: [usize; 2],
+            places: [usize; 16],
+            [y, dy]: [&[F]; 2],
+        ) {
+            for (j, (&y, &dy)) in y.iter().zip(dy).enumerate() {
+                let first = j * stride;
+                let mut bits = 0_u32;
+                for i in 0..S {
+                    let row = &x[i * width + first..][..S];
+                    for q in 0..S {
+                        bits |= (u32::from(row[q] < y) ^ 1) << (i * S + q);
+                    }
+                }
+                if bits.is_power_of_two() {
+                    dx[first + places[bits.trailing_zeros() as usize % 16]] += dy;
+                } else {
+                    window(x, dx, width, first..first + S, y, dy);
+                }
+            }
+        }
         impl<F: Scalar> Kernel<F> for Run<'_, F> {
             #[inline(always)]
             fn run<L: Wrap<F>>(self) {
                 let Self { grid, values: [x, y, dy], dx } = self;
                 let width = grid.columns.image;
+                if let (Some([size @ (2 | 3), _]), Some([columns, stride])) =
+                    (grid.rows.unpadded(), grid.columns.unpadded())
+                    && size == columns
+                {
+                    let places = std::array::from_fn(|bit| bit / size * width + bit % size);
+                    return grid.each_row(
+                        y.len(),
+                        #[inline(always)]
+                        |pixels, windows| {
+                            let (x, dx) = (&x[pixels.clone()], &mut dx[pixels]);
+                            let windows = [&y[windows.clone()], &dy[windows]];
+                            if size == 2 {
+                                squares::<F, 2>(x, dx, [width, stride], places, windows);
+                            } else {
+                                squares::<F, 3>(x, dx, [width, stride], places, windows);
+                            }
+                        },
+                    );
+                }
                 grid.each_row(
                     y.len(),
                     #[inline(always)]
