@@ -230,6 +230,15 @@ precompiled! {
         }
     }
 
+    /// Adds rows of `len` numbers, at least one, to the rows of `to` that the indices name, one after the other.
+    pub(crate) fn add_to_rows<F>(from: &[F], indices: &[usize], len: usize, to: &mut [F]) {
+        for (from, &index) in from.chunks_exact(len).zip(indices) {
+            for (to, &from) in to[index * len..index * len + len].iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+    }
+
     /// dxᵢ += dyᵢ · slopeᵢ, 0 where dyᵢ is 0.
     pub(crate) fn pull_by<F>(slope: &[F], dy: &[F], dx: &mut [F]) {
         F::dispatch(PullBy { slope, dy, dx });

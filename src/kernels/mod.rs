@@ -42,7 +42,7 @@ mod window;
 
 pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
 pub(crate) use elementwise::{
-    BinaryLoops, Strided, UnaryLoops, Zipped, add_rows, add_to, map_in_place, pull_by, take_sums,
+    BinaryLoops, Strided, UnaryLoops, Zipped, add_rows, add_to, add_to_rows, map_in_place, pull_by, take_sums,
     tanh_and_slope_in_place,
 };
 pub(crate) use interpolate::{Between, interpolate, pull_interpolate};

@@ -8,8 +8,9 @@ use smallvec::SmallVec;
 use super::var::Var;
 use crate::number::Scalar;
 use crate::sealed::Seal;
+use crate::slices::gemm::Store;
 use crate::slices::{Layout, scatter_add};
-use crate::tape::{Output, Tape, sweep};
+use crate::tape::{Adjoints, Output, Tape, sweep};
 
 /// The derivatives (adjoints) of an output with respect to everything recorded before the output.
 ///
@@ -238,6 +239,26 @@ impl<'t, F: Scalar> Seed<'t, F> {
     }
 }
 
+impl<F: Scalar> Seed<'_, F> {
+    fn add_to(&self, adjoints: &mut Adjoints<'_, F>) {
+        let Self { shape, place, cotangents, .. } = *self;
+        let reach = place.reach(shape);
+        let steps = place.strides.iter().zip(shape).rev();
+        let in_order = steps.scan(1, |next, (&step, &len)| {
+            let right = len == 1 || step == *next;
+            *next *= len as isize;
+            Some(right)
+        });
+        if !in_order.fold(reach.len() == cotangents.len(), |all, right| all & right) {
+            return scatter_add(shape, cotangents, adjoints.of(reach), place);
+        }
+        match adjoints.write(reach.clone()) {
+            (slots, Store::Set) => slots[reach].copy_from_slice(cotangents),
+            (slots, Store::Add) => slots[reach].iter_mut().zip(cotangents).for_each(|(slot, &x)| *slot += x),
+        }
+    }
+}
+
 impl<F: Scalar> fmt::Debug for Seed<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seed").field("shape", &self.shape).field("cotangents", &self.cotangents).finish()
@@ -343,16 +364,17 @@ impl<F: Scalar> Tape<F> {
     pub fn backward_with<'t>(&'t self, seeds: impl IntoIterator<Item = Seed<'t, F>>) -> Gradient<'t, F> {
         // Collected before the buffer is made, because the iterator may record.
         let seeds: SmallVec<[_; 8]> = seeds.into_iter().collect();
-        let adjoints = self.arena().alloc_slice_fill_copy(self.slots(), F::zero());
-        for seed in seeds {
-            let Some(tape) = seed.tape else { continue };
+        for tape in seeds.iter().filter_map(|seed| seed.tape) {
             assert!(
                 std::ptr::eq(self, tape),
                 "backward_with: an output belongs to tape {tape:p}, the sweep is of tape {self:p}"
             );
-            scatter_add(seed.shape, seed.cotangents, adjoints, seed.place);
         }
-        sweep::backward_from(self, adjoints);
+        let adjoints = sweep::backward_seeded(self, |adjoints| {
+            for seed in seeds.iter().filter(|seed| seed.tape.is_some()) {
+                seed.add_to(adjoints);
+            }
+        });
         Gradient { tape: self, adjoints }
     }
 }

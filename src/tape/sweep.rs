@@ -117,6 +117,30 @@ precompiled! {
     }
 }
 
+/// Sweeps backward over the whole tape, from what `seed` adds to the adjoints. These stay on the tape until it is cleared.
+pub(crate) fn backward_seeded<'t, F: Scalar>(
+    tape: &'t Tape<F>,
+    seed: impl FnOnce(&mut Adjoints<'_, F>),
+) -> &'t mut [F] {
+    let (len, output) = (tape.slots(), tape.slots() - 1);
+    tape.with_records(|records, ops| {
+        // Same as in `backward`.
+        let many = cfg!(debug_assertions) || len >= 2048;
+        let Some((slots, mut stale)) = many.then(|| tape.lend_adjoints(len)).flatten() else {
+            let slots = tape.arena().alloc_slice_fill_copy(len, F::zero());
+            let mut adjoints = Adjoints::new(slots);
+            seed(&mut adjoints);
+            run(tape, records, ops, output, &mut adjoints);
+            return slots;
+        };
+        let mut adjoints = Adjoints::stale(slots, records, ops, &mut stale);
+        seed(&mut adjoints);
+        run(tape, records, ops, output, &mut adjoints);
+        adjoints.finish();
+        slots
+    })
+}
+
 /// A longer buffer for [`backward_into`], if it needs one from this output.
 pub(crate) fn longer_buffer<F: Scalar>(tape: &Tape<F>, len: usize, output: usize) -> Option<&mut [F]> {
     // For all slots, so that a loop over later and later outputs takes memory once.

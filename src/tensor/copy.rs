@@ -336,6 +336,11 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
         }
         let mut shape = self.dim();
         shape[along] = indices.len();
+        if let Some(numbers) = self.node.as_slice()
+            && self.shape()[..along].iter().all(|&len| len == 1)
+        {
+            return rows(self, numbers, shape, indices, self.shape()[along]);
+        }
         let strides = row_major(tape, "select", shape.slice());
         let part = tape.arena().alloc_slice_copy(self.shape());
         part[along] = 1;
@@ -349,6 +354,37 @@ impl<F: Scalar, D: RemoveAxis> Tensor<'_, F, D> {
         let result = Assembly { name: "select", shape, strides, fill: F::zero(), constant: self.is_constant() };
         assemble(tape, result, parts, selected)
     }
+}
+
+/// Some of `count` rows of a tensor whose elements are in row-major order: what [`Tensor::select`] does, without a walk for each
+/// row.
+#[track_caller]
+fn rows<'t, F: Scalar, D: Dimension>(
+    x: Tensor<'t, F, D>,
+    numbers: &'t [F],
+    shape: D,
+    indices: &[usize],
+    count: usize,
+) -> Tensor<'t, F, D> {
+    let (tape, node) = (x.tape, x.node);
+    let len = numbers.len().checked_div(count).unwrap_or(0);
+    let values = tape.arena().values("select", shape.slice(), F::zero());
+    let indices = &*tape.arena().alloc_slice_copy(indices);
+    if len > 0 {
+        for (&index, row) in indices.iter().zip(values.chunks_exact_mut(len)) {
+            row.copy_from_slice(&numbers[index * len..][..len]);
+        }
+    }
+    let kind = OperationKind::unary("select", node.source());
+    let first = node.slot() + node.offset();
+    Tensor::result(tape, kind, shape, values, node.is_constant(), move |cotangents| {
+        let pull = |terms: Range<usize>, dy: &[F], adjoints: &mut [F], start| {
+            let adjoints = &mut adjoints[first - start..];
+            let dy = &dy[terms.start * len..terms.end * len];
+            kernels::add_to_rows(dy, &indices[terms], len, adjoints);
+        };
+        accumulate_terms(cotangents, first..first + numbers.len(), indices.len(), count, pull);
+    })
 }
 
 impl<F: Scalar> Tape<F> {
