@@ -300,7 +300,7 @@ impl<F: Scalar> Kernel<F> for AddRows<'_, F> {
         }
         let (n, mut j) = (b.len(), 0);
         // Short rows by blocks of columns, so that there is no loop for each row.
-        while n <= TILE && j + WIDTH <= n {
+        while n < 4 * WIDTH && j + WIDTH <= n {
             let (b, mut place) = (&b[j..j + WIDTH], j);
             while place + WIDTH <= z.len() {
                 let (a, z) = (&a[place..place + WIDTH], &mut z[place..place + WIDTH]);

@@ -135,11 +135,15 @@ impl<F: Scalar> Parallel<F> {
             .collect();
 
         let sum = self.grad.reset(Some(parts[0].2), params.len());
-        sum.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
-            let range = block * BLOCK..block * BLOCK + sum.len();
-            for (i, (share, _, grad)) in parts.iter().enumerate() {
-                let keep = if i == 0 { F::zero() } else { F::one() };
-                mix(sum, keep, &grad[range.clone()], *share);
+        // A part for each thread, which starts at once; a part is summed in blocks that stay in the nearest cache.
+        let part = sum.len().div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK);
+        sum.par_chunks_mut(part).enumerate().for_each(|(i, sum)| {
+            for (block, sum) in sum.chunks_mut(BLOCK).enumerate() {
+                let first = i * part + block * BLOCK;
+                for (i, (share, _, grad)) in parts.iter().enumerate() {
+                    let keep = if i == 0 { F::zero() } else { F::one() };
+                    mix(sum, keep, &grad[first..first + sum.len()], *share);
+                }
             }
         });
         let loss = parts.iter().fold(F::zero(), |sum, &(share, loss, _)| sum + share * loss);

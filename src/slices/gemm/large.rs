@@ -1,4 +1,4 @@
-//! Large products, by the kernels of the `gemm` crate. This file has the only unsafe code of the products.
+//! Large products, by the kernels of the `gemm` crate.
 
 use gemm_common::Parallelism;
 use num_traits::Float;
@@ -29,43 +29,13 @@ pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Ma
     let ([m, n], k) = (z.shape, x.shape[1]);
     assert!(x.shape[0] == m && y.shape == [k, n]);
     assert!(m > 0 && n > 0 && k > 0);
-    // The kernels would turn contiguous rows of a into columns, more slowly than `pack` (see M21 in
-    // docs/MEASUREMENTS.md).
-    if x.strides[1] == 1 && x.strides[0] != 1 && m.min(n).min(k) >= 32 {
-        const ROWS: usize = 128;
-        let mut columns = vec![F::zero(); ROWS.min(m) * k];
-        for i in (0..m).step_by(ROWS) {
-            let rows = ROWS.min(m - i);
-            let block = &mut columns[..rows * k];
-            pack(block, rows, Mat { data: a.data, layout: x.t() }, 0, i, rows);
-            let c = MatMut { data: &mut *data, layout: z.part(0, i, rows) };
-            let a = Mat { data: block, layout: MatLayout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
-            upward(c, a, Mat { data: b.data, layout: y }, update, run);
-        }
-        return;
-    }
-    upward(MatMut { data, layout: z }, Mat { data: a.data, layout: x }, Mat { data: b.data, layout: y }, update, run);
-}
-
-/// [`large`] after its preparation: c and the rows of a have positive strides.
-fn upward<F: Float>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Mat<'_, F>, update: Store, run: Gemm<F>) {
-    let (data, [z, x, y]) = (c.data, [c.layout, a.layout, b.layout]);
-    let ([m, n], k) = (z.shape, x.shape[1]);
-    // SAFETY: `MatLayout::new` has checked that every element of each matrix lies inside its slice. Transposed and
-    // reversed layouts have the same elements, and parts of layouts have some of these elements. As no dimension is
-    // zero, an element stands at `offset`.
-    let product = unsafe {
-        Product {
-            shape: [m, n, k],
-            c: (data.as_mut_ptr().add(z.offset), z.strides),
-            a: (a.data.as_ptr().add(x.offset), x.strides),
-            b: (b.data.as_ptr().add(y.offset), y.strides),
-            update,
-            run,
-        }
-    };
-    // SAFETY: the shapes fit, and the pointers are to the first elements. `data` is borrowed mutably,
-    // so `c` overlaps neither `a` nor `b`, and by `MatMut::new` not itself.
+    let (a, b) = (Mat { data: a.data, layout: x }, Mat { data: b.data, layout: y });
+    // SAFETY: `MatLayout::new` has checked that every element of c lies inside its slice, and that the elements are distinct;
+    // transposed and reversed layouts have the same elements. As no dimension is zero, an element stands at `offset`.
+    let c = unsafe { data.as_mut_ptr().add(z.offset) };
+    let product = Product { shape: [m, n, k], c: (c, z.strides), a, b, update, run };
+    // SAFETY: the shapes fit, c has positive strides, and a along its rows. `data` is borrowed mutably, so `c` overlaps neither
+    // `a` nor `b`.
     unsafe { product.compute(threads()) }
 }
 
@@ -77,31 +47,34 @@ fn threads() -> usize {
     1
 }
 
-/// A product of matrices that are given by pointers to their first elements and by strides.
+/// A product whose result is given by a pointer to its first element and by strides.
 #[derive(Clone, Copy)]
-struct Product<F> {
+struct Product<'a, F> {
     /// m, n, k
     shape: [usize; 3],
     c: (*mut F, [isize; 2]),
-    a: (*const F, [isize; 2]),
-    b: (*const F, [isize; 2]),
+    a: Mat<'a, F>,
+    b: Mat<'a, F>,
     update: Store,
     run: Gemm<F>,
 }
 
-// SAFETY: `F` is a float, so its elements may be used from any thread. The pointers are used only by `compute`, whose
+// SAFETY: `F` is a float, so its elements may be used from any thread. The pointer is used only by `compute`, whose
 // contract excludes conflicting accesses.
 #[cfg(feature = "parallel")]
-unsafe impl<F> Send for Product<F> {}
+unsafe impl<F> Send for Product<'_, F> {}
 
-impl<F: Float> Product<F> {
+/// The number of rows of a that are packed at once.
+const ROWS: usize = 128;
+
+impl<F: Float + SimdFloat> Product<'_, F> {
     /// Computes the product. With the feature `parallel`, a large one is computed in parts, on the threads of rayon's
     /// current pool.
     ///
     /// # Safety
     ///
-    /// Every element that shape and strides describe exists. The elements of c are distinct, and nothing else reads or
-    /// writes them during the call. Nothing writes the elements of a and b during the call.
+    /// The shapes fit, and no dimension is 0. Every element of c that shape and strides describe exists. These elements are
+    /// distinct, and nothing else reads or writes them during the call; a and b have none of them.
     #[cfg_attr(not(feature = "parallel"), allow(unused_variables))]
     unsafe fn compute(self, threads: usize) {
         #[cfg(feature = "parallel")]
@@ -111,10 +84,40 @@ impl<F: Float> Product<F> {
             rayon::join(move || unsafe { one.compute(first) }, move || unsafe { other.compute(rest) });
             return;
         }
-        let Self { shape: [m, n, k], c: (c, z), a: (a, x), b: (b, y), update, run } = self;
+        if !self.is_packed() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.run_kernel() };
+        }
+        let [m, n, k] = self.shape;
+        let mut columns = vec![F::zero(); ROWS.min(m) * k];
+        for i in (0..m).step_by(ROWS) {
+            let rows = ROWS.min(m - i);
+            let block = &mut columns[..rows * k];
+            pack(block, rows, self.a.t(), 0, i, rows);
+            let a = Mat { data: block, layout: MatLayout { offset: 0, shape: [rows, k], strides: [1, rows as isize] } };
+            let c = (self.c.0.wrapping_offset(i as isize * self.c.1[0]), self.c.1);
+            // SAFETY: these are some rows of c, for which the caller's promise holds.
+            unsafe { Product { shape: [rows, n, k], c, a, ..self }.run_kernel() };
+        }
+    }
+
+    /// True if a is to be packed. The kernels would turn its contiguous rows into columns more slowly than `pack` (see M21 in
+    /// docs/MEASUREMENTS.md).
+    fn is_packed(&self) -> bool {
+        let [m, n, k] = self.shape;
+        self.a.layout.strides[1] == 1 && self.a.layout.strides[0] != 1 && m.min(n).min(k) >= 32
+    }
+
+    /// # Safety
+    ///
+    /// Same as for [`compute`](Self::compute).
+    unsafe fn run_kernel(self) {
+        let Self { shape: [m, n, k], c: (c, z), a, b, update, run } = self;
         let add = update == Store::Add; // the kernels read c only then
         let (old, new, conjugate) = (F::one(), F::one(), false); // factors of the old c and of a·b
-        // SAFETY: `run` computes c = αc + βab on the elements that the caller vouches for, and touches no others.
+        let ([x, y], a, b) = ([a.layout.strides, b.layout.strides], a.from(0, 0).as_ptr(), b.from(0, 0).as_ptr());
+        // SAFETY: `run` computes c = αc + βab on the elements of c that the caller vouches for, and on those of a and b, which
+        // lie in their slices: `MatLayout::new` has checked that. It touches no others.
         unsafe {
             run(
                 m,
@@ -143,37 +146,41 @@ impl<F: Float> Product<F> {
     /// Two products that together are a large one, or `None` if a second thread does not pay (see M22 in
     /// docs/MEASUREMENTS.md).
     ///
-    /// The longer dimension of c is cut, so that the smaller operand is the one that both halves read. No sum is cut,
-    /// so the result does not depend on the number of threads.
+    /// The longer dimension of c is cut, if possible, so that the smaller operand is the one that both halves read. No sum
+    /// is cut, so the result does not depend on the number of threads.
     #[cfg(feature = "parallel")]
     fn halves(self) -> Option<(Self, Self)> {
         // The multiplications from which on a second thread pays.
         const WORK: usize = 1 << 22;
         // Multiples of the numbers of rows and of columns that the kernels compute together.
         const TILE: [usize; 2] = [64, 24];
-        let [m, n, k] = self.shape;
-        let long = m.max(n);
-        if m * n * k < WORK || long < 192 {
-            return None;
-        }
-        let cut = long.div_ceil(2).next_multiple_of(TILE[usize::from(m < n)]);
         // For a c of up to 64 by 64 the kernels split long sums differently than for a larger one.
-        if (long - cut).max(m.min(n)) <= 64 && k > 512 {
+        const LITTLE: usize = 64;
+        let [m, n, k] = self.shape;
+        if m.saturating_mul(n).saturating_mul(k) < WORK {
             return None;
         }
+        // Both halves of packed rows have the blocks that the whole has, of which the last is the shortest.
+        let (rows, tile) = if self.is_packed() { ((m - 1) % ROWS + 1, ROWS) } else { (m, TILE[0]) };
+        let cut = |len: usize, tile: usize, across: usize| {
+            let cut = (len as f64 / (2 * tile) as f64).round() as usize * tile;
+            let short = cut.min(len - cut.min(len));
+            (3 * short >= len && (k <= 512 || short.max(across) > LITTLE)).then_some(cut)
+        };
+        let by_rows = || cut(m, tile, n).map(|cut| (0, cut));
+        let by_columns = || cut(n, TILE[1], rows).map(|cut| (1, cut));
+        let (axis, cut) = if m >= n { by_rows().or_else(by_columns) } else { by_columns().or_else(by_rows) }?;
         let (mut one, mut other) = (self, self);
+        let len = self.shape[axis];
+        (one.shape[axis], other.shape[axis]) = (cut, len - cut);
         // The elements `cut` rows or columns further on exist, because no half is empty.
-        let step = |stride: isize| cut as isize * stride;
-        if m >= n {
-            (one.shape[0], other.shape[0]) = (cut, m - cut);
-            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[0]));
-            other.a.0 = other.a.0.wrapping_offset(step(self.a.1[0]));
+        other.c.0 = other.c.0.wrapping_offset(cut as isize * self.c.1[axis]);
+        if axis == 0 {
+            (one.a.layout, other.a.layout) = (self.a.layout.part(0, 0, cut), self.a.layout.part(0, cut, len - cut));
         } else {
-            (one.shape[1], other.shape[1]) = (cut, n - cut);
-            other.c.0 = other.c.0.wrapping_offset(step(self.c.1[1]));
-            other.b.0 = other.b.0.wrapping_offset(step(self.b.1[1]));
+            (one.b.layout, other.b.layout) = (self.b.layout.part(1, 0, cut), self.b.layout.part(1, cut, len - cut));
         }
-        Some((one, other))
+        [one, other].iter().all(|half| half.is_packed() == self.is_packed()).then_some((one, other))
     }
 }
 

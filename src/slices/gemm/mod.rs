@@ -8,7 +8,7 @@
 //! | `tiles` | register tiles for the sizes of small nets |
 //! | `narrow` | results of fewer columns than a vector has lanes: tiles of the transpose, or sums along rows |
 //! | `planes` | products of numbers with tangents, by products of their parts |
-//! | `large` | the kernels of the `gemm` crate, which block for the caches; the only unsafe code of the room |
+//! | `large` | the kernels of the `gemm` crate, which block for the caches |
 //! | `simd` | `f32` and `f64` in vector registers, and the dot product |
 //!
 //! `tiles` and `narrow` are compiled for AVX-512, AVX2, NEON and the baseline; the choice is made at run time.

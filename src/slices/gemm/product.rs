@@ -181,7 +181,7 @@ macro_rules! gemm_scalar {
                     }
                 } else if work <= 16 || work <= 256 && !tiles {
                     loops(c, a, b, update);
-                } else if sums && n == 1 && k * size <= 256 && m >= 4 && b.layout.strides[0] == 1 && in_rows(a) {
+                } else if sums && n == 1 && k * size <= 256 && m >= 4 && b.layout.strides[0] == 1 && in_rows(&a) {
                     arch().dispatch(Column { c, a, b: b.from(0, 0), update });
                 } else if sums && m >= 4 {
                     SCRATCH.with_borrow_mut(|[scratch, _]| {
@@ -216,7 +216,7 @@ macro_rules! gemm_scalar {
 }
 /// True if the rows are contiguous and stand one after the other.
 #[inline(always)]
-fn in_rows<F>(a: Mat<'_, F>) -> bool {
+pub(super) fn in_rows<F>(a: &Mat<'_, F>) -> bool {
     matches!(a.layout.strides, [step, 1] if step >= a.layout.shape[1] as isize)
 }
 

@@ -5,8 +5,8 @@ use pulp::{Arch, Simd, WithSimd};
 use super::large::{Gemm, large};
 use super::loops::loops;
 use super::mat::{Mat, MatLayout, MatMut, Store};
-use super::narrow::{Dots, flipped};
-use super::product::{GemmScalar, dot, matmul};
+use super::narrow::{Column, Dots, flipped};
+use super::product::{GemmScalar, dot, in_rows, matmul};
 use super::tiles::Tiles;
 use crate::slices::simd::SimdFloat;
 
@@ -51,6 +51,7 @@ enum Way {
     Tiles(Isa),
     Flipped(Isa),
     Dots(Isa),
+    Column(Isa),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,6 +76,10 @@ const WAYS: &[Way] = &[
     Way::Dots(Isa::Best),
     #[cfg(target_arch = "x86_64")]
     Way::Dots(Isa::V3),
+    Way::Column(Isa::Scalar),
+    Way::Column(Isa::Best),
+    #[cfg(target_arch = "x86_64")]
+    Way::Column(Isa::V3),
 ];
 
 impl Way {
@@ -87,6 +92,7 @@ impl Way {
             Way::Tiles(_) => some && c.strides[1] == 1 && a.layout.strides.contains(&1),
             Way::Flipped(_) => some && c.strides[1] == 1 && a.layout.strides[0] == 1 && b.layout.strides.contains(&1),
             Way::Dots(_) => some && (n == 1 || c.strides[1] == 1) && a.layout.strides[1] == 1,
+            Way::Column(_) => some && n == 1 && b.layout.strides[0] == 1 && in_rows(a),
         }
     }
 
@@ -102,6 +108,7 @@ impl Way {
                 flipped(c, a, b, update, scratch, |tiles| isa.dispatch(tiles));
             }
             Way::Dots(isa) => isa.dispatch(Dots { c, a, b, update, scratch }),
+            Way::Column(isa) => isa.dispatch(Column { c, a, b: b.from(0, 0), update }),
         }
     }
 }
@@ -231,6 +238,7 @@ fn small_shapes_in_every_arrangement() {
         [4, 9, 17],
         [15, 6, 33],
         [3, 35, 8],
+        [6, 19, 1],
     ];
     table::<f32>(&shapes, 1);
     table::<f64>(&shapes, 1);
@@ -280,8 +288,9 @@ fn an_empty_product_writes_nothing() {
 #[test]
 fn set_overwrites_nan() {
     let (a, b) = (vec![1f32; 40 * 50], vec![1f32; 50 * 60]);
-    for [m, k, n] in [[2, 3, 4], [8, 20, 30], [40, 50, 60]] {
-        for &way in WAYS {
+    for [m, k, n] in [[2, 3, 4], [8, 20, 30], [40, 50, 60], [8, 20, 1]] {
+        // A single column is for `Column` alone.
+        for &way in WAYS.iter().filter(|way| matches!(way, Way::Column(_)) == (n == 1)) {
             let mut c = vec![f32::NAN; m * n];
             let (a, b) = (Mat::new(&a, 0, [m, k], [k as isize, 1]), Mat::new(&b, 0, [k, n], [n as isize, 1]));
             way.go(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Store::Set);
@@ -406,4 +415,45 @@ fn shapes_that_do_not_fit() {
 #[should_panic(expected = "different lengths")]
 fn a_dot_product_of_different_lengths() {
     dot(&[1.0], &[1.0, 2.0]);
+}
+
+/// A product that is cut for several threads has the same bits as on one; the shapes are cut by rows, by columns, with rows that
+/// are packed, or not at all because a part would be little.
+#[cfg(feature = "parallel")]
+#[test]
+fn threads_do_not_change_bits() {
+    let mut numbers = Numbers(3);
+    let pools = [1, 2, 3, 4].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads"));
+    let shapes = [
+        [64, 784, 128],
+        [784, 64, 128],
+        [128, 512, 512],
+        [513, 128, 97],
+        [130, 700, 300],
+        [70, 2000, 70],
+        [33, 1100, 129],
+        [260, 600, 130],
+    ];
+    for [m, k, n] in shapes {
+        let [a, b] = [m * k, k * n].map(|len| (0..len).map(|_| numbers.next() as f32).collect::<Vec<_>>());
+        for turned in 0..4 {
+            let a = match turned & 1 {
+                0 => Mat::new(&a, 0, [m, k], [k as isize, 1]),
+                _ => Mat::new(&a, 0, [m, k], [1, m as isize]),
+            };
+            let b = match turned & 2 {
+                0 => Mat::new(&b, 0, [k, n], [n as isize, 1]),
+                _ => Mat::new(&b, 0, [k, n], [1, k as isize]),
+            };
+            let mut results = pools.iter().map(|pool| {
+                let mut c = vec![0.5_f32; m * n];
+                pool.install(|| matmul(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Store::Add));
+                c
+            });
+            let alone = results.next().expect("four pools");
+            for (i, c) in results.enumerate() {
+                assert!(c == alone, "{m}×{k} by {k}×{n}, turned {turned}, {} threads", i + 2);
+            }
+        }
+    }
 }
