@@ -36,15 +36,7 @@ pub(super) fn large<F: Float + SimdFloat>(c: MatMut<'_, F>, a: Mat<'_, F>, b: Ma
     let product = Product { shape: [m, n, k], c: (c, z.strides), a, b, update, run };
     // SAFETY: the shapes fit, c has positive strides, and a along its rows. `data` is borrowed mutably, so `c` overlaps neither
     // `a` nor `b`.
-    unsafe { product.compute(threads()) }
-}
-
-/// The number of parts of a large product that can be computed at the same time.
-fn threads() -> usize {
-    #[cfg(feature = "parallel")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "parallel"))]
-    1
+    unsafe { product.compute(product.threads()) }
 }
 
 /// A product whose result is given by a pointer to its first element and by strides.
@@ -64,10 +56,23 @@ struct Product<'a, F> {
 #[cfg(feature = "parallel")]
 unsafe impl<F> Send for Product<'_, F> {}
 
+/// The multiplications from which on a second thread pays.
+#[cfg(feature = "parallel")]
+const WORK: usize = 1 << 22;
+
 /// The number of rows of a that are packed at once.
 const ROWS: usize = 128;
 
 impl<F: Float + SimdFloat> Product<'_, F> {
+    /// The number of parts that can be computed at the same time. rayon is not asked where that would take longer than a product.
+    fn threads(&self) -> usize {
+        #[cfg(feature = "parallel")]
+        if self.work() >= WORK {
+            return rayon::current_num_threads();
+        }
+        1
+    }
+
     /// Computes the product. With the feature `parallel`, a large one is computed in parts, on the threads of rayon's
     /// current pool.
     ///
@@ -143,6 +148,12 @@ impl<F: Float + SimdFloat> Product<'_, F> {
         }
     }
 
+    /// The number of multiplications.
+    #[cfg(feature = "parallel")]
+    fn work(&self) -> usize {
+        self.shape.iter().fold(1, |work: usize, &len| work.saturating_mul(len))
+    }
+
     /// Two products that together are a large one, or `None` if a second thread does not pay (see M22 in
     /// docs/MEASUREMENTS.md).
     ///
@@ -150,14 +161,12 @@ impl<F: Float + SimdFloat> Product<'_, F> {
     /// is cut, so the result does not depend on the number of threads.
     #[cfg(feature = "parallel")]
     fn halves(self) -> Option<(Self, Self)> {
-        // The multiplications from which on a second thread pays.
-        const WORK: usize = 1 << 22;
         // Multiples of the numbers of rows and of columns that the kernels compute together.
         const TILE: [usize; 2] = [64, 24];
         // For a c of up to 64 by 64 the kernels split long sums differently than for a larger one.
         const LITTLE: usize = 64;
         let [m, n, k] = self.shape;
-        if m.saturating_mul(n).saturating_mul(k) < WORK {
+        if self.work() < WORK {
             return None;
         }
         // Both halves of packed rows have the blocks that the whole has, of which the last is the shortest.
