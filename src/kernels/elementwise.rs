@@ -1,5 +1,6 @@
 //! Elementwise kernels over the rules of the table: values and pullbacks.
 
+use super::pieces::tanh_and_slope;
 use crate::arena::Arena;
 use crate::number::precompiled::precompiled;
 use crate::number::rules::{self, BinaryRule, UnaryRule};
@@ -11,7 +12,7 @@ use crate::slices::{BLOCK, Cascade, Layout, LongSum, Walk, place};
 ///
 /// Zipped iterators need no bounds checks; a single check would keep the loop from vectorising.
 #[inline(always)]
-fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
+pub(super) fn for_each<F: Copy, const M: usize>(out: &mut [F], x: [&[F]; M], f: impl Fn(F, [F; M]) -> F) {
     macro_rules! each {
         ($zipped:expr, $pattern:pat, $values:expr) => {
             for (out, $pattern) in out.iter_mut().zip($zipped) {
@@ -204,142 +205,6 @@ fn map_pullback<F: Scalar>(rule: impl UnaryRule<F::Base>, x: &[F], y: &[F], dy: 
         }
     }
     F::dispatch(Pull { rule, x, y, dy, dx });
-}
-
-precompiled! {
-    /// yᵢ = tanh xᵢ and slopeᵢ = tanh' xᵢ, from one exponential (see M28 in docs/MEASUREMENTS.md).
-    fn tanh_and_slope<F>(x: &[F], y: &mut [F], slope: &mut [F]) {
-        slope.copy_from_slice(x);
-        tanh_and_slope_in_place(slope, y);
-    }
-
-    /// Same as [`tanh_and_slope`]; x comes in the place of the slope.
-    pub(crate) fn tanh_and_slope_in_place<F>(slope: &mut [F], y: &mut [F]) {
-        F::dispatch(TanhAndSlope { slope, y });
-    }
-
-    /// z = a + b, where b is repeated until it is as long as a.
-    pub(crate) fn add_rows<F>(a: &[F], b: &[F], z: &mut [F]) {
-        F::dispatch(AddRows { a, b, z });
-    }
-
-    /// to += from
-    pub(crate) fn add_to<F>(from: &[F], to: &mut [F]) {
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to += from;
-        }
-    }
-
-    /// Adds rows of `len` numbers, at least one, to the rows of `to` that the indices name, one after the other.
-    pub(crate) fn add_to_rows<F>(from: &[F], indices: &[usize], len: usize, to: &mut [F]) {
-        for (from, &index) in from.chunks_exact(len).zip(indices) {
-            for (to, &from) in to[index * len..index * len + len].iter_mut().zip(from) {
-                *to += from;
-            }
-        }
-    }
-
-    /// dxᵢ += dyᵢ · slopeᵢ, 0 where dyᵢ is 0.
-    pub(crate) fn pull_by<F>(slope: &[F], dy: &[F], dx: &mut [F]) {
-        F::dispatch(PullBy { slope, dy, dx });
-    }
-}
-
-struct TanhAndSlope<'a, F> {
-    slope: &'a mut [F],
-    y: &'a mut [F],
-}
-
-impl<F: Scalar> Kernel<F> for TanhAndSlope<'_, F> {
-    #[inline(always)]
-    fn run<L: Wrap<F>>(self) {
-        /// The elements that are computed again where one of them is far from 0.
-        const BLOCK: usize = 256;
-        for (slope, y) in self.slope.chunks_mut(BLOCK).zip(self.y.chunks_mut(BLOCK)) {
-            let mut far = 0_u32;
-            for x in &*slope {
-                far |= u32::from(!L::wrap(*x).tanh_slope_is_near());
-            }
-            if far == 0 {
-                for (slope, y) in slope.iter_mut().zip(y) {
-                    let (value, partial) = L::wrap(*slope).tanh_and_slope();
-                    (*y, *slope) = (value.unwrap(), partial.unwrap());
-                }
-            } else {
-                let rule = rules::tanh::<F::Base>::new();
-                for (slope, y) in slope.iter_mut().zip(y) {
-                    let x = L::wrap(*slope);
-                    let value = rule.eval(x);
-                    (*y, *slope) = (value.unwrap(), rule.partial(x, value).unwrap());
-                }
-            }
-        }
-    }
-}
-
-/// The number of columns that [`AddRows`] takes side by side.
-const WIDTH: usize = 8;
-
-struct AddRows<'a, F> {
-    a: &'a [F],
-    b: &'a [F],
-    z: &'a mut [F],
-}
-
-impl<F: Scalar> Kernel<F> for AddRows<'_, F> {
-    #[inline(always)]
-    fn run<L: Wrap<F>>(self) {
-        let Self { a, b, z } = self;
-        if let &[b] = b {
-            return for_each(
-                z,
-                [a],
-                #[inline(always)]
-                |_, [a]| eval::<L, F>(rules::add, a, b),
-            );
-        }
-        let (n, mut j) = (b.len(), 0);
-        // Short rows by blocks of columns, so that there is no loop for each row.
-        while n < 4 * WIDTH && j + WIDTH <= n {
-            let (b, mut place) = (&b[j..j + WIDTH], j);
-            while place + WIDTH <= z.len() {
-                let (a, z) = (&a[place..place + WIDTH], &mut z[place..place + WIDTH]);
-                for q in 0..WIDTH {
-                    z[q] = eval::<L, F>(rules::add, a[q], b[q]);
-                }
-                place += n;
-            }
-            j += WIDTH;
-        }
-        let mut first = 0;
-        while j < n && first < z.len() {
-            for_each(
-                &mut z[first + j..first + n],
-                [&a[first + j..first + n], &b[j..]],
-                #[inline(always)]
-                |_, [a, b]| eval::<L, F>(rules::add, a, b),
-            );
-            first += n;
-        }
-    }
-}
-
-struct PullBy<'a, F> {
-    slope: &'a [F],
-    dy: &'a [F],
-    dx: &'a mut [F],
-}
-
-impl<F: Scalar> Kernel<F> for PullBy<'_, F> {
-    #[inline(always)]
-    fn run<L: Wrap<F>>(self) {
-        for_each(
-            self.dx,
-            [self.slope, self.dy],
-            #[inline(always)]
-            |dx, [slope, dy]| dx + L::wrap(dy).gated_mul(L::wrap(slope)).unwrap(),
-        );
-    }
 }
 
 /// One operand of [`BinaryLoops::zip`].
@@ -659,7 +524,7 @@ fn plus<F: Scalar>(mut a: [F; TILE], b: [F; TILE]) -> [F; TILE] {
 
 /// The value of one element of [`BinaryLoops::zip`].
 #[inline(always)]
-fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
+pub(super) fn eval<L: Wrap<F>, F: Scalar>(rule: impl BinaryRule<F::Base>, a: F, b: F) -> F {
     rule.eval(L::wrap(a), L::wrap(b)).unwrap()
 }
 

@@ -6,6 +6,7 @@
 //! | file | content |
 //! |---|---|
 //! | `layer` | products of small matrices and their pullbacks |
+//! | `pieces` | sums, rows, slopes that are kept |
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
 //! | `jet` | maps of values with their first and second derivatives along a line, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
@@ -33,6 +34,7 @@ mod householder;
 mod interpolate;
 mod jet;
 mod layer;
+mod pieces;
 mod places;
 mod pool;
 mod reduce;
@@ -41,13 +43,11 @@ mod triangular;
 mod window;
 
 pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
-pub(crate) use elementwise::{
-    BinaryLoops, Strided, UnaryLoops, Zipped, add_rows, add_to, add_to_rows, map_in_place, pull_by, take_sums,
-    tanh_and_slope_in_place,
-};
+pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
 pub(crate) use interpolate::{Between, interpolate, pull_interpolate};
 pub(crate) use jet::{Jet, jet, jet_pullback, jet_pullback_first, jet_pullback_second};
 pub(crate) use layer::{SMALL, SmallProduct, pull_small_product, small_product};
+pub(crate) use pieces::{add_rows, add_to, add_to_rows, pull_by, tanh_and_slope_in_place};
 pub(crate) use places::{add, copy, gather, scatter_add};
 pub(crate) use pool::{Grid, Places, Spacing, pool_greatest, pool_total, pull_greatest, pull_total};
 pub(crate) use reduce::{

@@ -307,8 +307,8 @@ precompiled! {
                 let mut bits = 0_u32;
                 for i in 0..S {
                     let row = &x[i * width + first..][..S];
-                    for q in 0..S {
-                        bits |= (u32::from(row[q] < y) ^ 1) << (i * S + q);
+                    for (q, &x) in row.iter().enumerate() {
+                        bits |= (u32::from(x < y) ^ 1) << (i * S + q);
                     }
                 }
                 if bits.is_power_of_two() {

@@ -118,10 +118,7 @@ precompiled! {
 }
 
 /// Sweeps backward over the whole tape, from what `seed` adds to the adjoints. These stay on the tape until it is cleared.
-pub(crate) fn backward_seeded<'t, F: Scalar>(
-    tape: &'t Tape<F>,
-    seed: impl FnOnce(&mut Adjoints<'_, F>),
-) -> &'t mut [F] {
+pub(crate) fn backward_seeded<F: Scalar>(tape: &Tape<F>, seed: impl FnOnce(&mut Adjoints<'_, F>)) -> &mut [F] {
     let (len, output) = (tape.slots(), tape.slots() - 1);
     tape.with_records(|records, ops| {
         // Same as in `backward`.

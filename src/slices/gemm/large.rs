@@ -65,6 +65,7 @@ const ROWS: usize = 128;
 
 impl<F: Float + SimdFloat> Product<'_, F> {
     /// The number of parts that can be computed at the same time. rayon is not asked where that would take longer than a product.
+    #[cfg_attr(not(feature = "parallel"), allow(clippy::unused_self))]
     fn threads(&self) -> usize {
         #[cfg(feature = "parallel")]
         if self.work() >= WORK {

@@ -4,7 +4,7 @@
 
 use ndarray::{Array, Array1, Array2, Array3, Array4, Axis, Ix2, array, s};
 use wengert::ndarray;
-use wengert::{Conv, Dual, Pool, Tape, Tensor, Var, dot, log_sum_exp, mean, norm, sum};
+use wengert::{Activation, Conv, Dual, Pool, Tape, Tensor, Var, dot, log_sum_exp, mean, norm, sum};
 
 /// Rows of the long sums; a debug build takes fewer.
 const ROWS: usize = if cfg!(debug_assertions) { 1 << 14 } else { 1_000_000 };
@@ -336,4 +336,34 @@ fn second_order_at_equal_numbers() {
     }
     let gradient = x.var(0.0).backward().wrt(x);
     assert!((gradient[[0, 0]].tangents()[0] - 4.0 / 9.0).abs() < 1e-15 && gradient[[0, 0]].primal() == 0.0);
+}
+
+/// The slope of tanh against 1 / cosh² in `f64`. A block of elements with one far from 0 is computed in another way.
+#[test]
+fn the_slope_of_tanh() {
+    let near = [0.0, 1e-5, -0.3, 0.55, 1.0, -2.5, 7.75, 12.0, -24.5];
+    for far in [vec![], vec![25.5, -40.0, 300.0, f64::INFINITY]] {
+        let x: Array1<f64> = near.into_iter().chain(far).collect();
+        macro_rules! check {
+            ($F:ty) => {{
+                let tape = Tape::<$F>::new();
+                let data = x.mapv(|x| x as $F);
+                let slopes = data.mapv(|x| f64::from(x).cosh().powi(-2));
+                let (one, zero) = (array![[1.0 as $F]], array![0.0 as $F]);
+                let x = tape.tensor(&data);
+                let (w, b) = (tape.constant(&one), tape.constant(&zero));
+                let layer = x.insert_axis(Axis(1)).dense(w, b, Activation::Tanh);
+                for (way, y) in [("tanh", x.tanh()), ("dense", layer.reshape(data.len()))] {
+                    let got = y.sum().backward().wrt(x);
+                    for ((&x, &got), &want) in data.iter().zip(&got).zip(&slopes) {
+                        // The oracle in f64 is a few roundings off itself; in f32 the last slopes are below the normal numbers.
+                        let allowed = 8.0 * f64::from(<$F>::EPSILON) * want + f64::from(<$F>::MIN_POSITIVE) * 1e-6;
+                        assert!((f64::from(got) - want).abs() <= allowed, "{way}'({x}) = {got:e}, not {want:e}");
+                    }
+                }
+            }};
+        }
+        check!(f32);
+        check!(f64);
+    }
 }
