@@ -76,9 +76,6 @@ impl<F: Scalar> Kernel<F> for TanhAndSlope<'_, F> {
     }
 }
 
-/// The number of columns that [`AddRows`] takes side by side.
-const WIDTH: usize = 8;
-
 struct AddRows<'a, F> {
     a: &'a [F],
     b: &'a [F],
@@ -97,24 +94,11 @@ impl<F: Scalar> Kernel<F> for AddRows<'_, F> {
                 |_, [a]| eval::<L, F>(rules::add, a, b),
             );
         }
-        let (n, mut j) = (b.len(), 0);
-        // Short rows by blocks of columns, so that there is no loop for each row.
-        while n < 4 * WIDTH && j + WIDTH <= n {
-            let (b, mut place) = (&b[j..j + WIDTH], j);
-            while place + WIDTH <= z.len() {
-                let (a, z) = (&a[place..place + WIDTH], &mut z[place..place + WIDTH]);
-                for q in 0..WIDTH {
-                    z[q] = eval::<L, F>(rules::add, a[q], b[q]);
-                }
-                place += n;
-            }
-            j += WIDTH;
-        }
-        let mut first = 0;
-        while j < n && first < z.len() {
+        let (n, mut first) = (b.len(), 0);
+        while first < z.len() {
             for_each(
-                &mut z[first + j..first + n],
-                [&a[first + j..first + n], &b[j..]],
+                &mut z[first..first + n],
+                [&a[first..first + n], b],
                 #[inline(always)]
                 |_, [a, b]| eval::<L, F>(rules::add, a, b),
             );
