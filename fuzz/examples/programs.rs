@@ -1,4 +1,4 @@
-//! Writes random programs with their derivatives, one line of JSON each, for `tests/oracle/programs.py`:
+//! Writes random programs with their derivatives, one line of JSON each, for `tests/oracle/programs`:
 //! `programs COUNT [FIRST]`.
 
 use std::io::Write as _;

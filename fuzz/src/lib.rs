@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`scalars`] | a program over the table of rules, inputs, special values | dual numbers; recordings and programs against the tape |
 //! | [`tensors`] | a program over arrays in every layout | the same operations by plain loops over dual numbers |
-//! | `programs` | a program over nearly every operation on arrays, with the feature `outside` | the tape after `clear` and after a panic; dual numbers on the tape; PyTorch and JAX by `tests/oracle/programs.py` |
+//! | `programs` | a program over nearly every operation on arrays, with the feature `outside` | the tape after `clear` and after a panic; dual numbers on the tape; PyTorch and JAX by `tests/oracle/programs` |
 //! | [`files`] | a file, or a real one with changes | no panic, bounded memory under libFuzzer's limit, what was read can be written and read |
 //!
 //! `fuzz/run MINUTES` lets libFuzzer look for bytes that break them; `cargo test` here runs the kept cases in `cases/` and
@@ -136,7 +136,7 @@ mod tests {
         all("programs", 500, crate::programs::check);
     }
 
-    /// The sample that `tests/oracle/programs.py` compares with PyTorch and JAX.
+    /// The sample that `tests/oracle/programs` compares with PyTorch and JAX.
     #[test]
     #[cfg(feature = "outside")]
     fn sample() {

@@ -54,7 +54,8 @@ def main():
     failures = []
     for name in names:
         start = time.monotonic()
-        run = subprocess.run([sys.executable, str(HERE / f"{name}.py")], capture_output=True, text=True, cwd=HERE.parents[1])
+        script = HERE / (name if (HERE / name).is_dir() else f"{name}.py")
+        run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=HERE.parents[1])
         missing = re.search(r"No module named '([^']+)'", run.stderr)
         if missing:
             print(f"{name}: left out, {missing[1]} is not installed")
