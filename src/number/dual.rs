@@ -441,7 +441,8 @@ impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Dual<F, N, B> {
 
 impl<F: Real, const N: usize, B: Mark> Sum for Dual<F, N, B> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-        iter.fold(num_traits::Zero::zero(), |sum, x| sum + x)
+        // -0 keeps the sign of zeros, as in the sum of floats.
+        iter.fold(-<Self as num_traits::Zero>::zero(), |sum, x| sum + x)
     }
 }
 

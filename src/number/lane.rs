@@ -181,7 +181,8 @@ impl<T: Inner, const FMA: bool> Special for Lane<T, FMA> {
 
 impl<T: Inner, const FMA: bool> Sum for Lane<T, FMA> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-        iter.fold(Self::zero(), |sum, x| sum + x)
+        // -0 keeps the sign of zeros, as in the sum of floats.
+        iter.fold(-Self::zero(), |sum, x| sum + x)
     }
 }
 

@@ -307,6 +307,12 @@ for_each_row!(rules);
 const GELU_SCALE: f64 = 0.797_884_560_802_865_4; // √(2/π)
 const GELU_CUBIC: f64 = 0.044_715;
 
+/// A gate between 0 and 1, times x. Where the gate is shut, far below 0 and at -∞, this is -0.
+#[inline(always)]
+fn through_gate<R: Real>(gate: R, x: R) -> R {
+    if gate == R::zero() { -R::zero() } else { gate * x }
+}
+
 /// 2u, where u is the polynomial √(2/π)(x + 0.044715x³) of the row `gelu_tanh`; ½(1 + tanh u) is sigmoid(2u).
 #[inline(always)]
 fn gelu_argument<R: Real>(x: R) -> R {

@@ -431,7 +431,7 @@ macro_rules! for_each_row {
                 }
                 /// Gaussian error linear unit x Φ(x), Φ the normal cdf (Hendrycks and Gimpel 2016).
                 fn gelu(x) -> y {
-                    primal: x.normal_cdf().gated_mul(x),
+                    primal: through_gate(x.normal_cdf(), x),
                     partial: x.normal_cdf() + normal_pdf(x).gated_mul(x),
                     formula: "Φ(x) + x φ(x)", sample: (-4.0, 4.0),
                     points: [
@@ -444,7 +444,7 @@ macro_rules! for_each_row {
                 }
                 /// Tanh approximation of GELU, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
                 fn gelu_tanh(x) -> y {
-                    primal: gelu_argument(x).sigmoid().gated_mul(x),
+                    primal: through_gate(gelu_argument(x).sigmoid(), x),
                     partial: {
                         let gate = gelu_argument(x).sigmoid();
                         let slope = R::lit(2.0 * GELU_SCALE) * (R::one() + R::lit(3.0 * GELU_CUBIC) * x * x);
@@ -460,7 +460,7 @@ macro_rules! for_each_row {
                 }
                 /// x sigmoid(x), also called swish.
                 fn silu(x) -> y {
-                    primal: x.sigmoid().gated_mul(x),
+                    primal: through_gate(x.sigmoid(), x),
                     partial: { let s = x.sigmoid(); s + sigmoid_slope(x, s).gated_mul(x) },
                     formula: "s + x s (1 - s), s = sigmoid x", sample: (-4.0, 4.0),
                     points: [
@@ -483,7 +483,7 @@ macro_rules! for_each_row {
                 }
                 /// ln sigmoid(x), without overflow.
                 fn log_sigmoid(x) -> y {
-                    primal: Float::min(x, R::zero()) - Float::ln_1p(Float::exp(-Float::abs(x))),
+                    primal: Float::min(x, -R::zero()) - Float::ln_1p(Float::exp(-Float::abs(x))),
                     partial: (-x).sigmoid(), formula: "sigmoid(-x)", sample: (-4.0, 4.0),
                     points: [
                         (0.7, -0.4031860488854579, 0.3318122278318339), (-1.3, -1.5410084538329922, 0.7858349830425586),

@@ -316,7 +316,8 @@ impl<F: Real, const N: usize, B: Mark> std::ops::Neg for Taylor<F, N, B> {
 
 impl<F: Real, const N: usize, B: Mark> Sum for Taylor<F, N, B> {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-        iter.fold(Self::zero(), |sum, x| sum + x)
+        // -0 keeps the sign of zeros, as in the sum of floats.
+        iter.fold(-Self::zero(), |sum, x| sum + x)
     }
 }
 

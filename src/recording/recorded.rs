@@ -501,12 +501,12 @@ impl<'r, F: BaseFloat> std::ops::Neg for &Recorded<'r, F> {
 
 /// `Sum` and `Product` as a chain of operations in order, beginning with the first element.
 macro_rules! chains {
-    ($($Trait:ident $method:ident $op:tt $empty:ident),+) => { $(
+    ($($Trait:ident $method:ident $op:tt $empty:expr),+) => { $(
         impl<F: BaseFloat> $Trait for Recorded<'_, F> {
             #[track_caller]
             fn $method<I: Iterator<Item = Self>>(mut iter: I) -> Self {
                 // A loop, because a closure would hide the caller's line.
-                let Some(mut total) = iter.next() else { return Self::$empty() };
+                let Some(mut total) = iter.next() else { return Self::from_base($empty) };
                 for x in iter {
                     total $op x;
                 }
@@ -521,7 +521,7 @@ macro_rules! chains {
         }
     )+ };
 }
-chains! { Sum sum += zero, Product product *= one }
+chains! { Sum sum += -F::zero(), Product product *= F::one() }
 
 impl<F: BaseFloat> fmt::Display for Recorded<'_, F> {
     /// The value, with the formatter's options.

@@ -204,7 +204,7 @@ pub fn sum<'t, F: Scalar>(x: &[Var<'t, F>]) -> Var<'t, F> {
 #[track_caller]
 fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
     // Not a `LongSum`: the block and the number of terms left in it stay in registers.
-    let (mut blocks, mut block, mut left) = (Cascade::new(F::zero()), F::zero(), BLOCK);
+    let (mut blocks, mut block, mut left) = (Cascade::new(empty_sum()), empty_sum(), BLOCK);
     let mut terms = Terms::new();
     for x in x {
         block += x.value();
@@ -212,10 +212,16 @@ fn sum_of<'t, F: Scalar>(x: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
         left -= 1;
         if left == 0 {
             end_block(&mut blocks, block);
-            (block, left) = (F::zero(), BLOCK);
+            (block, left) = (empty_sum(), BLOCK);
         }
     }
     terms.record(blocks.total(F::add) + block)
+}
+
+/// The sum of no numbers: -0, as that of floats in std, which keeps the sign of zeros.
+#[inline(always)]
+fn empty_sum<F: Scalar>() -> F {
+    -F::zero()
 }
 
 #[cold]
@@ -319,7 +325,9 @@ pub fn dot<R: Real>(a: &[R], b: &[R]) -> R {
 #[inline]
 #[track_caller]
 pub(super) fn dot_of<'t, F: Scalar>(a: &[Var<'t, F>], b: &[Var<'t, F>]) -> Var<'t, F> {
-    let Some(tape) = a.first().and_then(Var::tape) else { return dot_apart(None, (0, LongSum::new()), a, b) };
+    let Some(tape) = a.first().and_then(Var::tape) else {
+        return dot_apart(None, (0, LongSum::from(empty_sum())), a, b);
+    };
     let attempt = tape.records().attempt();
     let (done, value) = record_products(tape, a, b);
     let node = if done == a.len() {
@@ -361,10 +369,10 @@ fn dot_apart<'t, F: Scalar>(
 #[inline(always)]
 #[track_caller]
 fn record_products<F: Scalar>(tape: &Tape<F>, a: &[Var<'_, F>], b: &[Var<'_, F>]) -> (usize, LongSum<F>) {
-    let (mut done, mut value) = (0, LongSum::new());
+    let (mut done, mut value) = (0, LongSum::from(empty_sum()));
     // Block by block, so that the sum of a block stays in a register.
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-        let mut block = F::zero();
+        let mut block = empty_sum::<F>();
         let count = tape.records().push_each(a, b, |a, b| {
             let (v, w) = (a.edge_on(tape, b.value())?, b.edge_on(tape, a.value())?);
             block += a.value() * b.value();
@@ -479,7 +487,7 @@ fn exp_below<F: Scalar>(largest: F, x: Var<'_, F>) -> F {
 }
 
 impl<'t, F: Scalar> Sum for Var<'t, F> {
-    /// The sum, as one node.
+    /// The sum, as one node. As for floats, the sum of zeros with a minus sign, or of nothing, is -0.
     // Inlined by force: the compiler hoists the parts that all terms share (ln σ in the log-density of a normal) only
     // out of a loop that is inlined. See M6 in docs/MEASUREMENTS.md.
     #[inline(always)]

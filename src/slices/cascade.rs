@@ -52,7 +52,13 @@ pub(crate) struct LongSum<F> {
 impl<F: Copy + Zero> LongSum<F> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        Self { count: 0, block: F::zero(), blocks: Cascade::new(F::zero()) }
+        Self::from(F::zero())
+    }
+
+    /// The sum of no term: `start`, which is neutral in the addition.
+    #[inline(always)]
+    pub(crate) fn from(start: F) -> Self {
+        Self { count: 0, block: start, blocks: Cascade::new(start) }
     }
 
     #[inline(always)]
@@ -67,7 +73,7 @@ impl<F: Copy + Zero> LongSum<F> {
         self.count += terms;
         if terms > 0 && self.count.is_multiple_of(BLOCK) {
             self.blocks.add(self.block, Add::add);
-            self.block = F::zero();
+            self.block = self.blocks.start;
         }
     }
 

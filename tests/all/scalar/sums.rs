@@ -3,7 +3,11 @@
 use std::f64::consts::LN_2;
 
 use num_traits::Float;
-use wengert::{Dual, Tape, Var, dot, fuse, log_sum_exp, mean, norm, softmax, sum, with_partials};
+use wengert::trace::Recorded;
+use wengert::{
+    Dual, Program, Real, StaticVar, Tape, Taylor, Var, dot, fuse, log_sum_exp, mean, norm, softmax, statics, sum,
+    with_partials,
+};
 
 use crate::support::close::{assert_all_rounded, assert_rounded};
 
@@ -287,4 +291,43 @@ fn given_partials_are_a_node() {
 fn given_partials_of_two_tapes() {
     let (a, b) = (Tape::new(), Tape::new());
     let _ = with_partials(1.0, [(a.var(1.0), 1.0), (b.var(1.0), 1.0)]);
+}
+
+/// The sum and the dot product with ones of these numbers, by a number of any kind.
+fn of_zeros<R: Real<Base = f64>>(x: &[R]) -> [R; 2] {
+    let ones = vec![R::one(); x.len()];
+    [x.iter().copied().sum(), dot(x, &ones)]
+}
+
+#[test]
+fn sums_of_zeros_have_the_sign_of_those_of_floats() {
+    let zeros = |n: usize| vec![-0.0; n];
+    let mut lists = vec![vec![], zeros(1), zeros(2), zeros(127), zeros(128), zeros(129), zeros(128 * 128 + 5)];
+    lists.push(vec![-0.0, 0.0]);
+    lists.push([zeros(128), vec![0.0], zeros(300)].concat());
+    for list in lists {
+        let bits = |x: [f64; 2]| x.map(f64::to_bits);
+        let want = bits(of_zeros(&list));
+        let n = list.len();
+        let tape = Tape::new();
+        assert_eq!(bits(of_zeros(tape.vars_from(&list)).map(|x| x.value())), want, "variables, {n}");
+        assert_eq!(sum(tape.vars_from(&list)).value().to_bits(), want[0], "sum, {n}");
+        assert_eq!(bits(of_zeros(&constants(&list)).map(|x| x.value())), want, "constants, {n}");
+        let duals: Vec<Dual<f64>> = list.iter().map(|&x| Dual::new(x, [x])).collect();
+        assert_eq!(bits(of_zeros(&duals).map(|x| x.primal())), want, "dual numbers, {n}");
+        assert_eq!(of_zeros(&duals)[0].tangents()[0].to_bits(), want[0], "tangents, {n}");
+        let taylor: Vec<Taylor<f64, 3>> = list.iter().map(|&x| Taylor::constant(x)).collect();
+        assert_eq!(of_zeros(&taylor)[0].coefficients()[0].to_bits(), want[0], "Taylor series, {n}");
+        let (of_statics, _) = statics::value_and_grad(|x: &[StaticVar]| of_zeros(x)[0], &list[..]);
+        assert_eq!(of_statics.to_bits(), want[0], "static variables, {n}");
+        if n <= 300 && n > 0 {
+            let program = Program::new(|x: &[Recorded<'_>]| of_zeros(x)[0], &list[..]).expect("no branch");
+            let exact = program.exact(true).value(&list).expect("no branch");
+            assert_eq!(exact.to_bits(), want[0], "a program, {n}");
+        }
+    }
+}
+
+fn constants(x: &[f64]) -> Vec<Var<'static>> {
+    x.iter().map(|&x| Var::constant(x)).collect()
 }
