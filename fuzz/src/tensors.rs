@@ -1,9 +1,9 @@
 //! Programs of arrays in every layout, against plain loops over dual numbers.
 
-use ndarray::{ArrayD, Axis, Dimension, Ix2, Ix3, IxDyn, Slice, indices};
+use ndarray::{ArrayD, ArrayViewD, Axis, Dimension, Ix2, Ix3, IxDyn, Slice, indices};
 use wengert::loss::CrossEntropy;
 use wengert::rules::{BINARY, UNARY};
-use wengert::{Conv, Dual, Pool, Real, Tape, Tensor, Var};
+use wengert::{BaseFloat, Conv, Dual, Pool, Real, Rule, Tape, Tensor, Var, apply};
 
 use crate::{Bytes, agree, direction, moving};
 
@@ -12,6 +12,22 @@ type Plain = ArrayD<Dual<f64>>;
 
 /// Results of more elements are left out.
 const MOST: usize = 600;
+
+/// The number of operations.
+const OPERATIONS: u8 = 36;
+
+/// A user's rule, 1/(1 + x²).
+#[derive(Clone, Copy)]
+struct Hat;
+
+impl<B: BaseFloat> Rule<B, 1> for Hat {
+    fn primal(self, [x]: [B; 1]) -> B {
+        (B::one() + x * x).recip()
+    }
+    fn partials<R: Real<Base = B>>(self, [x]: [R; 1], y: R) -> [R; 1] {
+        [-(y + y) * x * y]
+    }
+}
 
 /// A tensor, and the same by plain loops.
 #[derive(Clone)]
@@ -101,6 +117,13 @@ fn log_softmax(x: &[Dual<f64>]) -> Vec<Dual<f64>> {
     x.iter().map(|&x| x - most - total).collect()
 }
 
+/// The elements in reverse order.
+fn reversed<A: Copy>(x: ArrayViewD<'_, A>) -> ArrayD<A> {
+    let mut elements: Vec<A> = x.iter().copied().collect();
+    elements.reverse();
+    ArrayD::from_shape_vec(x.raw_dim(), elements).expect("as many elements")
+}
+
 /// Takes an element by its indices.
 fn picked(x: &Plain, shape: &[usize], from: impl Fn(&[usize]) -> Vec<usize>) -> Plain {
     build(shape, |i| x[&from(i)[..]])
@@ -108,7 +131,7 @@ fn picked(x: &Plain, shape: &[usize], from: impl Fn(&[usize]) -> Vec<usize>) -> 
 
 /// One step: takes pairs from the pool and adds one, unless the operation does not fit.
 fn step<'t>(tape: &'t Tape, pool: &mut Vec<Pair<'t>>, bytes: &mut Bytes<'_>) -> Option<()> {
-    let operation = bytes.byte() % 34;
+    let operation = bytes.byte() % OPERATIONS;
     let Pair(x, p) = pool[bytes.below(256) % pool.len()].clone();
     let (n, shape) = (p.ndim(), p.shape().to_vec());
     let axis = if n > 0 { bytes.below(n) } else { 0 };
@@ -315,6 +338,15 @@ fn step<'t>(tape: &'t Tape, pool: &mut Vec<Pair<'t>>, bytes: &mut Bytes<'_>) -> 
             let each = a.losses(CrossEntropy::new(), &target[..]).each();
             push(pool, each.into_dyn(), build(&[rows], loss))
         }
+        34 => {
+            // An operation of a user: the product with the array in reverse order.
+            let value = &x.value() * &reversed(x.value());
+            let y = tape.custom("reversed product", x, value, |cotangent, x, _| {
+                &cotangent * &reversed(x.view()) + reversed((&cotangent * &x).view())
+            });
+            push(pool, y, zip(&p, &reversed(p.view()), |a, b| a * b))
+        }
+        35 => push(pool, x.apply_rule(Hat), p.mapv(|x| apply(Hat, [x]))),
         _ => None,
     }
 }
@@ -351,7 +383,7 @@ fn round(tape: &Tape, data: &[u8]) -> (f64, Vec<f64>) {
         if bytes.is_empty() {
             break;
         }
-        let operation = bytes.0.first().map_or(0, |byte| byte % 34);
+        let operation = bytes.0.first().map_or(0, |byte| byte % OPERATIONS);
         if step(tape, &mut pool, &mut bytes).is_some() && std::env::var_os("TRACE").is_some() {
             let Pair(x, p) = &pool[pool.len() - 1];
             eprintln!("{}: operation {operation}, shape {:?}, {}", pool.len() - 1, x.shape(), p.mapv(|x| x.primal()));

@@ -6,6 +6,9 @@
 
 Without a file it reads programs.json beside this folder, a small sample.
 
+JAX traces each program and its derivatives; numpy and SciPy evaluate the trace, because XLA would compile every operation for
+every shape (`by_jax/evaluate.py`).
+
 Where PyTorch's own formula loses digits (sigmoid and tanh where they saturate, gelu, trigamma), another form of the same
 function stands in its place, with the reason. Both sides round, each in its own way, so numbers are compared as follows.
 
@@ -14,7 +17,8 @@ function stands in its place, with the reason. Both sides round, each in its own
   and result of every step, and so every cotangent, times 1 + 2^-30 r with a random r in [-1, 1]. The largest change of the
   number in eight runs, over 2^-30, is how many times it multiplies a relative error made anywhere. The tolerance is 64 units
   of roundoff times that, because an operation is a few roundings and eight runs do not meet the worst case; for second
-  derivatives, whose pullbacks of pullbacks are longer, 256. A number that moves by more than a hundredth of itself has no
+  derivatives, whose pullbacks of pullbacks are longer, 256. What this does not explain runs forty times; up to four times the
+  tolerance is counted apart. A number that moves by more than a hundredth of itself has no
   digits, and one that moves as much for errors of 2^-40 stands at a kink; these are not compared but counted.
 - Programs in f32 are compared with the same program in float64 and the roundoff of f32, and where a number is not finite, with
   float32.

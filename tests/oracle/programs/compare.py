@@ -159,8 +159,7 @@ class Comparison:
         agrees = "agree to within four times the tolerance" if self.near else "agree"
         counts["agree by a rule" if rules else "no digits to compare, or at a kink" if lost else agrees] += 1
 
-    @staticmethod
-    def without_limits(program, result, rest, rules, single):
+    def without_limits(self, program, result, rest, rules, single):
         """Without numbers that the other side does not have, of operations whose rule cannot be put in force here."""
         inputs, steps = program["inputs"], program["steps"]
         largest = 1e15 if single else 1e150
@@ -169,7 +168,7 @@ class Comparison:
         if differing:
             first = min(m for m in rest if m[0] == "sums")
             name = steps[first[1] - len(inputs)]["op"] if first[1] >= len(inputs) else "sum"
-            if name in LIMITS and (extreme or all(m[3] != m[3] for m in rest if m[0] == "sums")):
+            if name in LIMITS + self.lib.more_limits and (extreme or all(m[3] != m[3] for m in rest if m[0] == "sums")):
                 rules["values beside infinity"] += 1
                 return []
             product = name in ("product", "product_axis", "cumprod") and math.isnan(first[3])
@@ -185,6 +184,9 @@ class Comparison:
             return []
         if any(step["op"] == "polygamma" and len(inputs) + k in differing + nan for k, step in enumerate(steps)):
             rules["poles of polygamma"] += 1
+            return []
+        if nan and not differing and not self.lib.by_rule and all(m[2] != m[2] for m in rest):
+            rules["outside of domains"] += 1
             return []
         for k, step in enumerate(steps):
             if step["op"] == "copysign" and step["on"][1] in nan:

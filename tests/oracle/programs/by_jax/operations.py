@@ -98,6 +98,11 @@ def cross_entropy(x, i):
     return losses.sum() / (weights[target] * counts).sum() if i[0][0] == 0 else reduced(losses, i[0][0])
 
 
+def bce(x, q):
+    """Without the cancellation of softplus(x) and q x where x is large."""
+    return np.where(x > 0, (1 - q) * x, -q * x) + nn.softplus(-np.abs(x))
+
+
 def softmax_where(x, axis, seen):
     any_seen = seen.any(axis, keepdims=True)
     inner = np.where(any_seen, np.where(seen, x, -math.inf), 0.0)
@@ -239,7 +244,7 @@ OPERATIONS = dict(
     mse=lambda x, y, i, n: reduced((x - y) ** 2, i[0][0]),
     mae=lambda x, y, i, n: reduced(np.abs(x - y), i[0][0]),
     huber=lambda x, y, i, n: reduced(huber(x - y, n[0]), i[0][0]),
-    bce=lambda x, y, i, n: reduced(nn.softplus(x) - nn.sigmoid(y) * x, i[0][0]),
+    bce=lambda x, y, i, n: reduced(bce(x, nn.sigmoid(y)), i[0][0]),
     cross_entropy=lambda x, i, n: cross_entropy(x, i),
     cross_entropy_of=lambda x, y, i, n: [np.mean, np.sum][i[0][0]](-(nn.softmax(y, 1) * nn.log_softmax(x, 1)).sum(1)),
     kl=lambda x, y, i, n: kl(x, errors.perturb(nn.softmax(y, 1)), i[0][0]),

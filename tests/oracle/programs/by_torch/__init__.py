@@ -15,6 +15,7 @@ elementwise = ELEMENTWISE
 ops = OPERATIONS
 limits = LIMITS
 ops_by_rule = OPERATIONS_BY_RULE
+more_limits = []
 # Of NaN and infinity, also where these come from errors made on purpose.
 refuses = (t.linalg.LinAlgError,)
 
