@@ -3,11 +3,11 @@
 use ndarray::{Array1, Array2};
 use wengert::rules::{BINARY, BinaryRow, UNARY, UnaryRow};
 use wengert::trace::Recorded;
-use wengert::{Dual, Program, Real, Tape, Var};
+use wengert::{BaseFloat, Dual, Program, Real, Rule, SnapshotSchedule, Tape, Var, apply, dot};
 
 use crate::{Bytes, agree, direction, moving};
 
-/// A row of the table, or a sum of all values so far, with the numbers of its operands.
+/// A row of the table, or an operation of all values so far or of a user's rule, with the numbers of its operands.
 struct Step {
     row: usize,
     operands: [usize; 2],
@@ -41,6 +41,19 @@ number! {
     Recorded<'_>: on_recorded;
 }
 
+/// A user's rule of two numbers, a sin b.
+#[derive(Clone, Copy)]
+struct Polar;
+
+impl<B: BaseFloat> Rule<B, 2> for Polar {
+    fn primal(self, [a, b]: [B; 2]) -> B {
+        a * b.sin()
+    }
+    fn partials<R: Real<Base = B>>(self, [a, b]: [R; 2], _: R) -> [R; 2] {
+        [b.sin(), a * b.cos()]
+    }
+}
+
 /// Maps any number smoothly into an interval.
 fn inside<R: Real<Base = f64>>(x: R, (low, high): (f64, f64)) -> R {
     R::lit(low) + R::lit(high - low) * (x / R::lit(4.0)).sigmoid()
@@ -56,11 +69,14 @@ fn run<R: Number>(steps: &[Step], inputs: &[R]) -> R {
         } else if let Some(row) = BINARY.get(step.row - UNARY.len()) {
             R::binary(row, put(a, row.sample.0), put(b, row.sample.1))
         } else {
-            values.iter().copied().sum::<R>() + R::zero()
+            match (step.row - UNARY.len() - BINARY.len(), step.operands[0] % 8) {
+                (0, 7) => dot(&values, &values.iter().rev().map(|&x| put(x, (-1.0, 1.0))).collect::<Vec<_>>()),
+                (0, _) => values.iter().copied().sum::<R>(),
+                _ => apply(Polar, [a, put(b, (-4.0, 4.0))]),
+            }
         });
     }
-    // Plus 0, because floats sum zeros of sign -, or none, to -0, and numbers on a tape to 0.
-    values.iter().enumerate().map(|(i, &x)| x * R::lit(1.0 / (i + 1) as f64)).sum::<R>() + R::zero()
+    values.iter().enumerate().map(|(i, &x)| x * R::lit(1.0 / (i + 1) as f64)).sum::<R>()
 }
 
 /// A checkpoint, which computes the program again in the sweep, has the same value and gradient.
@@ -77,6 +93,43 @@ fn checkpointed(steps: &[Step], at: &[f64], value: f64, gradient: &[f64], specia
     let again = y.backward().wrt(x);
     let mut pairs = again.iter().zip(gradient);
     assert!(pairs.all(|(&a, &b)| agree(a, b, scale)), "a checkpoint {again:?}, tape {gradient:?}");
+}
+
+/// A loop of checkpoints has the values and the gradient of the loop on the tape.
+fn looped(steps: &[Step], at: &[f64], special: bool) {
+    let turns = 1 + steps.len() % 6;
+    let schedule = match at.len() {
+        1 | 2 => SnapshotSchedule::Sqrt,
+        count => SnapshotSchedule::Binomial { count: count - 2 },
+    };
+    fn turn<R: Number>(steps: &[Step], i: usize, inputs: &[R], state: &[R]) -> Vec<R> {
+        let y = run(steps, &[inputs, state].concat());
+        vec![inside(y, (-1.0, 1.0)), state[0] * R::lit(0.5) + state[1] * R::lit(1.0 / (i + 1) as f64)]
+    }
+    let tape = Tape::new();
+    let x = tape.vars_from(at);
+    let start = [x[0], x[x.len() - 1]];
+    let plain = (0..turns).fold(start.to_vec(), |state, i| turn(steps, i, x, &state));
+    let kept = tape.checkpoint_loop(turns, schedule, x, &start, |i, inputs, state| turn(steps, i, inputs, state));
+    for (kept, plain) in kept.iter().zip(&plain) {
+        let (kept, plain) = (kept.value(), plain.value());
+        assert!(
+            kept.to_bits() == plain.to_bits() || kept.is_nan() && plain.is_nan(),
+            "a loop {kept:e}, tape {plain:e}"
+        );
+    }
+    let [kept, plain] = [kept, plain].map(|state| state[0] * 0.7 + state[1]);
+    if special || plain.is_constant() || kept.is_constant() {
+        return;
+    }
+    let gradient = plain.backward().wrt(x);
+    let again = kept.backward().wrt(x);
+    let scale = gradient.iter().fold(1.0, |scale: f64, d| scale.max(d.abs()));
+    let mut pairs = again.iter().zip(&gradient);
+    assert!(
+        !(scale < 1e10) || pairs.all(|(&a, &b)| agree(a, b, scale)),
+        "a loop of checkpoints {again:?}, tape {gradient:?}"
+    );
 }
 
 /// A tape of dual numbers has the same gradient, and a symmetric Hessian.
@@ -113,7 +166,7 @@ pub fn check(data: &[u8]) {
     let other: Vec<f64> = (0..n).map(|_| bytes.number(special)).collect();
     let mut steps = Vec::new();
     while !bytes.is_empty() && steps.len() < 60 {
-        let row = bytes.below(UNARY.len() + BINARY.len() + 1);
+        let row = bytes.below(UNARY.len() + BINARY.len() + 2);
         steps.push(Step { row, operands: [bytes.below(256), bytes.below(256)], raw: special && bytes.flag() });
     }
 
@@ -131,6 +184,7 @@ pub fn check(data: &[u8]) {
     assert!(again.to_bits() == value.to_bits() && bits(&same) == bits(&gradient), "a cleared tape: {value} {again}");
 
     checkpointed(&steps, &at, value, &gradient, special);
+    looped(&steps, &at, special);
     second_order(&steps, &at, &gradient, special);
 
     let plain = run(&steps, &at);
@@ -149,6 +203,10 @@ pub fn check(data: &[u8]) {
         assert!(agree(along, tangent, scale + value.abs()), "tape {along:e}, dual numbers {tangent:e}");
     }
 
+    // A recording refuses rules of users.
+    if steps.iter().any(|step| step.row == UNARY.len() + BINARY.len() + 1) {
+        return;
+    }
     // Recorded at one point, run at both: the same numbers, or a branch that is refused.
     let Ok(mut program) = Program::new(|x: &[Recorded<'_>]| run(&steps, x), &at[..]) else { return };
     for at in [&at, &other] {
