@@ -79,11 +79,18 @@ pub(crate) fn tests(copy: &Path, targets: &[String]) -> Vec<PathBuf> {
             eprintln!("{}", message["message"]["rendered"].as_str().unwrap_or_default());
         }
     }
-    let binaries: Vec<PathBuf> = messages
-        .iter()
-        .filter(|message| message["reason"] == "compiler-artifact" && message["profile"]["test"] == true)
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .collect();
+    // In the order of the targets, not in that in which cargo was done with them.
+    let of = |target: &String| {
+        messages
+            .iter()
+            .filter(|message| message["reason"] == "compiler-artifact" && message["profile"]["test"] == true)
+            .filter(|message| {
+                let is_lib = message["target"]["kind"][0] == "lib";
+                if target == "lib" { is_lib } else { !is_lib && message["target"]["name"] == **target }
+            })
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+    };
+    let binaries: Vec<PathBuf> = targets.iter().filter_map(of).collect();
     assert!(binaries.len() == targets.len(), "the tests do not build");
     binaries
 }

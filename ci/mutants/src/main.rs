@@ -53,7 +53,8 @@ fn main() {
     println!("{} mutants that compile", switches.mutants().count() - switches.dropped.len());
 
     let binaries = compile::tests(&copy, &comma(targets));
-    let tests = run::watch(&copy, &binaries, &state.join("tests.tsv"), workers);
+    let only: Vec<String> = std::env::var("TESTS").map(|list| comma(&list)).unwrap_or_default();
+    let tests = run::watch(&copy, &binaries, &state.join("tests.tsv"), workers, &only);
     println!(
         "{} tests, {:.0} seconds one after the other",
         tests.len(),
@@ -69,9 +70,15 @@ fn main() {
     let of =
         |path: &String| mutants.iter().copied().filter(|mutant| file(mutant).starts_with(path)).take(number).collect();
     let mutants: Vec<Mutant> = comma(files).iter().flat_map::<Vec<_>, _>(of).collect();
-    let open: Vec<(Mutant, &str)> =
-        mutants.iter().filter(|mutant| !done.contains_key(mutant)).map(|m| (*m, file(m))).collect();
-    println!("{} mutants to try, {} of them tried before", mutants.len(), mutants.len() - open.len());
+    // Those that were missed before meet the tests that are new.
+    let newest = tests.iter().map(|test| test.since).max().unwrap_or(0);
+    let open_from = |mutant: &Mutant| match done.get(mutant) {
+        None => Some(0),
+        Some(result) => result.is_open_from().filter(|from| *from <= newest),
+    };
+    let open: Vec<(Mutant, &str, u32)> =
+        mutants.iter().filter_map(|mutant| Some((*mutant, file(mutant), open_from(mutant)?))).collect();
+    println!("{} mutants, {} of them to try", mutants.len(), open.len());
     run::run(&copy, &binaries, &tests, &open, &results, workers, budget);
 
     let reasons = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("equivalent.txt")).unwrap_or_default();

@@ -7,15 +7,31 @@ use std::path::Path;
 
 use crate::switch::{Mutant, Switches};
 
-/// The outcomes in a file of results: a word, the test that decided, the seconds.
-pub(crate) fn results(file: &Path) -> HashMap<Mutant, (String, String, f64)> {
+/// What became of a mutant.
+pub(crate) struct Result {
+    word: String,
+    seconds: f64,
+    /// The first run of the tool whose tests it has not met.
+    until: u32,
+}
+
+impl Result {
+    /// The first run whose tests may still see the mutant; `None` if a test has.
+    pub(crate) fn is_open_from(&self) -> Option<u32> {
+        (self.word == "missed" || self.word == "unreached").then_some(self.until)
+    }
+}
+
+/// The outcomes in a file of results, of which the last of a mutant counts.
+pub(crate) fn results(file: &Path) -> HashMap<Mutant, Result> {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|parts| parts.len() == 5);
+    let lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|parts| parts.len() == 6);
     lines
         .map(|parts| {
             let mutant =
                 Mutant { site: parts[0].parse().expect("a site"), variant: parts[1].parse().expect("a variant") };
-            (mutant, (parts[2].to_owned(), parts[3].to_owned(), parts[4].parse().expect("seconds")))
+            let (seconds, until) = (parts[4].parse().expect("seconds"), parts[5].parse().expect("a run"));
+            (mutant, Result { word: parts[2].to_owned(), seconds, until })
         })
         .collect()
 }
@@ -69,7 +85,7 @@ impl Counts {
 pub(crate) fn table(
     switches: &Switches,
     tried: &[Mutant],
-    results: &HashMap<Mutant, (String, String, f64)>,
+    results: &HashMap<Mutant, Result>,
     reasons: &str,
 ) -> String {
     let known: Vec<&str> =
@@ -84,7 +100,7 @@ pub(crate) fn table(
     tried.sort();
     let mut seconds = 0.0;
     for mutant in tried {
-        let Some((word, _, time)) = results.get(&mutant) else { continue };
+        let Some(Result { word, seconds: time, .. }) = results.get(&mutant) else { continue };
         seconds += time;
         let place = &switches.places[mutant.site];
         let counts = files.entry(&place.file).or_default();

@@ -18,6 +18,8 @@ pub(crate) struct Test {
     pub(crate) binary: usize,
     pub(crate) name: String,
     pub(crate) seconds: f64,
+    /// The run of the tool that met the test first.
+    pub(crate) since: u32,
     pub(crate) sites: Vec<u32>,
 }
 
@@ -30,11 +32,11 @@ pub(crate) enum Outcome {
     TimedOut(String),
 }
 
-/// The sites that each test reaches, and its time, from `file` or from a run of all of them.
-pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usize) -> Vec<Test> {
-    if let Ok(text) = fs::read_to_string(file) {
-        return text.lines().map(read).collect();
-    }
+/// The sites that each test reaches, and its time: from `file`, or from a run of those that the file does not have and whose
+/// name contains one of `only`.
+pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usize, only: &[String]) -> Vec<Test> {
+    let known: Vec<Test> = fs::read_to_string(file).unwrap_or_default().lines().map(read).collect();
+    let since = known.iter().map(|test| test.since + 1).max().unwrap_or(0);
     let mut names = Vec::new();
     for (binary, path) in binaries.iter().enumerate() {
         let output = Command::new(path)
@@ -45,6 +47,15 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         names.extend(text.lines().filter_map(|line| line.strip_suffix(": test")).map(|name| (binary, name.to_owned())));
     }
+    let is_known = |of: &(usize, String)| known.iter().any(|test| test.binary == of.0 && test.name == of.1);
+    let mut known: Vec<Test> = {
+        let is_there = |test: &&Test| names.iter().any(|(binary, name)| *binary == test.binary && *name == test.name);
+        let chosen = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
+        let kept = known.iter().filter(is_there).cloned().collect();
+        names.retain(|of| !is_known(of) && chosen(&of.1));
+        kept
+    };
+    println!("{} tests are new", names.len());
     let (queue, tests) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for worker in 0..workers {
@@ -62,7 +73,7 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
                         let bytes = fs::read(&reached).unwrap_or_default();
                         let sites =
                             bytes.chunks_exact(4).map(|site| u32::from_le_bytes([site[0], site[1], site[2], site[3]]));
-                        tests.lock().unwrap().push(Test { binary, name, seconds, sites: sites.collect() });
+                        tests.lock().unwrap().push(Test { binary, name, seconds, since, sites: sites.collect() });
                     } else {
                         println!("left out, because it does not pass without a mutant: {name} {outcome:?}");
                     }
@@ -70,7 +81,8 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
             });
         }
     });
-    let mut tests = tests.into_inner().unwrap();
+    known.append(&mut tests.into_inner().unwrap());
+    let mut tests = known;
     tests.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let lines: Vec<String> = tests.iter().map(line).collect();
     fs::write(file, lines.join("\n") + "\n").expect("the sites of the tests are kept");
@@ -83,27 +95,29 @@ fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
 
 fn line(test: &Test) -> String {
     let sites: Vec<String> = test.sites.iter().map(ToString::to_string).collect();
-    format!("{}\t{}\t{}\t{}", test.binary, test.name, test.seconds, sites.join(","))
+    format!("{}\t{}\t{}\t{}\t{}", test.binary, test.name, test.seconds, test.since, sites.join(","))
 }
 
 fn read(line: &str) -> Test {
     let parts: Vec<&str> = line.split('\t').collect();
-    let sites = parts[3].split(',').filter(|site| !site.is_empty()).map(|site| site.parse().expect("a site"));
+    let sites = parts[4].split(',').filter(|site| !site.is_empty()).map(|site| site.parse().expect("a site"));
     Test {
         binary: parts[0].parse().expect("a number"),
         name: parts[1].to_owned(),
         seconds: parts[2].parse().expect("a time"),
+        since: parts[3].parse().expect("a number"),
         sites: sites.collect(),
     }
 }
 
 /// Runs the tests that reach each mutant until one fails, for at most `budget` seconds: first those that failed for its
-/// neighbours, then those of its room, quickest first. Appends a line per mutant to `file`.
+/// neighbours, then those of its room, quickest first. Appends a line per mutant to `file`. Each mutant comes with its file
+/// and the first run of the tool whose tests it has not met.
 pub(crate) fn run(
     copy: &Path,
     binaries: &[PathBuf],
     tests: &[Test],
-    mutants: &[(Mutant, &str)],
+    mutants: &[(Mutant, &str, u32)],
     file: &Path,
     workers: usize,
     budget: f64,
@@ -112,6 +126,7 @@ pub(crate) fn run(
     for (index, test) in tests.iter().enumerate() {
         test.sites.iter().for_each(|&site| by_site.entry(site).or_default().push(index));
     }
+    let until = tests.iter().map(|test| test.since + 1).max().unwrap_or(0);
     let results = OpenOptions::new().create(true).append(true).open(file).expect("the results are kept");
     let (results, queue) = (Mutex::new(results), Mutex::new(mutants.iter()));
     // The tests that failed last for mutants of the same file.
@@ -122,8 +137,10 @@ pub(crate) fn run(
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(&(mutant, source)) = next(&queue) {
-                    let reaching = by_site.get(&(mutant.site as u32)).unwrap_or(&none);
+                while let Some(&(mutant, source, from)) = next(&queue) {
+                    let all = by_site.get(&(mutant.site as u32)).unwrap_or(&none);
+                    let is_open = |test: &usize| tests[*test].since >= from;
+                    let reaching: Vec<usize> = all.iter().copied().filter(is_open).collect();
                     let first: Vec<usize> = {
                         let killers = killers.lock().unwrap();
                         let known = killers.get(source).into_iter().flatten();
@@ -150,13 +167,13 @@ pub(crate) fn run(
                         list.truncate(40);
                     }
                     let (word, test) = match outcome {
-                        Outcome::Passed if reaching.is_empty() => ("unreached", String::new()),
+                        Outcome::Passed if all.is_empty() => ("unreached", String::new()),
                         Outcome::Passed => ("missed", String::new()),
                         Outcome::Failed(test) => ("caught", test),
                         Outcome::TimedOut(test) => ("timeout", test),
                     };
                     let seconds = start.elapsed().as_secs_f64();
-                    let line = format!("{}\t{}\t{word}\t{test}\t{seconds:.2}\n", mutant.site, mutant.variant);
+                    let line = format!("{}\t{}\t{word}\t{test}\t{seconds:.2}\t{until}\n", mutant.site, mutant.variant);
                     results.lock().unwrap().write_all(line.as_bytes()).expect("the results are kept");
                 }
             });
