@@ -2,11 +2,13 @@
 
 mod battery;
 mod checks;
+mod costs;
 mod differences;
 mod functions;
 mod minpack;
 mod on_tape;
 mod reports;
+mod tables;
 mod words;
 
 use wengert::gradcheck::{GradientMismatch, Report};

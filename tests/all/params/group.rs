@@ -89,3 +89,26 @@ fn a_mistyped_prefix_is_refused() {
     let text = message_of(|| drop(model().group("head.").rate(-1.0)));
     assert!(text.contains("the factor must be at least 0, it is -1"), "{text}");
 }
+
+/// Trained weights around a frozen one, and weights of one rate that are not neighbours: each number moves as its own
+/// weight says.
+#[test]
+fn ranges_are_those_of_the_weights() {
+    for (frozen, slow) in [("b", "c"), ("a", "d"), ("d", "b"), ("c", "a")] {
+        let mut params = Params::new();
+        for (name, len) in [("a", 2), ("b", 1), ("empty", 0), ("c", 3), ("d", 2)] {
+            params.add(name, Array1::<f64>::zeros(len));
+            params.add_buffer(format!("{name}.buffer"), Array1::zeros(1));
+        }
+        params.group(frozen).freeze();
+        params.group(slow).rate(0.5);
+        Sgd::new(1.0).step(&mut params, &[-1.0; 8]);
+        let trained = params.iter().filter(|w| !w.frozen).map(|w| w.range.len()).sum::<usize>();
+        assert_eq!(params.trained_len(), trained, "{frozen} frozen, {slow} slow");
+        for weight in params.iter() {
+            let expected = if weight.name == frozen { 0.0 } else { weight.rate };
+            let moved = &params.values()[weight.range];
+            assert!(moved.iter().all(|x| *x == expected), "{frozen} frozen, {slow} slow: {} at {moved:?}", weight.name);
+        }
+    }
+}

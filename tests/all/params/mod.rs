@@ -5,6 +5,7 @@ mod group;
 mod on;
 mod samples;
 mod store;
+mod words;
 
 use ndarray::{Ix1, Ix2, array};
 use wengert::{Param, Params};

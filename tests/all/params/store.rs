@@ -150,3 +150,72 @@ fn a_gradient_is_compared_and_read_as_numbers() {
     assert_eq!(gradient, [2.0, 4.0]);
     assert_eq!(ParamsGradient::from(&gradient), [2.0, 4.0]);
 }
+
+/// Every kind of index, read and written.
+#[test]
+#[allow(clippy::redundant_slicing)] // one of the indices that are tested
+fn a_gradient_is_indexed_as_a_slice() {
+    let (params, w, b) = model();
+    let mut tape = Tape::new();
+    let (_, grad) = tape.value_and_grad_mut(&params, |p| p.get(w).square().sum() + p.get(b).sum());
+    let whole = [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 1.0, 1.0, 1.0];
+    assert_eq!((grad.len(), grad[1], &grad[1..3], &grad[7..]), (9, 4.0, &[4.0, 6.0][..], &[1.0, 1.0][..]));
+    assert_eq!(
+        (&grad[..2], &grad[1..=2], &grad[..=1], &grad[..]),
+        (&whole[..2], &whole[1..3], &whole[..2], &whole[..])
+    );
+    grad[0] = -1.0;
+    grad[1..3].fill(-2.0);
+    grad[8..].fill(-3.0);
+    grad[..1][0] -= 1.0;
+    grad[3..=4].fill(-4.0);
+    grad[..=0][0] -= 1.0;
+    grad[b][0] = -5.0;
+    assert_eq!(grad, [-3.0, -2.0, -2.0, -4.0, -4.0, 12.0, -5.0, 1.0, -3.0]);
+    grad[..].reverse();
+    assert_eq!((&grad[w], &grad[b]), (&[-3.0, 1.0, -5.0, 12.0, -4.0, -4.0][..], &[-2.0, -2.0, -3.0][..]));
+    // A copy is changed apart from the numbers that it was made of.
+    let numbers = [1.0, 2.0];
+    let mut copy = ParamsGradient::from(&numbers);
+    copy[0] = 5.0;
+    assert_eq!((copy, numbers), (ParamsGradient::from(&[5.0, 2.0]), [1.0, 2.0]));
+    let mut clone = grad.clone();
+    clone[w][0] = 0.0;
+    assert_eq!((clone[0], grad[0]), (0.0, -3.0));
+    assert_eq!(ParamsGradient::<f64>::default().len(), 0);
+}
+
+/// Numbers of weights that change between two passes are noticed by what is computed from them, those of buffers are not.
+#[test]
+fn a_change_of_weights_is_noticed() {
+    let data = array![[1.0, 2.0], [3.0, 5.0]];
+    let mut params = Params::<f64>::new();
+    let norm = wengert::nn::BatchNorm::new(&mut params, "norm", 2);
+    let (w, m) = (params.add("w", array![1.0]), params.add_buffer("m", array![1.0]));
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Params<f64>), bool);
+    let mut copy = Params::<f64>::new();
+    wengert::nn::BatchNorm::new(&mut copy, "norm", 2);
+    (copy.add("w", array![1.0]), copy.add_buffer("m", array![1.0]));
+    let changes: [Change<'_>; 7] = [
+        ("values_mut", &|p| drop(p.values_mut().iter()), true),
+        ("state_mut", &|p| drop(p.state_mut().iter()), true),
+        ("view_mut of a weight", &|p| drop(p.view_mut(w)), true),
+        ("view_mut of a buffer", &|p| drop(p.view_mut(m)), false),
+        ("a step", &|p| drop(wengert::Optimizer::step(&mut wengert::Sgd::new(0.1), p, &[0.0; 5])), true),
+        ("copy_from", &|p| p.copy_from(&copy), true),
+        ("view", &|p| drop(p.view(w)), false),
+    ];
+    for (name, change, noticed) in changes {
+        let (mut params, mut mode) = (params.clone(), wengert::nn::Mode::train(0));
+        let pass = |params: &Params<f64>, mode: &mut wengert::nn::Mode<f64>| {
+            let tape = Tape::new();
+            let p = params.on(&tape);
+            let y = norm.forward(p, p.constant(&data), mode);
+            std::hint::black_box(y.value().sum());
+        };
+        pass(&params, &mut mode);
+        change(&mut params);
+        let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pass(&params, &mut mode)));
+        assert_eq!(again.is_err(), noticed, "{name}");
+    }
+}

@@ -8,3 +8,4 @@ mod own_rule;
 mod owners;
 mod schedules;
 mod updates;
+mod words;
