@@ -82,12 +82,7 @@ impl Counts {
 }
 
 /// The table and the list of what was missed without a reason. `reasons` is the text of `equivalent.txt`.
-pub(crate) fn table(
-    switches: &Switches,
-    tried: &[Mutant],
-    results: &HashMap<Mutant, Result>,
-    reasons: &str,
-) -> String {
+pub(crate) fn table(switches: &Switches, tried: &[Mutant], results: &HashMap<Mutant, Result>, reasons: &str) -> String {
     let known: Vec<&str> =
         reasons.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let mut used = vec![false; known.len()];

@@ -57,9 +57,13 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
     };
     println!("{} tests are new", names.len());
     let (queue, tests) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
+    let lines: String = known.iter().map(|test| line(test) + "\n").collect();
+    fs::write(file, lines).expect("the sites of the tests are kept");
+    // Each as soon as it is known, for a run that is stopped.
+    let kept = Mutex::new(OpenOptions::new().append(true).open(file).expect("the sites of the tests are kept"));
     std::thread::scope(|scope| {
         for worker in 0..workers {
-            let (queue, tests) = (&queue, &tests);
+            let (queue, tests, kept) = (&queue, &tests, &kept);
             let reached = file.with_extension(format!("reached-{worker}"));
             scope.spawn(move || {
                 while let Some((binary, name)) = next(queue) {
@@ -73,7 +77,10 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
                         let bytes = fs::read(&reached).unwrap_or_default();
                         let sites =
                             bytes.chunks_exact(4).map(|site| u32::from_le_bytes([site[0], site[1], site[2], site[3]]));
-                        tests.lock().unwrap().push(Test { binary, name, seconds, since, sites: sites.collect() });
+                        let test = Test { binary, name, seconds, since, sites: sites.collect() };
+                        let line = line(&test) + "\n";
+                        kept.lock().unwrap().write_all(line.as_bytes()).expect("the sites of the tests are kept");
+                        tests.lock().unwrap().push(test);
                     } else {
                         println!("left out, because it does not pass without a mutant: {name} {outcome:?}");
                     }
@@ -84,8 +91,6 @@ pub(crate) fn watch(copy: &Path, binaries: &[PathBuf], file: &Path, workers: usi
     known.append(&mut tests.into_inner().unwrap());
     let mut tests = known;
     tests.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let lines: Vec<String> = tests.iter().map(line).collect();
-    fs::write(file, lines.join("\n") + "\n").expect("the sites of the tests are kept");
     tests
 }
 

@@ -260,6 +260,7 @@ fn differences_of_one_number() {
 }
 
 type Gradient = fn(&[f64]) -> Vec<f64>;
+type Value<'a> = &'a dyn Fn(&[f64]) -> f64;
 
 fn products(x: &[f64]) -> f64 {
     x.windows(2).map(|w| w[0] * w[1] * w[1]).sum()
@@ -296,7 +297,6 @@ fn functions_of_many_numbers() {
     let noisy = |x: &[f64]| products(x) + 1e-6 * hash(x.iter().fold(0, |h, x| h ^ x.to_bits().rotate_left(7)));
     let mut with_zeros = sequence(300, 5);
     with_zeros.iter_mut().step_by(37).for_each(|x| *x = 0.0);
-    type Value<'a> = &'a dyn Fn(&[f64]) -> f64;
     // With the number of changes to try of each: blocks of kinks cost much.
     let cases: [(&str, Value<'_>, Gradient, Vec<f64>, bool, usize); 12] = [
         ("products", &products, products_gradient, sequence(300, 4), true, 9),
