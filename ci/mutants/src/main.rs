@@ -70,18 +70,19 @@ fn main() {
     let of =
         |path: &String| mutants.iter().copied().filter(|mutant| file(mutant).starts_with(path)).take(number).collect();
     let mutants: Vec<Mutant> = comma(files).iter().flat_map::<Vec<_>, _>(of).collect();
-    // Those that were missed before meet the tests that are new.
+    let reasons = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("equivalent.txt")).unwrap_or_default();
+    // Those that were missed before, without a reason, meet the tests that are new.
     let newest = tests.iter().map(|test| test.since).max().unwrap_or(0);
+    let has_reason = |mutant: &Mutant| reasons.lines().any(|line| line == report::name(&switches, *mutant));
     let open_from = |mutant: &Mutant| match done.get(mutant) {
         None => Some(0),
-        Some(result) => result.is_open_from().filter(|from| *from <= newest),
+        Some(result) => result.is_open_from().filter(|from| *from <= newest && !has_reason(mutant)),
     };
     let open: Vec<(Mutant, &str, u32)> =
         mutants.iter().filter_map(|mutant| Some((*mutant, file(mutant), open_from(mutant)?))).collect();
     println!("{} mutants, {} of them to try", mutants.len(), open.len());
     run::run(&copy, &binaries, &tests, &open, &results, workers, budget);
 
-    let reasons = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("equivalent.txt")).unwrap_or_default();
     print!("{}", report::table(&switches, &mutants, &report::results(&results), &reasons));
 }
 

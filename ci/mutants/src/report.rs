@@ -37,7 +37,7 @@ pub(crate) fn results(file: &Path) -> HashMap<Mutant, Result> {
 }
 
 /// The name of a mutant in lists.
-fn name(switches: &Switches, mutant: Mutant) -> String {
+pub(crate) fn name(switches: &Switches, mutant: Mutant) -> String {
     let place = &switches.places[mutant.site];
     format!("{} | {} | {}", place.file, place.site.function, place.site.variants[mutant.variant - 1].1)
 }

@@ -1,7 +1,7 @@
 //! Sweeps from several outputs, each with its cotangent.
 
 use ndarray::{Axis, array};
-use wengert::{Tape, Var};
+use wengert::{Tape, Var, with_partials};
 
 #[test]
 fn seeds_of_many_outputs() {
@@ -32,6 +32,47 @@ fn seeds_of_many_outputs() {
     let mut short = x.backward();
     short += &total;
     assert_eq!(short[x], gradient[x] + 1.0);
+}
+
+/// A product is 0 if a factor is, also in records of many operands, in one sweep and in several at once.
+#[test]
+fn zeros_silence_what_is_not_finite() {
+    const INF: f64 = f64::INFINITY;
+    let cases: [(f64, [f64; 5], [f64; 5]); 4] = [
+        (0.0, [INF, f64::NAN, 1.0, INF, -INF], [0.0; 5]),
+        (INF, [0.0, 1.0, -1.0, 0.0, 2.0], [0.0, INF, -INF, 0.0, INF]),
+        (-2.0, [INF, 0.0, 3.0, -INF, 0.0], [-INF, 0.0, -6.0, INF, 0.0]),
+        (2.0, [1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0, 10.0]),
+    ];
+    for n in 2..=5 {
+        for (seed, partials, expected) in cases {
+            let tape = Tape::new();
+            let x = tape.vars([1.0, 2.0, 3.0, 4.0, 5.0]);
+            let wide = with_partials(1.0, x.into_iter().zip(partials).take(n));
+            let gradient = tape.backward_with([wide.seed(seed), x[0].seed(0.0)]).wrt(x);
+            assert_eq!(gradient[..n], expected[..n], "{n} operands, seed {seed}");
+            assert!(gradient[n..].iter().all(|g| *g == 0.0));
+            // With a second output, whose lane has a zero where the first one's has the seed.
+            let outputs = |x: &[Var<'_, f64>]| {
+                let wide = with_partials(1.0, x.iter().copied().zip(partials).take(n));
+                vec![
+                    with_partials(1.0, [(wide, seed), (x[4], 0.0)]),
+                    x[0] * 3.0,
+                    with_partials(1.0, [(x[0], 7.0), (x[4], 0.0)]),
+                ]
+            };
+            let matrix = wengert::jacobian_reverse(outputs, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+            assert_eq!(matrix.row(0).to_vec()[..n], expected[..n], "{n} operands, seed {seed}");
+            assert_eq!(matrix.row(1).to_vec(), [3.0, 0.0, 0.0, 0.0, 0.0]);
+            assert_eq!(matrix.row(2).to_vec(), [7.0, 0.0, 0.0, 0.0, 0.0]);
+        }
+    }
+    // A sum of neighbours, with an adjoint of zero and of infinity.
+    for seed in [0.0, INF, -1.5] {
+        let tape = Tape::new();
+        let x = tape.vars([1.0; 9]);
+        assert_eq!(tape.backward_with([wengert::sum(&x).seed(seed)]).wrt(x), [seed; 9]);
+    }
 }
 
 #[test]

@@ -109,3 +109,23 @@ fn gradients_of_any_length_add_up() {
         assert_eq!(sum.wrt([x, y, z]), [3.0 + 5.0, 2.0, 2.0]);
     }
 }
+
+/// A sum over neighbouring slots of inputs and of a tensor operation's result: all of these count, the last one too.
+#[test]
+fn a_sum_that_ends_in_an_operation() {
+    for count in [8, 9, 20] {
+        let mut params = Params::<f64>::new();
+        let x = params.add("x", Array1::from_shape_fn(count, number::<f64>));
+        let mut tape = Tape::new();
+        for _ in 0..2 {
+            let (_, gradient) = tape.value_and_grad(&params, |p| {
+                let (x, square) = (p.get(x), p.get(x).square());
+                let terms: Vec<_> = (0..count).map(|i| x.at([i])).chain([square.at([0])]).collect();
+                wengert::sum(&terms) * 2.0
+            });
+            let mut expected = vec![2.0; count];
+            expected[0] += 4.0 * params.values()[0];
+            assert_close("sum", gradient, &expected, 1e-15);
+        }
+    }
+}
