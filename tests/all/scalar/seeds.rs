@@ -53,15 +53,15 @@ fn zeros_silence_what_is_not_finite() {
             assert_eq!(gradient[..n], expected[..n], "{n} operands, seed {seed}");
             assert!(gradient[n..].iter().all(|g| *g == 0.0));
             // With a second output, whose lane has a zero where the first one's has the seed.
-            let outputs = |x: &[Var<'_, f64>]| {
-                let wide = with_partials(1.0, x.iter().copied().zip(partials).take(n));
-                vec![
-                    with_partials(1.0, [(wide, seed), (x[4], 0.0)]),
-                    x[0] * 3.0,
-                    with_partials(1.0, [(x[0], 7.0), (x[4], 0.0)]),
-                ]
-            };
-            let matrix = wengert::jacobian_reverse(outputs, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+            let matrix = wengert::jacobian_reverse(
+                |x| {
+                    let wide = with_partials(1.0, x.iter().copied().zip(partials).take(n));
+                    let [first, third] =
+                        [(wide, seed), (x[0], 7.0)].map(|term| with_partials(1.0, [term, (x[4], 0.0)]));
+                    vec![first, x[0] * 3.0, third]
+                },
+                &[1.0, 2.0, 3.0, 4.0, 5.0],
+            );
             assert_eq!(matrix.row(0).to_vec()[..n], expected[..n], "{n} operands, seed {seed}");
             assert_eq!(matrix.row(1).to_vec(), [3.0, 0.0, 0.0, 0.0, 0.0]);
             assert_eq!(matrix.row(2).to_vec(), [7.0, 0.0, 0.0, 0.0, 0.0]);
