@@ -52,3 +52,23 @@ fn other_values_of_the_parameters() {
         tape.value_and_grad_at(&params, &[3.0, 4.0], |p| p.checkpoint(p.get(w), |p, x| x * p.get(w)).sum());
     assert_eq!((loss, &gradient[..]), (25.0, &[6.0, 8.0][..]));
 }
+
+/// Weights that are not the first inputs of their tape, and weights that are constants.
+#[test]
+fn weights_after_other_inputs() {
+    let mut params = Params::<f64>::new();
+    let w = params.add("w", array![1.0, 2.0]);
+    let (tape, data) = (Tape::new(), array![3.0, 4.0]);
+    let (first, x) = (tape.vars([5.0, 6.0]), tape.tensor(&data));
+    let p = params.on(&tape);
+    let y = p.checkpoint(x, |p, x| x * x * p.get(w)).sum() * first[0];
+    let gradient = y.backward();
+    assert_eq!(gradient.wrt(first), [41.0, 0.0]);
+    assert_eq!(gradient.wrt(x), array![30.0, 80.0]);
+    assert_eq!(gradient.wrt(p.flat()), array![45.0, 80.0]);
+    let constants = params.frozen_on(&tape);
+    let z = constants.checkpoint(x, |p, x| x * p.get(w));
+    let gradient = z.sum().backward();
+    assert_eq!((gradient.wrt(x), gradient.wrt(first)), (array![1.0, 2.0], [0.0, 0.0]));
+    assert!(constants.checkpoint(tape.constant(&data), |p, x| x * p.get(w)).is_constant());
+}

@@ -232,6 +232,9 @@ fn an_error_of_the_loss_leaves_an_empty_tape() {
     assert_eq!((loss, &grad[..]), (5.0, &[2.0, 4.0][..]));
     grad[w][0] = 7.0;
     assert_eq!(grad, [7.0, 4.0]);
+    // A gradient that can be changed stands where one is read.
+    wengert::Optimizer::step(&mut wengert::Sgd::new(1.0), &mut params, grad);
+    assert_eq!(params.values(), [-6.0, -2.0]);
 }
 
 #[test]

@@ -198,7 +198,9 @@ fn a_change_of_weights_is_noticed() {
     let mut copy = Params::<f64>::new();
     BatchNorm::new(&mut copy, "norm", 2);
     (copy.add("w", array![1.0]), copy.add_buffer("m", array![1.0]));
-    let changes: [Change<'_>; 7] = [
+    #[cfg(feature = "io")]
+    let file = wengert::save::Writer::of(&copy).to_bytes();
+    let changes: &[Change<'_>] = &[
         ("values_mut", &|p| _ = p.values_mut(), true),
         ("state_mut", &|p| _ = p.state_mut(), true),
         ("view_mut of a weight", &|p| _ = p.view_mut(w), true),
@@ -206,8 +208,10 @@ fn a_change_of_weights_is_noticed() {
         ("a step", &|p| _ = Sgd::new(0.1).step(p, &[0.0; 5]), true),
         ("copy_from", &|p| p.copy_from(&copy), true),
         ("view", &|p| _ = p.view(w), false),
+        #[cfg(feature = "io")]
+        ("a file", &|p| wengert::save::Reader::from_bytes(file.clone()).unwrap().load(p).unwrap(), true),
     ];
-    for (name, change, noticed) in changes {
+    for &(name, change, noticed) in changes {
         let (mut params, mut mode) = (params.clone(), Mode::train(0));
         let pass = |params: &Params<f64>, mode: &mut Mode<f64>| {
             let tape = Tape::new();
