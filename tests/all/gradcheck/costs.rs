@@ -54,6 +54,11 @@ fn wave_slope(x: f64) -> f64 {
     2.0 - 2.0 * (x - 4.0 * (x / 4.0).round()).abs()
 }
 
+fn f32_inside(x: f64) -> f64 {
+    let u = (1e4 * (x - 1.0)) as f32;
+    f64::from(u / (1.0 + u * u))
+}
+
 fn newton(a: f64) -> f64 {
     let mut x = a;
     while (x * x - a).abs() > 1e-8 {
@@ -77,7 +82,7 @@ enum Known {
 use Known::{Hidden, Kink, Slope};
 
 #[rustfmt::skip]
-fn functions() -> [(&'static str, Function, f64, Known); 62] { [
+fn functions() -> [(&'static str, Function, f64, Known); 67] { [
     ("square at 3", |x| x * x, 3.0, Slope(6.0)),
     ("square at 1e8", |x| x * x, 1e8, Slope(2e8)),
     ("square at -1e-8", |x| x * x, -1e-8, Slope(-2e-8)),
@@ -140,6 +145,11 @@ fn functions() -> [(&'static str, Function, f64, Known); 62] { [
     ("iteration", newton, 2.0, Hidden(0.353_553_390_593_273_8)),
     ("overflow near", |x| x * x, 1.3e154, Slope(2.6e154)),
     ("subnormal", |x| 1e-310 * x, 1.5, Hidden(1e-310)),
+    ("1 + x^2 at 0", |x| 1.0 + x * x, 0.0, Slope(0.0)),
+    ("1e6 + x^2 at 0", |x| 1e6 + x * x, 0.0, Hidden(0.0)),
+    ("(x - 3)^2 at 3", |x| (x - 3.0) * (x - 3.0), 3.0, Slope(0.0)),
+    ("1 + (x - 1e3)^2 at 1e3", |x| 1.0 + (x - 1e3) * (x - 1e3), 1e3, Slope(0.0)),
+    ("f32 inside, steep", f32_inside, 1.000_03, Hidden(7_659.288)),
 ] }
 
 /// Gradients off by these factors, or of this size where the slope is 0, are wrong.
@@ -298,7 +308,7 @@ fn functions_of_many_numbers() {
     let mut with_zeros = sequence(300, 5);
     with_zeros.iter_mut().step_by(37).for_each(|x| *x = 0.0);
     // With the number of changes to try of each: blocks of kinks cost much.
-    let cases: [(&str, Value<'_>, Gradient, Vec<f64>, bool, usize); 12] = [
+    let cases: [(&str, Value<'_>, Gradient, Vec<f64>, bool, usize); 15] = [
         ("products", &products, products_gradient, sequence(300, 4), true, 9),
         ("products of 5", &products, products_gradient, sequence(5, 4), true, 9),
         (
@@ -313,6 +323,9 @@ fn functions_of_many_numbers() {
         ("relus at kinks", &relus, steps, with_zeros, false, 2),
         ("noise", &noisy, products_gradient, sequence(300, 4), true, 3),
         ("tie of two", &largest, |_| vec![0.5, 0.5, 0.0], vec![1.5, 1.5, 0.2], true, 9),
+        ("tie of two at 1e3", &largest, |_| vec![0.5, 0.5, 0.0], vec![1500.0, 1500.0, 200.0], true, 6),
+        ("tie of two at 1e-3", &largest, |_| vec![0.5, 0.5, 0.0], vec![1.5e-3, 1.5e-3, 2e-4], true, 6),
+        ("large products", &products, products_gradient, sequence(300, 4).iter().map(|x| 1e3 * x).collect(), true, 3),
         ("tie of two, both", &largest, |_| vec![1.0, 1.0, 0.0], vec![1.5, 1.5, 0.2], false, 4),
         ("tie of four, none", &largest, |_| vec![0.0; 4], vec![-2.0; 4], false, 7),
         ("norm at 0", &norm, |_| vec![0.4; 4], vec![0.0; 4], true, 7),
