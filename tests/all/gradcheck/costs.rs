@@ -362,6 +362,15 @@ fn functions_of_many_numbers() {
                 writeln!(table, "{name}, {change}: {counts:?} {}, {} evaluations", wrong.join(" "), report.evaluations);
         }
     }
+    // Errors of all entries together, from what any half of a block shows to what noise hides even in the whole.
+    for k in 0..4 {
+        let error = 2e-5 * 0.5_f64.powi(k);
+        let gradient = |x: &[f64]| products_gradient(x).into_iter().map(|g| g + error).collect();
+        let outcome = GradCheck::new().max_mismatches(2).check(noisy, gradient, &sequence(300, 4));
+        let rows = [Verdict::Agrees, Verdict::Inconclusive, Verdict::Disagrees]
+            .map(|verdict| report(&outcome).with_verdict(verdict).count());
+        let _ = writeln!(table, "all off by {error:.1e}: {rows:?}, {} evaluations", report(&outcome).evaluations);
+    }
     assert_table(&table, include_str!("costs/many.txt"));
 }
 

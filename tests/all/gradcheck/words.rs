@@ -106,6 +106,10 @@ fn assertions_of_jacobians_and_products() {
     );
     refused("DISAGREES", || assert_jacobian!(f, |x: &[f64]| array![[x[1], x[0]], [0.1, x[1].cos()]], &[0.5, 2.0]));
     refused("DISAGREES", || assert_vjp!(f, |x: &[f64], v| vec![v[0] * x[1], v[0] * x[0]], &[0.5, 2.0]));
+    // What the values cannot tell is no agreement.
+    refused("no disagreement, but 1 inconclusive", || {
+        wengert::assert_gradient!(|x: &[f64]| 4e14 + x[0].sin(), |x: &[f64]| vec![x[0].cos()], &[0.7]);
+    });
 }
 
 #[derive(Clone)]
