@@ -152,6 +152,10 @@ fn hints() {
     assert_eq!(two(-1.0, -3.5), None);
     assert_eq!(two(7.25, -3.0 * 7.25).unwrap(), "each wrong entry is 7.2500 times the numeric derivative");
     assert_eq!(two(7.25, -3.0 * 7.2).as_deref(), None);
+    // The factors of large entries may differ by a thousandth.
+    let large = |share: f64| hint(vec![wrong(725.0, 100.0, &[0]), wrong(-2175.0 * share, -300.0, &[1])]);
+    assert_eq!(large(1.0005).unwrap(), "each wrong entry is 7.2500 times the numeric derivative");
+    assert_eq!(large(1.002), None);
     // What says nothing about a factor: a kink, a cotangent, a direction.
     let with = |change: fn(&mut Entry)| {
         let mut other = wrong(9.0, 1.0, &[1]);
@@ -304,4 +308,18 @@ fn progress_is_counted() {
     check.check_jvp(f, |_, d| vec![d[0], d[1], d[0] + d[1]], &[1.0, 2.0]).unwrap();
     let expected = [(1, 2), (2, 2), (1, 3), (2, 3), (3, 3), (4, 6), (5, 6), (6, 6)];
     assert_eq!(*jacobian.borrow(), expected);
+}
+
+/// A deviation up to the tolerance is accepted: of the size of the entry, or of any size.
+#[test]
+fn tolerances() {
+    let run = |check: GradCheck, off: f64| check.check(|x: &[f64]| 3.0 * x[0], |_| vec![3.0 + off], &[1.0]).is_ok();
+    for coordinates in [Coordinates::All, Coordinates::Blocks] {
+        let check = || GradCheck::new().coordinates(coordinates.clone());
+        assert!(!run(check(), 1e-3) && !run(check(), -1e-3));
+        assert!(run(check().absolute_tolerance(0.5), 0.49) && run(check().absolute_tolerance(0.5), -0.49));
+        assert!(!run(check().absolute_tolerance(0.5), 0.51) && !run(check().absolute_tolerance(0.5), -0.51));
+        assert!(run(check().relative_tolerance(0.1), 0.29) && run(check().relative_tolerance(0.1), -0.29));
+        assert!(!run(check().relative_tolerance(0.1), 0.35) && !run(check().relative_tolerance(0.1), -0.35));
+    }
 }
