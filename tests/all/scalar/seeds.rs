@@ -1,7 +1,7 @@
 //! Sweeps from several outputs, each with its cotangent.
 
 use ndarray::{Axis, array};
-use wengert::{Tape, Var, with_partials};
+use wengert::{Tape, Var, fuse, with_partials};
 
 #[test]
 fn seeds_of_many_outputs() {
@@ -32,6 +32,24 @@ fn seeds_of_many_outputs() {
     let mut short = x.backward();
     short += &total;
     assert_eq!(short[x], gradient[x] + 1.0);
+}
+
+/// The slots that an operation of several operands takes: one for each two of them.
+#[test]
+fn slots_of_many_operands() {
+    let tape = Tape::new();
+    let [a, b, c, d, e] = tape.vars([1.0, 2.0, 3.0, 4.0, 5.0]);
+    let slots = |record: &dyn Fn()| {
+        let before = tape.len();
+        record();
+        tape.len() - before
+    };
+    assert_eq!(slots(&|| _ = fuse([a, b], |[a, b]| a * b)), 1);
+    assert_eq!(slots(&|| _ = fuse([a, b, c], |[a, b, c]| a * b * c)), 2);
+    assert_eq!(slots(&|| _ = fuse([a, b, c, d], |[a, b, c, d]| a * b * c * d)), 3);
+    assert_eq!(slots(&|| _ = fuse([a, b, c, d, e], |[a, b, c, d, e]| a * b * c * d * e)), 3);
+    assert_eq!(slots(&|| _ = with_partials(1.0, [a, b, c, d, e].map(|x| (x, 2.0)))), 3);
+    assert_eq!(slots(&|| _ = wengert::sum(&[a, b, c, d, e])), 1);
 }
 
 /// A product is 0 if a factor is, also in records of many operands, in one sweep and in several at once.

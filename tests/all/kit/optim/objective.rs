@@ -150,6 +150,10 @@ fn what_is_no_minimum_is_said_plainly() {
     let (result, _) = run(|x| vec![4.0 * x[0].powi(3)], |x| x[0].powi(4), vec![3.0], 2);
     let error = result.unwrap_err();
     assert_eq!((error.iterations, error.reason.as_str()), (2, "Maximum number of iterations reached"));
+    assert!(error.to_string().ends_with("after 2 iterations: Maximum number of iterations reached"), "{error}");
+    let mut once = error;
+    once.iterations = 1;
+    assert!(once.to_string().ends_with("after 1 iteration: Maximum number of iterations reached"), "{once}");
     // argmin's line search would never end.
     for gradient in [f64::NAN, f64::INFINITY] {
         let loss = Objective::new(move |x: &[f64]| (x[0], vec![gradient]));

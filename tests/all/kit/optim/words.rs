@@ -3,9 +3,9 @@
 use ndarray::{Array1, array};
 use wengert::optim::{
     Accumulator, Adagrad, Adam, AdamW, Clip, EarlyStopping, Ema, Lion, Optimizer, Plateau, RmsProp, Schedule, Sgd,
-    State, clip_norm, global_norm,
+    State, clip_norm, flush_subnormal, global_norm,
 };
-use wengert::{Params, ParamsGradient};
+use wengert::{Params, ParamsGradient, Tape};
 
 use crate::support::panics::panic_of;
 
@@ -241,4 +241,37 @@ fn pointers() {
     assert!((params.values()[0] + 1.6).abs() < 1e-15 && (params.values()[1] + 0.3).abs() < 1e-15);
     let report = Sgd::new(1.0).clip_value(1.0).step(&mut params, &[-3.0, 0.0]);
     assert!(report.step == 1 && (params.values()[0] + 0.6).abs() < 1e-15);
+}
+
+/// Numbers of a state below the normal ones become 0, which arithmetic is quick with; the least normal one stays.
+#[test]
+fn subnormal_numbers() {
+    for x in [0.0, 1e-310, -1e-310, f64::from_bits(1)] {
+        assert_eq!(flush_subnormal(x), 0.0);
+    }
+    for x in [f64::MIN_POSITIVE, -f64::MIN_POSITIVE, 1.0, f64::INFINITY] {
+        assert_eq!(flush_subnormal(x), x);
+    }
+    assert_eq!((flush_subnormal(1e-40_f32), flush_subnormal(f32::MIN_POSITIVE)), (0.0, f32::MIN_POSITIVE));
+    assert!(flush_subnormal(f64::NAN).is_nan());
+}
+
+/// A mean of plain numbers is that of any model, also after a mean of the gradients of one.
+#[test]
+fn a_mean_of_plain_numbers_after_another() {
+    let build = || {
+        let mut params = Params::<f64>::new();
+        params.add("x", array![1.0]);
+        params
+    };
+    let (first, mut second) = (build(), build());
+    let (mut tape, mut accumulator) = (Tape::new(), Accumulator::new(1));
+    let (_, gradient) = tape.value_and_grad(&first, |p| p.flat().sum());
+    let mean = accumulator.add(gradient, 1).expect("the mean of one");
+    assert!(
+        refusal(|| Sgd::new(1.0).step(&mut second, mean)).starts_with("step: the gradient is that of another model")
+    );
+    let mean = accumulator.add(&[2.0], 1).expect("the mean of one");
+    Sgd::new(1.0).step(&mut second, mean);
+    assert_eq!(second.values(), [-1.0]);
 }
