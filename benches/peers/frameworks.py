@@ -346,8 +346,8 @@ def contestants(problem, steps):
     return right
 
 
-def medians(turns):
-    """The median microseconds of a step for each name, by rounds in which all take turns."""
+def times(turns, pick=statistics.median):
+    """The microseconds of a step for each name, by rounds in which all take turns: the median, or what `pick` gives."""
     counts, whole = {}, 0
     for name, take in turns:
         step = min(take(10) for _ in range(3)) / 10
@@ -357,7 +357,7 @@ def medians(turns):
     for _ in range(min(max(int(BUDGET / whole), 15), 501)):
         for name, take in turns:
             samples[name].append(take(counts[name]) / counts[name])
-    return {name: statistics.median(each) * 1e6 for name, each in samples.items()}
+    return {name: pick(each) * 1e6 for name, each in samples.items()}
 
 
 def digits(time):
@@ -382,8 +382,9 @@ class Table:
         self.rows.append((name, times))
 
     def print_ratios(self):
-        others = [name for name in self.names if name != HAND]
-        print(f"\nOver {HAND}; last, the best of the others over ours: more than 1 means that ours is faster.\n")
+        others = [name for name in self.names if name != HAND] if HAND in self.names else []
+        over = f"Over {HAND}; last, the" if others else "The"
+        print(f"\n{over} best of the others over ours: more than 1 means that ours is faster.\n")
         self.print("net", others + [f"best other / {name}" for name in self.ours])
         print("|---|" + "---:|" * (len(others) + len(self.ours)))
         for name, times in self.rows:
@@ -403,7 +404,7 @@ def main():
         if not wanted or net["name"] in wanted:
             turns = [(served.name, served.turn) for served in nets.open(net["name"])]
             turns += contestants(Problem(data, net, problems), problems["steps"])
-            table.push(f"{net['name']}: {net['about']}", medians(turns))
+            table.push(f"{net['name']}: {net['about']}", times(turns))
     table.print_ratios()
 
 

@@ -3,11 +3,13 @@
 //! Every gradient is checked before anything is timed: the hand-written adjoint against central
 //! differences of the primal, the libraries against the adjoint. A wrong one gets no time.
 //!
-//! `scalars [function ...]` restricts the rows.
+//! `scalars [--with PROGRAM] [function ...]` restricts the rows. The program is one that `cpp/build` makes: libraries of
+//! another language, which take turns with the others.
 
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Duration;
+use wengert_peers::process::Process;
 use wengert_peers::report::{HAND, PRIMAL, Table, Timed, Times, interleaved, time};
 use wengert_peers::{rows, suite, suite::Inputs};
 
@@ -82,7 +84,9 @@ const ROWS: [Row; 7] =
     [row!(seed), row!(rosenbrock), row!(mlp, tensors), row!(normal), row!(matmul, tensors), row!(burgers), row!(bs)];
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    let with = wanted.first().is_some_and(|first| first == "--with");
+    let other = with.then(|| Process::start(wanted.drain(..2).nth(1).expect("a program after --with")));
     if let Some(unknown) = wanted.iter().find(|w| ROWS.iter().all(|r| r.function != **w)) {
         eprintln!("no function `{unknown}`; there are {}", ROWS.map(|r| r.function).join(", "));
         std::process::exit(2);
@@ -90,16 +94,19 @@ fn main() {
     println!("Nanoseconds for one gradient.\n");
     let mut libraries: Vec<_> = (ROWS[0].entries)(&Rc::new((ROWS[0].inputs)())).iter().map(|e| e.library).collect();
     libraries.push(TENSORS);
+    libraries.extend(other.iter().flat_map(|other| other.libraries()));
     let mut table = Table::new("function", &libraries, 1.0);
     for row in ROWS.iter().filter(|r| wanted.is_empty() || wanted.iter().any(|w| w == r.function)) {
-        table.push(row.function.into(), measure(row));
+        table.push(row.function.into(), measure(row, other.as_ref()));
     }
     table.print_ratios();
 }
 
-fn measure(row: &Row) -> Times {
+fn measure(row: &Row, other: Option<&Process>) -> Times {
     let inputs = Rc::new((row.inputs)());
     let mut entries = (row.entries)(&inputs);
+    let others = other.into_iter().flat_map(|other| other.open(row.function, &inputs.x, &inputs.data));
+    entries.extend(others.map(|(library, run)| Entry { library, run: Box::new(run) }));
     let reference = hand_written(row, &inputs, &mut entries);
     let right: Vec<bool> = entries.iter_mut().map(|e| is_right(row, e, &reference)).collect();
 
