@@ -29,3 +29,10 @@ pub(crate) fn with_panic<T>(calls: usize, work: impl FnOnce() -> T) -> Option<T>
     assert_eq!(caught.is_err(), panicked, "a callback's panic was swallowed, or another one came");
     result
 }
+
+/// Runs work whose call number `calls` of [`tick`] panics, and which may catch the panic itself.
+pub(crate) fn with_caught_panic(calls: usize, work: impl FnOnce()) {
+    CALLS.set(Some(calls));
+    let _ = catch_unwind(AssertUnwindSafe(work));
+    CALLS.set(None);
+}
