@@ -197,7 +197,8 @@ fn a_change_of_weights_is_noticed() {
     let (w, m) = (params.add("w", array![1.0]), params.add_buffer("m", array![1.0]));
     let mut copy = Params::<f64>::new();
     BatchNorm::new(&mut copy, "norm", 2);
-    (copy.add("w", array![1.0]), copy.add_buffer("m", array![1.0]));
+    copy.add("w", array![1.0]);
+    copy.add_buffer("m", array![1.0]);
     #[cfg(feature = "io")]
     let file = wengert::save::Writer::of(&copy).to_bytes();
     let changes: &[Change<'_>] = &[

@@ -310,11 +310,11 @@ fn sums_of_zeros_have_the_sign_of_those_of_floats() {
         let want = bits(of_zeros(&list));
         let n = list.len();
         let tape = Tape::new();
-        assert_eq!(bits(of_zeros(tape.vars_from(&list)).map(|x| x.value())), want, "variables, {n}");
+        assert_eq!(bits(of_zeros(tape.vars_from(&list)).map(wengert::Var::value)), want, "variables, {n}");
         assert_eq!(sum(tape.vars_from(&list)).value().to_bits(), want[0], "sum, {n}");
-        assert_eq!(bits(of_zeros(&constants(&list)).map(|x| x.value())), want, "constants, {n}");
+        assert_eq!(bits(of_zeros(&constants(&list)).map(wengert::Var::value)), want, "constants, {n}");
         let duals: Vec<Dual<f64>> = list.iter().map(|&x| Dual::new(x, [x])).collect();
-        assert_eq!(bits(of_zeros(&duals).map(|x| x.primal())), want, "dual numbers, {n}");
+        assert_eq!(bits(of_zeros(&duals).map(wengert::Dual::primal)), want, "dual numbers, {n}");
         assert_eq!(of_zeros(&duals)[0].tangents()[0].to_bits(), want[0], "tangents, {n}");
         let taylor: Vec<Taylor<f64, 3>> = list.iter().map(|&x| Taylor::constant(x)).collect();
         assert_eq!(of_zeros(&taylor)[0].coefficients()[0].to_bits(), want[0], "Taylor series, {n}");
