@@ -16,8 +16,9 @@ class Polygamma(t.autograd.Function):
         ctx.n = n
         if n == 0:
             return t.digamma(x)
-        # PyTorch's zeta underflows too early; far out the function is its first term.
-        zeta = t.where(x > 1e17, x**-n / n, t.special.zeta(n + 1.0, x))
+        # PyTorch's zeta underflows too early; far out the function is its first term. From below 0 zeta
+        # walks up in steps of 1.
+        zeta = t.where(x > 1e17, x**-n / n, t.special.zeta(n + 1.0, t.where(x < -1e8, math.nan, x)))
         return (-1) ** (n + 1) * math.factorial(n) * zeta
 
     @staticmethod
