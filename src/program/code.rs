@@ -75,7 +75,8 @@ pub(super) enum Slice {
     Cotangent,
 }
 
-/// What an instruction does. All kinds stand side by side: one jump for each instruction (see M37 in docs/MEASUREMENTS.md).
+/// The work of an instruction. All kinds stand side by side, so that an instruction takes one jump (see M37 in
+/// docs/MEASUREMENTS.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     // Arithmetic. The letters stand for the operands: R for a row, N for one number of all lanes.

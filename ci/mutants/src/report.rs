@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::switch::{Mutant, Switches};
 
-/// What became of a mutant.
+/// The outcome of a mutant.
 pub(crate) struct Result {
     word: String,
     seconds: f64,

@@ -1,4 +1,4 @@
-//! What must hold for every program.
+//! The check that every program must pass.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 

@@ -1,4 +1,4 @@
-//! What a check costs, and how sharp its bounds are: the verdict and the evaluations of right and wrong gradients, and the
+//! The cost of a check, and the sharpness of its bounds: the verdict and the evaluations of right and wrong gradients, and the
 //! bound of a difference, over functions of every kind.
 //!
 //! The functions are made of operations that are exact on every machine, so that the tables are the same everywhere. Slopes
@@ -67,7 +67,7 @@ fn newton(a: f64) -> f64 {
 
 type Function = fn(f64) -> f64;
 
-/// What is known of the slope.
+/// The facts that are known of a slope.
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// The slope, which the values show.

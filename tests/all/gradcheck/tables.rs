@@ -156,7 +156,7 @@ fn hints() {
     let large = |share: f64| hint(vec![wrong(725.0, 100.0, &[0]), wrong(-2175.0 * share, -300.0, &[1])]);
     assert_eq!(large(1.0005).unwrap(), "each wrong entry is 7.2500 times the numeric derivative");
     assert_eq!(large(1.002), None);
-    // What says nothing about a factor: a kink, a cotangent, a direction.
+    // These say nothing about a factor: a kink, a cotangent, a direction.
     let with = |change: fn(&mut Entry)| {
         let mut other = wrong(9.0, 1.0, &[1]);
         change(&mut other);
