@@ -2,21 +2,22 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::kit::data::part;
 use crate::kit::optim::mix;
 use crate::number::Scalar;
 use crate::params::{Params, ParamsGradient, ParamsOn};
 use crate::scalar::Var;
+use crate::slices::team;
 use crate::tape::Tape;
 
 /// The length of a block of the parts' gradients in their sum: blocks fit a core's nearest caches (see M18 in
 /// docs/MEASUREMENTS.md).
 const BLOCK: usize = 4096;
 
-/// A tape for each part of a batch; the parts run on rayon's threads and share the parameters. Needs the feature
+/// A tape for each part of a batch; the parts run on several threads and share the parameters. Needs the feature
 /// `parallel`.
+///
+/// The threads are as many as those of rayon's current pool, and are its threads if this is called on one of them.
 ///
 /// A batch of n examples is cut into `shards` parts of ⌊n / shards⌋ examples or one more. The mean loss of the batch is
 /// the mean of the parts' losses, weighted by their numbers of examples:
@@ -90,7 +91,7 @@ impl<F: Scalar> Parallel<F> {
     /// The mean loss of `len` examples and its gradient with respect to all parameters: same as
     /// [`Tape::value_and_grad`], but with a closure that returns the *mean* loss of a range of examples.
     ///
-    /// The closure is called for each part, on any thread of rayon's current pool. Parts without examples are left out.
+    /// The closure is called for each part, on any of the threads. Parts without examples are left out.
     ///
     /// # Panics
     ///
@@ -123,21 +124,18 @@ impl<F: Scalar> Parallel<F> {
         // If there are fewer examples than shards, the last shards have none.
         let shards = self.tapes.len();
         let used = shards.min(len);
-        let parts: Vec<(F, F, &ParamsGradient<'_, F>)> = self.tapes[..used]
-            .par_iter_mut()
-            .enumerate()
-            .map(|(shard, tape)| {
-                let rows = part(len, shards, shard);
-                let share = F::lit(rows.len() as f64 / len as f64);
-                let (loss, grad) = tape.value_and_grad(params, |p| f(p, rows));
-                (share, loss, grad)
-            })
-            .collect();
+        let parts: Vec<(F, F, &ParamsGradient<'_, F>)> = team::map(&mut self.tapes[..used], &|shard, tape| {
+            let rows = part(len, shards, shard);
+            let share = F::lit(rows.len() as f64 / len as f64);
+            let (loss, grad) = tape.value_and_grad(params, |p| f(p, rows));
+            (share, loss, grad)
+        });
 
         let sum = self.grad.reset(Some(parts[0].2), params.len());
         // A part for each thread, which starts at once; a part is summed in blocks that stay in the nearest cache.
-        let part = sum.len().div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK);
-        sum.par_chunks_mut(part).enumerate().for_each(|(i, sum)| {
+        let part = sum.len().div_ceil(team::threads()).next_multiple_of(BLOCK);
+        let mut sums: Vec<_> = sum.chunks_mut(part).collect();
+        team::map(&mut sums, &|i, sum| {
             for (block, sum) in sum.chunks_mut(BLOCK).enumerate() {
                 let first = i * part + block * BLOCK;
                 for (i, (share, _, grad)) in parts.iter().enumerate() {

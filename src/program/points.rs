@@ -6,6 +6,8 @@ use super::error::PointsFailed;
 use super::program::Program;
 use crate::number::BaseFloat;
 use crate::recording::BranchChanged;
+#[cfg(feature = "parallel")]
+use crate::slices::team;
 
 /// The points that failed, and the error of the first of them.
 type Failures = Vec<(usize, BranchChanged)>;
@@ -48,7 +50,7 @@ pub(super) fn run<F: BaseFloat>(
 #[cfg(not(feature = "parallel"))]
 use part as on_threads;
 
-/// Splits the points among the threads of rayon's pool.
+/// Splits the points among several threads.
 #[cfg(feature = "parallel")]
 fn on_threads<F: BaseFloat>(
     program: &mut Program<F>,
@@ -56,11 +58,10 @@ fn on_threads<F: BaseFloat>(
     mut values: ArrayViewMut1<'_, F>,
     mut gradients: ArrayViewMut2<'_, F>,
 ) -> Failures {
-    use rayon::prelude::*;
     /// The operations below which threads do not pay.
     const FEW: usize = 200_000;
     let points = values.len();
-    let threads = rayon::current_num_threads().min(points);
+    let threads = team::threads().min(points);
     if threads < 2 || points.saturating_mul(program.operations()) < FEW {
         return part(program, at, values, gradients);
     }
@@ -73,10 +74,9 @@ fn on_threads<F: BaseFloat>(
             (program.clone(), at.some(k * each..points.min((k + 1) * each)), values, gradients)
         })
         .collect();
-    let failures: Vec<Failures> = parts
-        .par_iter_mut()
-        .map(|(program, at, values, gradients)| part(program, *at, values.view_mut(), gradients.view_mut()))
-        .collect();
+    let failures = team::map(&mut parts, &|_, (program, at, values, gradients)| {
+        part(program, *at, values.view_mut(), gradients.view_mut())
+    });
     let shifted = |(k, list): (usize, Failures)| list.into_iter().map(move |(point, error)| (k * each + point, error));
     failures.into_iter().enumerate().flat_map(shifted).collect()
 }

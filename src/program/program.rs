@@ -77,7 +77,7 @@ use crate::sealed::Seal;
 /// # Threads
 ///
 /// A program is `Send`; clones share the instructions and have memory of their own. With the feature `parallel`,
-/// [`batch`](Self::batch) uses the threads of rayon's pool; the bits do not depend on their number.
+/// [`batch`](Self::batch) uses several threads; the bits do not depend on their number.
 #[derive(Clone, Debug)]
 pub struct Program<F = f64> {
     inputs: usize,

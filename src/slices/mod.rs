@@ -7,6 +7,7 @@
 //! | `rows` | loops over the rows of a program's tile |
 //! | `simd` | `f32` and `f64` in vector registers |
 //! | `strided` | walks over several strided operands of one shape; copies to and from strided operands |
+//! | `team` | a second thread for half of the work (feature `parallel`) |
 //! | `view` | views of slices |
 //! | `factor` | factorisations of floats, by nalgebra (feature `linalg`) |
 //! | `jacobi` | singular values of floats (feature `linalg`) |
@@ -21,6 +22,8 @@ mod jacobi;
 pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod strided;
+#[cfg(feature = "parallel")]
+pub(crate) mod team;
 mod view;
 
 // These supertraits seal the public `Scalar`, because other crates cannot name them.

@@ -3,6 +3,8 @@
 use super::{Clip, State, StateArray, Step, UpdateRule, assert_not_negative};
 use crate::number::{Kernel, Scalar, Wrap};
 use crate::params::{Params, ParamsGradient, TrainedRange};
+#[cfg(feature = "parallel")]
+use crate::slices::team;
 
 /// An optimiser: moves parameters by a gradient.
 ///
@@ -351,10 +353,10 @@ impl<F: Scalar, R: UpdateRule> Kernel<F> for Clipped<Stretch<'_, F, R>> {
 }
 
 impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
-    /// Moves each weight; those of a large model, with the feature `parallel`, on rayon's threads.
+    /// Moves each weight; those of a large model, with the feature `parallel`, on several threads.
     pub(super) fn take(self, bound: Option<Bound>) {
         #[cfg(feature = "parallel")]
-        if self.theta.len() >= 1 << 17 && rayon::current_num_threads() > 1 {
+        if self.theta.len() >= 1 << 16 && team::threads() > 1 {
             let half = self.theta.len() / 2;
             let ((theta, theta2), (grad, grad2)) = (self.theta.split_at_mut(half), self.grad.split_at(half));
             let mut rest = self.state;
@@ -365,7 +367,7 @@ impl<F: Scalar, R: UpdateRule> Stretch<'_, F, R> {
             }));
             let (first, second) =
                 (Stretch { theta, grad, state, ..self }, Stretch { theta: theta2, grad: grad2, state: rest, ..self });
-            rayon::join(|| first.take(bound), || second.take(bound));
+            team::join(|| first.take(bound), || second.take(bound));
             return;
         }
         match bound {

@@ -6,6 +6,8 @@ use num_traits::Float;
 use super::mat::{Mat, MatLayout, MatMut, Store};
 use super::tiles::pack;
 use crate::slices::simd::SimdFloat;
+#[cfg(feature = "parallel")]
+use crate::slices::team;
 
 /// The product by `run`, the kernel of `gemm-f32` or `gemm-f64`. No dimension may be zero.
 ///
@@ -58,24 +60,23 @@ unsafe impl<F> Send for Product<'_, F> {}
 
 /// The multiplications from which on a second thread pays.
 #[cfg(feature = "parallel")]
-const WORK: usize = 1 << 22;
+const WORK: usize = 1 << 21;
 
 /// The number of rows of a that are packed at once.
 const ROWS: usize = 128;
 
 impl<F: Float + SimdFloat> Product<'_, F> {
-    /// The number of parts that can be computed at the same time. rayon is not asked where that would take longer than a product.
+    /// The number of parts that can be computed at the same time. The pool is not asked where that would take longer than a product.
     #[cfg_attr(not(feature = "parallel"), allow(clippy::unused_self))]
     fn threads(&self) -> usize {
         #[cfg(feature = "parallel")]
         if self.work() >= WORK {
-            return rayon::current_num_threads();
+            return team::threads();
         }
         1
     }
 
-    /// Computes the product. With the feature `parallel`, a large one is computed in parts, on the threads of rayon's
-    /// current pool.
+    /// Computes the product. With the feature `parallel`, a large one is computed in parts, on several threads.
     ///
     /// # Safety
     ///
@@ -87,7 +88,7 @@ impl<F: Float + SimdFloat> Product<'_, F> {
         if let Some((one, other)) = self.halves().filter(|_| threads > 1) {
             let (first, rest) = (threads.div_ceil(2), threads / 2);
             // SAFETY: the halves of c have no element in common; those of a and b are only read.
-            rayon::join(move || unsafe { one.compute(first) }, move || unsafe { other.compute(rest) });
+            team::join(move || unsafe { one.compute(first) }, move || unsafe { other.compute(rest) });
             return;
         }
         if !self.is_packed() {
