@@ -17,6 +17,10 @@ fn main() {
     for net in &suite::NETS {
         let problem = Rc::new(net.problem());
         for (idiom, mut model) in [("plain", rows::plain(&problem)), ("best", rows::best(&problem))] {
+            let row = format!("{}/{idiom}", net.name);
+            if !timer::is_wanted(&row) {
+                continue;
+            }
             let (first, _) = model.gradient();
             for _ in 0..20 {
                 model.step();
@@ -24,7 +28,7 @@ fn main() {
             let (warm, _) = model.gradient();
             assert!(warm < first, "{} {idiom}: the loss went from {first} to {warm}", net.name);
             model.reset();
-            timer::report(&format!("{}/{idiom}", net.name), || model.step());
+            timer::report(&row, || model.step());
         }
     }
 }
