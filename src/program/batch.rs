@@ -6,13 +6,14 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::body::{Body, Facts, Pass};
+use super::bundle::Shape;
 use super::code::{Code, lanes_of};
-use super::cones::Shape;
 use super::graph::Graph;
 use super::kernels;
+use super::lanes::{Group, Pattern, PerTurn};
 use super::memory::Memory;
 use super::ops::Ops;
-use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
+use super::tiles::{self, Scratch, Slots};
 use crate::number::BaseFloat;
 use crate::slices::simd::CopyTransposed;
 use crate::sparse::Coloring;

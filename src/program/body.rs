@@ -2,9 +2,9 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::cones::{Ref, Shape};
-use super::graph::{NONE, Table, bits, mix};
+use super::bundle::{Ref, Shape};
 use super::ops::{ADD, DIV, Emit, MUL, NEG, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution};
+use super::table::{NONE, Table, bits, mix};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 

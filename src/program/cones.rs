@@ -6,158 +6,24 @@
 
 use std::collections::HashMap;
 
-use super::graph::{Graph, NONE, Table, mix};
-use super::ops::{CONSTANT, INPUT, OpId, SUM};
-use super::periods::{self, Period};
+use super::bundle::{Bundle, Ref, Shape};
+use super::graph::Graph;
+use super::ops::{CONSTANT, INPUT, OpId};
+use super::periods::{self, LEAST_LOOPS, Period};
+use super::sums::{LONGEST, long_sums};
+use super::table::{NONE, Table, mix};
 use crate::number::BaseFloat;
 use crate::recording::Test;
 
-/// The least number of lanes that a group should have.
-pub(super) const FEW: usize = 16;
-
-/// The same for cones of at least [`HEAVY`] operations: to begin an instruction costs as much as some lanes do.
-const FEW_HEAVY: usize = 8;
-const HEAVY: usize = 8;
-
-/// The longest sum that stays within a cone where few sums are alike.
-const LONG: usize = 100;
-
-/// The longest sum that stays within a cone at all.
-const LONGEST: usize = 4096;
-
-/// The longest cone of few lanes, and the longest one at all is [`LONGEST`].
+/// The longest cone of few lanes. The longest one at all has [`LONGEST`] operations.
 const LONG_CHAIN: usize = 256;
 
 /// In place of an owner: several.
 const MANY: u32 = NONE - 1;
 
-/// An operand within a cone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Ref {
-    /// A node of the cone, by its place.
-    Local(u32),
-    /// A number from outside, by its place among the cone's operands.
-    Operand(u32),
-    /// A constant, by its place among the cone's constants.
-    Constant(u32),
-}
-
-/// The operations of each lane of a group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Shape {
-    /// Operations, each with the place and the number of its operands in `refs`.
-    pub(super) nodes: Vec<(OpId, u32, u32)>,
-    pub(super) refs: Vec<Ref>,
-    pub(super) guards: Vec<(Test, [Ref; 2], bool)>,
-    /// The values that are wanted outside: one for the cones of tiles, none for a guard that is alone.
-    pub(super) roots: Vec<Ref>,
-    pub(super) operands: usize,
-    pub(super) constants: usize,
-}
-
-impl Shape {
-    /// A whole graph as one cone, whose operands are the inputs and whose roots are the outputs.
-    pub(super) fn whole<F: BaseFloat>(graph: &Graph<F>) -> (Self, Vec<Option<F>>) {
-        let mut shape = Self { operands: graph.inputs, ..Self::default() };
-        let mut constants = Vec::new();
-        let mut place: Vec<Ref> = Vec::with_capacity(graph.nodes.len());
-        for (i, node) in graph.nodes.iter().enumerate() {
-            place.push(match node.op {
-                INPUT => Ref::Operand(node.a),
-                CONSTANT => {
-                    constants.push(graph.constant(i as u32));
-                    Ref::Constant(constants.len() as u32 - 1)
-                }
-                op => {
-                    let first = shape.refs.len() as u32;
-                    shape.refs.extend(graph.operands(i).map(|a| place[a as usize]));
-                    shape.nodes.push((op, first, shape.refs.len() as u32 - first));
-                    Ref::Local(shape.nodes.len() as u32 - 1)
-                }
-            });
-        }
-        shape.constants = constants.len();
-        shape.roots = graph.outputs.iter().map(|&y| place[y as usize]).collect();
-        shape.guards =
-            graph.guards.iter().map(|g| (g.test, [g.a, g.b].map(|a| place[a as usize]), g.outcome)).collect();
-        (shape, constants)
-    }
-
-    pub(super) fn refs(&self, i: usize) -> &[Ref] {
-        let (_, first, len) = self.nodes[i];
-        &self.refs[first as usize..][..len as usize]
-    }
-}
-
-/// Cones of one shape.
-pub(super) struct Group {
-    pub(super) level: u32,
-    /// The long sum that alone takes the results, or [`NONE`].
-    pub(super) into: u32,
-    /// The root of each lane; [`NONE`] for guards that are alone, and for the terms of a sum that are needed elsewhere,
-    /// too.
-    pub(super) roots: Vec<u32>,
-    /// The operands, lane by lane.
-    pub(super) operands: Vec<u32>,
-    /// The constants, lane by lane.
-    pub(super) constants: Vec<u32>,
-    pub(super) shape: Shape,
-    /// The shape in words.
-    pub(super) key: Vec<u32>,
-    /// The same for groups of one shape that go into sums, and of one shape that do not.
-    pub(super) alike: u64,
-    hash: u64,
-}
-
-impl Group {
-    /// The nodes as lanes, whose roots are numbered from `first` on.
-    pub(super) fn copies(level: u32, first: u32, nodes: &[u32]) -> Self {
-        let shape = Shape { operands: 1, roots: vec![Ref::Operand(0)], ..Shape::default() };
-        Self {
-            level,
-            into: NONE,
-            roots: (first..).take(nodes.len()).collect(),
-            operands: nodes.to_vec(),
-            constants: Vec::new(),
-            shape,
-            key: Vec::new(),
-            alike: 0,
-            hash: 0,
-        }
-    }
-
-    pub(super) fn lanes(&self) -> usize {
-        self.roots.len()
-    }
-
-    fn has_few_lanes(&self) -> bool {
-        self.lanes() < if self.shape.nodes.len() < HEAVY { FEW } else { FEW_HEAVY }
-    }
-
-    /// True if the group has too few lanes for tiles.
-    pub(super) fn is_scalar(&self) -> bool {
-        self.has_few_lanes() && self.into == NONE
-    }
-
-    /// Operand `i` of each lane.
-    pub(super) fn operand(&self, i: usize) -> impl Iterator<Item = u32> + '_ {
-        self.operands.iter().skip(i).step_by(self.shape.operands).copied()
-    }
-
-    /// Constant `i` of each lane.
-    pub(super) fn constant(&self, i: usize) -> impl Iterator<Item = u32> + '_ {
-        self.constants.iter().skip(i).step_by(self.shape.constants).copied()
-    }
-
-    /// The number of operations.
-    pub(super) fn work(&self) -> usize {
-        self.lanes() * self.shape.nodes.len().max(1)
-    }
-}
-
 /// The groups of a graph, by level.
 pub(super) struct Cones {
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<Bundle>,
     /// For each node, true if it is a sum over the lanes of groups.
     pub(super) long: Vec<bool>,
     /// The groups that come again and again.
@@ -176,17 +42,17 @@ impl Cones {
         let mut part = rough.partition();
         // A cone that is a whole chain of steps holds no two steps that could be alike.
         let endless =
-            |group: &Group| group.shape.nodes.len() > if group.has_few_lanes() { LONG_CHAIN } else { LONGEST };
-        let looped = graph.nodes.len() >= super::planner::LEAST_LOOPS;
+            |group: &Bundle| group.shape.nodes.len() > if group.has_few_lanes() { LONG_CHAIN } else { LONGEST };
+        let looped = graph.nodes.len() >= LEAST_LOOPS;
         for pass in [Apart::AtShared, Apart::Wholly].into_iter().filter(|_| looped) {
             rough.take_apart(&mut part, pass, endless);
         }
         let mut periods = part.periods();
         periods.retain(|_| looped);
-        let all: usize = part.groups.iter().map(Group::work).sum();
+        let all: usize = part.groups.iter().map(Bundle::work).sum();
         if 2 * periods.iter().map(|period| period.work(&part.groups)).sum::<usize>() < all {
             // Cones with few lanes are taken apart, first at values of several uses, then wholly.
-            let few = |group: &Group| {
+            let few = |group: &Bundle| {
                 group.has_few_lanes() && (group.shape.nodes.len() > 1 || group.into != NONE && group.roots[0] != NONE)
             };
             for pass in [Apart::AtShared, Apart::Wholly, Apart::Wholly] {
@@ -196,44 +62,6 @@ impl Cones {
         }
         Self { groups: part.groups, long, periods }
     }
-}
-
-/// The sums that are taken over lanes: very long ones, and those whose terms are more than a product. Sums of which
-/// there are many alike stay within cones.
-pub(super) fn long_sums<F: BaseFloat>(graph: &Graph<F>) -> Vec<bool> {
-    let n = graph.nodes.len();
-    let mut long = vec![false; n];
-    if !graph.nodes.iter().any(|node| node.op == SUM) {
-        return long;
-    }
-    let mut uses = vec![0_u32; n];
-    for i in 0..n {
-        graph.operands(i).for_each(|a| uses[a as usize] += 1);
-    }
-    // The operations of each node's tree.
-    let mut size = vec![0_u32; n];
-    let mut shape = vec![0_u64; n];
-    let mut alike: HashMap<u64, usize> = HashMap::new();
-    for i in (0..n).filter(|&i| !graph.is_leaf(i as u32)) {
-        let (mut total, mut hash) = (1_u32, mix(9, u64::from(graph.nodes[i].op)));
-        for a in graph.operands(i) {
-            hash = mix(hash, shape[a as usize]);
-            if uses[a as usize] == 1 {
-                total = total.saturating_add(size[a as usize]);
-            }
-        }
-        (size[i], shape[i]) = (total, hash);
-        if graph.nodes[i].op == SUM {
-            *alike.entry(hash).or_default() += 1;
-        }
-    }
-    for i in (0..n).filter(|&i| graph.nodes[i].op == SUM) {
-        let terms = graph.operands(i).count();
-        let operations = size[i] as usize - 1;
-        let heavy = terms >= FEW && operations > 3 * terms || terms >= FEW_HEAVY && operations > HEAVY * terms;
-        long[i] = terms > LONGEST || alike[&shape[i]] < FEW && (terms > LONG || heavy);
-    }
-    long
 }
 
 /// Whether nodes of a cone own themselves.
@@ -255,7 +83,7 @@ struct Rough<'a, F> {
 
 struct Partition {
     owner: Vec<u32>,
-    groups: Vec<Group>,
+    groups: Vec<Bundle>,
 }
 
 impl Partition {
@@ -271,7 +99,7 @@ type Rider = (usize, u32);
 
 impl<F: BaseFloat> Rough<'_, F> {
     /// Takes the cones of some groups apart.
-    fn take_apart(&mut self, part: &mut Partition, pass: Apart, chosen: impl Fn(&Group) -> bool) {
+    fn take_apart(&mut self, part: &mut Partition, pass: Apart, chosen: impl Fn(&Bundle) -> bool) {
         let mut weak = vec![false; self.graph.nodes.len()];
         let mut any = false;
         for group in part.groups.iter().filter(|group| chosen(group)) {
@@ -367,7 +195,13 @@ impl<F: BaseFloat> Rough<'_, F> {
         Partition { owner, groups }
     }
 
-    fn groups(&self, owner: &[u32], private: &[u32], riders: &HashMap<u32, Vec<Rider>>, loose: &[usize]) -> Vec<Group> {
+    fn groups(
+        &self,
+        owner: &[u32],
+        private: &[u32],
+        riders: &HashMap<u32, Vec<Rider>>,
+        loose: &[usize],
+    ) -> Vec<Bundle> {
         let graph = self.graph;
         let n = graph.nodes.len();
         let inner = |i: usize| !graph.is_leaf(i as u32) && owner[i] != NONE;
@@ -422,7 +256,7 @@ impl<F: BaseFloat> Rough<'_, F> {
 
 #[derive(Default)]
 struct GroupList {
-    groups: Vec<Group>,
+    groups: Vec<Bundle>,
     table: Option<Table>,
 }
 
@@ -452,7 +286,7 @@ impl GroupList {
             group.hash == hash && group.into == into && (into != NONE || group.level == level) && group.key == key
         });
         let place = found.unwrap_or_else(|place| {
-            self.groups.push(Group {
+            self.groups.push(Bundle {
                 level,
                 into,
                 roots: Vec::new(),

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use super::body::{Body, Effect, V, X};
 use super::code::{ABSENT, At, Code, Eight, Factor, Inst, Kind, Reduction, Slice, TileDot, UniformInst, lanes_of};
-use super::graph::NONE;
 use super::ops::{DIV, MUL, NEG, SQUARE};
+use super::table::NONE;
 use crate::number::BaseFloat;
 
 /// The bytes of rows that a tile may use: they stay in the first cache.

@@ -2,14 +2,10 @@
 
 use std::panic::Location;
 
-use super::cones::long_sums;
-use super::ops::{
-    ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, contribution, op_of,
-};
+use super::ops::{ADD, CONSTANT, DIV, Emit, INPUT, MUL, NEG, Op, OpId, Ops, PRODUCT, SQUARE, SUB, SUM, op_of};
+use super::table::{NONE, Table, bits, mix};
 use crate::number::BaseFloat;
 use crate::recording::{Recording, Source, Step, Test};
-
-pub(super) const NONE: u32 = u32::MAX;
 
 /// The shortest chain of additions that becomes a [`SUM`].
 const CHAIN: usize = 5;
@@ -100,82 +96,6 @@ impl<F: BaseFloat> Graph<F> {
         Some(b.finish(outputs))
     }
 
-    /// The graph of the directional derivatives Σ ∂yₖ/∂xᵢ·tᵢ of all outputs. Its inputs are the first `n` of this graph, a
-    /// tangent for each of them, and the others. The outputs themselves are left out: with them, the parts that are
-    /// alike would have several results, and fall apart.
-    pub(super) fn jvp(&self, n: usize) -> Self {
-        let mut b = Builder::with_ops(self.ops.clone(), self.inputs + n, 3 * self.nodes.len());
-        let mut y: Vec<u32> = Vec::with_capacity(self.nodes.len());
-        let mut tangent: Vec<u32> = Vec::with_capacity(self.nodes.len());
-        let mut x = Vec::new();
-        let mut terms = Vec::new();
-        let long = long_sums(self);
-        for (i, node) in self.nodes.iter().enumerate() {
-            let (value, t) = match node.op {
-                INPUT if i < n => (i as u32, (n + i) as u32),
-                INPUT => ((n + i) as u32, NONE),
-                CONSTANT => (b.constant(self.constants[node.a as usize]), NONE),
-                op => {
-                    x.clear();
-                    x.extend(self.operands(i).map(|a| y[a as usize]));
-                    let value = b.apply(op, &x);
-                    terms.clear();
-                    // The terms of a long sum are alike.
-                    let mut in_common = None;
-                    for (k, a) in self.operands(i).enumerate().take(self.differentiable(i)) {
-                        let t = tangent[a as usize];
-                        if t == NONE {
-                            continue;
-                        }
-                        match b.graph.nodes[t as usize] {
-                            // The tangent of a product in a sum is two products in that sum, or in a long sum two lanes,
-                            // unless they would have operations in common.
-                            Node { op: ADD, a: p, b: q, .. }
-                                if op == SUM
-                                    && !(long[i] && *in_common.get_or_insert_with(|| b.graph.have_in_common(p, q))) =>
-                            {
-                                terms.extend([p, q]);
-                            }
-                            _ => terms.push(contribution(&mut b, op, k, &x, value, t)),
-                        }
-                    }
-                    (value, b.sum(&terms))
-                }
-            };
-            y.push(value);
-            tangent.push(t);
-        }
-        let mut outputs: Vec<u32> = Vec::with_capacity(self.outputs.len());
-        for &k in &self.outputs {
-            let t = tangent[k as usize];
-            outputs.push(if t == NONE { b.constant(F::zero()) } else { t });
-        }
-        for g in &self.guards {
-            b.guard(Guard { a: y[g.a as usize], b: y[g.b as usize], ..*g });
-        }
-        b.finish(outputs)
-    }
-
-    /// True if two nodes depend on an operation that is the same, as far as some hundred nodes show.
-    fn have_in_common(&self, p: u32, q: u32) -> bool {
-        const MOST: usize = 256;
-        let mut of = [vec![p], vec![q]];
-        for nodes in &mut of {
-            let mut next = 0;
-            while let Some(&node) = nodes.get(next)
-                && nodes.len() < MOST
-            {
-                next += 1;
-                for a in self.operands(node as usize) {
-                    if !self.is_leaf(a) && !nodes.contains(&a) {
-                        nodes.push(a);
-                    }
-                }
-            }
-        }
-        of[0].iter().any(|node| of[1].contains(node))
-    }
-
     /// The graph of Σ wₖ·yₖ over all outputs, where the weights w are inputs behind those of this graph.
     pub(super) fn weighted(&self) -> Self {
         let mut b = Builder::with_ops(self.ops.clone(), self.inputs + self.outputs.len(), self.nodes.len());
@@ -264,7 +184,7 @@ pub(super) fn differentiable<F: BaseFloat>(ops: &Ops<F>, op: OpId) -> usize {
 
 /// A graph that is being built. Equal operations on equal operands are one node; operations on constants are computed.
 pub(super) struct Builder<F> {
-    graph: Graph<F>,
+    pub(super) graph: Graph<F>,
     /// For each node, the first operation on it. Such an operation is new without a search, and is found from its operand;
     /// all others are in the table.
     first_use: Vec<u32>,
@@ -276,7 +196,7 @@ impl<F: BaseFloat> Builder<F> {
         Self::with_ops(Ops::new(), inputs, size)
     }
 
-    fn with_ops(ops: Ops<F>, inputs: usize, size: usize) -> Self {
+    pub(super) fn with_ops(ops: Ops<F>, inputs: usize, size: usize) -> Self {
         let mut nodes = Vec::with_capacity(inputs + size);
         nodes.extend((0..inputs as u32).map(|a| Node { op: INPUT, arity: 0, a, b: 0 }));
         let graph = Graph {
@@ -307,7 +227,7 @@ impl<F: BaseFloat> Builder<F> {
         place
     }
 
-    fn guard(&mut self, guard: Guard) {
+    pub(super) fn guard(&mut self, guard: Guard) {
         // Two constants have been compared.
         if self.graph.constant(guard.a).is_none() || self.graph.constant(guard.b).is_none() {
             self.graph.guards.push(guard);
@@ -315,7 +235,7 @@ impl<F: BaseFloat> Builder<F> {
     }
 
     /// The sum of some nodes; [`NONE`] for no node.
-    fn sum(&mut self, terms: &[u32]) -> u32 {
+    pub(super) fn sum(&mut self, terms: &[u32]) -> u32 {
         match *terms {
             [] => NONE,
             [one] => one,
@@ -372,7 +292,7 @@ impl<F: BaseFloat> Builder<F> {
     }
 
     /// The finished graph: only what outputs and guards need, chains of additions as sums.
-    fn finish(self, outputs: Vec<u32>) -> Graph<F> {
+    pub(super) fn finish(self, outputs: Vec<u32>) -> Graph<F> {
         let Self { graph: mut old, .. } = self;
         let mut uses = vec![0_u32; old.nodes.len()];
         for &y in &outputs {
@@ -542,64 +462,5 @@ impl Chains {
 
     fn take(&mut self, i: usize) -> Option<Vec<(u32, bool)>> {
         self.terms.remove(&i)
-    }
-}
-
-/// The bits of a float, those of `f64` for `f32`, too.
-pub(super) fn bits<F: BaseFloat>(x: F) -> u64 {
-    x.to_f64().map_or(0, f64::to_bits)
-}
-
-/// The next state of a hash.
-#[inline]
-pub(super) fn mix(hash: u64, x: u64) -> u64 {
-    (hash.rotate_left(23) ^ x).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// A hash table of numbers, whose keys are known to the caller. (An entry of `HashMap` costs three times as much: its
-/// hash function is slower, and keys would be stored twice.)
-pub(super) struct Table {
-    /// A number and the upper half of its hash.
-    slots: Vec<(u32, u32)>,
-    len: usize,
-}
-
-impl Table {
-    pub(super) fn new(expected: usize) -> Self {
-        Self { slots: vec![(NONE, 0); (expected.max(8) * 3 / 2).next_power_of_two()], len: 0 }
-    }
-
-    /// The number of the equal entry, or the place for a new one.
-    #[inline]
-    pub(super) fn find(&self, hash: u64, equal: impl Fn(u32) -> bool) -> Result<u32, usize> {
-        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
-        let mut place = tag as usize & mask;
-        loop {
-            let (i, other) = self.slots[place];
-            if i == NONE {
-                return Err(place);
-            }
-            if tag == other && equal(i) {
-                return Ok(i);
-            }
-            place = (place + 1) & mask;
-        }
-    }
-
-    pub(super) fn insert(&mut self, place: usize, hash: u64, i: u32) {
-        self.slots[place] = (i, (hash >> 32) as u32);
-        self.len += 1;
-        if self.len * 4 > self.slots.len() * 3 {
-            let mask = 2 * self.slots.len() - 1;
-            let mut slots = vec![(NONE, 0); mask + 1];
-            for &entry in self.slots.iter().filter(|entry| entry.0 != NONE) {
-                let mut place = entry.1 as usize & mask;
-                while slots[place].0 != NONE {
-                    place = (place + 1) & mask;
-                }
-                slots[place] = entry;
-            }
-            self.slots = slots;
-        }
     }
 }

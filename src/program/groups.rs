@@ -3,13 +3,13 @@
 use smallvec::SmallVec;
 
 use super::body::{Body, Facts, Pass};
+use super::bundle::{Bundle, Shape};
 use super::code::{Code, lanes_of};
-use super::cones::{self, Shape};
-use super::graph::{NONE, bits};
+use super::lanes::{Group, Pattern, PerTurn};
 use super::loops::{Track, Turns};
 use super::places::Found;
 use super::planner::Planner;
-use super::tiles::{Group, Pattern, PerTurn};
+use super::table::{NONE, bits};
 use crate::number::BaseFloat;
 
 /// The operands of a group.
@@ -131,7 +131,7 @@ impl<F: BaseFloat> Planner<'_, F> {
         let mut constants = vec![Vec::new(); m];
         let mut shared = vec![None; m];
         for i in 0..m {
-            let values = |draft: &cones::Group| {
+            let values = |draft: &Bundle| {
                 draft.constant(i).filter_map(|c| self.graph.constant(c)).collect::<SmallVec<[F; 16]>>()
             };
             let first = values(&self.cones.groups[alike[0]])[0];

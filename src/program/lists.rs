@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::body::{Body, Facts, Pass};
-use super::cones::{self, Ref, Shape};
-use super::graph::{NONE, bits};
+use super::bundle::{Bundle, Ref, Shape};
 use super::loops::{Track, Turns};
 use super::planner::Planner;
 use super::scalars::{Class, Operand, Places, Scalars};
+use super::table::{NONE, bits};
 use crate::number::BaseFloat;
 
 impl<F: BaseFloat> Planner<'_, F> {
@@ -52,7 +52,7 @@ impl<F: BaseFloat> Planner<'_, F> {
                     .collect();
                 let constant_refs: SmallVec<[Ref; 8]> = (lane * m..(lane + 1) * m)
                     .map(|i| {
-                        let value = |group: &cones::Group| graph.constant(group.constants[i]);
+                        let value = |group: &Bundle| graph.constant(group.constants[i]);
                         let number = value(group);
                         let same = alike().all(|group| value(group).map(bits) == number.map(bits));
                         constants.push(number.filter(|_| same));

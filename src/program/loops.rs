@@ -1,8 +1,8 @@
 //! Loops: where the operands of a turn stand in the turns that follow.
 
-use super::cones::Group;
-use super::graph::NONE;
+use super::bundle::Bundle;
 use super::periods::Period;
+use super::table::NONE;
 
 /// The first turns that may stand apart because their operands come from elsewhere.
 const MOST_APART: usize = 3;
@@ -11,7 +11,7 @@ const MOST_APART: usize = 3;
 pub(super) struct Roots(Vec<[u32; 2]>);
 
 impl Roots {
-    pub(super) fn new(nodes: usize, groups: &[Group]) -> Self {
+    pub(super) fn new(nodes: usize, groups: &[Bundle]) -> Self {
         let mut places = vec![[NONE; 2]; nodes];
         for (group, k) in groups.iter().zip(0..).filter(|(group, _)| group.into == NONE) {
             for (&root, lane) in group.roots.iter().zip(0..).filter(|&(&root, _)| root != NONE) {
@@ -30,7 +30,7 @@ impl Roots {
     /// For each group of a turn, the number of the turn's first groups with which it must not share a list: within a
     /// list, an operand either is the same result in all turns, or never a result of its own turn. Results pass through
     /// memory only between lists.
-    pub(super) fn apart(&self, period: Period, groups: &[Group]) -> Vec<usize> {
+    pub(super) fn apart(&self, period: Period, groups: &[Bundle]) -> Vec<usize> {
         let of_turn = |j: usize| {
             let mut apart = 0;
             for i in 0..groups[period.first + j].operands.len() {
@@ -77,7 +77,7 @@ pub(super) struct Turns {
 
 impl Turns {
     /// `None` if the sums that take results do not move by one distance.
-    pub(super) fn new(period: Period, groups: &[Group], slot: &[u32]) -> Option<Self> {
+    pub(super) fn new(period: Period, groups: &[Bundle], slot: &[u32]) -> Option<Self> {
         let of = |j: usize, turn: usize| &groups[period.first + turn * period.groups + j];
         let mut first = 0;
         let mut tracks = Vec::with_capacity(period.groups);

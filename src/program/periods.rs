@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::cones::Group;
-use super::graph::mix;
+use super::bundle::Bundle;
+use super::table::mix;
+
+/// The operations from which loops are looked for.
+pub(super) const LEAST_LOOPS: usize = 4_000;
 
 /// The least number of turns of a loop.
 const LEAST_TURNS: usize = 8;
@@ -23,13 +26,13 @@ pub(super) struct Period {
 
 impl Period {
     /// The number of operations.
-    pub(super) fn work(&self, groups: &[Group]) -> usize {
-        groups[self.first..][..self.groups * self.turns].iter().map(Group::work).sum()
+    pub(super) fn work(&self, groups: &[Bundle]) -> usize {
+        groups[self.first..][..self.groups * self.turns].iter().map(Bundle::work).sum()
     }
 }
 
 /// Finds the levels that repeat themselves. The groups come by level; equal levels get the same order.
-pub(super) fn find(groups: &mut [Group]) -> Vec<Period> {
+pub(super) fn find(groups: &mut [Bundle]) -> Vec<Period> {
     let mut starts: Vec<usize> = Vec::new();
     let mut signs: Vec<u64> = Vec::new();
     let mut level = None;
@@ -48,7 +51,7 @@ pub(super) fn find(groups: &mut [Group]) -> Vec<Period> {
         let range = starts[first]..starts[first + length * turns];
         groups[range.clone()].sort_by_key(|group| (group.level, group.alike, group.lanes()));
         let per_turn = range.len() / turns;
-        let same = |a: &Group, b: &Group| a.alike == b.alike && a.lanes() == b.lanes() && a.key == b.key;
+        let same = |a: &Bundle, b: &Bundle| a.alike == b.alike && a.lanes() == b.lanes() && a.key == b.key;
         // Different groups may share a signature.
         let turn = |t: usize| &groups[range.start + t * per_turn..][..per_turn];
         let alike = |t: &usize| turn(*t).iter().zip(turn(0)).all(|(a, b)| same(a, b));

@@ -1,7 +1,7 @@
 //! The places of operands among the slots: which lanes read neighbouring slots, and where segments begin.
 
-use super::cones::FEW;
-use super::tiles::Pattern;
+use super::bundle::FEW;
+use super::lanes::Pattern;
 
 /// A piece shorter than this is copied rather than made a tile of its own.
 const SHORT: usize = 32;

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::code::Code;
-use super::graph::Graph;
 use super::kernels;
+use super::lanes::{Group, Pattern};
 use super::memory::Memory;
 use super::ops::Ops;
-use super::planner::Planner;
 use super::scalars::{self, Scalars};
-use super::tiles::{self, Group, Pattern, Scratch, Slots};
+use super::tiles::{self, Scratch, Slots};
 use crate::number::BaseFloat;
 
 /// Copies numbers. A few are not worth a call.
@@ -78,10 +77,6 @@ pub(super) enum Goal {
 }
 
 impl<F: BaseFloat> Plan<F> {
-    pub(super) fn new(graph: &Graph<F>, goal: Goal) -> Self {
-        Planner::new(graph, goal).plan()
-    }
-
     /// Runs the plan on the inputs, which may come in several slices. Returns false if a comparison came out otherwise
     /// than recorded, or if a result is not finite; the results are then void.
     #[inline]

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use pulp::Arch;
 
+use super::bundle::Bundle;
 use super::code::lanes_of;
-use super::cones::{self, Cones};
-use super::graph::{Graph, NONE};
+use super::cones::Cones;
+use super::graph::Graph;
+use super::lanes::{Group, Pattern};
 use super::loops::{Roots, Turns};
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, PRODUCT, SUB, SUM};
-use super::periods::Period;
+use super::periods::{LEAST_LOOPS, Period};
 use super::places::Found;
 use super::plan::{Compiled, Goal, Item, Loop, Plan};
 use super::scalars::{SMALL, Scalars};
-use super::tiles::{Group, Pattern, Scratch};
+use super::table::NONE;
+use super::tiles::Scratch;
 use crate::number::BaseFloat;
 
 /// The number of groups up to which tiles are always worth it.
@@ -26,9 +29,6 @@ const LEAST_WORK: usize = 100;
 
 /// The least number of lanes of a group within a loop.
 const FEW_IN_LOOPS: usize = 4;
-
-/// The operations from which loops are looked for.
-pub(super) const LEAST_LOOPS: usize = 4_000;
 
 /// The memory of a plan with loops has fewer numbers.
 const MOST_SLOTS: usize = 1 << 27;
@@ -49,8 +49,14 @@ pub(super) struct Planner<'g, F> {
     pub(super) cache: HashMap<Vec<u64>, usize>,
 }
 
+impl<F: BaseFloat> Plan<F> {
+    pub(super) fn new(graph: &Graph<F>, goal: Goal) -> Self {
+        Planner::new(graph, goal).plan()
+    }
+}
+
 impl<'g, F: BaseFloat> Planner<'g, F> {
-    pub(super) fn new(graph: &'g Graph<F>, goal: Goal) -> Self {
+    fn new(graph: &'g Graph<F>, goal: Goal) -> Self {
         let n = graph.nodes.len();
         let active = match goal {
             Goal::Values => 0,
@@ -245,7 +251,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
 
     /// Groups for tiles, lists of the groups that have few lanes, and loops, in the order of their levels.
     fn drafts(&self, roots: &Roots) -> Vec<Draft> {
-        let lanes: usize = self.cones.groups.iter().map(cones::Group::lanes).sum();
+        let lanes: usize = self.cones.groups.iter().map(Bundle::lanes).sum();
         let has_loops = self.graph.nodes.len() >= LEAST_LOOPS && lanes < MOST_SLOTS / 8;
         let periods = if has_loops { &self.cones.periods[..] } else { &[] };
         if self.is_narrow(periods) {
@@ -352,7 +358,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
             let Draft::Group(k) = *draft else { continue };
             let of = |turn: usize| k + turn * period.groups;
             for i in 0..self.cones.groups[k].shape.operands {
-                let nodes = |groups: &[cones::Group], turn: usize| groups[of(turn)].operand(i).collect::<Vec<u32>>();
+                let nodes = |groups: &[Bundle], turn: usize| groups[of(turn)].operand(i).collect::<Vec<u32>>();
                 let last = nodes(&self.cones.groups, period.turns - 1);
                 // Results of the loop itself are not there before it.
                 if last != nodes(&self.cones.groups, period.turns - 2) || roots.computed_by(period, &last) {
@@ -373,7 +379,7 @@ impl<'g, F: BaseFloat> Planner<'g, F> {
                     }
                     gathered.push(self.cones.groups.len());
                     let level = self.cones.groups[k].level;
-                    self.cones.groups.push(cones::Group::copies(level, first, &last));
+                    self.cones.groups.push(Bundle::copies(level, first, &last));
                     first
                 });
                 for turn in 0..period.turns {

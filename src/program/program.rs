@@ -3,15 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2};
-
 use super::batch::Batch;
-use super::error::{PointsFailed, ProgramError};
+use super::error::ProgramError;
 use super::graph::Graph;
 use super::inputs::{Inputs, RecordDataFn, RecordFn};
 use super::matrices::Entries;
 use super::plan::{Goal, copy};
-use super::points::Points;
 use super::runner::Runner;
 use super::terms::Matrix;
 use crate::number::BaseFloat;
@@ -533,102 +530,6 @@ impl<F: BaseFloat> Program<F> {
 
     pub(super) fn data_mut(&mut self) -> &mut [F] {
         &mut self.data
-    }
-
-    /// Values and gradients at many points: `x` and `gradients` have the shape (points, inputs), `values` has the shape
-    /// (points). The numbers are those of [`value_and_grad`](Self::value_and_grad), bit for bit.
-    ///
-    /// ```
-    /// use ndarray::{Array1, Array2, array};
-    /// use wengert::Program;
-    ///
-    /// let mut f = Program::new(|x| x[0] * x[1], &[1.0, 1.0])?;
-    /// let x = array![[1.0, 2.0], [3.0, 4.0]];
-    /// let (mut values, mut gradients) = (Array1::zeros(2), Array2::zeros((2, 2)));
-    /// f.batch(x.view(), values.view_mut(), gradients.view_mut())?;
-    /// assert_eq!((values, gradients), (array![2.0, 12.0], array![[2.0, 1.0], [4.0, 3.0]]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If a comparison comes out otherwise than recorded at some points. The results of all others are written.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit, or if there are several outputs.
-    #[track_caller]
-    pub fn batch(
-        &mut self,
-        x: ArrayView2<'_, F>,
-        values: ArrayViewMut1<'_, F>,
-        gradients: ArrayViewMut2<'_, F>,
-    ) -> Result<(), PointsFailed> {
-        self.check_scalar("batch");
-        let (points, n) = x.dim();
-        assert!(
-            n == self.inputs && gradients.dim() == (points, n) && values.len() == points,
-            "batch: points of shape {:?}, values of {:?} and gradients of {:?} for {} inputs; give (points, inputs), \
-             (points) and (points, inputs)",
-            x.shape(),
-            values.shape(),
-            gradients.shape(),
-            self.inputs
-        );
-        super::points::run(self, Points { x, data: None }, values, gradients)
-    }
-
-    /// Values and gradients at many points with data of their own, such as the gradient of each sample's loss: `data` has
-    /// the shape (points, data), `x` the shape (points, inputs), or (1, inputs) if all points share the inputs; `values` and
-    /// `gradients` are those of [`batch`](Self::batch). The numbers are those of [`set_data`](Self::set_data) and
-    /// [`value_and_grad`](Self::value_and_grad), bit for bit. The program's own data stay as they are.
-    ///
-    /// ```
-    /// use ndarray::{Array1, Array2, array};
-    /// use wengert::Program;
-    ///
-    /// // The squared error of a line at one sample.
-    /// let mut f = Program::with_data(|p, d| (p[0] * d[0] + p[1] - d[1]).square(), &[0.0, 0.0], &[0.0, 0.0])?;
-    /// let samples = array![[1.0, 1.0], [2.0, 0.0], [3.0, 5.0]];
-    /// let (mut values, mut gradients) = (Array1::zeros(3), Array2::zeros((3, 2)));
-    /// f.batch_data(array![[1.0, 0.0]].view(), samples.view(), values.view_mut(), gradients.view_mut())?;
-    /// assert_eq!(values, array![0.0, 4.0, 4.0]);
-    /// assert_eq!(gradients, array![[0.0, 0.0], [8.0, 4.0], [-12.0, -4.0]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If a comparison comes out otherwise than recorded at some points. The results of all others are written.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes do not fit, or if there are several outputs.
-    #[track_caller]
-    pub fn batch_data(
-        &mut self,
-        x: ArrayView2<'_, F>,
-        data: ArrayView2<'_, F>,
-        values: ArrayViewMut1<'_, F>,
-        gradients: ArrayViewMut2<'_, F>,
-    ) -> Result<(), PointsFailed> {
-        self.check_scalar("batch_data");
-        let points = data.nrows();
-        let shared = x.broadcast((points, self.inputs)).filter(|_| x.ncols() == self.inputs);
-        let fits = gradients.dim() == (points, self.inputs) && values.len() == points;
-        let Some(at) = shared.filter(|_| fits && data.ncols() == self.data.len()) else {
-            panic!(
-                "batch_data: points of shape {:?}, data of {:?}, values of {:?} and gradients of {:?} for {} inputs and {} \
-                 data; give (points, inputs) or (1, inputs), (points, data), (points) and (points, inputs)",
-                x.shape(),
-                data.shape(),
-                values.shape(),
-                gradients.shape(),
-                self.inputs,
-                self.data.len()
-            );
-        };
-        super::points::run(self, Points { x: at, data: Some(data) }, values, gradients)
     }
 
     /// The lanes for points, if the function has no lanes of its own; with `own` data of each point.

@@ -4,9 +4,9 @@ use pulp::{Arch, Simd};
 use smallvec::SmallVec;
 
 use super::body::{Body, Effect, Signs, V, X};
-use super::graph::NONE;
 use super::kernels::{self, Src};
 use super::ops::{ADD, DIV, MUL, NEG, OpId, Ops, SQUARE, SUB};
+use super::table::NONE;
 use crate::number::BaseFloat;
 use crate::recording::Test;
 

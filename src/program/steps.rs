@@ -4,8 +4,9 @@ use pulp::{Arch, Simd};
 
 use super::code::{ABSENT, At, Code, Inst, Kind};
 use super::kernels::{self, Src};
+use super::lanes::{Group, Pattern, for_each_piece};
 use super::ops::Ops;
-use super::tiles::{Group, Pattern, for_each_piece};
+
 use crate::number::BaseFloat;
 use crate::slices::rows::{Rows, Source};
 

@@ -9,13 +9,15 @@ use std::collections::HashMap;
 use pulp::Arch;
 
 use super::body::{Body, Effect, Facts, Pass};
+use super::bundle::{FEW, Ref, Shape};
 use super::code::{Code, lanes_of};
-use super::cones::{FEW, Ref, Shape};
-use super::graph::{Graph, bits};
+use super::graph::Graph;
+use super::lanes::{Group, Pattern, PerTurn};
 use super::memory::Memory;
 use super::ops::{ADD, CONSTANT, DIV, INPUT, MUL, NEG, Ops, PRODUCT, SUB, SUM};
 use super::places::Found;
-use super::tiles::{self, Group, Pattern, PerTurn, Scratch, Slots};
+use super::table::bits;
+use super::tiles::{self, Scratch, Slots};
 use crate::number::BaseFloat;
 
 /// A term, or an output.
