@@ -5,11 +5,12 @@
 use std::ops::Add;
 
 use num_traits::Zero;
+use pulp::{Simd, WithSimd};
 use smallvec::SmallVec;
 
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
-use super::product::{GemmScalar, in_parts, matmul};
+use super::product::{GemmScalar, arch, in_parts, matmul};
 
 /// A number with a primal, which is its part 0, and tangents, which are the parts from 1 on.
 pub(crate) trait Parts: GemmScalar + Add<Output = Self> {
@@ -24,6 +25,9 @@ pub(crate) trait Parts: GemmScalar + Add<Output = Self> {
 
 /// The multiplications below which planes do not pay.
 const FEW: usize = 256;
+
+/// The numbers of a plane that are copied and looked at in turn.
+const NEAR: usize = 1 << 11;
 
 /// The longest sums of plain loops.
 const LONGEST: usize = 1 << 12;
@@ -62,12 +66,31 @@ fn by_planes<D: Parts>(c: &mut MatMut<'_, D>, a: Mat<'_, D>, b: Mat<'_, D>, upda
                 sums.fill(D::Part::zero());
             }
         }
-        if !of_c.iter().fold(true, |all, &part| all & D::is_finite_part(part)) {
+        arch().dispatch(Join { c, planes: of_c, update })
+    })
+}
+
+/// Joins the planes of a product, and stores or adds its elements. Returns false, and leaves c as it is, if a part is not
+/// finite.
+struct Join<'a, 'b, D: Parts> {
+    c: &'a mut MatMut<'b, D>,
+    planes: &'a [D::Part],
+    update: Store,
+}
+
+impl<D: Parts> WithSimd for Join<'_, '_, D> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let Self { c, planes, update } = self;
+        let [m, n] = c.layout.shape;
+        if !planes.iter().fold(true, |all, &part| all & D::is_finite_part(part)) {
             return false;
         }
         let write = |c: &mut D, product: D| *c = if update == Store::Set { product } else { *c + product };
         for i in 0..m {
-            let row = |part: usize| &of_c[(part * m + i) * n..][..n];
+            let row = |part: usize| &planes[(part * m + i) * n..][..n];
             if D::PARTS == 2 && c.layout.strides[1] == 1 {
                 // A loop of vectors.
                 let products =
@@ -80,7 +103,7 @@ fn by_planes<D: Parts>(c: &mut MatMut<'_, D>, a: Mat<'_, D>, b: Mat<'_, D>, upda
             }
         }
         true
-    })
+    }
 }
 
 /// The planes of a matrix, one after the other.
@@ -91,39 +114,62 @@ struct Planes<'a, F> {
     is_zero: SmallVec<[bool; 8]>,
 }
 
+/// Splits the lines of a matrix into planes. Returns which of them are zero throughout; `None` if a part is not finite.
+struct Split<'a, 'b, D: Parts> {
+    lines: Mat<'a, D>,
+    planes: &'b mut [D::Part],
+}
+
+impl<D: Parts> WithSimd for Split<'_, '_, D> {
+    type Output = Option<SmallVec<[bool; 8]>>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Self { lines, planes } = self;
+        let [count, len] = lines.layout.shape;
+        let mut is_zero = SmallVec::from_elem(true, D::PARTS);
+        // Some lines at a time, which stay in the nearest cache; loops of vectors, so without a way out of them.
+        let some = (NEAR / len).max(1);
+        for first in (0..count).step_by(some) {
+            let these = first * len..count.min(first + some) * len;
+            if D::PARTS == 2 && lines.layout.strides[1] == 1 {
+                let (primals, tangents) = planes.split_at_mut(count * len);
+                let to =
+                    primals[these.clone()].chunks_exact_mut(len).zip(tangents[these.clone()].chunks_exact_mut(len));
+                for (i, (primals, tangents)) in to.enumerate() {
+                    for ((p, t), x) in primals.iter_mut().zip(tangents).zip(&lines.from(first + i, 0)[..len]) {
+                        (*p, *t) = (x.part(0), x.part(1));
+                    }
+                }
+            } else {
+                for (part, plane) in planes.chunks_exact_mut(count * len).enumerate() {
+                    for (i, to) in plane[these.clone()].chunks_exact_mut(len).enumerate() {
+                        for (j, to) in to.iter_mut().enumerate() {
+                            *to = lines.data[lines.layout.at(first + i, j)].part(part);
+                        }
+                    }
+                }
+            }
+            for (plane, is_zero) in planes.chunks_exact(count * len).zip(&mut is_zero) {
+                let plane = &plane[these.clone()];
+                if !plane.iter().fold(true, |all, &x| all & D::is_finite_part(x)) {
+                    return None;
+                }
+                *is_zero = *is_zero && plane.iter().fold(true, |all, &x| all & D::is_zero_part(x));
+            }
+        }
+        Some(is_zero)
+    }
+}
+
 impl<'a, F: GemmScalar> Planes<'a, F> {
     /// Copies the parts of a matrix, rows or columns in their order in memory. `None` if one is not finite.
     fn of<D: Parts<Part = F>>(x: Mat<'_, D>, planes: &'a mut [F]) -> Option<Self> {
         let shape = x.layout.shape;
         let by_columns = x.layout.strides[0].unsigned_abs() < x.layout.strides[1].unsigned_abs();
         let lines = if by_columns { x.t() } else { x };
-        let [count, len] = lines.layout.shape;
-        let mut is_zero = SmallVec::with_capacity(D::PARTS);
-        let line = |i: usize| &lines.from(i, 0)[..len];
-        if D::PARTS == 2 && lines.layout.strides[1] == 1 {
-            // A loop of vectors.
-            let (primals, tangents) = planes.split_at_mut(count * len);
-            for (i, (p, t)) in primals.chunks_exact_mut(len).zip(tangents.chunks_exact_mut(len)).enumerate() {
-                for ((p, t), x) in p.iter_mut().zip(t).zip(line(i)) {
-                    (*p, *t) = (x.part(0), x.part(1));
-                }
-            }
-        } else {
-            for (part, plane) in planes.chunks_exact_mut(count * len).enumerate() {
-                for (i, to) in plane.chunks_exact_mut(len).enumerate() {
-                    for (j, to) in to.iter_mut().enumerate() {
-                        *to = lines.data[lines.layout.at(i, j)].part(part);
-                    }
-                }
-            }
-        }
-        for plane in planes.chunks_exact(count * len) {
-            // Without a way out of the loops, which are loops of vectors.
-            if !plane.iter().fold(true, |all, &x| all & D::is_finite_part(x)) {
-                return None;
-            }
-            is_zero.push(plane.iter().fold(true, |all, &x| all & D::is_zero_part(x)));
-        }
+        let len = lines.layout.shape[1];
+        let is_zero = arch().dispatch(Split { lines, planes: &mut *planes })?;
         let strides = if by_columns { [1, len as isize] } else { [len as isize, 1] };
         Some(Self { data: planes, shape, strides, is_zero })
     }

@@ -232,7 +232,7 @@ gemm_scalar!(f64, gemm_f64, columns up to 1 << 13);
 
 /// The instruction set to use, kept because asking the processor each time costs as much as a small product (see M20 in
 /// docs/MEASUREMENTS.md).
-fn arch() -> Arch {
+pub(super) fn arch() -> Arch {
     static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
     *ARCH
 }
