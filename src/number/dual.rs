@@ -452,20 +452,30 @@ impl<F: Real, const N: usize, B: Mark> Product for Dual<F, N, B> {
     }
 }
 
-impl<F: Real, const N: usize> Wrap<Dual<F, N>> for Dual<F, N> {
+impl<F: Real, L: Wrap<F>, const N: usize> Wrap<Dual<F, N>> for Dual<L, N> {
     #[inline(always)]
-    fn wrap(x: Self) -> Self {
-        x
+    fn wrap(x: Dual<F, N>) -> Self {
+        Self::with_parts(L::wrap(x.primal), x.tangents.map(L::wrap))
     }
     #[inline(always)]
-    fn unwrap(self) -> Self {
-        self
+    fn unwrap(self) -> Dual<F, N> {
+        Dual::with_parts(self.primal.unwrap(), self.tangents.map(L::unwrap))
     }
 }
 
-impl<F: Real, const N: usize> Dispatch for Dual<F, N> {
+/// A kernel of dual numbers as one of their parts: the lanes of floats are those of the floats in dual numbers.
+struct OfParts<K, const N: usize>(K);
+
+impl<F: Real, K: Kernel<Dual<F, N>>, const N: usize> Kernel<F> for OfParts<K, N> {
+    #[inline(always)]
+    fn run<L: Wrap<F>>(self) {
+        self.0.run::<Dual<L, N>>();
+    }
+}
+
+impl<F: Dispatch, const N: usize> Dispatch for Dual<F, N> {
     #[inline]
-    fn dispatch_on(_: Arch, kernel: impl Kernel<Self>) {
-        kernel.run::<Self>();
+    fn dispatch_on(arch: Arch, kernel: impl Kernel<Self>) {
+        F::dispatch_on(arch, OfParts(kernel));
     }
 }

@@ -4,6 +4,7 @@
 
 use ndarray::{Array, Array1, Array2, Array3, Array4, Axis, Ix2, array, s};
 use wengert::ndarray;
+use wengert::rules::UNARY;
 use wengert::{Activation, Conv, Dual, Pool, Tape, Tensor, Var, dot, log_sum_exp, mean, norm, sum};
 
 /// Rows of the long sums; a debug build takes fewer.
@@ -365,5 +366,32 @@ fn the_slope_of_tanh() {
         }
         check!(f32);
         check!(f64);
+    }
+}
+
+/// Primals on a tape of dual numbers have the bits of those on a tape of floats, and so have the primals of the derivatives up to a few
+/// roundings: both are computed by the same functions on lanes.
+#[test]
+fn elements_of_duals() {
+    for row in UNARY {
+        let (low, high) = row.sample;
+        let inner = (1..40).map(|i| low + (high - low) * f64::from(i) / 40.0);
+        let x: Array1<f64> = inner.chain(row.points.iter().map(|point| point.0)).collect();
+        let (tape, dual_tape) = (Tape::new(), Tape::new());
+        let (plain, dual) = (tape.tensor(&x), x.mapv(|x| Dual::new(x, [1.0])));
+        let dual = dual_tape.tensor(&dual);
+        let (y, dual_y) = ((row.on_tensor)(plain), (row.on_tensor_dual)(dual));
+        let (slope, dual_slope) = (y.sum().backward().wrt(plain), dual_y.sum().backward().wrt(dual));
+        for (i, &x) in x.iter().enumerate() {
+            let (y, dual_y) = (y.value()[i], dual_y.value()[i].primal());
+            assert!(
+                y.to_bits() == dual_y.to_bits() || y.is_nan() && dual_y.is_nan(),
+                "{}({x}): {y}, {dual_y}",
+                row.name
+            );
+            let (y, dual_y) = (slope[i], dual_slope[i].primal());
+            let near = (y - dual_y).abs() <= 8.0 * f64::EPSILON * y.abs();
+            assert!(near || y == dual_y || y.is_nan() && dual_y.is_nan(), "{}'({x}): {y}, {dual_y}", row.name);
+        }
     }
 }
