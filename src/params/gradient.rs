@@ -7,7 +7,8 @@ use std::ops::{
 };
 use std::slice::SliceIndex;
 
-use super::store::{Param, Params};
+use super::entry::{Param, Place};
+use super::store::Params;
 use crate::number::Scalar;
 
 /// The gradient with respect to all weights of a model, in the order of [`Params::values`]: a slice that knows the model.
@@ -41,14 +42,6 @@ enum Numbers<'a, F> {
     Shared(&'a [F]),
     Lent(&'a mut [F]),
     Owned(Vec<F>),
-}
-
-/// A weight's numbers in a gradient.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) stamp: u64,
-    pub(super) start: usize,
-    pub(super) len: usize,
 }
 
 impl<'a, F: Scalar> ParamsGradient<'a, F> {

@@ -1,6 +1,7 @@
 //! [`Group`]: weights that are frozen, or trained with a rate and a decay of their own.
 
-use super::store::{ParamEntry, ParamInfo, Params, WeightTraining};
+use super::entry::{ParamEntry, ParamInfo, WeightTraining};
+use super::store::Params;
 use crate::number::Scalar;
 
 /// A selection of weights, for changing how they are trained; see [`Params::group`].

@@ -2,7 +2,8 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers; [`Param`], the typed id of one |
+//! | `store.rs` | [`Params`]: names, shapes and numbers of weights and buffers |
+//! | `entry.rs` | one of these: [`Param`], its typed id; [`ParamInfo`] |
 //! | `attempt.rs` | `Attempt`: weights and buffers that a layer adds together, or not at all |
 //! | `group.rs` | [`Group`]: weights that are frozen, or trained with a rate and a decay of their own |
 //! | `on.rs` | [`ParamsOn`]: parameters on a tape; `Tape::value_and_grad`, the gradient of a closure |
@@ -13,6 +14,7 @@
 
 mod attempt;
 mod checkpoint;
+mod entry;
 mod gradient;
 mod group;
 mod identity;
@@ -22,9 +24,10 @@ mod refusals;
 mod samples;
 mod store;
 
+pub(crate) use entry::TrainedRange;
+pub use entry::{Param, ParamInfo};
 pub use gradient::ParamsGradient;
 pub use group::Group;
 pub(crate) use identity::Owner;
 pub use on::{ParamsOn, loss_fn};
-pub(crate) use store::TrainedRange;
-pub use store::{Param, ParamInfo, Params};
+pub use store::Params;

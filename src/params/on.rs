@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 
 use ndarray::{Dimension, IntoDimension, Ix1};
 
+use super::entry::Param;
 use super::gradient::ParamsGradient;
-use super::store::{Param, Params};
+use super::store::Params;
 use crate::arena::Arena;
 use crate::number::{Dual, Scalar};
 use crate::scalar::Var;

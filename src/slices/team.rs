@@ -337,7 +337,9 @@ mod tests {
             let all = || (0..20).for_each(|_| assert_eq!(sum(&numbers), 10_000 * 9_999 / 2));
             let threads = [(); 4].map(|()| scope.spawn(all));
             // ThreadSanitizer sees these joins, and not the one at the end of a scope.
-            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
         });
     }
 }
