@@ -14,12 +14,13 @@
 //! | `elementwise` | the functions of the table and the operators, with broadcasting; [`Operand`] |
 //! | `products`, `contract` | `dot`, `matmul`; [`Dot`]; `einsum`, `tensordot`, `outer` |
 //! | `dense` | `affine`, `dense`; [`Activation`] |
-//! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `softmax`, `softmax_where`, `log_softmax`, `argmax_axis` |
+//! | `reduce` | `sum`, `mean`, `product`, `max`, `min`, `var`, `std`, `norm`, `log_sum_exp`, each also along an axis; `argmax_axis` |
+//! | `softmax` | `softmax`, `softmax_where`, `log_softmax` |
 //! | `scan`, `order` | `cumsum`, `cumprod`; `sort`, `top_k`, `median`, `quantile` |
 //! | `loss/` | `mse`, `mae`, `huber`, `bce_with_logits`, `softmax_cross_entropy`, [`Losses`] of every kind with `mean`, `sum` and `each`; `accuracy`; [`Target`] |
 //! | `normalize` | `layer_norm`, `rms_norm`, `channel_norm` |
 //! | `jet` | [`Jet`]: derivatives with respect to the input, inside of the loss |
-//! | `flat` | the operands of `reduce`, `loss` and `normalize` as slices, and the folds that these files share |
+//! | `flat` | the operands of `reduce`, `softmax`, `loss` and `normalize` as slices, and the folds that these files share |
 //! | `conv`, `pool`, `upsample` | convolutions, also transposed, pooling, also adaptive, upsampling; [`Conv`], [`Pool`], [`Interpolation`] |
 //! | `window_args` | the lengths that `Conv` and `Pool` take; [`Lengths`] |
 //! | `shape` | views, which record nothing: `reshape`, `t`, `slice`, `split`, `broadcast`, `iter`, ... |
@@ -81,6 +82,7 @@ mod products;
 mod reduce;
 mod scan;
 mod shape;
+mod softmax;
 mod upsample;
 mod window_args;
 
