@@ -43,6 +43,12 @@ impl<F: Scalar> Length<F> {
         Self { value: scale * scaled, scaled, ..length }
     }
 
+    /// The length divided by a number, where the length alone would overflow.
+    #[cold]
+    pub(crate) fn over(&self, divisor: F) -> F {
+        self.scaled / divisor / self.factor
+    }
+
     #[inline]
     fn scale(&self, x: F) -> F {
         if Float::is_infinite(x) { Float::signum(x) } else { x * self.factor }

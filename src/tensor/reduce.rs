@@ -449,8 +449,8 @@ impl<'t, F: Scalar, D: Dimension + 't, E: Dimension> Reduction<'t, F, D, E> {
         }
         let distance = &*distance;
         let y = self.operand.zeros(distance.len());
-        for (y, &d) in y.iter_mut().zip(distance) {
-            *y = d / divisor;
+        for (i, (y, &d)) in y.iter_mut().zip(distance).enumerate() {
+            *y = if d.to_base().is_infinite() { length(i).over(divisor) } else { d / divisor };
         }
         let scale = divisor.recip();
         self.record(y, move |dy, dx, _| {
