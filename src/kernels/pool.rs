@@ -87,9 +87,15 @@ trait Tally<F: Scalar>: Copy {
     /// The result for the pixels of `a` and those of `b` together.
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L;
     /// The same, where neither is NaN.
-    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L;
+    #[inline(always)]
+    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L {
+        self.join(a, b)
+    }
     /// True if [`join_numbers`](Self::join_numbers) will do for all of these.
-    fn are_numbers(self, pixels: &[F]) -> bool;
+    #[inline(always)]
+    fn are_numbers(self, _pixels: &[F]) -> bool {
+        true
+    }
 }
 
 /// The largest pixel of a window; NaN if one is NaN.
@@ -126,14 +132,6 @@ impl<F: Scalar> Tally<F> for Total {
     #[inline(always)]
     fn join<L: Wrap<F>>(self, a: L, b: L) -> L {
         a + b
-    }
-    #[inline(always)]
-    fn join_numbers<L: Wrap<F>>(self, a: L, b: L) -> L {
-        a + b
-    }
-    #[inline(always)]
-    fn are_numbers(self, _: &[F]) -> bool {
-        true
     }
 }
 

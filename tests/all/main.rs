@@ -8,6 +8,7 @@ mod floors;
 mod gradcheck;
 mod guide;
 mod inspect;
+mod kernels;
 mod kit;
 mod number;
 mod params;

@@ -544,3 +544,25 @@ fn factors_of_constants_record_nothing() {
     );
     assert!(tape.is_empty());
 }
+
+/// Where nothing is left of a column the diagonal is 0, and Q has a unit vector as the other reflections leave it.
+#[test]
+fn qr_of_a_column_of_zeros() {
+    let tape = Tape::<f64>::new();
+    let qr = tape.constant(array![[0.0, 1.0], [0.0, 1.0]]).qr().unwrap();
+    assert_eq!(qr.q.value(), array![[1.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(qr.r.value(), array![[0.0, 1.0], [0.0, 1.0]]);
+}
+
+/// R of long columns of equal numbers, whose plain sums of rows would be off by a thousand roundings.
+#[test]
+fn qr_of_long_columns() {
+    let rows = 10_000;
+    let x = Array2::from_shape_fn((rows, 2), |(i, j)| if j == 0 || i < rows / 2 { 0.1_f32 } else { 0.3 });
+    let tape = Tape::<f32>::new();
+    let qr = tape.constant(&x).qr().unwrap();
+    // 0.1 √n, 0.2 √n and 0.1 √n, for the f32 nearest to 0.1 and 0.3.
+    for (found, want) in [([0, 0], 10.0), ([0, 1], 20.0), ([1, 1], 10.0)].map(|(at, want)| (qr.r.value()[at], want)) {
+        assert!((found / want - 1.0).abs() < 1e-5, "{found}, not {want}");
+    }
+}
