@@ -16,14 +16,14 @@ use wengert::gradcheck::{
 
 use super::{Outcome, hash, sequence};
 
-fn report(outcome: &Outcome) -> &Report {
+pub(super) fn report(outcome: &Outcome) -> &Report {
     match outcome {
         Ok(report) => report,
         Err(error) => error.report().unwrap_or_else(|| panic!("{error}")),
     }
 }
 
-fn letter(verdict: Verdict) -> char {
+pub(super) fn letter(verdict: Verdict) -> char {
     match verdict {
         Verdict::Agrees => 'A',
         Verdict::Inconclusive => 'I',
@@ -32,23 +32,23 @@ fn letter(verdict: Verdict) -> char {
 }
 
 #[track_caller]
-fn assert_table(found: &str, expected: &str) {
+pub(super) fn assert_table(found: &str, expected: &str) {
     let gap = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(found == expected, "the table is now\n{found}\nfirst change: {gap:?}");
 }
 
 /// A bounded function like tanh.
-fn bounded(x: f64) -> f64 {
+pub(super) fn bounded(x: f64) -> f64 {
     x / (1.0 + x * x).sqrt()
 }
 
 /// A wave of period 4 and height 1 with one derivative, of parabolas, like a sine.
-fn wave(x: f64) -> f64 {
+pub(super) fn wave(x: f64) -> f64 {
     let u = x - 4.0 * (x / 4.0).round();
     if u.abs() <= 1.0 { u * (2.0 - u.abs()) } else { u.signum() * (2.0 - u.abs()) * u.abs() }
 }
 
-fn wave_slope(x: f64) -> f64 {
+pub(super) fn wave_slope(x: f64) -> f64 {
     2.0 - 2.0 * (x - 4.0 * (x / 4.0).round()).abs()
 }
 

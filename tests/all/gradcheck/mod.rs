@@ -1,14 +1,17 @@
 //! The gradient checker.
 
 mod battery;
+mod bounds;
 mod checks;
 mod costs;
 mod differences;
 mod functions;
 mod minpack;
 mod on_tape;
+mod regimes;
 mod reports;
 mod tables;
+mod verdicts;
 mod words;
 
 use wengert::gradcheck::{GradientMismatch, Report};
