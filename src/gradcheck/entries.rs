@@ -107,7 +107,6 @@ impl CheckRun<'_> {
         let (input, index) = self.input_and_index(i);
         let (input, index) = match row {
             None => (input, index),
-            Some(j) if self.options.inputs.is_empty() => (input, vec![j, i]),
             Some(j) => (input, [vec![j], index].concat()),
         };
         Entry {

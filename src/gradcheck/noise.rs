@@ -101,4 +101,26 @@ mod tests {
         let values = std::array::from_fn(|k| (1.0 + k as f64 / 512.0).exp());
         assert!(level(&values, f64::EPSILON) < 1e-14);
     }
+
+    /// Numbers rounded to the digits of f32, f16 and bf16, and to digits of no type.
+    #[test]
+    fn grains_of_shorter_types() {
+        let rounded = |digits: i32| {
+            move |k: usize| {
+                let x = (1.0 + k as f64 / 7.0).sqrt();
+                let unit = f64::from(1 - digits).exp2();
+                (x / unit).round() * unit
+            }
+        };
+        for (digits, grain_of) in [(24, 24), (11, 11), (8, 8), (15, 53), (30, 53), (5, 53)] {
+            let values: Vec<f64> = (1..12).map(rounded(digits)).collect();
+            assert_eq!(grain(values, f64::EPSILON), f64::from(1 - grain_of).exp2(), "{digits} digits");
+        }
+        // Numbers of a type may need fewer digits than the type has, but not many fewer.
+        for (digits, grain_of) in [(20, 24), (19, 53), (9, 11), (6, 8)] {
+            assert_eq!(grain([1.0 + f64::from(1 - digits).exp2()], f64::EPSILON), f64::from(1 - grain_of).exp2());
+        }
+        assert_eq!(grain([0.1_f32, 0.7].map(f64::from), f64::from(f32::EPSILON)), f64::from(f32::EPSILON));
+        assert_eq!(grain([3.0, 0.0, f64::INFINITY], f64::EPSILON), f64::EPSILON, "integers are rounded on purpose");
+    }
 }

@@ -636,3 +636,19 @@ impl<'l, 'a> SlopeSearch<'l, 'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shares that the documentation names, of both precisions.
+    #[test]
+    fn shares() {
+        let (single, double) = (f64::from(f32::EPSILON), f64::EPSILON);
+        let within = |x: f64, named: f64| (x / named - 1.0).abs() < 0.15;
+        assert!(within(conclusive(double), 0.004) && within(conclusive(single), 0.02));
+        assert!(within(weak(double), 0.01) && within(weak(single), 0.14));
+        assert!(within(suspect_noise(double), 8192.0) && within(suspect_noise(single), 54.0));
+        assert_eq!((negligible(1e-8, 4.0), negligible(0.0, 4.0)), (2e-4, 0.0));
+    }
+}

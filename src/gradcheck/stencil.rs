@@ -252,3 +252,96 @@ fn kink(v: &[f64; POINTS], step: f64, grain: f64) -> Option<[(f64, f64); 2]> {
     // The two sides of a smooth function differ by O(δ³), far less than its quotients change.
     (jump > 2.0 * (left.1 + right.1) && jump > 1e-3 * (right.0.abs() + left.0.abs())).then_some([left, right])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stencil of a function at 0, with steps that are exact.
+    fn stencil(mut f: impl FnMut(f64) -> f64, step: f64, side: Side) -> Stencil {
+        let mut line = Line {
+            origin: f(0.0),
+            value: &mut f,
+            room: [f64::INFINITY; 2],
+            scale: 1.0,
+            unit: f64::EPSILON,
+            grain: f64::EPSILON,
+            position: None,
+            argument_noise: 0.0,
+            seed: 0,
+        };
+        let values = line.sample(step, side).expect("defined everywhere");
+        Stencil::new(&values, step, side, &line)
+    }
+
+    /// Polynomials of the degree that extrapolation is exact for, in numbers that are exact.
+    #[test]
+    fn polynomials() {
+        for step in [0.125, 0.5, 4.0] {
+            for (a, b, c) in [(0.5, 3.0, 0.75), (-2.0, -1.0, -6.0), (0.0, 0.25, 0.0)] {
+                let parabola = |t: f64| a + b * t + c * t * t;
+                for side in [Side::Backward, Side::Central, Side::Forward] {
+                    let found = stencil(parabola, step, side);
+                    assert_eq!(found.curvature, 2.0 * c.abs(), "{side:?}");
+                    // The middle estimates extrapolate from fewer values; the first is exact for all of these.
+                    assert_eq!(found.estimates.map(|e| e.value)[..2], [b; 2], "{side:?}");
+                    assert!(found.estimates[0].truncation == 0.0 && found.sides.is_none(), "{side:?}");
+                    let first = match side {
+                        Side::Backward => -8.0,
+                        Side::Central => -4.0,
+                        Side::Forward => 0.0,
+                    };
+                    let heights = (0..9).map(|k| parabola((first + f64::from(k)) * step).abs());
+                    assert_eq!(found.height, heights.fold(0.0, f64::max));
+                    assert_eq!(found.jump, if side == Side::Central { 0.0 } else { f64::INFINITY });
+                }
+            }
+        }
+    }
+
+    /// Kinks at the point, on a parabola, whose sides differ by a slope of 3; and one elsewhere, which is no jump here.
+    #[test]
+    fn kinks() {
+        for (step, c) in [(0.25, 0.0), (0.5, 2.0), (2.0, -5.0)] {
+            let found = stencil(|t| t + c * t * t + if t > 0.0 { 3.0 * t } else { 0.0 }, step, Side::Central);
+            assert_eq!(found.jump, 3.0);
+            let [left, right] = found.sides.expect("a kink");
+            assert_eq!((left.0, right.0), (1.0, 4.0));
+            for place in [-3.0, 3.0] {
+                let found = stencil(|t| c * t * t + 3.0 * (t - place * step).max(0.0), step, Side::Central);
+                assert_eq!(found.jump, 0.0, "a kink at {place} steps");
+                assert_eq!(found.curvature, 2.0 * f64::abs(c));
+            }
+            let found = stencil(|t| c * t * t + 3.0 * (t - step).max(0.0), step, Side::Central);
+            assert_eq!(found.jump, 3.0, "a kink at the next point");
+        }
+        // The sides of a kink differ by more than a thousandth of their slopes, whatever these are.
+        for slope in [2_f64.powi(-7), 2_f64.powi(7)] {
+            for (share, is_kink) in [(2_f64.powi(-11), false), (2_f64.powi(-8), true)] {
+                let found = stencil(|t| slope * t + share * slope * t.max(0.0), 0.5, Side::Central);
+                assert_eq!(found.sides.is_some(), is_kink, "{share} of {slope}");
+            }
+        }
+    }
+
+    /// The longest stencil reaches from one bound to the other, or to the bound on its side.
+    #[test]
+    fn reaches() {
+        let mut zero = |_: f64| 0.0;
+        for room in [[1.0, 16.0], [16.0, 1.0], [3.0, 3.0]] {
+            let line = Line {
+                value: &mut zero,
+                origin: 0.0,
+                room,
+                scale: 1.0,
+                unit: f64::EPSILON,
+                grain: f64::EPSILON,
+                position: None,
+                argument_noise: 0.0,
+                seed: 0,
+            };
+            assert_eq!(4.0 * line.reach(Side::Central), room[0].min(room[1]));
+            assert_eq!([line.reach(Side::Backward), line.reach(Side::Forward)].map(|step| 8.0 * step), room);
+        }
+    }
+}
