@@ -4,7 +4,7 @@
 //! Both vectorise along a fibre if its elements are neighbours, and otherwise across fibres. A fold joins its terms
 //! blockwise ([`Cascade`]); along a fibre it also keeps several accumulators.
 
-use num_traits::{Float, One, Zero};
+use num_traits::{Float, Zero};
 
 use crate::number::precompiled::precompiled;
 use crate::number::{Kernel, Real, Scalar, Wrap, binade, gap};
@@ -563,9 +563,7 @@ pub(crate) struct Moments<F> {
 pub(crate) fn moments<F: Scalar>(x: &mut [F], centered: bool) -> Moments<F> {
     let (whole, n) = (Fibers::whole(x.len()), F::lit(x.len() as f64));
     let size = x.iter().fold(F::Base::zero(), |size, x| Float::max(size, Float::abs(x.to_base())));
-    // The logarithm of the largest number would round up to that of infinity.
-    let size = Float::min(size, F::Base::max_value() / F::Base::lit(4.0));
-    let unit = F::from_base(if size.is_zero() { F::Base::one() } else { binade(size) });
+    let unit = F::from_base(binade(size));
     update(Divide, whole, x, [], [&[unit]]);
     let mut mean = F::zero();
     if centered {

@@ -257,7 +257,7 @@ pub trait Scalar: Real + GemmScalar + Dispatch + Factor + Default + Send + Sync 
     }
 }
 
-/// A power of two near the positive, finite number `size`; 1 for 0 and NaN. Scaling by a power of two does not round.
+/// A power of two near the positive, finite number `size`; 1 for 0, infinity and NaN. Scaling by a power of two does not round.
 pub(crate) fn binade<B: BaseFloat>(size: B) -> B {
     let exponent = Float::log2(size).to_i32().unwrap_or(0);
     // The logarithm of the largest number rounds up to that of infinity.

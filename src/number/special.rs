@@ -162,10 +162,8 @@ fn polygamma(n: u32, x: f64) -> f64 {
 /// (x/f) df/dx is -(n + 1), the error of about n ε is that of rounding x.
 fn high_order(n: u32, x: f64) -> f64 {
     let order = f64::from(n);
-    let power = |ratio: f64| {
-        let size = ((order + 1.0) * ratio.abs().ln()).exp();
-        if ratio < 0.0 && n.is_multiple_of(2) { -size } else { size }
-    };
+    // A ratio is negative only between -0.5 and 0, where the value overflows, so that no sign is missed.
+    let power = |ratio: f64| ((order + 1.0) * ratio.abs().ln()).exp();
     // Half-way between two poles, the terms of both sides cancel if n is even, and the reflection formula has no other.
     let x = if n.is_multiple_of(2) && x < 0.0 && x - x.floor() == 0.5 { 1.0 - x } else { x };
     let (mut z, mut sum) = (x, 1.0);
@@ -177,7 +175,7 @@ fn high_order(n: u32, x: f64) -> f64 {
         for j in 1.. {
             let term = power(z / (z + f64::from(j)));
             sum += term;
-            if !(term.abs() > f64::EPSILON / 16.0) {
+            if !(term > f64::EPSILON / 16.0) {
                 break;
             }
         }
@@ -193,7 +191,7 @@ fn high_order(n: u32, x: f64) -> f64 {
             sum += b * coefficient;
         }
     }
-    let stirling = (1.0 / 12.0 - (1.0 / 360.0 - 1.0 / 1260.0 / (order * order)) / (order * order)) / order;
+    let stirling = (1.0 / 12.0 - 1.0 / 360.0 / (order * order)) / order;
     let root = (0.5 * (std::f64::consts::TAU * order).ln() + stirling).exp();
     let exponent = order * ((order / z.abs()).ln() - 1.0);
     let lead = exponent.exp() * root / z.abs();

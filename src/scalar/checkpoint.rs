@@ -63,8 +63,8 @@ fn reach(c: usize, t: usize) -> usize {
 /// The number of steps from the first of c snapshots to the next, for n > 1 steps.
 fn advance(n: usize, c: usize) -> usize {
     let t = (1..=n).find(|&t| reach(c, t) >= n).expect("t repetitions reach further than t");
-    let longest = n.saturating_sub(reach(c - 1, t - 1)).min(reach(c, t - 1));
-    longest.max(n.saturating_sub(reach(c - 1, t))).clamp(1, n - 1)
+    // Both leave no more steps than `reach(c - 1, t)`, and from 1 to n - 1: `reach(c - 1, t - 1) <= reach(c, t - 1) < n`.
+    reach(c, t - 1).min(n - reach(c - 1, t - 1))
 }
 
 /// Variables as a pullback keeps them: slots (the sink for constants) and values.

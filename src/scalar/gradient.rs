@@ -244,12 +244,12 @@ impl<F: Scalar> Seed<'_, F> {
         let Self { shape, place, cotangents, .. } = *self;
         let reach = place.reach(shape);
         let steps = place.strides.iter().zip(shape).rev();
-        let in_order = steps.scan(1, |next, (&step, &len)| {
+        let mut in_order = steps.scan(1, |next, (&step, &len)| {
             let right = len == 1 || step == *next;
             *next *= len as isize;
             Some(right)
         });
-        if !in_order.fold(reach.len() == cotangents.len(), |all, right| all & right) {
+        if !in_order.all(|right| right) {
             return scatter_add(shape, cotangents, adjoints.of(reach), place);
         }
         match adjoints.write(reach.clone()) {

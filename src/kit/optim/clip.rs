@@ -92,11 +92,7 @@ fn norm_of<F: Scalar>(grad: &[F], ranges: impl Iterator<Item = std::ops::Range<u
     }
     // The sum is zero, or over- or underflowed: once more, in units of the largest number.
     let size = |x: &F| x.to_base().to_f64().map_or(f64::NAN, f64::abs);
-    let largest = ranges.clone().flat_map(|range| &grad[range]).map(size).fold(0.0, f64::max);
-    if largest == 0.0 || largest.is_infinite() {
-        return (1.0, largest);
-    }
-    let unit = binade(largest.min(f64::MAX / 4.0));
+    let unit = binade(ranges.clone().flat_map(|range| &grad[range]).map(size).fold(0.0, f64::max));
     (unit, squares(unit.recip()).sqrt())
 }
 

@@ -148,6 +148,31 @@ fn special_points_follow_the_table() {
     assert_eq!(at!(f64::INFINITY, |x| x.recip())[0], 0.0);
 }
 
+/// sinh(x)/x and its derivative by mpmath, on both sides of the place where the series ends.
+#[test]
+fn sinhc_to_the_last_places() {
+    for (x, value, slope) in [
+        (0.5, 1.042_190_610_987_494_7, 0.170_870_708_437_772_12),
+        (1.9, 1.720_085_742_909_640_5, 0.893_497_783_074_374_5),
+        (-1.99, 1.803_728_225_342_724_3, -0.966_023_300_771_266_8),
+        (2.5, 2.420_081_792_415_915, 1.484_883_074_899_108_5),
+    ] {
+        let [y, dy] = at!(x, |x| x.sinhc());
+        assert_near("sinhc", y, value, 4e-16);
+        assert_near("its slope", dy, slope, 1e-15);
+    }
+}
+
+/// The positive difference is constant up to where the numbers are equal.
+#[test]
+fn the_slope_of_the_positive_difference() {
+    for (x, value, slope) in [(0.9, 0.0, 0.0), (1.0, 0.0, 0.0), (1.25, 0.25, 1.0)] {
+        assert_eq!(at!(x, |x| Signed::abs_sub(&x, &num(1.0))), [value, slope]);
+        let dual = num_traits::Float::abs_sub(Dual::new(x, [1.0]), Dual::constant(1.0));
+        assert_eq!((dual.primal(), dual.tangents()), (value, [slope]));
+    }
+}
+
 /// Reflections and rotations compute with modulus · sign where they mean the number itself.
 #[test]
 fn the_modulus_of_the_exponential_form_is_smooth_at_zero() {
@@ -206,6 +231,13 @@ fn plain_floats_are_a_subset() {
     assert_eq!(<f32 as SubsetOf<Dual<f64>>>::from_superset(&Dual::constant(0.1)), Some(0.1));
     let same = <Dual<f64> as SubsetOf<Dual<f64>>>::to_superset(&Dual::new(2.0, [3.0]));
     assert_eq!((same.primal(), same.tangents()), (2.0, [3.0]));
+    let same = <Dual<f64> as SubsetOf<Dual<f64>>>::from_superset_unchecked(&Dual::new(2.0, [3.0]));
+    assert_eq!((same.primal(), same.tangents()), (2.0, [3.0]));
+    let of_float: Dual<f64> = SubsetOf::<f64>::from_superset_unchecked(&0.7);
+    assert_eq!((of_float.primal(), of_float.tangents()), (0.7, [0.0]));
+    let to_float: f32 = SubsetOf::<f32>::to_superset(&Dual::new(0.7_f64, [3.0]));
+    assert_eq!(to_float, 0.7_f32);
+    assert_eq!(<f64 as SubsetOf<Dual<f32>>>::from_superset_unchecked(&Dual::new(0.7, [1.0])), f64::from(0.7_f32));
     assert!(SupersetOf::<f64>::is_in_subset(&StaticVar::constant(1.0)));
 }
 

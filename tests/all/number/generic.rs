@@ -112,6 +112,26 @@ fn sums_begin_with_a_constant() {
     assert_eq!(Dual::new(0.0, [1.0]).sin_cos().0.tangents(), [1.0]);
 }
 
+/// Plain numbers beside numbers of every kind: equal, less and greater.
+#[test]
+fn comparisons_with_plain_numbers() {
+    fn check<T: Real<Base = f64> + PartialEq<f64> + PartialOrd<f64>>() {
+        let two = T::from_base(2.0);
+        assert!(two == 2.0 && two != 3.0 && two != -2.0);
+        assert!(two < 3.0 && two > 1.0 && two <= 2.0 && two >= 2.0);
+        assert_eq!(two.partial_cmp(&f64::NAN), None);
+    }
+    check::<f64>();
+    check::<Dual<f64>>();
+    check::<Dual<Dual<f64>>>();
+    check::<Taylor<f64, 3>>();
+    check::<Var<'_>>();
+    check::<Var<'_, Dual<f64>>>();
+    check::<Dual<Var<'_>>>();
+    check::<StaticVar>();
+    check::<StaticVar<Dual<f64>>>();
+}
+
 /// What a number owes to the traits of std and num-traits, beside its functions.
 #[test]
 fn traits_of_every_number() {

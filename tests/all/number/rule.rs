@@ -2,7 +2,7 @@
 
 use ndarray::{array, s};
 use wengert::gradcheck::GradCheck;
-use wengert::{BaseFloat, Dual, Real, Rule, Tape, Var, apply, check_gradient, grad};
+use wengert::{BaseFloat, Dual, Real, Rule, Tape, Taylor, Var, apply, check_gradient, grad};
 
 /// x²y + sin y, whose value is computed outside the operations of the crate.
 #[derive(Clone, Copy)]
@@ -45,6 +45,10 @@ fn a_rule_runs_in_every_mode_and_order() {
     // Third order by nesting: d³/dx³ of 2x³.
     let x = Dual::new(Dual::new(Dual::new(0.4, [1.0]), [Dual::constant(1.0)]), [Dual::constant(Dual::constant(1.0))]);
     assert_eq!(apply(Cubic(2.0), [x]).tangents()[0].tangents()[0].tangents()[0], 12.0);
+    // The same as a series of Taylor coefficients; and that of a constant.
+    let series = apply(Cubic(2.0), [Taylor::<_, 4>::variable(0.5)]);
+    assert_eq!(series.coefficients(), [0.25, 1.5, 3.0, 2.0]);
+    assert_eq!(apply(Cubic(2.0), [Taylor::<_, 4>::constant(0.5)]).coefficients(), [0.25, 0.0, 0.0, 0.0]);
     // A constant operand has no partial.
     let tape = Tape::new();
     let x = tape.var(1.5_f64);

@@ -651,6 +651,11 @@ fn exponents_of_the_whole_range() {
 fn polygamma_of_high_order() {
     let points = [
         (171, 60.5, 455.65160337278639733),
+        // Both sides of the place where the asymptotic series begins.
+        (171, 3.25, 1.1216052070900992443e221),
+        (171, 341.5, 5.6913657606872230536e-127),
+        (171, 342.5, 3.449671777243241417e-127),
+        (180, 1000.0, -1.219565768939796501e-213),
         (200, 100.0, -9.1254246910962226557e-28),
         (200, 1000.0, -4.3508192705971018437e-228),
         (1000, 400.0, -9.5463286602289093521e-38),
@@ -667,6 +672,12 @@ fn polygamma_of_high_order() {
         let (got, allowed) = (Real::polygamma(x, n), 16.0 * f64::from(n) * f64::EPSILON);
         assert!((got / want - 1.0_f64).abs() <= allowed, "polygamma({n}, {x}) is {got:e}, should be {want:e}");
     }
+    // At once however far away: ψ'(x) is π²/sin² πx - ψ'(1 - x).
+    let far = Real::polygamma(-1e12_f64 - 0.75, 1);
+    assert!((far - 19.739_208_802_177_717).abs() < 1e-13, "{far:e}");
+    for (n, x, want) in [(200, -0.8, -INF), (200, -1.2, INF), (201, -0.8, INF), (201, -1.2, INF)] {
+        assert_eq!(Real::polygamma(x, n), want, "polygamma({n}, {x})");
+    }
     for (n, x, want) in [(171, 0.7, INF), (200, -0.3, INF), (200, -0.5, -INF), (201, -0.5, INF), (171, -70.25, INF)] {
         assert_eq!(Real::polygamma(x, n), want, "polygamma({n}, {x})");
     }
@@ -676,6 +687,15 @@ fn polygamma_of_high_order() {
     let tape = Tape::new();
     let x = tape.var(1580030166.0_f64);
     assert!(x.polygamma(u32::MAX).backward()[x].is_nan());
+}
+
+/// The mixed derivative of a ln b is 1/b, whose limit at 0 is infinite, also where a is 0.
+#[test]
+fn mixed_derivative_of_xlogy() {
+    for (a, b, want) in [(0.0, 0.0, INF), (0.0, -0.0, INF), (0.0, 0.5, 2.0), (3.0, 0.5, 2.0), (0.0, -1.0, f64::NAN)] {
+        let found = hvp(|x| x[0].xlogy(x[1]), &[a, b], &[1.0, 0.0])[1];
+        assert!(found == want || (found.is_nan() && want.is_nan()), "{a}, {b}: {found}, not {want}");
+    }
 }
 
 /// Bug reports of other libraries, with the right value by mpmath.

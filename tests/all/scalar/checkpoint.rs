@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wengert::{Dual, Scalar, SnapshotSchedule, Tape, Var};
 
 use crate::support::close::assert_close;
+use crate::support::panics::message_of;
 
 /// One step of a recurrence with a parameter: a damped rotation that is not linear.
 fn step<'s, F: Scalar>(i: usize, k: &[Var<'s, F>], x: &[Var<'s, F>]) -> Vec<Var<'s, F>> {
@@ -147,4 +148,20 @@ fn memory_grows_with_the_snapshots() {
     assert_eq!(at(1_000, binomial), at(10_000, binomial));
     let (small, large) = (at(1_000, SnapshotSchedule::Sqrt), at(100_000, SnapshotSchedule::Sqrt));
     assert!(large < 12 * small, "{small} {large}");
+}
+
+/// The compiler refuses a variable that is not among the inputs, unless its tape lives as long as the program.
+#[test]
+fn a_variable_of_a_tape_that_lives_for_ever() {
+    let tape: &'static Tape<f64> = Box::leak(Box::default());
+    let [x, w] = tape.vars([2.0, 3.0]);
+    let whole = message_of(|| tape.checkpoint(&[x], |v| vec![v[0] * w]).len());
+    let step = message_of(|| {
+        tape.checkpoint_loop(3, SnapshotSchedule::Sqrt, &[], &[x], |_, _, state| vec![state[0] * w]).len()
+    });
+    for text in [whole, step] {
+        assert!(text.contains("the closure uses a variable that is not among its inputs"), "{text}");
+    }
+    let detached = w.detach();
+    assert_eq!(tape.checkpoint(&[x], |v| vec![v[0] * detached])[0].backward().wrt([x, w]), [3.0, 0.0]);
 }

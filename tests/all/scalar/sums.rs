@@ -154,11 +154,38 @@ fn dot_products() {
         for (i, &x) in many.iter().enumerate() {
             assert_eq!(gradient[x], if i < place { 4.0 } else { 3.0 }, "{i} of {place}");
         }
+        // Behind that pair, whole blocks of two variables.
+        let mut factors = many.to_vec();
+        factors[place] = Var::constant(3.0);
+        let y = dot(many, &factors);
+        let gradient = y.backward();
+        assert_eq!(y.value(), 4.0 * 999.0 + 6.0);
+        for (i, &x) in many.iter().enumerate() {
+            assert_eq!(gradient[x], if i == place { 3.0 } else { 4.0 }, "{i} of {place}, alone");
+        }
     }
     // Zero times infinity in one pair does not reach another.
     let y = tape.vars([0.0, 1.0]);
     let d = dot(&[y[0].sqrt(), y[1]], &[Var::constant(0.0), y[1]]);
     assert_eq!(d.backward().wrt(y), [0.0, 2.0]);
+}
+
+/// Each rounding of a sum of equal numbers goes in one direction; in blocks there are few.
+#[test]
+fn long_sums_in_single_precision() {
+    let n = 20_000;
+    let tape = Tape::<f32>::new();
+    let x = tape.vars_from(&vec![0.1_f32; n]);
+    let total = n as f64 * f64::from(0.1_f32);
+    for (found, want) in [
+        (sum(x), total),
+        (x.iter().copied().sum(), total),
+        (mean(x), f64::from(0.1_f32)),
+        (dot(x, x), total * f64::from(0.1_f32)),
+    ] {
+        let found = f64::from(found.value());
+        assert!((found / want - 1.0).abs() < 5e-6, "{found}, not {want}");
+    }
 }
 
 #[test]

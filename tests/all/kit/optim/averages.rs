@@ -64,6 +64,20 @@ fn ema_follows_its_recurrence() {
     assert!(message_of(|| Ema::new(0.5).swap(&mut params)).contains("has 0 numbers, the parameters have 1"));
 }
 
+/// Averages that were saved go on where they were.
+#[test]
+fn averages_are_restored() {
+    let mut params = Params::<f64>::new();
+    params.add("x", array![1.0, 2.0]);
+    let mut ema = Ema::new(0.5);
+    ema.restore(vec![3.0, -4.0]);
+    assert_eq!(ema.values(), [3.0, -4.0]);
+    ema.update(&params);
+    assert_eq!(ema.values(), [2.0, -1.0]);
+    ema.swap(&mut params);
+    assert_eq!((params.values(), ema.values()), (&[2.0, -1.0][..], &[1.0, 2.0][..]));
+}
+
 #[test]
 fn early_stopping_counts_and_keeps_the_best() {
     let mut params = Params::<f64>::new();

@@ -131,3 +131,11 @@ fn bad_numbers_are_refused() {
         assert!(text.starts_with(expected), "{text}");
     }
 }
+
+/// Without a threshold a loss that is equal to the best one is no improvement.
+#[test]
+fn a_plateau_without_a_threshold() {
+    let mut plateau = Plateau { threshold: 0.0, factor: 0.5, ..Plateau::new(0.25, 1) };
+    let rates = [2.0, 2.0, 2.0, 1.5, 1.5, 1.5].map(|loss| plateau.observe(loss));
+    assert_eq!(rates, [0.25, 0.25, 0.125, 0.125, 0.125, 0.0625]);
+}

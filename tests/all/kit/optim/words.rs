@@ -243,6 +243,18 @@ fn pointers() {
     assert!(report.step == 1 && (params.values()[0] + 0.6).abs() < 1e-15);
 }
 
+/// The norm of the greatest floats, whose squares overflow even in the unit next to them.
+#[test]
+fn the_norm_of_the_greatest_numbers() {
+    for (gradient, norm) in [([f64::MAX, 0.0], f64::MAX), ([0.75 * f64::MAX, 1.0], 0.75 * f64::MAX)] {
+        assert_eq!(global_norm(&gradient), norm);
+        let mut params = Params::<f64>::new();
+        params.add("x", Array1::zeros(2));
+        Sgd::new(1.0).clip_norm(1.0).step(&mut params, &gradient);
+        assert!((params.values()[0] + 1.0).abs() < 1e-15, "{:?}", params.values());
+    }
+}
+
 /// Numbers of a state below the normal ones become 0, which arithmetic is quick with; the least normal one stays.
 #[test]
 fn subnormal_numbers() {
