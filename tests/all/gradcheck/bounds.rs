@@ -192,7 +192,7 @@ fn differences() {
                 let error = found.error.unwrap();
                 // At corners between the bounds a line has no room.
                 let has_room = near > 0.0 || !(direction[0] < 0.0 && direction[1] > 0.0);
-                assert!(found.value.is_nan() == !has_room, "{near:e}, {direction:?}: {found}");
+                assert!(found.value.is_nan() != has_room, "{near:e}, {direction:?}: {found}");
                 assert!(
                     !((found.value - exact).abs() > error + 1e-15 * exact.abs()),
                     "{near:e}, {direction:?}: {found}, exactly {exact}"

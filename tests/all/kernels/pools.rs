@@ -77,7 +77,9 @@ fn windows_of_every_size() {
                 let total: f64 = window.iter().map(|&p| image[p]).sum();
                 let found = mean.value()[[n, 0, i, j]];
                 assert!((found - total / count).abs() < 1e-14 || (has_nan && found.is_nan()), "{moves:?} {i} {j}");
-                window.iter().for_each(|&(row, column)| pull_mean[[n, 0, row, column]] += dy / count);
+                for &(row, column) in &window {
+                    pull_mean[[n, 0, row, column]] += dy / count;
+                }
             }
             for (y, pulled) in [(largest, pull_largest), (mean, pull_mean)] {
                 let gradient = y.backward_with(&cotangent);
