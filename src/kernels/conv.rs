@@ -1,11 +1,12 @@
-//! Convolutions as matrix products. The patches of the images under the windows become columns of a matrix, one block
-//! of windows at a time.
+//! Convolutions. Those of floats go [directly](super::direct) where that suits the sizes; the others are matrix products:
+//! the patches of the images under the windows become columns of a matrix, one block of windows at a time.
 
 use std::ops::Range;
 
 use crate::arena::Arena;
 
 use crate::kernels::elementwise::take_sums;
+use crate::kernels::pieces::add_to;
 use crate::kernels::window::{Columns, Windows};
 use crate::number::Scalar;
 use crate::number::precompiled::precompiled;
@@ -33,18 +34,38 @@ pub(crate) struct Convolution {
 }
 
 precompiled! {
-    /// The convolution y = x * w of images and kernels.
-    pub(crate) fn convolve<F>(convolution: Convolution, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
-        convolution.forward(arena, x, w, y);
+    /// The convolution y = x * w of images and kernels, or y += x * w.
+    pub(crate) fn convolve<F>(convolution: Convolution, arena: &Arena, x: &[F], w: &[F], y: &mut [F], update: Store) {
+        let upright = convolution.upright();
+        if upright.is_direct::<F>() {
+            upright.forward_direct(x, w, y, update);
+        } else {
+            convolution.forward(arena, x, w, y, update);
+        }
     }
 
     /// The pullback of a convolution to the kernels: dw += the correlation of x with dy.
     pub(crate) fn pull_kernel<F>(convolution: Convolution, arena: &Arena, x: &[F], dy: &[F], dw: &mut [F]) {
-        convolution.pull_kernel(arena, x, dy, dw);
+        let upright = convolution.upright();
+        if upright.is_direct_for_kernel::<F>() {
+            upright.pull_kernel_direct(x, dy, dw);
+        } else {
+            convolution.pull_kernel(arena, x, dy, dw);
+        }
     }
 
-    /// The pullback of a convolution to the images: dx += dy * wᵀ, the transposed convolution.
-    pub(crate) fn pull_image<F>(convolution: Convolution, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F]) {
+    /// The pullback of a convolution to the images, the transposed convolution: dx = dy * wᵀ or dx += dy * wᵀ.
+    pub(crate) fn pull_image<F>(convolution: Convolution, arena: &Arena, w: &[F], dy: &[F], dx: &mut [F], update: Store) {
+        let upright = convolution.upright();
+        // A pixel has no term for a tap that no window has over it; 0 times an infinite weight would be one.
+        if let Some(backward) = upright.backward::<F>().filter(|_| w.iter().all(|w| w.is_finite())) {
+            let turned = arena.alloc_slice_fill_copy(w.len(), F::zero());
+            upright.turned(w, turned);
+            return backward.forward_direct(dy, turned, dx, update);
+        }
+        if update == Store::Set {
+            dx.fill(F::zero());
+        }
         convolution.pull_image(arena, w, dy, dx);
     }
 }
@@ -59,7 +80,7 @@ struct Block {
 
 impl Convolution {
     /// See [`convolve`].
-    fn forward<F: Scalar>(self, arena: &Arena, x: &[F], w: &[F], y: &mut [F]) {
+    fn forward<F: Scalar>(self, arena: &Arena, x: &[F], w: &[F], y: &mut [F], update: Store) {
         let columns = self.columns_room(arena);
         let dense = self.dense_room(arena);
         for block in self.blocks() {
@@ -67,12 +88,15 @@ impl Convolution {
             let kernel = self.kernel(block.group, w);
             if let Some((at, strides)) = self.in_place(&block) {
                 let y = MatMut::new(y, at, [self.outputs, self.width(&block)], strides);
-                matmul(y, kernel, columns, Store::Set);
+                matmul(y, kernel, columns, update);
             } else {
                 let width = self.width(&block);
                 let product = MatMut::new(dense, 0, [self.outputs, width], [width as isize, 1]);
                 matmul(product, kernel, columns, Store::Set);
-                self.each_plane(&block, |plane, own| y[plane].copy_from_slice(&dense[own]));
+                self.each_plane(&block, |plane, own| match update {
+                    Store::Set => y[plane].copy_from_slice(&dense[own]),
+                    Store::Add => add_to(&dense[own], &mut y[plane]),
+                });
             }
         }
     }
@@ -118,7 +142,7 @@ impl Convolution {
     }
 
     /// The number of elements of the kernel of one output.
-    fn kernel_size(self) -> usize {
+    pub(super) fn kernel_size(self) -> usize {
         self.inputs * self.windows.taps()
     }
 

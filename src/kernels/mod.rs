@@ -10,11 +10,13 @@
 //! | `elementwise` | maps of one operand, zips of two broadcast operands, and their pullbacks |
 //! | `jet` | maps of values with their first and second derivatives along a line, and their pullbacks |
 //! | `reduce` | folds of fibres (one number from each), updates (elements by numbers of their fibre), exponentials, careful means |
+//! | `channels` | normalisation of channels, and the pullback |
 //! | `places` | copies and sums between layouts |
 //! | `window` | windows that slide over an image: im2col and its adjoint |
 //! | `pool` | the greatest pixel and the sum of each window, and the pullbacks |
 //! | `interpolate` | interpolation between neighbours along an axis |
 //! | `conv` | convolutions and their pullbacks |
+//! | `direct` | the same for floats, without a matrix of patches |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
 //! | `cofactors` | determinants with cofactors (feature `linalg`) |
 //! | `householder` | the QR factorisation (feature `linalg`) |
@@ -23,9 +25,11 @@
 //! The functions take slices, shapes and strides, and know nothing of tapes or tensors. The room imports `number` and
 //! `slices`.
 
+mod channels;
 #[cfg(feature = "linalg")]
 mod cofactors;
 mod conv;
+mod direct;
 #[cfg(feature = "linalg")]
 mod dual_factors;
 mod elementwise;
@@ -42,6 +46,7 @@ mod reduce;
 mod triangular;
 mod window;
 
+pub(crate) use channels::{Channels, channel_moments, channel_sums, normalize_channels, pull_channels};
 pub(crate) use conv::{Convolution, convolve, pull_image, pull_kernel};
 pub(crate) use elementwise::{BinaryLoops, Strided, UnaryLoops, Zipped, map_in_place, take_sums};
 pub(crate) use interpolate::{Between, interpolate, pull_interpolate};

@@ -153,8 +153,18 @@ fn pool<F: Scalar>(tally: impl Tally<F>, grid: Grid, x: &[F], line: &mut [F], ou
                 let width = line.len();
                 let (first, rest) = x.split_at(width);
                 if columns.are_pairs() && rest.len() == width {
-                    let rows = first.as_chunks().0.iter().zip(rest.as_chunks().0);
-                    for (out, (&[a, b], &[c, d])) in out.iter_mut().zip(rows) {
+                    let (first, rest) = (first.as_chunks::<2>().0, rest.as_chunks::<2>().0);
+                    // A loop of known length becomes vectors also where rows are short.
+                    let (blocks, last) = out.as_chunks_mut::<4>();
+                    let rows = first.as_chunks::<4>().0.iter().zip(rest.as_chunks::<4>().0);
+                    let done = 4 * blocks.len();
+                    for (out, (first, rest)) in blocks.iter_mut().zip(rows) {
+                        for j in 0..4 {
+                            let ([a, b], [c, d]) = (first[j], rest[j]);
+                            out[j] = join(join(a, c), join(b, d));
+                        }
+                    }
+                    for (out, (&[a, b], &[c, d])) in last.iter_mut().zip(first[done..].iter().zip(&rest[done..])) {
                         *out = join(join(a, c), join(b, d));
                     }
                     return;
@@ -316,11 +326,61 @@ precompiled! {
                 }
             }
         }
+        /// The pullback of N windows of two by two pixels side by side, for floats: without branches, of which many would be
+        /// mispredicted where pixels tie, as after a relu.
+        #[inline(always)]
+        fn quads<F: Scalar, const N: usize>(x: [&[[F; 2]; N]; 2], dx: [&mut [[F; 2]; N]; 2], y: &[F; N], dy: &[F; N]) {
+            let [first, second] = dx;
+            for j in 0..N {
+                let y = y[j];
+                let ties = [x[0][j][0], x[0][j][1], x[1][j][0], x[1][j][1]].map(|x| !(x < y));
+                let mut count = F::zero();
+                for tie in ties {
+                    count += if tie { F::one() } else { F::zero() };
+                }
+                let share = dy[j].gated_mul(if y.is_nan() { y } else { count.recip() });
+                for (i, row) in [&mut first[j], &mut second[j]].into_iter().enumerate() {
+                    for (q, dx) in row.iter_mut().enumerate() {
+                        *dx = if ties[2 * i + q] { *dx + share } else { *dx };
+                    }
+                }
+            }
+        }
+        /// The pullback of a row of windows by [`quads`].
+        #[inline(always)]
+        fn rows_of_quads<F: Scalar, const N: usize>(x: &[F], dx: &mut [F], width: usize, y: &[F], dy: &[F]) {
+            let (x, (first, second)) = (x.split_at(width), dx.split_at_mut(width));
+            let [up, down] = [x.0, x.1].map(|x| x.as_chunks().0.as_chunks().0);
+            let into = first.as_chunks_mut().0.as_chunks_mut().0.iter_mut();
+            let into = into.zip(second.as_chunks_mut().0.as_chunks_mut().0);
+            let windows = y.as_chunks::<N>().0.iter().zip(dy.as_chunks().0);
+            for (((up, down), (first, second)), (y, dy)) in up.iter().zip(down).zip(into).zip(windows) {
+                quads([up, down], [first, second], y, dy);
+            }
+        }
         impl<F: Scalar> Kernel<F> for Run<'_, F> {
             #[inline(always)]
             fn run<L: Wrap<F>>(self) {
                 let Self { grid, values: [x, y, dy], dx } = self;
                 let width = grid.columns.image;
+                let whole = |n: usize| grid.columns.out.is_multiple_of(n);
+                if F::IS_FLOAT && grid.rows.are_pairs() && grid.columns.are_pairs() && whole(2) {
+                    return grid.each_row(
+                        y.len(),
+                        #[inline(always)]
+                        |pixels, windows| {
+                            let (x, dx) = (&x[pixels.clone()], &mut dx[pixels]);
+                            let (y, dy) = (&y[windows.clone()], &dy[windows]);
+                            if whole(8) {
+                                rows_of_quads::<F, 8>(x, dx, width, y, dy);
+                            } else if whole(4) {
+                                rows_of_quads::<F, 4>(x, dx, width, y, dy);
+                            } else {
+                                rows_of_quads::<F, 2>(x, dx, width, y, dy);
+                            }
+                        },
+                    );
+                }
                 if let (Some([size @ (2 | 3), _]), Some([columns, stride])) =
                     (grid.rows.unpadded(), grid.columns.unpadded())
                     && size == columns

@@ -48,7 +48,7 @@ impl Windows {
 
     /// The range of windows along an axis for which tap `tap` falls on the image.
     #[inline(always)]
-    fn inside(&self, axis: usize, tap: usize) -> Range<usize> {
+    pub(super) fn inside(&self, axis: usize, tap: usize) -> Range<usize> {
         let (stride, shift) = (self.stride[axis], tap * self.dilation[axis]);
         let first = self.padding[axis].saturating_sub(shift).div_ceil(stride);
         let end = (self.image[axis] + self.padding[axis]).saturating_sub(shift).div_ceil(stride).min(self.out[axis]);
@@ -57,7 +57,7 @@ impl Windows {
 
     /// The pixel along an axis under tap `tap` of window `window`, which must be [inside](Self::inside).
     #[inline(always)]
-    fn pixel(&self, axis: usize, window: usize, tap: usize) -> usize {
+    pub(super) fn pixel(&self, axis: usize, window: usize, tap: usize) -> usize {
         window * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
     }
 }
@@ -174,7 +174,7 @@ fn clear<F: Scalar>(run: &mut [F]) {
 
 /// `copy_from_slice`. For a run of a few pixels a call costs more than the copy (see M17 in docs/MEASUREMENTS.md).
 #[inline(always)]
-fn copy<F: Copy>(to: &mut [F], from: &[F]) {
+pub(super) fn copy<F: Copy>(to: &mut [F], from: &[F]) {
     let (to, from) = copy_chunks::<F, 8>(to, from);
     match copy_chunks::<F, 4>(to, from) {
         ([a, b, c], &[x, y, z]) => (*a, *b, *c) = (x, y, z),
@@ -186,7 +186,7 @@ fn copy<F: Copy>(to: &mut [F], from: &[F]) {
 
 /// Copies in chunks of `N` and returns the rests.
 #[inline(always)]
-fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (&'a mut [F], &'a [F]) {
+pub(super) fn copy_chunks<'a, F: Copy, const N: usize>(to: &'a mut [F], from: &'a [F]) -> (&'a mut [F], &'a [F]) {
     let (mut into, chunks) = (to.chunks_exact_mut(N), from.chunks_exact(N));
     let rest = chunks.remainder();
     for (to, from) in into.by_ref().zip(chunks) {

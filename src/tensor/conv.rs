@@ -8,6 +8,7 @@ use crate::kernels;
 use crate::kernels::Convolution;
 use crate::number::Scalar;
 use crate::sealed::Seal;
+use crate::slices::gemm::Store;
 use crate::tape::OperationKind;
 
 /// The options of a convolution in `N` directions. The defaults are stride 1, no padding, no dilation and one group.
@@ -172,8 +173,10 @@ impl<'t, F: Scalar> Tensor<'t, F, Ix4> {
     /// (samples, outputs, m₁, m₂). See [`conv1d`](Tensor::conv1d), whose formulas hold in each
     /// direction.
     ///
-    /// The convolution is a matrix product with the image's patches as columns (im2col). The columns are made in blocks
-    /// and made again in the backward sweep, so the tape keeps none of them.
+    /// The convolution is a product of matrices whose columns are the pixels under a window. Floats are read from rows that
+    /// serve all taps one below the other; of other numbers, of images with few windows, and with a stride in the pullback
+    /// to the image, the columns are made in blocks (im2col). The backward sweep makes all of this again, so the tape keeps
+    /// none of it.
     ///
     /// ```
     /// use wengert::ndarray::{Array4, array};
@@ -249,12 +252,12 @@ fn convolve<'t, F: Scalar, D: Dimension, const N: usize>(
     let (tape, a, b) = (x.tape, x.node, w.node);
     let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::convolve(convolution, tape.arena(), x, w, y);
+    kernels::convolve(convolution, tape.arena(), x, w, y, Store::Set);
     let kind = OperationKind::binary(operation, a.source(), b.source());
     Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| kernels::pull_kernel(convolution, arena, x, dy, dw));
-        a.accumulate_with(cotangents, |dy, dx| kernels::pull_image(convolution, arena, w, dy, dx));
+        a.write_with(cotangents, |dy, dx, update| kernels::pull_image(convolution, arena, w, dy, dx, update));
     })
 }
 
@@ -306,15 +309,11 @@ fn convolve_transposed<'t, F: Scalar, D: Dimension, const N: usize>(
     let (tape, a, b) = (x.tape, x.node, w.node);
     let (x, w) = (a.to_slice(tape, operation), b.to_slice(tape, operation));
     let y = tape.arena().values(operation, shape.slice(), F::zero());
-    kernels::pull_image(convolution, tape.arena(), w, x, y);
+    kernels::pull_image(convolution, tape.arena(), w, x, y, Store::Set);
     let kind = OperationKind::binary(operation, a.source(), b.source());
     Tensor::result(tape, kind, shape, y, a.is_constant() && b.is_constant(), move |cotangents| {
         let arena = cotangents.arena;
         b.accumulate_with(cotangents, |dy, dw| kernels::pull_kernel(convolution, arena, dy, x, dw));
-        a.accumulate_with(cotangents, |dy, dx| {
-            let part = arena.alloc_slice_fill_copy(dx.len(), F::zero());
-            kernels::convolve(convolution, arena, dy, w, part);
-            kernels::take_sums(part, dx);
-        });
+        a.write_with(cotangents, |dy, dx, update| kernels::convolve(convolution, arena, dy, w, dx, update));
     })
 }

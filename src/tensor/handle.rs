@@ -12,6 +12,7 @@ use crate::number::Scalar;
 use crate::number::precompiled::precompiled;
 use crate::scalar::{Gradient, Seed, Var, Wrt, two_tapes};
 use crate::sealed::Seal;
+use crate::slices::gemm::Store;
 use crate::slices::{BLOCK, Layout, row_major};
 use crate::tape::{Adjoints, Cotangents, OperandInfo, OperationKind, SINK, Tape};
 
@@ -174,6 +175,24 @@ impl<'t, F: Scalar, D: Dimension> Node<'t, F, D> {
         } else {
             let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
             add(cotangents.of_result, temporary);
+            accumulate_at(cotangents, self.shape(), self.place(), temporary);
+        }
+    }
+
+    /// Same as [`accumulate_with`](Self::accumulate_with), for a function that computes the whole cotangent: it sets the
+    /// buffer or adds to it, as it is told.
+    pub(crate) fn write_with(&self, cotangents: &mut Cotangents<'_, F>, write: impl FnOnce(&[F], &mut [F], Store)) {
+        if self.is_constant() {
+            return;
+        }
+        if self.values.is_standard_layout() {
+            let first = self.slot() + self.offset();
+            let range = first..first + self.len();
+            let (adjoints, update) = cotangents.of_operands.write(range.clone());
+            write(cotangents.of_result, &mut adjoints[range], update);
+        } else {
+            let temporary = cotangents.arena.alloc_slice_fill_copy(self.len(), F::zero());
+            write(cotangents.of_result, temporary, Store::Set);
             accumulate_at(cotangents, self.shape(), self.place(), temporary);
         }
     }

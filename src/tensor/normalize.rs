@@ -7,7 +7,7 @@ use num_traits::Float;
 use super::flat::{Flat, GatedDot, SquaredDistance};
 use super::handle::Tensor;
 use crate::kernels;
-use crate::kernels::{Fibers, Fold, Moments, Sum, updates};
+use crate::kernels::{Channels, Fibers, Fold, Moments, Sum, updates};
 use crate::number::Scalar;
 use crate::tape::OperationKind;
 
@@ -56,7 +56,7 @@ impl Groups {
     }
 
     /// The places of the elements of a group.
-    fn places(self, group: usize) -> impl Iterator<Item = usize> {
+    fn places(self, group: usize) -> impl Iterator<Item = usize> + Clone {
         (group..self.fibers.count()).step_by(self.count).flat_map(move |fiber| self.fibers.range(fiber))
     }
 
@@ -121,17 +121,59 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 
     /// Same as [`layer_norm`](Self::layer_norm), with the mean and the variance over all axes but the second, that of
-    /// channels.
+    /// channels; times a gain, plus a bias of each channel, which have length 1 along the other axes.
     #[track_caller]
-    pub(crate) fn channel_norm(self, epsilon: F::Base) -> Normalized<'t, F, D> {
+    pub(crate) fn channel_norm(self, gain: Self, bias: Self, epsilon: F::Base) -> Normalized<'t, F, D> {
         let (samples, channels) = (self.shape()[0], self.shape()[1]);
-        let inner = self.shape()[2..].iter().product();
-        let fibers = if inner == 1 {
-            Fibers { outer: 1, n: samples, inner: channels }
-        } else {
-            Fibers { outer: samples * channels, n: inner, inner: 1 }
-        };
-        self.normalized("channel_norm", Groups { fibers, count: channels }, true, epsilon)
+        let run = self.shape()[2..].iter().product();
+        if run < SHORT {
+            let fibers = if run == 1 {
+                Fibers { outer: 1, n: samples, inner: channels }
+            } else {
+                Fibers { outer: samples * channels, n: run, inner: 1 }
+            };
+            let groups = Groups { fibers, count: channels };
+            let normalized = self.normalized("channel_norm", groups, true, epsilon);
+            return Normalized { y: normalized.y * gain + bias, ..normalized };
+        }
+        self.in_runs(Channels { samples, count: channels, run }, gain, bias, epsilon)
+    }
+
+    /// [`channel_norm`](Self::channel_norm) as one operation.
+    #[track_caller]
+    fn in_runs(self, channels: Channels, gain: Self, bias: Self, epsilon: F::Base) -> Normalized<'t, F, D> {
+        let (operand, arena) = (Flat::new(self, "channel_norm"), self.tape.arena());
+        let (x, gains, count) = (operand.x, gain.node.to_slice(self.tape, "channel_norm"), channels.count);
+        let biases = bias.node.to_slice(self.tape, "channel_norm");
+        let share = F::lit((channels.samples * channels.run) as f64).recip();
+        let [mean, variance] = [0; 2].map(|_| arena.alloc_slice_fill_copy(count, F::zero()));
+        kernels::channel_moments(channels, arena, x, share, mean, variance);
+        let r = arena.alloc_slice_fill_with(count, |i| Float::sqrt(variance[i] + F::from_base(epsilon)).recip());
+        let (z, y) = (operand.zeros(x.len()), operand.zeros(x.len()));
+        kernels::normalize_channels(channels, x, [mean, r, gains, biases], z, y);
+        for i in 0..count {
+            let places = channels.runs(i).flat_map(|first| first..first + channels.run);
+            let moments = [&mut mean[i], &mut variance[i], &mut r[i]];
+            if is_made_precise(moments, x, z, places.clone(), true, epsilon) {
+                places.for_each(|place| y[place] = z[place] * gains[i] + biases[i]);
+            }
+        }
+        let (z, r, mean, variance) = (&*z, &*r, &*mean, &*variance);
+        let kind = OperationKind::binary("channel_norm", operand.source(), gain.node.source());
+        let constant = operand.is_constant() && gain.is_constant() && bias.is_constant();
+        let y = Self::result(self.tape, kind, self.dim(), y, constant, move |cotangents| {
+            let arena = cotangents.arena;
+            let [sums, products] = [0; 2].map(|_| arena.alloc_slice_fill_copy(count, F::zero()));
+            kernels::channel_sums(channels, arena, cotangents.of_result, z, [&mut *sums, &mut *products]);
+            bias.node.accumulate(&mut cotangents.of_operands, sums);
+            gain.node.accumulate(&mut cotangents.of_operands, products);
+            let scale = arena.alloc_slice_fill_with(count, |i| r[i] * gains[i]);
+            sums.iter_mut().chain(&mut *products).for_each(|sum| *sum *= share);
+            operand.node.write_with(cotangents, |dy, dx, update| {
+                kernels::pull_channels(channels, dy, z, [scale, sums, products], dx, update);
+            });
+        });
+        Normalized { y, mean, variance }
     }
 
     /// The rows along the last axis, each a group.
@@ -161,17 +203,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
         for group in 0..variance.len() {
-            if kernels::are_precise(mean[group], variance[group], epsilon) {
-                continue;
-            }
-            let copy = arena.alloc_slice_fill_copy(groups.size(), F::zero());
-            copy.iter_mut().zip(groups.places(group)).for_each(|(copy, place)| *copy = x[place]);
-            let Moments { unit, mean: center, square } = kernels::moments(copy, centered);
-            // The root of variance and ε, in the unit.
-            let spread = Float::hypot(Float::sqrt(square * share), Float::sqrt(added) / unit);
-            groups.places(group).zip(&*copy).for_each(|(place, &distance)| y[place] = distance / spread);
-            (mean[group], variance[group]) = (center * unit, square * share * unit * unit);
-            r[group] = spread.recip() / unit;
+            let moments = [&mut mean[group], &mut variance[group], &mut r[group]];
+            is_made_precise(moments, x, y, groups.places(group), centered, epsilon);
         }
         let (y, r, mean, variance) = (&*y, &*r, &*mean, &*variance);
         let kind = OperationKind::unary(name, operand.source());
@@ -191,6 +224,33 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         Normalized { y: result, mean, variance }
     }
 }
+
+/// Normalises a group anew, and corrects mean, variance and r, if these are not [precise](kernels::are_precise); returns
+/// whether that was so. Elements are taken from x and written to y.
+fn is_made_precise<F: Scalar>(
+    [mean, variance, r]: [&mut F; 3],
+    x: &[F],
+    y: &mut [F],
+    places: impl Iterator<Item = usize> + Clone,
+    centered: bool,
+    epsilon: F::Base,
+) -> bool {
+    if kernels::are_precise(*mean, *variance, epsilon) {
+        return false;
+    }
+    let mut copy: Vec<F> = places.clone().map(|place| x[place]).collect();
+    let share = F::lit(copy.len() as f64).recip();
+    let Moments { unit, mean: center, square } = kernels::moments(&mut copy, centered);
+    // The root of variance and ε, in the unit.
+    let spread = Float::hypot(Float::sqrt(square * share), Float::sqrt(F::from_base(epsilon)) / unit);
+    places.zip(copy).for_each(|(place, distance)| y[place] = distance / spread);
+    (*mean, *variance) = (center * unit, square * share * unit * unit);
+    *r = spread.recip() / unit;
+    true
+}
+
+/// The elements of a channel in a sample from which on one operation normalises them.
+const SHORT: usize = 8;
 
 updates! {
     /// y = (x - mean) r.

@@ -247,8 +247,7 @@ impl BatchNorm {
             p.params().name(self.weight),
             x.shape()
         );
-        let normalized = x.channel_norm(epsilon);
-        let y = normalized.y * gain + bias;
+        let normalized = x.channel_norm(gain, bias, epsilon);
         // Noted last, because an operation may be refused.
         if n > 0 {
             let (m, unbiased) = (F::lit(self.momentum), F::lit(n as f64 / (n as f64 - 1.0)));
@@ -256,7 +255,7 @@ impl BatchNorm {
             mode.record(p, self.running_mean, |i, old| follow(old, normalized.mean[i]));
             mode.record(p, self.running_var, |i, old| follow(old, normalized.variance[i] * unbiased));
         }
-        y
+        normalized.y
     }
 }
 

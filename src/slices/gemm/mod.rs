@@ -9,9 +9,10 @@
 //! | `narrow` | results of fewer columns than a vector has lanes: tiles of the transpose, or sums along rows |
 //! | `planes` | products of numbers with tangents, by products of their parts |
 //! | `large` | the kernels of the `gemm` crate, which block for the caches |
+//! | `shifted` | [`Shifted`]: products whose right matrix is read where it stands, with overlapping rows |
 //! | `simd` | `f32` and `f64` in vector registers, and the dot product |
 //!
-//! `tiles` and `narrow` are compiled for AVX-512, AVX2, NEON and the baseline; the choice is made at run time.
+//! `tiles`, `narrow` and `shifted` are compiled for AVX-512, AVX2, NEON and the baseline; the choice is made at run time.
 //!
 //! All ways follow plain arithmetic: no factor is skipped for being zero, so `0·NaN` and `0·∞` give
 //! NaN. The ways differ only in the order of summation.
@@ -22,10 +23,12 @@ mod mat;
 mod narrow;
 pub(crate) mod planes;
 mod product;
+mod shifted;
 mod tiles;
 
 pub(crate) use mat::{Mat, MatMut, Store};
 pub(crate) use product::matmul;
+pub(crate) use shifted::{Loop, SLACK, Shifted};
 // A supertrait of the public `Scalar`.
 #[allow(unreachable_pub)]
 pub use product::GemmScalar;

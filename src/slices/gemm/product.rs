@@ -11,6 +11,7 @@ use super::large::large;
 use super::loops::loops;
 use super::mat::{Mat, MatMut, Store};
 use super::narrow::{Column, Dots, flipped};
+use super::shifted::{Shifted, by_loops};
 use super::tiles::Tiles;
 use crate::slices::simd::{Dot, SimdFloat};
 use crate::slices::{Cascade, LongSum};
@@ -101,6 +102,15 @@ pub trait GemmScalar: Copy + Zero + Mul<Output = Self> {
     /// [`matmul`] for shapes that fit.
     fn product(c: MatMut<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, update: Store) {
         loops(c, a, b, update);
+    }
+
+    /// A product whose right matrix is read where it stands.
+    ///
+    /// # Panics
+    ///
+    /// If a place lies outside of its slice.
+    fn shifted(product: Shifted<'_, Self>) {
+        by_loops(product);
     }
 
     /// The longest sums that [`product`](Self::product) takes; the plain loops do not cut sums into blocks.
@@ -198,6 +208,10 @@ macro_rules! gemm_scalar {
                 }
             }
 
+            fn shifted(product: Shifted<'_, $f>) {
+                in_vectors(product);
+            }
+
             fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [$f]) -> T) -> T {
                 thread_local!(static SCRATCH: RefCell<Vec<$f>> = const { RefCell::new(vec![]) });
                 SCRATCH.with_borrow_mut(|scratch| {
@@ -225,6 +239,12 @@ pub(super) fn in_rows<F>(a: &Mat<'_, F>) -> bool {
 #[inline(never)]
 fn in_tiles<F: SimdFloat>(tiles: Tiles<'_, F>) {
     arch().dispatch(tiles);
+}
+
+/// The product by vectors of columns. A function of its own, as [`in_tiles`].
+#[inline(never)]
+fn in_vectors<F: SimdFloat>(product: Shifted<'_, F>) {
+    arch().dispatch(product);
 }
 
 gemm_scalar!(f32, gemm_f32, columns up to 1 << 16);

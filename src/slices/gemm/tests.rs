@@ -11,16 +11,18 @@ use super::tiles::Tiles;
 use crate::slices::simd::SimdFloat;
 
 /// Numbers in [-1, 1) from Knuth's MMIX generator.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 * 2f64.powi(-52) - 1.0
     }
 }
 
-trait Float: GemmScalar + num_traits::Float + SimdFloat + Into<f64> + PartialEq + std::fmt::Debug {
+pub(super) trait Float:
+    GemmScalar + num_traits::Float + SimdFloat + Into<f64> + PartialEq + std::fmt::Debug
+{
     const EPSILON: f64;
     const GEMM: fn() -> Gemm<Self>;
     fn of(x: f64) -> Self;
@@ -55,7 +57,7 @@ enum Way {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Isa {
+pub(super) enum Isa {
     Scalar,
     Best,
     #[cfg(target_arch = "x86_64")]
@@ -114,7 +116,7 @@ impl Way {
 }
 
 impl Isa {
-    fn dispatch(self, kernel: impl WithSimd<Output = ()>) {
+    pub(super) fn dispatch(self, kernel: impl WithSimd<Output = ()>) {
         match self {
             Isa::Scalar => Simd::vectorize(pulp::Scalar, kernel),
             Isa::Best => Arch::new().dispatch(kernel),

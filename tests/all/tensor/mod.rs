@@ -19,3 +19,4 @@ mod order;
 mod products;
 mod reduce;
 mod shape;
+mod windows;

@@ -1,0 +1,547 @@
+//! Convolutions of floats without a matrix of patches.
+//!
+//! The windows of a strip of rows read its pixels from planes, one for each tap across: a tap down is then an offset, and
+//! windows side by side are neighbours in memory. Cotangents of the kernels are sums over windows, for which the pixels
+//! stand with the channels last, so that the channels (and the taps across) of a tap are neighbours.
+
+use std::ops::Range;
+
+use crate::kernels::conv::Convolution;
+use crate::kernels::window::{Windows, copy, copy_chunks};
+use crate::number::{Kernel, Scalar, Wrap};
+use crate::slices::BLOCK;
+use crate::slices::gemm::{Loop, SLACK, Shifted, Store};
+
+/// The number of pixels that are laid out at once. They stay in a core's second-level cache.
+const ROOM: usize = 1 << 15;
+
+/// The most terms of a sum over taps that are added up one after the other, before the sum is added to the result.
+const TAPS: usize = 320;
+
+/// The most terms of a sum over windows that are added up one after the other.
+const TERMS: usize = 1024;
+
+/// The multiplications from which on a second thread pays.
+#[cfg(feature = "parallel")]
+const WORK: usize = 1 << 22;
+
+/// The lanes of the longest vectors.
+const fn lanes<F>() -> usize {
+    if size_of::<F>() < 64 { 64 / size_of::<F>() } else { 1 }
+}
+
+/// Some neighbouring rows of windows.
+#[derive(Clone, Copy)]
+struct Strip {
+    windows: Windows,
+    first: usize,
+    rows: usize,
+}
+
+impl Strip {
+    /// All strips of up to `rows` rows.
+    fn all(windows: Windows, rows: usize) -> impl Iterator<Item = Self> {
+        (0..windows.out[0]).step_by(rows.max(1)).map(move |first| Self {
+            windows,
+            first,
+            rows: rows.min(windows.out[0] - first),
+        })
+    }
+
+    /// The numbers of rows and columns of pixels under the strip, padding included.
+    fn pixels(self) -> [usize; 2] {
+        let windows = self.windows;
+        [(0, self.rows), (1, windows.out[1])]
+            .map(|(axis, out)| (out - 1) * windows.stride[axis] + (windows.size[axis] - 1) * windows.dilation[axis] + 1)
+    }
+
+    /// The rows of an image under the strip, the first of them below the strip's upper end, and the same of columns.
+    fn inside(self) -> [(Range<usize>, usize); 2] {
+        let windows = self.windows;
+        [(0, self.first), (1, 0)].map(|(axis, first)| {
+            // Pixels are counted from the beginning of the padding.
+            let (start, len) = (first * windows.stride[axis], self.pixels()[axis]);
+            let from = windows.padding[axis].clamp(start, start + len);
+            let to = (windows.padding[axis] + windows.image[axis]).clamp(from, start + len);
+            if from == to {
+                return (0..0, 0);
+            }
+            (from - windows.padding[axis]..to - windows.padding[axis], from - start)
+        })
+    }
+
+    /// The number of rows in each plane.
+    fn plane_rows(self) -> usize {
+        if self.has_shared_rows() { self.pixels()[0] } else { self.rows }
+    }
+
+    /// True if one plane serves all taps of a column: window after window its rows begin one row further on.
+    fn has_shared_rows(self) -> bool {
+        self.windows.stride[0] == 1
+    }
+
+    /// The number of elements in all planes of a channel.
+    fn planes(self) -> usize {
+        let [down, across] = self.windows.size;
+        self.plane_rows() * self.windows.out[1] * across * if self.has_shared_rows() { 1 } else { down }
+    }
+
+    /// The distances in the planes from a tap to the next one down and across.
+    fn taps(self) -> [usize; 2] {
+        let plane = self.plane_rows() * self.windows.out[1];
+        if self.has_shared_rows() {
+            [self.windows.dilation[0] * self.windows.out[1], plane]
+        } else {
+            [self.windows.size[1] * plane, plane]
+        }
+    }
+
+    /// Copies the pixels of some channels to their planes. The padding there is left as it is, and stands at the same places
+    /// for every channel.
+    fn lay<F: Scalar>(self, images: &[F], planes: &mut [F]) {
+        struct Lay<'a, F> {
+            strip: Strip,
+            images: &'a [F],
+            planes: &'a mut [F],
+        }
+        impl<F: Scalar> Kernel<F> for Lay<'_, F> {
+            #[inline(always)]
+            fn run<L: Wrap<F>>(self) {
+                self.strip.copy_to_planes(self.images, self.planes);
+            }
+        }
+        F::dispatch(Lay { strip: self, images, planes });
+    }
+
+    /// The loops of [`lay`](Self::lay).
+    #[inline(always)]
+    fn copy_to_planes<F: Scalar>(self, images: &[F], planes: &mut [F]) {
+        let Windows { image, size, stride, dilation, padding, out } = self.windows;
+        let steps = [self.planes(), out[1], self.windows.pixels(), stride[0] * image[1]];
+        let [down, across] = self.taps();
+        let count = images.len() / self.windows.pixels().max(1);
+        for i in 0..if self.has_shared_rows() { 1 } else { size[0] } {
+            // Rows of a plane, and pixels counted from the beginning of the padding.
+            let top = self.first * stride[0] + i * dilation[0];
+            let first = padding[0].saturating_sub(top).div_ceil(stride[0]);
+            let end = (padding[0] + image[0]).saturating_sub(top).div_ceil(stride[0]).min(self.plane_rows());
+            for j in 0..size[1] {
+                let columns = self.windows.inside(1, j);
+                if first >= end || columns.is_empty() {
+                    continue;
+                }
+                let row = top + first * stride[0] - padding[0];
+                let from = row * image[1] + self.windows.pixel(1, columns.start, j);
+                let to = i * down + j * across + first * out[1] + columns.start;
+                let count = [count, end - first, columns.len()];
+                copy_blocks(&mut planes[to..], &images[from..], steps, count, stride[1]);
+            }
+        }
+    }
+}
+
+/// Copies blocks of rows. The steps are those from a block to the next and from a row to the next, first in `to`, then in
+/// `from`; in rows of `from` elements are `stride` apart.
+#[inline(always)]
+fn copy_blocks<F: Scalar>(
+    to: &mut [F],
+    from: &[F],
+    steps: [usize; 4],
+    [blocks, rows, columns]: [usize; 3],
+    stride: usize,
+) {
+    /// The same with a copy of the beginning of `from` to the row `to`.
+    #[inline(always)]
+    fn each<F>(
+        to: &mut [F],
+        from: &[F],
+        [to_block, to_row, from_block, from_row]: [usize; 4],
+        [blocks, rows, columns]: [usize; 3],
+        mut copy: impl FnMut(&mut [F], &[F]),
+    ) {
+        for block in 0..blocks {
+            let (to, from) = (&mut to[block * to_block..], &from[block * from_block..]);
+            for (to, from) in to.chunks_mut(to_row).zip(from.chunks(from_row)).take(rows) {
+                copy(&mut to[..columns], from);
+            }
+        }
+    }
+    /// The same for rows of a length that the compiler knows.
+    #[inline(always)]
+    fn fixed<F: Copy, const N: usize>(to: &mut [F], from: &[F], steps: [usize; 4], count: [usize; 3]) {
+        each(
+            to,
+            from,
+            steps,
+            count,
+            #[inline(always)]
+            |to, from| *to.first_chunk_mut::<N>().expect("a row") = *from.first_chunk().expect("a row"),
+        );
+    }
+    let [to_block, to_row, from_block, from_row] = steps;
+    let count = [blocks, rows, columns];
+    match columns {
+        _ if stride != 1 => each(
+            to,
+            from,
+            steps,
+            count,
+            #[inline(always)]
+            |to, from| {
+                for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                    *to = from;
+                }
+            },
+        ),
+        _ if to_row == columns && from_row == columns => {
+            let len = rows * columns;
+            each(
+                to,
+                from,
+                [to_block, len, from_block, len],
+                [blocks, 1, len],
+                #[inline(always)]
+                |to, from| copy_wide(to, &from[..to.len()]),
+            );
+        }
+        _ if to_row == from_row && 2 * columns > to_row && rows > 1 => {
+            // All rows at once; what stands between two rows is padding in the plane.
+            let (len, gap) = ((rows - 1) * to_row + columns, to_row - columns);
+            each(
+                to,
+                from,
+                [to_block, len, from_block, len],
+                [blocks, 1, len],
+                #[inline(always)]
+                |to, from| {
+                    copy_wide(to, &from[..to.len()]);
+                    for from in 0..gap {
+                        to[columns + from..].iter_mut().step_by(to_row).for_each(|pixel| *pixel = F::zero());
+                    }
+                },
+            );
+        }
+        3 => fixed::<F, 3>(to, from, steps, count),
+        4 => fixed::<F, 4>(to, from, steps, count),
+        7 => fixed::<F, 7>(to, from, steps, count),
+        8 => fixed::<F, 8>(to, from, steps, count),
+        15 => fixed::<F, 15>(to, from, steps, count),
+        16 => fixed::<F, 16>(to, from, steps, count),
+        _ => each(
+            to,
+            from,
+            steps,
+            count,
+            #[inline(always)]
+            |to, from| copy(to, &from[..to.len()]),
+        ),
+    }
+}
+
+/// `copy_from_slice` by long vectors, where the surrounding function has them.
+#[inline(always)]
+fn copy_wide<F: Copy>(to: &mut [F], from: &[F]) {
+    let (to, from) = copy_chunks::<F, 16>(to, from);
+    copy(to, from);
+}
+
+impl Convolution {
+    /// The same, with the axes of a signal exchanged: a long signal has many rows, and not one long one.
+    pub(super) fn upright(mut self) -> Self {
+        let w = &mut self.windows;
+        if [w.image[0], w.size[0], w.out[0]] == [1; 3] && w.padding[0] == 0 {
+            for axes in [&mut w.image, &mut w.size, &mut w.stride, &mut w.padding, &mut w.dilation, &mut w.out] {
+                axes.swap(0, 1);
+            }
+        }
+        self
+    }
+
+    /// True if [`forward_direct`](Self::forward_direct) suits the numbers and the sizes: the windows of an image fill most
+    /// lanes of vectors.
+    pub(super) fn is_direct<F: Scalar>(self) -> bool {
+        let count = self.windows.count();
+        F::IS_FLOAT && 2 * count >= count.next_multiple_of(lanes::<F>()) && self.has_room()
+    }
+
+    /// The convolution from images of the cotangents to images, if it has stride 1 and [`is_direct`](Self::is_direct). Its
+    /// kernels are those of [`turned`](Self::turned).
+    pub(super) fn backward<F: Scalar>(self) -> Option<Self> {
+        let Windows { image, size, stride, padding, dilation, out } = self.windows;
+        let padding = [0, 1].map(|axis| ((size[axis] - 1) * dilation[axis]).checked_sub(padding[axis]));
+        let ([Some(down), Some(across)], [1, 1]) = (padding, stride) else { return None };
+        let windows = Windows { image: out, padding: [down, across], out: image, ..self.windows };
+        let backward = Self { windows, inputs: self.outputs, outputs: self.inputs, ..self };
+        (windows.out[0] * windows.out[1] > 0 && backward.is_direct::<F>()).then_some(backward)
+    }
+
+    /// The kernels of the [`backward`](Self::backward) convolution: input and output are exchanged, and taps in the reverse
+    /// order.
+    pub(super) fn turned<F: Scalar>(self, w: &[F], turned: &mut [F]) {
+        let (taps, size) = (self.windows.taps(), self.kernel_size());
+        for (group, turned) in turned.chunks_exact_mut(self.outputs * size).enumerate() {
+            for (i, kernel) in turned.chunks_exact_mut(taps).enumerate() {
+                let (input, output) = (i / self.outputs, i % self.outputs);
+                let from = &w[(group * self.outputs + output) * size + input * taps..][..taps];
+                for (to, &from) in kernel.iter_mut().rev().zip(from) {
+                    *to = from;
+                }
+            }
+        }
+    }
+
+    /// Sets y to the convolution, or adds it.
+    pub(super) fn forward_direct<F: Scalar>(self, x: &[F], w: &[F], y: &mut [F], update: Store) {
+        #[cfg(feature = "parallel")]
+        return self.forward_on(threads(self.work()), x, w, y, update);
+        #[cfg(not(feature = "parallel"))]
+        self.forward_part(x, w, y, update);
+    }
+
+    /// [`forward_direct`](Self::forward_direct) on some threads. The samples are divided, or the outputs of a single sample;
+    /// no sum is.
+    #[cfg(feature = "parallel")]
+    fn forward_on<F: Scalar>(self, threads: usize, x: &[F], w: &[F], y: &mut [F], update: Store) {
+        let half = if self.samples > 1 { self.samples / 2 } else { self.outputs / 2 };
+        if threads < 2 || half == 0 || (self.samples == 1 && self.groups > 1) {
+            return self.forward_part(x, w, y, update);
+        }
+        let count = self.windows.count();
+        let (mut one, mut other) = (self, self);
+        let (x, w, y) = if self.samples > 1 {
+            (one.samples, other.samples) = (half, self.samples - half);
+            let x = x.split_at(half * self.groups * self.inputs * self.windows.pixels());
+            (x, (w, w), y.split_at_mut(half * self.groups * self.outputs * count))
+        } else {
+            (one.outputs, other.outputs) = (half, self.outputs - half);
+            ((x, x), w.split_at(half * self.kernel_size()), y.split_at_mut(half * count))
+        };
+        rayon::join(
+            || one.forward_on(threads.div_ceil(2), x.0, w.0, y.0, update),
+            || other.forward_on(threads / 2, x.1, w.1, y.1, update),
+        );
+    }
+
+    /// [`forward_direct`](Self::forward_direct) on this thread.
+    fn forward_part<F: Scalar>(self, x: &[F], w: &[F], y: &mut [F], update: Store) {
+        let Windows { size, out, .. } = self.windows;
+        let (pixels, count, taps) = (self.windows.pixels(), self.windows.count(), self.windows.taps());
+        if self.samples == 0 {
+            return;
+        }
+        let channels = self.inputs.div_ceil(self.inputs.div_ceil((TAPS / taps).max(1)));
+        let len = |rows: usize| channels * Strip { windows: self.windows, first: 0, rows }.planes();
+        let rows = if len(out[0]) <= ROOM {
+            out[0]
+        } else {
+            // The rows that fit, without those that only lower taps need; but enough of them to be worth these.
+            let each = len(2) - len(1);
+            (ROOM / each).saturating_sub(len(1) / each).max(size[0]).min(out[0])
+        };
+        let samples = (ROOM / len(rows).max(1)).clamp(1, self.samples);
+        F::with_scratch(samples * len(rows) + SLACK, |planes| {
+            for strip in Strip::all(self.windows, rows) {
+                let each = strip.planes();
+                planes.fill(F::zero());
+                for first in (0..self.samples).step_by(samples) {
+                    let samples = samples.min(self.samples - first);
+                    for (group, channel) in
+                        (0..self.groups).flat_map(|g| (0..self.inputs).step_by(channels).map(move |c| (g, c)))
+                    {
+                        let channels = channels.min(self.inputs - channel);
+                        let sample = channels * each;
+                        for (i, planes) in planes.chunks_exact_mut(sample).take(samples).enumerate() {
+                            let image = ((first + i) * self.groups + group) * self.inputs + channel;
+                            strip.lay(&x[image * pixels..][..channels * pixels], planes);
+                        }
+                        let [down, across] = strip.taps();
+                        let kernel = group * self.outputs * self.kernel_size() + channel * taps;
+                        let result = (first * self.groups + group) * self.outputs * count + strip.first * out[1];
+                        F::shifted(Shifted {
+                            a: &w[kernel..],
+                            b: planes,
+                            c: &mut y[result..],
+                            rows: Loop::new(self.outputs, [self.kernel_size(), count]),
+                            terms: [
+                                Loop::new(channels, [taps, each]),
+                                Loop::new(size[0], [size[1], down]),
+                                Loop::new(size[1], [1, across]),
+                            ],
+                            runs: [
+                                Loop::new(samples, [sample, self.groups * self.outputs * count]),
+                                Loop::new(1, [0, 0]),
+                            ],
+                            run: strip.rows * out[1],
+                            update: if channel == 0 { update } else { Store::Add },
+                        });
+                    }
+                }
+            }
+        });
+    }
+
+    /// True if [`pull_kernel_direct`](Self::pull_kernel_direct) suits the numbers and the sizes: the channels of a tap fill
+    /// most lanes of vectors.
+    pub(super) fn is_direct_for_kernel<F: Scalar>(self) -> bool {
+        let (run, _) = self.tap_runs([1, 1]);
+        let fills = 2 * run * self.inputs >= lanes::<F>();
+        F::IS_FLOAT && fills && self.windows.out[1] <= TERMS && self.has_room()
+    }
+
+    /// True unless the pixels stand as a matrix anyway, there are no channels, windows or taps, or most pixels under the
+    /// windows would be padding.
+    fn has_room(self) -> bool {
+        let Windows { image, size, stride, dilation, out, .. } = self.windows;
+        !self.windows.is_identity()
+            && self.inputs * self.outputs > 0
+            && (0..2).all(|axis| {
+                out[axis] > 0
+                    && size[axis] > 0
+                    && (out[axis] - 1) * stride[axis] + (size[axis] - 1) * dilation[axis] < 4 * image[axis] + 64
+            })
+    }
+
+    /// The number of taps whose pixels are neighbours if each of them stands with its channels, in an image whose pixels and
+    /// rows are so many pixels apart; and the loops over these runs of taps, with steps in pixels and in taps.
+    fn tap_runs(self, [row, pixel]: [usize; 2]) -> (usize, [Loop; 2]) {
+        let Windows { size: [down, across], dilation, .. } = self.windows;
+        let steps = [dilation[0] * row, dilation[1] * pixel];
+        let one = Loop::new(1, [0, 0]);
+        if across > 1 && steps[1] != 1 {
+            (1, [Loop::new(down, [steps[0], across]), Loop::new(across, [steps[1], 1])])
+        } else if down > 1 && steps[0] != across {
+            (across, [Loop::new(down, [steps[0], across]), one])
+        } else {
+            (down * across, [one, one])
+        }
+    }
+
+    /// dw += the correlation of x with dy.
+    pub(super) fn pull_kernel_direct<F: Scalar>(self, x: &[F], dy: &[F], dw: &mut [F]) {
+        #[cfg(feature = "parallel")]
+        return self.pull_kernel_on(threads(self.work()), x, dy, 0..self.outputs, dw);
+        #[cfg(not(feature = "parallel"))]
+        self.pull_kernel_part(x, dy, 0..self.outputs, dw);
+    }
+
+    /// [`pull_kernel_direct`](Self::pull_kernel_direct) for some outputs of each group, on some threads. The outputs are
+    /// divided; no sum is.
+    #[cfg(feature = "parallel")]
+    fn pull_kernel_on<F: Scalar>(self, threads: usize, x: &[F], dy: &[F], outputs: Range<usize>, dw: &mut [F]) {
+        let half = outputs.len() / 2;
+        if threads < 2 || half == 0 || self.groups > 1 {
+            return self.pull_kernel_part(x, dy, outputs, dw);
+        }
+        let middle = outputs.start + half;
+        let (one, other) = dw.split_at_mut(half * self.kernel_size());
+        rayon::join(
+            || self.pull_kernel_on(threads.div_ceil(2), x, dy, outputs.start..middle, one),
+            || self.pull_kernel_on(threads / 2, x, dy, middle..outputs.end, other),
+        );
+    }
+
+    /// [`pull_kernel_direct`](Self::pull_kernel_direct) for some outputs of each group, on this thread.
+    fn pull_kernel_part<F: Scalar>(self, x: &[F], dy: &[F], outputs: Range<usize>, dw: &mut [F]) {
+        let Windows { stride, out, .. } = self.windows;
+        let (pixels, count, taps) = (self.windows.pixels(), self.windows.count(), self.windows.taps());
+        if self.samples == 0 {
+            return;
+        }
+        let rows = (TERMS / out[1]).clamp(1, out[0]);
+        let samples = if rows == out[0] { (TERMS / count).clamp(1, self.samples) } else { 1 };
+        let padded = Strip { windows: self.windows, first: 0, rows }.pixels().iter().product::<usize>();
+        let channels = (2 * ROOM / (samples * padded)).max(lanes::<F>()).min(self.inputs);
+        let part = outputs.len() * taps * channels;
+        F::with_scratch(part + samples * padded * channels + SLACK, |scratch| {
+            let (part, last) = scratch.split_at_mut(part);
+            for (group, channel) in
+                (0..self.groups).flat_map(|g| (0..self.inputs).step_by(channels).map(move |c| (g, c)))
+            {
+                let channels = channels.min(self.inputs - channel);
+                let dw = &mut dw[group * outputs.len() * self.kernel_size() + channel * taps..];
+                let mut blocks = 0;
+                for strip in Strip::all(self.windows, rows) {
+                    let [height, width] = strip.pixels();
+                    let padded = height * width * channels;
+                    last.fill(F::zero());
+                    for first in (0..self.samples).step_by(samples) {
+                        let samples = samples.min(self.samples - first);
+                        for (i, last) in last.chunks_exact_mut(padded).take(samples).enumerate() {
+                            let image = ((first + i) * self.groups + group) * self.inputs + channel;
+                            strip.transpose(&x[image * pixels..][..channels * pixels], channels, last);
+                        }
+                        let (run, runs) = self.tap_runs([width, 1]);
+                        let from = ((first * self.groups + group) * self.outputs + outputs.start) * count;
+                        F::shifted(Shifted {
+                            a: &dy[from + strip.first * out[1]..],
+                            b: last,
+                            c: part,
+                            rows: Loop::new(outputs.len(), [count, taps * channels]),
+                            terms: [
+                                Loop::new(samples, [self.groups * self.outputs * count, padded]),
+                                Loop::new(strip.rows, [out[1], stride[0] * width * channels]),
+                                Loop::new(out[1], [1, stride[1] * channels]),
+                            ],
+                            runs: runs.map(|taps| Loop::new(taps.len, taps.steps.map(|step| step * channels))),
+                            run: run * channels,
+                            update: if blocks == 0 { Store::Set } else { Store::Add },
+                        });
+                        // Sums over many blocks join blockwise.
+                        blocks = (blocks + 1) % BLOCK;
+                        if blocks == 0 {
+                            self.add_part(part, channels, dw);
+                        }
+                    }
+                }
+                if blocks > 0 {
+                    self.add_part(part, channels, dw);
+                }
+            }
+        });
+    }
+
+    /// Adds cotangents of kernels, in the order (output, tap, channel), to those of some channels.
+    fn add_part<F: Scalar>(self, part: &[F], channels: usize, dw: &mut [F]) {
+        let taps = self.windows.taps();
+        for (part, dw) in part.chunks_exact(taps * channels).zip(dw.chunks_mut(self.kernel_size())) {
+            for (channel, dw) in dw.chunks_exact_mut(taps).take(channels).enumerate() {
+                for (dw, &part) in dw.iter_mut().zip(part[channel..].iter().step_by(channels)) {
+                    *dw += part;
+                }
+            }
+        }
+    }
+
+    /// The number of multiplications.
+    #[cfg(feature = "parallel")]
+    fn work(self) -> usize {
+        let each = self.windows.count().saturating_mul(self.kernel_size());
+        each.saturating_mul(self.groups * self.outputs).saturating_mul(self.samples)
+    }
+}
+
+impl Strip {
+    /// Copies an image to the strip's pixels, whose padding is left as it is, with the channels of each pixel as neighbours.
+    fn transpose<F: Scalar>(self, image: &[F], channels: usize, to: &mut [F]) {
+        let ([(rows, top), (columns, left)], [_, width]) = (self.inside(), self.pixels());
+        if columns.is_empty() {
+            return;
+        }
+        for (i, row) in rows.enumerate() {
+            let to = &mut to[((top + i) * width + left) * channels..][..columns.len() * channels];
+            let from = row * self.windows.image[1] + columns.start;
+            for (channel, image) in image.chunks_exact(self.windows.pixels()).enumerate() {
+                let from = &image[from..][..columns.len()];
+                for (to, &from) in to[channel..].iter_mut().step_by(channels).zip(from) {
+                    *to = from;
+                }
+            }
+        }
+    }
+}
+
+/// The number of threads for so many multiplications. rayon is not asked where that would take longer than the work.
+#[cfg(feature = "parallel")]
+fn threads(work: usize) -> usize {
+    if work >= WORK { rayon::current_num_threads() } else { 1 }
+}
