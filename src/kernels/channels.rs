@@ -31,7 +31,7 @@ const PART: usize = BLOCK * LANES;
 
 /// Sets `out` to the sums of the terms of each channel, K terms for each place in M arrays. All loops go through the arrays in
 /// the order of memory, because runs of a channel may lie as far apart as those that a cache keeps in the same place (see
-/// M41 in docs/MEASUREMENTS.md).
+/// M42 in docs/MEASUREMENTS.md).
 #[inline(always)]
 fn sums<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
     channels: Channels,
@@ -92,7 +92,7 @@ fn sums<F: Scalar, L: Wrap<F>, const M: usize, const K: usize>(
             let mut sums = total[k];
             for width in [8, 4, 2, 1] {
                 for i in 0..width {
-                    sums[i] = sums[i] + sums[i + width];
+                    sums[i] += sums[i + width];
                 }
             }
             out[k][channel] = sums[0];
@@ -130,7 +130,9 @@ precompiled! {
                     #[inline(always)]
                     |x, _| x,
                 );
-                mean.iter_mut().for_each(|mean| *mean *= share);
+                for mean in &mut *mean {
+                    *mean *= share;
+                }
                 sums::<F, L, 1, 1>(
                     channels,
                     arena,
@@ -142,7 +144,9 @@ precompiled! {
                         [distance * distance]
                     },
                 );
-                variance.iter_mut().for_each(|variance| *variance *= share);
+                for variance in variance {
+                    *variance *= share;
+                }
             }
         }
         F::dispatch(Run { channels, arena, x, share, mean, variance });

@@ -16,7 +16,7 @@
 //! | `pool` | the greatest pixel and the sum of each window, and the pullbacks |
 //! | `interpolate` | interpolation between neighbours along an axis |
 //! | `conv` | convolutions and their pullbacks |
-//! | `direct` | the same for floats, without a matrix of patches |
+//! | `direct`, `strip` | the same for floats, without a matrix of patches; the layouts of the pixels |
 //! | `triangular` | substitution with triangular matrices (feature `linalg`) |
 //! | `cofactors` | determinants with cofactors (feature `linalg`) |
 //! | `householder` | the QR factorisation (feature `linalg`) |
@@ -42,6 +42,7 @@ mod pieces;
 mod places;
 mod pool;
 mod reduce;
+mod strip;
 #[cfg(feature = "linalg")]
 mod triangular;
 mod window;

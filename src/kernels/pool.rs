@@ -249,6 +249,95 @@ fn share_tangents<F: Scalar>(grid: Grid, x: &[F], out: &mut [F]) {
     });
 }
 
+/// The pullback of a window on rows of pixels. Callers pass usual widths as constants, so that the loop over them
+/// unrolls.
+#[inline(always)]
+fn window<F: Scalar>(x: &[F], dx: &mut [F], width: usize, columns: Range<usize>, y: F, dy: F) {
+    // Pixels tie that are not less than the greatest, y; if y is NaN, all do. Sums in the place of branches, of which
+    // many would be mispredicted.
+    let (mut ties, mut place) = (0, 0);
+    for (i, row) in x.chunks_exact(width).enumerate() {
+        for (j, &x) in row[columns.clone()].iter().enumerate() {
+            let tie = usize::from(x < y) ^ 1;
+            ties += tie;
+            place += tie * (i * width + columns.start + j);
+        }
+    }
+    if ties == 1 && !y.is_nan() {
+        dx[place] += dy;
+        return;
+    }
+    let share = dy.gated_mul(if y.is_nan() { y } else { F::lit(ties as f64).recip() });
+    for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
+        for (x, dx) in row[columns.clone()].iter().zip(&mut drow[columns.clone()]) {
+            if *x == y || y.is_nan() {
+                *dx += share;
+            }
+        }
+    }
+}
+
+/// The pullback of a row of windows of `S` by `S` pixels without padding. The pixels that are not less than the
+/// greatest are bits of one number, which is a power of two where there is one.
+#[inline(always)]
+fn squares<F: Scalar, const S: usize>(
+    x: &[F],
+    dx: &mut [F],
+    [width, stride]: [usize; 2],
+    places: [usize; 16],
+    [y, dy]: [&[F]; 2],
+) {
+    for (j, (&y, &dy)) in y.iter().zip(dy).enumerate() {
+        let first = j * stride;
+        let mut bits = 0_u32;
+        for i in 0..S {
+            let row = &x[i * width + first..][..S];
+            for (q, &x) in row.iter().enumerate() {
+                bits |= (u32::from(x < y) ^ 1) << (i * S + q);
+            }
+        }
+        if bits.is_power_of_two() {
+            dx[first + places[bits.trailing_zeros() as usize % 16]] += dy;
+        } else {
+            window(x, dx, width, first..first + S, y, dy);
+        }
+    }
+}
+
+/// The pullback of N windows of two by two pixels side by side, for floats: without branches, of which many would be
+/// mispredicted where pixels tie, as after a relu.
+#[inline(always)]
+fn quads<F: Scalar, const N: usize>(x: [&[[F; 2]; N]; 2], dx: [&mut [[F; 2]; N]; 2], y: &[F; N], dy: &[F; N]) {
+    let [first, second] = dx;
+    for j in 0..N {
+        let y = y[j];
+        let ties = [x[0][j][0], x[0][j][1], x[1][j][0], x[1][j][1]].map(|x| !(x < y));
+        let mut count = F::zero();
+        for tie in ties {
+            count += if tie { F::one() } else { F::zero() };
+        }
+        let share = dy[j].gated_mul(if y.is_nan() { y } else { count.recip() });
+        for (i, row) in [&mut first[j], &mut second[j]].into_iter().enumerate() {
+            for (q, dx) in row.iter_mut().enumerate() {
+                *dx = if ties[2 * i + q] { *dx + share } else { *dx };
+            }
+        }
+    }
+}
+
+/// The pullback of a row of windows by [`quads`].
+#[inline(always)]
+fn rows_of_quads<F: Scalar, const N: usize>(x: &[F], dx: &mut [F], width: usize, y: &[F], dy: &[F]) {
+    let (x, (first, second)) = (x.split_at(width), dx.split_at_mut(width));
+    let [up, down] = [x.0, x.1].map(|x| x.as_chunks().0.as_chunks().0);
+    let into = first.as_chunks_mut().0.as_chunks_mut().0.iter_mut();
+    let into = into.zip(second.as_chunks_mut().0.as_chunks_mut().0);
+    let windows = y.as_chunks::<N>().0.iter().zip(dy.as_chunks().0);
+    for (((up, down), (first, second)), (y, dy)) in up.iter().zip(down).zip(into).zip(windows) {
+        quads([up, down], [first, second], y, dy);
+    }
+}
+
 precompiled! {
     /// The greatest pixel of each window: see [`pool`].
     pub(crate) fn pool_greatest<F>(grid: Grid, x: &[F], line: &mut [F], out: &mut [F]) {
@@ -272,91 +361,6 @@ precompiled! {
             grid: Grid,
             values: [&'a [F]; 3],
             dx: &'a mut [F],
-        }
-        /// The pullback of a window on rows of pixels. Callers pass usual widths as constants, so that the loop over them
-        /// unrolls.
-        #[inline(always)]
-        fn window<F: Scalar>(x: &[F], dx: &mut [F], width: usize, columns: Range<usize>, y: F, dy: F) {
-            // Pixels tie that are not less than the greatest, y; if y is NaN, all do. Sums in the place of branches, of which
-            // many would be mispredicted.
-            let (mut ties, mut place) = (0, 0);
-            for (i, row) in x.chunks_exact(width).enumerate() {
-                for (j, &x) in row[columns.clone()].iter().enumerate() {
-                    let tie = usize::from(x < y) ^ 1;
-                    ties += tie;
-                    place += tie * (i * width + columns.start + j);
-                }
-            }
-            if ties == 1 && !y.is_nan() {
-                dx[place] += dy;
-                return;
-            }
-            let share = dy.gated_mul(if y.is_nan() { y } else { F::lit(ties as f64).recip() });
-            for (row, drow) in x.chunks_exact(width).zip(dx.chunks_exact_mut(width)) {
-                for (x, dx) in row[columns.clone()].iter().zip(&mut drow[columns.clone()]) {
-                    if *x == y || y.is_nan() {
-                        *dx += share;
-                    }
-                }
-            }
-        }
-        /// The pullback of a row of windows of `S` by `S` pixels without padding. The pixels that are not less than the
-        /// greatest are bits of one number, which is a power of two where there is one.
-        #[inline(always)]
-        fn squares<F: Scalar, const S: usize>(
-            x: &[F],
-            dx: &mut [F],
-            [width, stride]: [usize; 2],
-            places: [usize; 16],
-            [y, dy]: [&[F]; 2],
-        ) {
-            for (j, (&y, &dy)) in y.iter().zip(dy).enumerate() {
-                let first = j * stride;
-                let mut bits = 0_u32;
-                for i in 0..S {
-                    let row = &x[i * width + first..][..S];
-                    for (q, &x) in row.iter().enumerate() {
-                        bits |= (u32::from(x < y) ^ 1) << (i * S + q);
-                    }
-                }
-                if bits.is_power_of_two() {
-                    dx[first + places[bits.trailing_zeros() as usize % 16]] += dy;
-                } else {
-                    window(x, dx, width, first..first + S, y, dy);
-                }
-            }
-        }
-        /// The pullback of N windows of two by two pixels side by side, for floats: without branches, of which many would be
-        /// mispredicted where pixels tie, as after a relu.
-        #[inline(always)]
-        fn quads<F: Scalar, const N: usize>(x: [&[[F; 2]; N]; 2], dx: [&mut [[F; 2]; N]; 2], y: &[F; N], dy: &[F; N]) {
-            let [first, second] = dx;
-            for j in 0..N {
-                let y = y[j];
-                let ties = [x[0][j][0], x[0][j][1], x[1][j][0], x[1][j][1]].map(|x| !(x < y));
-                let mut count = F::zero();
-                for tie in ties {
-                    count += if tie { F::one() } else { F::zero() };
-                }
-                let share = dy[j].gated_mul(if y.is_nan() { y } else { count.recip() });
-                for (i, row) in [&mut first[j], &mut second[j]].into_iter().enumerate() {
-                    for (q, dx) in row.iter_mut().enumerate() {
-                        *dx = if ties[2 * i + q] { *dx + share } else { *dx };
-                    }
-                }
-            }
-        }
-        /// The pullback of a row of windows by [`quads`].
-        #[inline(always)]
-        fn rows_of_quads<F: Scalar, const N: usize>(x: &[F], dx: &mut [F], width: usize, y: &[F], dy: &[F]) {
-            let (x, (first, second)) = (x.split_at(width), dx.split_at_mut(width));
-            let [up, down] = [x.0, x.1].map(|x| x.as_chunks().0.as_chunks().0);
-            let into = first.as_chunks_mut().0.as_chunks_mut().0.iter_mut();
-            let into = into.zip(second.as_chunks_mut().0.as_chunks_mut().0);
-            let windows = y.as_chunks::<N>().0.iter().zip(dy.as_chunks().0);
-            for (((up, down), (first, second)), (y, dy)) in up.iter().zip(down).zip(into).zip(windows) {
-                quads([up, down], [first, second], y, dy);
-            }
         }
         impl<F: Scalar> Kernel<F> for Run<'_, F> {
             #[inline(always)]
