@@ -227,17 +227,32 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
 
 /// Normalises a group anew, and corrects mean, variance and r, if these are not [precise](kernels::are_precise); returns
 /// whether that was so. Elements are taken from x and written to y.
+#[inline(always)]
 fn is_made_precise<F: Scalar>(
-    [mean, variance, r]: [&mut F; 3],
+    moments: [&mut F; 3],
     x: &[F],
     y: &mut [F],
     places: impl Iterator<Item = usize> + Clone,
     centered: bool,
     epsilon: F::Base,
 ) -> bool {
-    if kernels::are_precise(*mean, *variance, epsilon) {
-        return false;
+    let imprecise = !kernels::are_precise(*moments[0], *moments[1], epsilon);
+    if imprecise {
+        make_precise(moments, x, y, places, centered, epsilon);
     }
+    imprecise
+}
+
+/// The rare part of [`is_made_precise`].
+#[cold]
+fn make_precise<F: Scalar>(
+    [mean, variance, r]: [&mut F; 3],
+    x: &[F],
+    y: &mut [F],
+    places: impl Iterator<Item = usize> + Clone,
+    centered: bool,
+    epsilon: F::Base,
+) {
     let mut copy: Vec<F> = places.clone().map(|place| x[place]).collect();
     let share = F::lit(copy.len() as f64).recip();
     let Moments { unit, mean: center, square } = kernels::moments(&mut copy, centered);
@@ -246,7 +261,6 @@ fn is_made_precise<F: Scalar>(
     places.zip(copy).for_each(|(place, distance)| y[place] = distance / spread);
     (*mean, *variance) = (center * unit, square * share * unit * unit);
     *r = spread.recip() / unit;
-    true
 }
 
 /// The elements of a channel in a sample from which on one operation normalises them.
