@@ -152,11 +152,12 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let (z, y) = (operand.zeros(x.len()), operand.zeros(x.len()));
         kernels::normalize_channels(channels, x, [mean, r, gains, biases], z, y);
         for i in 0..count {
-            let places = channels.runs(i).flat_map(|first| first..first + channels.run);
-            let moments = [&mut mean[i], &mut variance[i], &mut r[i]];
-            if is_made_precise(moments, x, z, places.clone(), true, epsilon) {
-                places.for_each(|place| y[place] = z[place] * gains[i] + biases[i]);
+            if kernels::are_precise(mean[i], variance[i], epsilon) {
+                continue;
             }
+            let places = channels.runs(i).flat_map(|first| first..first + channels.run);
+            make_precise([&mut mean[i], &mut variance[i], &mut r[i]], x, z, places.clone(), true, epsilon);
+            places.for_each(|place| y[place] = z[place] * gains[i] + biases[i]);
         }
         let (z, r, mean, variance) = (&*z, &*r, &*mean, &*variance);
         let kind = OperationKind::binary("channel_norm", operand.source(), gain.node.source());
@@ -203,8 +204,10 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
         let y = operand.zeros(x.len());
         kernels::update(Standardize, fibers, y, [x], [groups.spread(arena, mean), groups.spread(arena, r)]);
         for group in 0..variance.len() {
-            let moments = [&mut mean[group], &mut variance[group], &mut r[group]];
-            is_made_precise(moments, x, y, groups.places(group), centered, epsilon);
+            if !kernels::are_precise(mean[group], variance[group], epsilon) {
+                let moments = [&mut mean[group], &mut variance[group], &mut r[group]];
+                make_precise(moments, x, y, groups.places(group), centered, epsilon);
+            }
         }
         let (y, r, mean, variance) = (&*y, &*r, &*mean, &*variance);
         let kind = OperationKind::unary(name, operand.source());
@@ -225,25 +228,8 @@ impl<'t, F: Scalar, D: Dimension> Tensor<'t, F, D> {
     }
 }
 
-/// Normalises a group anew, and corrects mean, variance and r, if these are not [precise](kernels::are_precise); returns
-/// whether that was so. Elements are taken from x and written to y.
-#[inline(always)]
-fn is_made_precise<F: Scalar>(
-    moments: [&mut F; 3],
-    x: &[F],
-    y: &mut [F],
-    places: impl Iterator<Item = usize> + Clone,
-    centered: bool,
-    epsilon: F::Base,
-) -> bool {
-    let imprecise = !kernels::are_precise(*moments[0], *moments[1], epsilon);
-    if imprecise {
-        make_precise(moments, x, y, places, centered, epsilon);
-    }
-    imprecise
-}
-
-/// The rare part of [`is_made_precise`].
+/// Normalises a group anew whose moments are not [precise](kernels::are_precise), and corrects mean, variance and r.
+/// Elements are taken from x and written to y.
 #[cold]
 fn make_precise<F: Scalar>(
     [mean, variance, r]: [&mut F; 3],
