@@ -83,6 +83,15 @@ pub fn agree(a: f64, b: f64, scale: f64) -> bool {
     a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-8 * (scale + 1e-3)
 }
 
+/// For each element how many are less, and how many are not greater.
+pub fn ranks(x: &[f64]) -> Vec<i64> {
+    let mut sorted = x.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let less = |x: f64| sorted.partition_point(|&y| y < x) as i64;
+    let not_greater = |x: f64| sorted.partition_point(|&y| y <= x) as i64;
+    x.iter().flat_map(|&x| [less(x), not_greater(x)]).collect()
+}
+
 /// An input that moves along its [`direction`].
 pub fn moving(x: f64, k: usize) -> Dual<f64> {
     Dual::new(x, [direction(k)])

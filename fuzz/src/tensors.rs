@@ -5,7 +5,7 @@ use wengert::loss::CrossEntropy;
 use wengert::rules::{BINARY, UNARY};
 use wengert::{BaseFloat, Conv, Dual, Pool, Real, Rule, Tape, Tensor, Var, apply};
 
-use crate::{Bytes, agree, direction, moving};
+use crate::{Bytes, agree, direction, moving, ranks};
 
 type Dyn<'t> = Tensor<'t, f64, IxDyn>;
 type Plain = ArrayD<Dual<f64>>;
@@ -104,6 +104,14 @@ fn extreme(x: &[Dual<f64>], pick: fn(f64, f64) -> f64) -> Dual<f64> {
     sum(&equal) / lit(equal.len() as f64)
 }
 
+/// True if the tape and the plain loops have the elements in one order. Equal elements that a rounding parts in one of the two
+/// are a tie, at which both derivatives are right: operations that choose elements are left out there. Rows of the table of
+/// rules are mapped into their sample intervals, which hold no kink, and the other operations here have none.
+fn in_one_order(x: Dyn<'_>, p: &Plain) -> bool {
+    let (x, p): (Vec<f64>, Vec<f64>) = x.value().iter().zip(p).map(|(&x, p)| (x, p.primal())).unzip();
+    ranks(&x) == ranks(&p)
+}
+
 fn softmax(x: &[Dual<f64>]) -> Vec<Dual<f64>> {
     let most = lit(x.iter().map(|x| x.primal()).fold(f64::NEG_INFINITY, f64::max));
     let e: Vec<_> = x.iter().map(|&x| (x - most).exp()).collect();
@@ -172,10 +180,10 @@ fn step<'t>(tape: &'t Tape, pool: &mut Vec<Pair<'t>>, bytes: &mut Bytes<'_>) -> 
             let mean = |x: &[Dual<f64>]| sum(x) / lit(x.len() as f64);
             push(pool, x.mean_axis(Axis(axis)), reduce(&p, axis, mean))
         }
-        12 if has_axis && shape[axis] > 0 => {
+        12 if has_axis && shape[axis] > 0 && in_one_order(x, &p) => {
             push(pool, x.max_axis(Axis(axis)), reduce(&p, axis, |x| extreme(x, f64::max)))
         }
-        13 if has_axis && shape[axis] > 0 => {
+        13 if has_axis && shape[axis] > 0 && in_one_order(x, &p) => {
             push(pool, x.min_axis(Axis(axis)), reduce(&p, axis, |x| extreme(x, f64::min)))
         }
         14 if has_axis => {
@@ -263,7 +271,7 @@ fn step<'t>(tape: &'t Tape, pool: &mut Vec<Pair<'t>>, bytes: &mut Bytes<'_>) -> 
             });
             push(pool, x.pad(&widths, 0.25), q)
         }
-        29 if has_axis => {
+        29 if has_axis && in_one_order(x, &p) => {
             let sorted = |x: &[Dual<f64>]| {
                 let mut x = x.to_vec();
                 x.sort_by(|a, b| a.primal().total_cmp(&b.primal()));
@@ -321,7 +329,7 @@ fn step<'t>(tape: &'t Tape, pool: &mut Vec<Pair<'t>>, bytes: &mut Bytes<'_>) -> 
                 let windows = indices(IxDyn(&shape)).into_iter().all(|i| {
                     distinct(&(0..window).map(|t| p[[i[0], i[1], i[2] * window + t].as_slice()]).collect::<Vec<_>>())
                 });
-                windows.then_some(())?;
+                (windows && in_one_order(x, &p)).then_some(())?;
                 let most = |x: &[Dual<f64>]| extreme(x, f64::max);
                 push(pool, a.max_pool1d(Pool::new(window)).into_dyn(), build(&shape, |i| of(i, most)))
             }

@@ -8,6 +8,7 @@ mod apply;
 mod check;
 mod draw;
 mod json;
+mod kinks;
 mod number;
 
 use ndarray::{ArrayD, IxDyn};

@@ -12,7 +12,11 @@ pub(super) trait Shown: Scalar {
     type Plain: Debug;
     fn of(x: f64, k: usize) -> Self;
     fn shown(self) -> Self::Plain;
-    fn size(self) -> f64;
+    /// The number without its tangents.
+    fn number(self) -> f64;
+    fn size(self) -> f64 {
+        self.number().abs()
+    }
 }
 
 impl Shown for f64 {
@@ -24,8 +28,8 @@ impl Shown for f64 {
     fn shown(self) -> f64 {
         self
     }
-    fn size(self) -> f64 {
-        self.abs()
+    fn number(self) -> f64 {
+        self
     }
 }
 
@@ -38,8 +42,8 @@ impl Shown for f32 {
     fn shown(self) -> f32 {
         self
     }
-    fn size(self) -> f64 {
-        f64::from(self).abs()
+    fn number(self) -> f64 {
+        f64::from(self)
     }
 }
 
@@ -56,7 +60,7 @@ impl Shown for Moving {
     fn shown(self) -> f64 {
         self.tangents()[0]
     }
-    fn size(self) -> f64 {
-        self.primal().abs()
+    fn number(self) -> f64 {
+        self.primal()
     }
 }
