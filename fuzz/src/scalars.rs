@@ -11,7 +11,8 @@ use crate::{Bytes, agree, direction, moving};
 struct Step {
     row: usize,
     operands: [usize; 2],
-    /// True for operands as they are, at kinks and outside of domains; false for operands inside of the row's domain.
+    /// True for operands as they are, at kinks and outside of domains: then only values are compared, bit by bit. False for
+    /// operands mapped into the row's sample interval, which holds no kink.
     raw: bool,
 }
 
