@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Data, Dimension, Ix2};
 
@@ -375,7 +374,7 @@ impl<F: Scalar> Params<F> {
 
     /// The name, shape and place in the [state](Self::state) of every weight and buffer: the contents of a model's file.
     #[cfg(feature = "io")]
-    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &[usize], std::ops::Range<usize>)> {
         self.entries.iter().map(|entry| (entry.name.as_str(), &entry.shape[..], entry.place(self.weights)))
     }
 
@@ -387,7 +386,7 @@ impl<F: Scalar> Params<F> {
 
     /// Same as [`stored`](Self::stored), for a vector of `len` numbers: one for each weight, or for the whole state.
     #[cfg(feature = "io")]
-    pub(crate) fn stored_in(&self, len: usize) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
+    pub(crate) fn stored_in(&self, len: usize) -> impl Iterator<Item = (&str, &[usize], std::ops::Range<usize>)> {
         let whole = len == self.state.len();
         self.stored().zip(&self.entries).filter(move |(_, entry)| whole || !entry.buffer).map(|(stored, _)| stored)
     }
