@@ -154,11 +154,11 @@ fn pool<F: Scalar>(tally: impl Tally<F>, grid: Grid, x: &[F], line: &mut [F], ou
                 let (first, rest) = x.split_at(width);
                 if columns.are_pairs() && rest.len() == width {
                     let (first, rest) = (first.as_chunks::<2>().0, rest.as_chunks::<2>().0);
-                    // A loop of known length becomes vectors also where rows are short.
-                    let (blocks, last) = out.as_chunks_mut::<4>();
+                    // Where rows are short, loops of known length become vectors.
+                    let done = if out.len() < 8 { out.len() / 4 * 4 } else { 0 };
+                    let (blocks, last) = out.split_at_mut(done);
                     let rows = first.as_chunks::<4>().0.iter().zip(rest.as_chunks::<4>().0);
-                    let done = 4 * blocks.len();
-                    for (out, (first, rest)) in blocks.iter_mut().zip(rows) {
+                    for (out, (first, rest)) in blocks.as_chunks_mut::<4>().0.iter_mut().zip(rows) {
                         for j in 0..4 {
                             let ([a, b], [c, d]) = (first[j], rest[j]);
                             out[j] = join(join(a, c), join(b, d));
