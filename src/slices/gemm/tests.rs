@@ -447,15 +447,17 @@ fn threads_do_not_change_bits() {
                 0 => Mat::new(&b, 0, [k, n], [n as isize, 1]),
                 _ => Mat::new(&b, 0, [k, n], [1, k as isize]),
             };
-            let mut results = pools.iter().map(|pool| {
+            let product = || {
                 let mut c = vec![0.5_f32; m * n];
-                pool.install(|| matmul(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Store::Add));
+                matmul(MatMut::new(&mut c, 0, [m, n], [n as isize, 1]), a, b, Store::Add);
                 c
-            });
+            };
+            let mut results = pools.iter().map(|pool| pool.install(product));
             let alone = results.next().expect("four pools");
             for (i, c) in results.enumerate() {
                 assert!(c == alone, "{m}×{k} by {k}×{n}, turned {turned}, {} threads", i + 2);
             }
+            assert!(product() == alone, "{m}×{k} by {k}×{n}, turned {turned}, outside of a pool");
         }
     }
 }
