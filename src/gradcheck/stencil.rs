@@ -257,19 +257,24 @@ fn kink(v: &[f64; POINTS], step: f64, grain: f64) -> Option<[(f64, f64); 2]> {
 mod tests {
     use super::*;
 
-    /// The stencil of a function at 0, with steps that are exact.
-    fn stencil(mut f: impl FnMut(f64) -> f64, step: f64, side: Side) -> Stencil {
-        let mut line = Line {
+    /// A function at 0, with steps that are exact.
+    fn line<'a>(f: &'a mut impl FnMut(f64) -> f64, room: [f64; 2]) -> Line<'a> {
+        Line {
             origin: f(0.0),
-            value: &mut f,
-            room: [f64::INFINITY; 2],
+            value: f,
+            room,
             scale: 1.0,
             unit: f64::EPSILON,
             grain: f64::EPSILON,
             position: None,
             argument_noise: 0.0,
             seed: 0,
-        };
+        }
+    }
+
+    /// The stencil of such a function.
+    fn stencil(mut f: impl FnMut(f64) -> f64, step: f64, side: Side) -> Stencil {
+        let mut line = line(&mut f, [f64::INFINITY; 2]);
         let values = line.sample(step, side).expect("defined everywhere");
         Stencil::new(&values, step, side, &line)
     }
@@ -329,17 +334,7 @@ mod tests {
     fn reaches() {
         let mut zero = |_: f64| 0.0;
         for room in [[1.0, 16.0], [16.0, 1.0], [3.0, 3.0]] {
-            let line = Line {
-                value: &mut zero,
-                origin: 0.0,
-                room,
-                scale: 1.0,
-                unit: f64::EPSILON,
-                grain: f64::EPSILON,
-                position: None,
-                argument_noise: 0.0,
-                seed: 0,
-            };
+            let line = line(&mut zero, room);
             assert_eq!(4.0 * line.reach(Side::Central), room[0].min(room[1]));
             assert_eq!([line.reach(Side::Backward), line.reach(Side::Forward)].map(|step| 8.0 * step), room);
         }

@@ -26,10 +26,6 @@ const TAPS: usize = 320;
 /// The most terms of a sum over windows that are added up one after the other.
 const TERMS: usize = 1024;
 
-/// The multiplications from which on a second thread pays.
-#[cfg(feature = "parallel")]
-const WORK: usize = 1 << 21;
-
 /// The lanes of the longest vectors.
 const fn lanes<F>() -> usize {
     if size_of::<F>() < 64 { 64 / size_of::<F>() } else { 1 }
@@ -83,7 +79,7 @@ impl Convolution {
     /// Sets y to the convolution, or adds it.
     pub(super) fn forward_direct<F: Scalar>(self, x: &[F], w: &[F], y: &mut [F], update: Store) {
         #[cfg(feature = "parallel")]
-        return self.forward_on(threads(self.work()), x, w, y, update);
+        return self.forward_on(team::threads_for(self.work()), x, w, y, update);
         #[cfg(not(feature = "parallel"))]
         self.forward_part(x, w, y, update);
     }
@@ -209,7 +205,7 @@ impl Convolution {
     /// dw += the correlation of x with dy.
     pub(super) fn pull_kernel_direct<F: Scalar>(self, x: &[F], dy: &[F], dw: &mut [F]) {
         #[cfg(feature = "parallel")]
-        return self.pull_kernel_on(threads(self.work()), x, dy, 0..self.outputs, dw);
+        return self.pull_kernel_on(team::threads_for(self.work()), x, dy, 0..self.outputs, dw);
         #[cfg(not(feature = "parallel"))]
         self.pull_kernel_part(x, dy, 0..self.outputs, dw);
     }
@@ -308,10 +304,4 @@ impl Convolution {
         let each = self.windows.count().saturating_mul(self.kernel_size());
         each.saturating_mul(self.groups * self.outputs).saturating_mul(self.samples)
     }
-}
-
-/// The number of threads for so many multiplications. The pool is not asked where that would take longer than the work.
-#[cfg(feature = "parallel")]
-fn threads(work: usize) -> usize {
-    if work >= WORK { team::threads() } else { 1 }
 }

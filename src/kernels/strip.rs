@@ -188,18 +188,7 @@ fn copy_blocks<F: Scalar>(
                 }
             },
         ),
-        _ if to_row == columns && from_row == columns => {
-            let len = rows * columns;
-            each(
-                to,
-                from,
-                [to_block, len, from_block, len],
-                [blocks, 1, len],
-                #[inline(always)]
-                |to, from| copy_wide(to, &from[..to.len()]),
-            );
-        }
-        _ if to_row == from_row && 2 * columns > to_row && rows > 1 => {
+        _ if to_row == from_row && rows > 0 && (to_row == columns || 2 * columns > to_row && rows > 1) => {
             // All rows at once; what stands between two rows is padding in the plane.
             let (len, gap) = ((rows - 1) * to_row + columns, to_row - columns);
             each(

@@ -1,4 +1,4 @@
-//! What is known of one weight or buffer: [`Param`], its typed id; [`ParamInfo`], its description; its place in a gradient.
+//! One weight or buffer: [`Param`], its typed id; [`ParamInfo`], its description; its place in a gradient.
 
 use std::fmt;
 use std::marker::PhantomData;

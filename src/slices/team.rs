@@ -13,8 +13,16 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a helper without work spins: longer than a training step takes between two large products.
+/// The time for which a helper without work spins: more than a training step spends between two large products.
 const SPIN: Duration = Duration::from_micros(100);
+
+/// The multiplications from which on a second thread pays (see M22 in docs/MEASUREMENTS.md).
+pub(crate) const WORK: usize = 1 << 21;
+
+/// The number of threads for so many multiplications. The pool is not asked where that would take longer than the work.
+pub(crate) fn threads_for(work: usize) -> usize {
+    if work >= WORK { threads() } else { 1 }
+}
 
 /// The number of threads that [`join`] can use, with that of the caller.
 pub(crate) fn threads() -> usize {
@@ -289,7 +297,7 @@ mod tests {
         let failed = catch_unwind(|| helper.join(|| panic!("first"), || ()));
         assert_eq!(message(failed.unwrap_err()), "first");
 
-        // What the second closure borrows is still there when it runs.
+        // The numbers that the second closure borrows are still there when it runs.
         assert!(helper.claim());
         let ran = AtomicUsize::new(0);
         let failed = catch_unwind(AssertUnwindSafe(|| {

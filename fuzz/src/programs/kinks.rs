@@ -13,7 +13,7 @@ use super::number::Shown;
 use super::{Program, Step, Value};
 use crate::{agree, ranks};
 
-/// What two runs of a program must have in common.
+/// The agreement that two runs of a program must have.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Common {
     Nothing,
@@ -49,7 +49,7 @@ pub(super) fn common<A: Shown, B: Shown>(program: &Program, a: &[Value<'_, A>], 
     common
 }
 
-/// What a step compares, and the results of the comparisons.
+/// The numbers that a step compares, and the results of the comparisons.
 struct Sides {
     compared: Vec<f64>,
     /// None within rounding of the tip of a norm or of a pole, where each rounding has a direction of its own.

@@ -58,21 +58,16 @@ struct Product<'a, F> {
 #[cfg(feature = "parallel")]
 unsafe impl<F> Send for Product<'_, F> {}
 
-/// The multiplications from which on a second thread pays.
-#[cfg(feature = "parallel")]
-const WORK: usize = 1 << 21;
-
 /// The number of rows of a that are packed at once.
 const ROWS: usize = 128;
 
 impl<F: Float + SimdFloat> Product<'_, F> {
-    /// The number of parts that can be computed at the same time. The pool is not asked where that would take longer than a product.
+    /// The number of parts that can be computed at the same time.
     #[cfg_attr(not(feature = "parallel"), allow(clippy::unused_self))]
     fn threads(&self) -> usize {
         #[cfg(feature = "parallel")]
-        if self.work() >= WORK {
-            return team::threads();
-        }
+        return team::threads_for(self.work());
+        #[cfg(not(feature = "parallel"))]
         1
     }
 
@@ -168,7 +163,7 @@ impl<F: Float + SimdFloat> Product<'_, F> {
         // For a c of up to 64 by 64 the kernels split long sums differently than for a larger one.
         const LITTLE: usize = 64;
         let [m, n, k] = self.shape;
-        if self.work() < WORK {
+        if self.work() < team::WORK {
             return None;
         }
         // Both halves of packed rows have the blocks that the whole has, of which the last is the shortest.
